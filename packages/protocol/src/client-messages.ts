@@ -1,0 +1,146 @@
+/**
+ * What a client says, and the only door through which it comes in. Wrong input is a value (`Refusal`), never a throw.
+ */
+import { parseCursor, type Cursor } from './cursor.js'
+import type { ErrorCode } from './error-codes.js'
+import { isChannel, isClientId, isMessageId, LOBBY } from './identifiers.js'
+
+/** A message to everybody in a channel. */
+export interface PublishMessage {
+  readonly type: 'message'
+  readonly channel: string
+  /** The data as JSON text: it is passed on, never looked into. */
+  readonly data: string
+  /** Unique for this client: a second message with it is taken for a retry. */
+  readonly id: string | undefined
+}
+
+/** A message to one client. */
+export interface SendDirectMessage {
+  readonly type: 'direct'
+  readonly to: string
+  readonly data: string
+  readonly id: string | undefined
+}
+
+export interface SubscribeMessage {
+  readonly type: 'subscribe'
+  readonly channels: readonly string[]
+  /** Replay what these channels had after this cursor. `malformed` is answered with `recovered: false`. */
+  readonly since: Cursor | 'malformed' | undefined
+}
+
+export interface UnsubscribeMessage {
+  readonly type: 'unsubscribe'
+  readonly channels: readonly string[]
+}
+
+export interface PingMessage {
+  readonly type: 'ping'
+}
+
+export type ClientMessage =
+  | PublishMessage
+  | SendDirectMessage
+  | SubscribeMessage
+  | UnsubscribeMessage
+  | PingMessage
+
+/** What was wrong with a message. `detail` is for developers, in English; `id` is the message's own, if it had one. */
+export interface Refusal {
+  readonly type: 'refusal'
+  readonly code: Extract<ErrorCode, 'bad_message' | 'unknown_type'>
+  readonly detail: string
+  readonly id: string | undefined
+}
+
+/**
+ * Reads one text frame.
+ *
+ * @param strict The connection speaks `lastcall.v1`: every text must be one of the messages. Otherwise a text that is
+ *   not one of them is a message to the lobby, its data the text itself.
+ */
+export function parseClientMessage(text: string, strict: boolean): ClientMessage | Refusal {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return strict ? refusal('bad_message', 'not JSON') : plainMessage(text)
+  }
+  if (!isObject(value) || typeof value['type'] !== 'string') {
+    return strict ? refusal('bad_message', 'not an object with a type') : plainMessage(text)
+  }
+  const parse = Object.hasOwn(PARSERS, value['type']) ? PARSERS[value['type'] as ClientMessage['type']] : undefined
+  if (parse) return parse(value)
+  return strict
+    ? refusal('unknown_type', `type is one of ${Object.keys(PARSERS).join(', ')}`, value['id'])
+    : plainMessage(text)
+}
+
+const plainMessage = (text: string): PublishMessage => ({
+  type: 'message',
+  channel: LOBBY,
+  data: JSON.stringify(text),
+  id: undefined,
+})
+
+type Fields = Readonly<Record<string, unknown>>
+
+const PARSERS: Readonly<Record<ClientMessage['type'], (fields: Fields) => ClientMessage | Refusal>> = {
+  message(fields) {
+    const channel = fields['channel'] ?? LOBBY
+    if (!isChannel(channel)) return refusal('bad_message', 'channel is 1–64 of a-z A-Z 0-9 _ . : -', fields['id'])
+    const said = parseSaid(fields)
+    return said.type === 'refusal' ? said : { type: 'message', channel, data: said.data, id: said.id }
+  },
+  direct(fields) {
+    const to = fields['to']
+    if (!isClientId(to)) return refusal('bad_message', 'to is a clientId', fields['id'])
+    const said = parseSaid(fields)
+    return said.type === 'refusal' ? said : { type: 'direct', to, data: said.data, id: said.id }
+  },
+  subscribe(fields) {
+    const channels = parseChannels(fields)
+    if (!channels) return refusal('bad_message', 'channels is a list of channel names')
+    const since = fields['since'] ?? undefined
+    if (since === undefined) return { type: 'subscribe', channels, since }
+    return { type: 'subscribe', channels, since: (typeof since === 'string' && parseCursor(since)) || 'malformed' }
+  },
+  unsubscribe(fields) {
+    const channels = parseChannels(fields)
+    if (!channels) return refusal('bad_message', 'channels is a list of channel names')
+    return { type: 'unsubscribe', channels }
+  },
+  ping: () => ({ type: 'ping' }),
+}
+
+/** The most channels one `subscribe` or `unsubscribe` may name. */
+export const MAX_CHANNELS_PER_REQUEST = 100
+
+function parseChannels(fields: Fields): string[] | undefined {
+  const channels = fields['channels']
+  if (!Array.isArray(channels) || channels.length === 0 || channels.length > MAX_CHANNELS_PER_REQUEST) return undefined
+  return channels.every(isChannel) ? [...new Set(channels)] : undefined
+}
+
+function parseSaid(fields: Fields): { type: 'said'; data: string; id: string | undefined } | Refusal {
+  const id = fields['id'] ?? undefined
+  if (id !== undefined && !isMessageId(id)) return refusal('bad_message', 'id is 1–64 characters')
+  if (fields['data'] === undefined) return refusal('bad_message', 'data is missing', id)
+  try {
+    return { type: 'said', data: JSON.stringify(fields['data']), id }
+  } catch {
+    // JSON.parse reads any depth, JSON.stringify recurses: 30,000 brackets end its stack.
+    return refusal('bad_message', 'data is nested too deeply', id)
+  }
+}
+
+const refusal = (code: Refusal['code'], detail: string, id?: unknown): Refusal => ({
+  type: 'refusal',
+  code,
+  detail,
+  id: isMessageId(id) ? id : undefined,
+})
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,26 @@
+/**
+ * The names that travel on the wire and what they may look like. Checked wherever one comes in.
+ */
+
+/** A client's name: 1–64 of `a-z A-Z 0-9 _ -` (the specification's "Input Validation", with a bound). */
+export const CLIENT_ID_PATTERN = /^[a-zA-Z0-9_-]{1,64}$/
+
+/** A channel's name: 1–64 of `a-z A-Z 0-9 _ . : -`. */
+export const CHANNEL_PATTERN = /^[a-zA-Z0-9_.:-]{1,64}$/
+
+/** The channel everybody is in. */
+export const LOBBY = 'lobby'
+
+/** The longest message id, in UTF-16 code units. */
+export const MAX_MESSAGE_ID_LENGTH = 64
+
+/** The value of `Sec-WebSocket-Protocol` that asks for the strict dialect. */
+export const SUBPROTOCOL = 'lastcall.v1'
+
+export const isClientId = (value: unknown): value is string =>
+  typeof value === 'string' && CLIENT_ID_PATTERN.test(value)
+
+export const isChannel = (value: unknown): value is string => typeof value === 'string' && CHANNEL_PATTERN.test(value)
+
+export const isMessageId = (value: unknown): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= MAX_MESSAGE_ID_LENGTH

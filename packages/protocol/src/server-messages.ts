@@ -1,0 +1,144 @@
+/**
+ * What the server says: one JSON object per text frame. Clients ignore types and fields they don't know, so both only
+ * ever grow.
+ */
+import type { ErrorCode } from './error-codes.js'
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** The first frame of every connection that was let in. */
+export interface WelcomeMessage {
+  readonly type: 'welcome'
+  readonly clientId: string
+  readonly connectionId: string
+  /** Proves to a later connection that it is the same client: `?session=`. A secret of this client. */
+  readonly session: string
+  /** The cursor at which this connection begins; what follows has higher offsets. */
+  readonly cursor: string
+  /** `true`: everything missed follows. `false`: something was out of reach. `null`: no cursor was given. */
+  readonly recovered: boolean | null
+  readonly channels: readonly string[]
+  /** The instance that serves this connection. */
+  readonly node: string
+  /** Clients that are connected now. */
+  readonly active: number
+  /** The server pings this often, in seconds: a client that hears nothing for twice that long is cut off. */
+  readonly heartbeatSeconds: number
+  readonly text: string
+}
+
+/** Somebody else said something in a channel this connection is in. */
+export interface ChannelMessage {
+  readonly type: 'message'
+  readonly channel: string
+  readonly from: string
+  readonly data: Json
+  readonly id?: string
+  readonly offset: number
+  /** When the server took it: ISO 8601, UTC. */
+  readonly at: string
+}
+
+/** Somebody said something to this client alone. */
+export interface DirectMessage {
+  readonly type: 'direct'
+  readonly from: string
+  readonly data: Json
+  readonly id?: string
+  readonly offset: number
+  readonly at: string
+}
+
+/** This client's own message is in the journal, at this offset. */
+export interface AckMessage {
+  readonly type: 'ack'
+  readonly id?: string
+  readonly offset: number
+}
+
+/** Who came and who went, gathered over PRESENCE_INTERVAL. */
+export interface PresenceMessage {
+  readonly type: 'presence'
+  readonly channel: string
+  /** At most 50 of them; `joinedCount` is how many there were. */
+  readonly joined: readonly string[]
+  readonly left: readonly string[]
+  readonly joinedCount: number
+  readonly leftCount: number
+  readonly active: number
+  readonly offset: number
+  readonly text: string
+}
+
+/** Every BROADCAST_INTERVAL seconds, until a shutdown begins. */
+export interface PeriodicMessage {
+  readonly type: 'periodic'
+  readonly at: string
+  readonly active: number
+  readonly uptimeSeconds: number
+  readonly text: string
+}
+
+export type ShutdownPhase = 'warning' | 'reminder' | 'closing'
+
+export interface ShutdownMessage {
+  readonly type: 'shutdown'
+  readonly phase: ShutdownPhase
+  /** Milliseconds until whoever is left will be closed. */
+  readonly deadlineInMs: number
+  /** Milliseconds until this client's turn to move on; `null`: stay as long as you like. */
+  readonly leaveInMs: number | null
+  /** Connections that are still here. */
+  readonly remaining: number
+  readonly text: string
+}
+
+export interface ShutdownCancelledMessage {
+  readonly type: 'shutdownCancelled'
+  readonly text: string
+}
+
+/** Follows the replay that `since` asked for. */
+export interface SubscribedMessage {
+  readonly type: 'subscribed'
+  readonly channels: readonly string[]
+  readonly cursor: string
+  readonly recovered: boolean | null
+}
+
+export interface UnsubscribedMessage {
+  readonly type: 'unsubscribed'
+  readonly channels: readonly string[]
+  readonly cursor: string
+  readonly recovered: null
+}
+
+/** The last message was not taken, and why. */
+export interface ErrorMessage {
+  readonly type: 'error'
+  readonly code: ErrorCode
+  /** For people, in the connection's language. */
+  readonly message: string
+  /** Whether the same message may be taken later. */
+  readonly temporary: boolean
+  readonly id?: string
+  readonly retryInMs?: number
+}
+
+export interface PongMessage {
+  readonly type: 'pong'
+}
+
+export type ServerMessage =
+  | WelcomeMessage
+  | ChannelMessage
+  | DirectMessage
+  | AckMessage
+  | PresenceMessage
+  | PeriodicMessage
+  | ShutdownMessage
+  | ShutdownCancelledMessage
+  | SubscribedMessage
+  | UnsubscribedMessage
+  | ErrorMessage
+  | PongMessage

@@ -1,0 +1,166 @@
+/**
+ * Everything a person reads, in Ukrainian and in English: `text`, an error's `message`, a close frame's reason.
+ * Programs read `type` and `code`. Reasons fit into a close frame (123 bytes; a Cyrillic letter takes two).
+ */
+import type { ErrorCode } from './error-codes.js'
+import type { Locale } from './locale.js'
+import type { PresenceMessage, ShutdownPhase } from './server-messages.js'
+
+/** Why a connection is closed by the server. */
+export type CloseReason =
+  | 'shuttingDown'
+  | 'invalidClientId'
+  | 'binaryFrame'
+  | 'unauthorized'
+  | 'forbiddenOrigin'
+  | 'tokenExpired'
+  | 'tooManyBadMessages'
+  | 'tooManyConnections'
+  | 'takenOver'
+  | 'tooSlow'
+  | 'idInUse'
+  | 'journalUnavailable'
+  | 'otherBuildReady'
+  | 'internal'
+
+export interface Texts {
+  welcome(clientId: string, active: number): string
+  presence(change: Pick<PresenceMessage, 'joined' | 'left' | 'joinedCount' | 'leftCount' | 'active'>): string
+  periodic(active: number, uptimeSeconds: number): string
+  shutdown(phase: ShutdownPhase, deadlineInMs: number): string
+  shutdownCancelled: string
+  errors: Readonly<Record<ErrorCode, string>>
+  reasons: Readonly<Record<CloseReason, string>>
+}
+
+const UK_PLURAL = new Intl.PluralRules('uk')
+const EN_PLURAL = new Intl.PluralRules('en')
+
+/** `5 хвилин`: the number and the word in the form the number asks for. */
+const uk = (count: number, one: string, few: string, many: string): string => {
+  const rule = UK_PLURAL.select(count)
+  return `${String(count)} ${rule === 'one' ? one : rule === 'few' ? few : many}`
+}
+
+const en = (count: number, one: string): string =>
+  `${String(count)} ${EN_PLURAL.select(count) === 'one' ? one : `${one}s`}`
+
+type Unit = 'second' | 'minute' | 'hour'
+
+/** A duration in one rounded unit, as people say it. */
+function spoken(ms: number, say: (count: number, unit: Unit) => string): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 90) return say(seconds, 'second')
+  if (seconds < 90 * 60) return say(Math.round(seconds / 60), 'minute')
+  return say(Math.round(seconds / 3600), 'hour')
+}
+
+const ukDuration = (ms: number): string =>
+  spoken(ms, (count, unit) =>
+    unit === 'second'
+      ? uk(count, 'секунду', 'секунди', 'секунд')
+      : unit === 'minute'
+        ? uk(count, 'хвилину', 'хвилини', 'хвилин')
+        : uk(count, 'годину', 'години', 'годин'),
+  )
+
+const enDuration = (ms: number): string => spoken(ms, (count, unit) => en(count, unit))
+
+/** How many names a sentence spells out before it counts the rest. */
+const NAMES_IN_A_SENTENCE = 5
+
+function names(ids: readonly string[], count: number, others: (rest: number) => string): string {
+  const named = ids.slice(0, NAMES_IN_A_SENTENCE)
+  return named.join(', ') + (count > named.length ? ` ${others(count - named.length)}` : '')
+}
+
+const sentences = (...parts: readonly (string | false)[]): string => parts.filter(Boolean).join(' ')
+
+export const TEXTS: Readonly<Record<Locale, Texts>> = {
+  uk: {
+    welcome: (clientId, active) => `Вітаємо, ${clientId}! Зараз на звʼязку: ${String(active)}.`,
+    presence: ({ joined, left, joinedCount, leftCount, active }) =>
+      sentences(
+        joinedCount > 0 && `Приєдналися: ${names(joined, joinedCount, (rest) => `та ще ${String(rest)}`)}.`,
+        leftCount > 0 && `Вийшли: ${names(left, leftCount, (rest) => `та ще ${String(rest)}`)}.`,
+        `Зараз на звʼязку: ${String(active)}.`,
+      ),
+    periodic: (active, uptimeSeconds) =>
+      `Періодичне повідомлення: на звʼязку ${uk(active, 'клієнт', 'клієнти', 'клієнтів')}, сервер працює ${ukDuration(uptimeSeconds * 1000)}.`,
+    shutdown: (phase, deadlineInMs) =>
+      phase === 'closing'
+        ? 'Сервер завершує роботу: зʼєднання закривається.'
+        : `Сервер завершує роботу. Будь ласка, завершіть свої справи: зʼєднання закриється щонайпізніше за ${ukDuration(deadlineInMs)}.`,
+    shutdownCancelled: 'Завершення роботи скасовано: можна залишатися.',
+    errors: {
+      bad_message: 'Повідомлення не відповідає протоколу.',
+      unknown_type: 'Невідомий тип повідомлення.',
+      too_large: 'Повідомлення завелике.',
+      rate_limited: 'Забагато повідомлень: зачекайте трохи.',
+      forbidden: 'Цей канал вам недоступний.',
+      not_subscribed: 'Спершу підпишіться на цей канал.',
+      journal_unavailable: 'Повідомлення не вдалося записати: спробуйте ще раз.',
+      shutting_down: 'Зʼєднання закривається: повідомлення не прийнято.',
+      internal: 'Внутрішня помилка сервера.',
+    },
+    reasons: {
+      shuttingDown: 'Сервер завершує роботу. Підключіться ще раз.',
+      invalidClientId: 'Недійсний clientId: 1–64 знаки a-z A-Z 0-9 _ -',
+      binaryFrame: 'Приймаються лише текстові повідомлення',
+      unauthorized: 'Потрібен дійсний токен',
+      forbiddenOrigin: 'Це джерело (Origin) не дозволене',
+      tokenExpired: 'Термін дії токена минув',
+      tooManyBadMessages: 'Забагато хибних повідомлень поспіль',
+      tooManyConnections: 'Забагато зʼєднань: спробуйте пізніше',
+      takenOver: 'Ви підключилися з іншого місця',
+      tooSlow: 'Непрочитане вже не зберігається',
+      idInUse: 'Це імʼя вже зайняте',
+      journalUnavailable: 'Журнал недоступний: спробуйте пізніше',
+      otherBuildReady: 'Є новіша збірка: підключіться ще раз',
+      internal: 'Внутрішня помилка сервера',
+    },
+  },
+  en: {
+    welcome: (clientId, active) => `Welcome, ${clientId}! Connected now: ${String(active)}.`,
+    presence: ({ joined, left, joinedCount, leftCount, active }) =>
+      sentences(
+        joinedCount > 0 && `Joined: ${names(joined, joinedCount, (rest) => `and ${String(rest)} more`)}.`,
+        leftCount > 0 && `Left: ${names(left, leftCount, (rest) => `and ${String(rest)} more`)}.`,
+        `Connected now: ${String(active)}.`,
+      ),
+    periodic: (active, uptimeSeconds) =>
+      `Periodic message: ${en(active, 'client')} connected, the server has been up for ${enDuration(uptimeSeconds * 1000)}.`,
+    shutdown: (phase, deadlineInMs) =>
+      phase === 'closing'
+        ? 'The server is shutting down: this connection is being closed.'
+        : `The server is shutting down. Please finish: the connection will be closed in ${enDuration(deadlineInMs)} at the latest.`,
+    shutdownCancelled: 'The shutdown has been cancelled: you can stay.',
+    errors: {
+      bad_message: 'The message does not follow the protocol.',
+      unknown_type: 'Unknown message type.',
+      too_large: 'The message is too large.',
+      rate_limited: 'Too many messages: please wait a little.',
+      forbidden: 'You have no access to this channel.',
+      not_subscribed: 'Subscribe to this channel first.',
+      journal_unavailable: 'The message could not be written down: please try again.',
+      shutting_down: 'The connection is being closed: the message was not taken.',
+      internal: 'Internal server error.',
+    },
+    reasons: {
+      shuttingDown: 'The server is shutting down. Please connect again.',
+      invalidClientId: 'Invalid clientId: 1–64 of a-z A-Z 0-9 _ -',
+      binaryFrame: 'Only text messages are taken',
+      unauthorized: 'A valid token is needed',
+      forbiddenOrigin: 'This origin is not allowed',
+      tokenExpired: 'The token has expired',
+      tooManyBadMessages: 'Too many wrong messages in a row',
+      tooManyConnections: 'Too many connections: please try later',
+      takenOver: 'You have connected from somewhere else',
+      tooSlow: 'What you have not read is no longer kept',
+      idInUse: 'This name is taken',
+      journalUnavailable: 'The journal is not available: please try later',
+      otherBuildReady: 'A newer build is ready: please connect again',
+      internal: 'Internal server error',
+    },
+  },
+}

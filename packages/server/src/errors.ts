@@ -1,0 +1,35 @@
+/**
+ * The one class of errors that lastcall throws or rejects with. Callers match `code`, never the message.
+ * What a client does wrong is not an error but a value: see the protocol package.
+ */
+
+/** Every code there is, and when it comes. */
+export type LastcallErrorCode =
+  /** The journal could not take the entries: its disk is full, its server away. They may still appear later. */
+  | 'journal_unavailable'
+  /** An entry larger than the journal keeps (HISTORY_BYTES). */
+  | 'entry_too_large'
+  /** The journal's file or server holds something else, is damaged, or was written by an incompatible version. */
+  | 'journal_unusable'
+  /** The configuration has problems; the message lists all of them. */
+  | 'config_invalid'
+  /** A method was called in a state that does not allow it. */
+  | 'wrong_state'
+
+export interface LastcallErrorOptions {
+  /** Whether the same call may succeed later. Default: false. */
+  readonly temporary?: boolean
+  readonly cause?: unknown
+}
+
+export class LastcallError extends Error {
+  readonly code: LastcallErrorCode
+  readonly temporary: boolean
+
+  constructor(code: LastcallErrorCode, message: string, { temporary = false, cause }: LastcallErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'LastcallError'
+    this.code = code
+    this.temporary = temporary
+  }
+}
