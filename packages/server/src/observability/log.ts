@@ -1,0 +1,76 @@
+/**
+ * What the parts of the server need to write a log: a small interface and the fixed list of events. No import, so that
+ * every folder may use it; the implementation is logger.ts.
+ */
+
+/** Every event there is, and what it says. An operator filters by these; docs/reference/logs.md is made from them. */
+export const LOG_EVENTS = {
+  config: 'What the server runs with, at start, or something about it that deserves a look.',
+  open_access: 'Said at start when no authentication is configured: everybody may come in under any free name.',
+  listening: 'The server takes connections, at this address.',
+  connect: 'A client was let in.',
+  disconnect: 'A client’s connection ended, with its close code.',
+  rejected: 'A newcomer was turned away, and why.',
+  takeover: 'A newer connection of the same client replaced an older one.',
+  message: 'A client’s message was taken (level debug). Its size, never its content.',
+  behind: 'A connection could not keep up: it reads on from the window, or was closed because that has moved on.',
+  'journal.opened': 'The journal is open and its kept entries are read.',
+  'journal.unavailable': 'The journal cannot be reached or written; messages are answered with `journal_unavailable`.',
+  'journal.available': 'The journal is back.',
+  'journal.epoch': 'The journal turned out to be another one: every cursor given so far is void.',
+  'shutdown.started': 'A shutdown began, and what asked for it.',
+  'shutdown.delay': 'Newcomers are still served while load balancers take notice.',
+  'shutdown.warning': 'The clients were told, at the beginning or as a reminder.',
+  'shutdown.progress': 'How many are left, how the others went, and when it will be over at that rate.',
+  'shutdown.second_signal': 'Another signal came during a shutdown: no more waiting.',
+  'shutdown.closing': 'Those who are left are being closed.',
+  'shutdown.report': 'What happened to whom.',
+  'shutdown.closed': 'Everything is closed; the process ends.',
+  'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
+  http: 'An HTTP request could not be answered.',
+  error: 'A defect of the server, or something that it could not do.',
+} as const
+
+export type LogEvent = keyof typeof LOG_EVENTS
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/**
+ * What is known besides the message, by name; names are camelCase and end in their unit. `error` takes anything that
+ * was thrown. Never a token, never what a client said.
+ */
+export type LogFields = Readonly<Record<string, unknown>>
+
+/** Takes a line: either with fields or without. */
+export interface LogLine {
+  (event: LogEvent, message: string): void
+  (event: LogEvent, fields: LogFields, message: string): void
+}
+
+export interface Logger {
+  /** Whether lines of this level are written: asked before fields are made that cost something. */
+  enabled(level: LogLevel): boolean
+  readonly debug: LogLine
+  readonly info: LogLine
+  readonly warn: LogLine
+  readonly error: LogLine
+  /** A logger whose every line also has these fields. */
+  child(fields: LogFields): Logger
+  /** Writes out what is still buffered, before it returns. */
+  flush(): void
+}
+
+const nothing = (): void => undefined
+
+/** Writes nothing. */
+export const silentLogger: Logger = {
+  enabled: () => false,
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  child: () => silentLogger,
+  flush: nothing,
+}
