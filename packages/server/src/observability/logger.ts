@@ -1,0 +1,84 @@
+/**
+ * The log of the server, by pino: one JSON object a line, or something easier on the eye at a terminal. Owns the shape of
+ * a line and that no secret gets into one; where lines go is log-destination.ts, what may be said is log.ts.
+ */
+import { isatty } from 'node:tty'
+import { pino, stdSerializers, stdTimeFunctions, type Logger as Pino } from 'pino'
+import { prettyFactory } from 'pino-pretty'
+import type { LogEvent, LogFields, Logger, LogLevel, LogLine } from './log.js'
+import { standardOutputDestination, type LogDestination } from './log-destination.js'
+
+export type LogFormat = 'auto' | 'pretty' | 'json'
+
+export interface LoggerOptions {
+  /** The least severe level that is written. Default: `info`. */
+  readonly level?: LogLevel
+  /** `auto` (default): pretty where standard output is a terminal, otherwise JSON. */
+  readonly format?: LogFormat
+  /** Default: standard output, buffered and written out at exit. */
+  readonly destination?: LogDestination
+}
+
+/** A second net: these fields should not be in a log in the first place. */
+const SECRET_FIELDS = ['token', 'session', 'authorization', 'cookie', 'secret', 'password'] as const
+
+const redacted = (): string => '[redacted]'
+
+/** By name of a field. As serializers they cost nothing where the field is absent; pino's `redact` costs every line. */
+const serializers = {
+  error: stdSerializers.err,
+  headers: () => redacted(),
+  ...Object.fromEntries(SECRET_FIELDS.map((name) => [name, redacted])),
+}
+
+export function createLogger(options: LoggerOptions = {}): Logger {
+  const { level = 'info', format = 'auto', destination = standardOutputDestination() } = options
+  const atTerminal = options.destination === undefined && isatty(1)
+  const pretty = format === 'pretty' || (format === 'auto' && atTerminal)
+  const root = pino(
+    {
+      level,
+      // No pid and hostname: whoever collects logs knows them, and `node` says which instance it is.
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      errorKey: 'error',
+      serializers,
+    },
+    pretty ? prettyDestination(destination, atTerminal && process.stdout.hasColors()) : destination,
+  )
+  return wrap(root, destination)
+}
+
+function wrap(logger: Pino, destination: LogDestination): Logger {
+  return {
+    enabled: (level) => logger.isLevelEnabled(level),
+    debug: line(logger, 'debug'),
+    info: line(logger, 'info'),
+    warn: line(logger, 'warn'),
+    // Written out at once: if the process is about to end in a way nobody sees, this is the line that says why.
+    error: line(logger, 'error', () => destination.flush()),
+    child: (fields) => wrap(logger.child(fields), destination),
+    flush: () => destination.flush(),
+  }
+}
+
+function line(logger: Pino, level: LogLevel, afterwards?: () => void): LogLine {
+  return (event: LogEvent, fieldsOrMessage: LogFields | string, message?: string) => {
+    if (typeof fieldsOrMessage === 'string') logger[level]({ event }, fieldsOrMessage)
+    else logger[level]({ event, ...fieldsOrMessage }, message)
+    afterwards?.()
+  }
+}
+
+function prettyDestination(destination: LogDestination, colorize: boolean): { write(text: string): void } {
+  const format = prettyFactory({
+    colorize,
+    translateTime: 'SYS:HH:MM:ss.l',
+    singleLine: true,
+    errorLikeObjectKeys: ['error'],
+    messageFormat: '{event}: {msg}',
+    ignore: 'event',
+  })
+  return { write: (text) => destination.write(format(text)) }
+}
