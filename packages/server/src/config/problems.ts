@@ -1,0 +1,52 @@
+/**
+ * What can be wrong with a configuration, in a form that can be listed and printed.
+ */
+import type { Variable } from './schema.js'
+
+export interface ConfigProblem {
+  /** Where it was given: `PORT`, `--port`, or `port` in the options of a library call. */
+  readonly name: string
+  /** What was given, ready to be shown: secrets are hidden. */
+  readonly given?: string
+  /** What is the matter, or what would be allowed. */
+  readonly expected: string
+}
+
+/** One line: `PORT="http": must be a whole number from 0 to 65535`. */
+export const formatProblem = ({ name, given, expected }: ConfigProblem): string =>
+  `${name}${given === undefined ? '' : `=${given}`}: ${expected}`
+
+const MAX_SHOWN_CHARACTERS = 100
+
+/** A given value in the form in which it may be shown. */
+export function shown(variable: Variable, given: unknown): string {
+  const text = typeof given === 'string' ? given : (JSON.stringify(given) ?? String(given))
+  if (variable.kind.conceal) return variable.kind.conceal(text)
+  const quoted = typeof given === 'string' ? JSON.stringify(text) : text
+  return quoted.length > MAX_SHOWN_CHARACTERS ? `${quoted.slice(0, MAX_SHOWN_CHARACTERS)}…` : quoted
+}
+
+/** " Did you mean X?" where one of the candidates is near enough, else nothing. */
+export function didYouMean(word: string, candidates: readonly string[], show = (name: string): string => name): string {
+  let nearest: string | undefined
+  let nearestDistance = Math.max(2, Math.floor(word.length / 4)) + 1
+  for (const candidate of candidates) {
+    const distance = editDistance(word, candidate)
+    if (distance < nearestDistance) [nearest, nearestDistance] = [candidate, distance]
+  }
+  return nearest === undefined ? '' : `. Did you mean ${show(nearest)}?`
+}
+
+/** Levenshtein: how many letters must be put in, left out or replaced. */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[to.length] ?? 0
+}

@@ -1,0 +1,311 @@
+/**
+ * Every configuration variable, once: its name, type, default, range and meaning. The type `Config`, the flags, the
+ * checks, `--help` and docs/reference/configuration.md all come from this list.
+ */
+import { LOCALES } from '@lastcall/protocol'
+import { z } from 'zod'
+import { LOG_LEVELS } from '../observability/log.js'
+import { bytes, choice, duration, integer, origins, proxies, publicKey, secret, text, toggle, url } from './kinds.js'
+import type { Kind } from './kinds.js'
+import { VERSION } from './version.js'
+
+/** The headings of the reference, in order. */
+export const GROUPS = [
+  'Network',
+  'Shutdown',
+  'Connections and messages',
+  'Who may come in',
+  'Journal and history',
+  'Operation',
+] as const
+
+interface About<T> {
+  readonly group: (typeof GROUPS)[number]
+  /** One sentence. */
+  readonly doc: string
+  /** What the default is, where the value alone does not say it. */
+  readonly defaultText?: string
+  /** Which values this version does not serve yet. They are refused, for an ignored wish is worse than a refused one. */
+  notYet?(value: T): boolean
+}
+
+/** What is known about a variable besides its place in `Config`. */
+export interface VariableMeta extends About<unknown> {
+  /** As in the environment: `SHUTDOWN_TIMEOUT`. */
+  readonly name: string
+  readonly kind: Kind<unknown>
+  readonly defaultValue: unknown
+}
+
+const registry = new Map<unknown, VariableMeta>()
+
+function variable<T>(name: string, kind: Kind<T>, about: About<T> & { default: NoInfer<T> }): z.ZodType<T> {
+  const { default: defaultValue, ...rest } = about
+  // `never`: zod forbids a default of undefined in a way that a type parameter cannot show.
+  const schema = z.prefault(kind.schema, defaultValue as never)
+  registry.set(schema, { ...rest, name, kind, defaultValue })
+  return schema
+}
+
+/** A variable that may be absent. */
+function optional<T>(name: string, kind: Kind<T>, about: About<T>): z.ZodType<T | undefined> {
+  const schema = kind.schema.optional()
+  registry.set(schema, { ...about, name, kind, defaultValue: undefined })
+  return schema
+}
+
+const always = (): boolean => true
+
+/** The longest delay that a timer takes here: a week (Node's own limit is 24 days, after which it fires at once). */
+const MAX_TIMER_SECONDS = 604_800
+const HS256 = ': HS256 needs a key of 256 bits (RFC 7518 section 3.2)'
+
+export const configSchema = z.object({
+  host: variable(
+    'HOST',
+    text({ pattern: /^[\w.:%-]+$/, allowed: 'a host name or an IP address', placeholder: 'HOST' }),
+    {
+      group: 'Network',
+      default: '0.0.0.0',
+      doc: 'The address to listen on.',
+    },
+  ),
+  port: variable('PORT', integer({ min: 0, max: 65_535 }), {
+    group: 'Network',
+    default: 8000,
+    doc: 'The TCP port to listen on; 0 takes any free one.',
+  }),
+  keepAliveTimeoutSeconds: variable(
+    'KEEP_ALIVE_TIMEOUT',
+    duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }),
+    {
+      group: 'Network',
+      default: 3600,
+      doc: 'How long an idle HTTP connection is kept; it should be longer than the idle timeout of a proxy in front.',
+    },
+  ),
+  trustProxy: variable('TRUST_PROXY', proxies(), {
+    group: 'Network',
+    default: false,
+    doc: 'Whose X-Forwarded-For is believed when the address of a client is asked for.',
+  }),
+  tlsCert: optional('TLS_CERT', text({ pattern: /./, allowed: 'a file in PEM', placeholder: 'FILE' }), {
+    group: 'Network',
+    doc: 'The file with the certificate chain for TLS; read again on SIGHUP.',
+    notYet: always,
+  }),
+  tlsKey: optional('TLS_KEY', text({ pattern: /./, allowed: 'a file in PEM', placeholder: 'FILE' }), {
+    group: 'Network',
+    doc: 'The file with the private key for TLS; read again on SIGHUP.',
+    notYet: always,
+  }),
+
+  shutdownTimeoutSeconds: variable('SHUTDOWN_TIMEOUT', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
+    group: 'Shutdown',
+    default: 1800,
+    doc: 'How long a shutdown waits for the clients to leave before it closes who is left.',
+  }),
+  shutdownMode: variable('SHUTDOWN_MODE', choice(['wait', 'migrate']), {
+    group: 'Shutdown',
+    default: 'wait',
+    doc: '`wait` pushes nobody before the deadline; `migrate` closes each client when its slot is over.',
+    notYet: (mode) => mode === 'migrate',
+  }),
+  shutdownDelaySeconds: variable('SHUTDOWN_DELAY', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
+    group: 'Shutdown',
+    default: 0,
+    doc: 'How long newcomers are still served after the signal, while load balancers take notice; part of SHUTDOWN_TIMEOUT.',
+  }),
+  shutdownSpreadSeconds: optional('SHUTDOWN_SPREAD', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
+    group: 'Shutdown',
+    defaultText: 'the smaller of 30 and half of SHUTDOWN_TIMEOUT',
+    doc: 'Over how long the departures of the clients are spread.',
+  }),
+  shutdownCloseCode: variable('SHUTDOWN_CLOSE_CODE', choice([1001, 1012]), {
+    group: 'Shutdown',
+    default: 1001,
+    doc: 'The close code said to clients in a shutdown: 1001 is "going away", 1012 "service restart".',
+  }),
+  closeTimeoutSeconds: variable('CLOSE_TIMEOUT', duration({ min: 0.01, max: 300, unit: 'seconds' }), {
+    group: 'Shutdown',
+    default: 5,
+    doc: 'How long a close waits for the client to read what is due and to answer, before the connection is cut.',
+  }),
+  terminationGraceSeconds: optional(
+    'TERMINATION_GRACE_SECONDS',
+    duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }),
+    {
+      group: 'Shutdown',
+      doc: 'What the platform grants between SIGTERM and SIGKILL (Kubernetes: terminationGracePeriodSeconds); the server says at start when a shutdown would not fit in.',
+    },
+  ),
+
+  maxConnections: variable('MAX_CONNECTIONS', integer({ min: 0, max: 10_000_000 }), {
+    group: 'Connections and messages',
+    default: 10_000,
+    doc: 'How many clients may be connected at once; 0 is no limit.',
+  }),
+  heartbeatIntervalSeconds: variable('HEARTBEAT_INTERVAL', duration({ min: 0.01, max: 86_400, unit: 'seconds' }), {
+    group: 'Connections and messages',
+    default: 25,
+    doc: 'How often every client is pinged; who has not answered by the next ping is gone.',
+  }),
+  maxPayloadBytes: variable('MAX_PAYLOAD', bytes({ min: 128, max: 64 * 1024 ** 2 }), {
+    group: 'Connections and messages',
+    default: 65_536,
+    doc: 'The largest message that a client may send; a larger one closes its connection with 1009.',
+  }),
+  maxBufferedBytes: variable('MAX_BUFFERED', bytes({ min: 1024, max: 1024 ** 3 }), {
+    group: 'Connections and messages',
+    default: 1_048_576,
+    doc: 'How much may wait for one slow client before it is no longer written to, until it has read that.',
+  }),
+  maxMessagesPerMinute: variable('MAX_MESSAGES_PER_MINUTE', integer({ min: 0, max: 1_000_000 }), {
+    group: 'Connections and messages',
+    default: 60,
+    doc: 'How many messages a client may send in a minute; 0 is no limit.',
+  }),
+  broadcastIntervalSeconds: variable(
+    'BROADCAST_INTERVAL',
+    duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }),
+    {
+      group: 'Connections and messages',
+      default: 10,
+      doc: 'How often the periodic message is sent to everybody; 0 sends none.',
+    },
+  ),
+  presenceIntervalMs: variable('PRESENCE_INTERVAL', duration({ min: 0, max: 60_000, unit: 'milliseconds' }), {
+    group: 'Connections and messages',
+    default: 250,
+    doc: 'Over how long comings and goings are gathered into one message; 0 tells nobody of them.',
+  }),
+  locale: variable('LOCALE', choice(LOCALES), {
+    group: 'Connections and messages',
+    default: 'uk',
+    doc: 'The language of texts for clients whose Accept-Language names none that we have.',
+  }),
+
+  authSecret: optional('AUTH_SECRET', secret({ minBytes: 32, why: HS256 }), {
+    group: 'Who may come in',
+    defaultText: 'none: everybody may come in',
+    doc: 'The key with which tokens (JWT, HS256) are signed.',
+  }),
+  authPublicKey: optional('AUTH_PUBLIC_KEY', publicKey(), {
+    group: 'Who may come in',
+    doc: 'The public key that belongs to the private one with which tokens (JWT) are signed.',
+  }),
+  authJwksUrl: optional('AUTH_JWKS_URL', url({ pattern: /^https?:\/\/[^\s]+$/, allowed: 'an https: or http: URL' }), {
+    group: 'Who may come in',
+    doc: 'Where the keys with which tokens (JWT) are signed can be had (RFC 7517).',
+  }),
+  authIssuer: optional('AUTH_ISSUER', text({ pattern: /./, allowed: 'a text', placeholder: 'TEXT' }), {
+    group: 'Who may come in',
+    doc: 'What the claim `iss` of a token must be.',
+  }),
+  authAudience: optional('AUTH_AUDIENCE', text({ pattern: /./, allowed: 'a text', placeholder: 'TEXT' }), {
+    group: 'Who may come in',
+    doc: 'What the claim `aud` of a token must be or contain.',
+  }),
+  sessionSecret: optional('SESSION_SECRET', secret({ minBytes: 32 }), {
+    group: 'Who may come in',
+    defaultText: 'made from AUTH_SECRET, else random for each process',
+    doc: 'The key with which sessions are signed; it must be the same on all instances.',
+  }),
+  adminToken: optional('ADMIN_TOKEN', secret({ minBytes: 16 }), {
+    group: 'Who may come in',
+    defaultText: 'none: the API is off',
+    doc: 'What a caller of /api must present as a Bearer token.',
+    notYet: always,
+  }),
+  allowedOrigins: optional('ALLOWED_ORIGINS', origins(), {
+    group: 'Who may come in',
+    defaultText: 'any',
+    doc: 'The origins whose pages may connect; clients that send no Origin are not browsers and are let through.',
+  }),
+  rejectWith: variable('REJECT_WITH', choice(['close', 'http']), {
+    group: 'Who may come in',
+    default: 'close',
+    doc: 'How a newcomer is turned away: `close` accepts and closes with a code, which a browser can see; `http` answers the upgrade with a status.',
+  }),
+
+  journalUrl: variable(
+    'JOURNAL_URL',
+    url({ pattern: /^(?:memory:|file:.+|rediss?:\/\/\S+|amqps?:\/\/\S+)$/, allowed: 'memory: or file:PATH' }),
+    {
+      group: 'Journal and history',
+      default: 'file:./data/journal',
+      doc: 'Where everything that is said is written down first: `memory:` is lost with the process, `file:PATH` is shared by the processes of one machine.',
+      notYet: (given) => /^(?:redis|amqp)/.test(given),
+    },
+  ),
+  historySize: variable('HISTORY_SIZE', integer({ min: 1, max: 10_000_000, unit: 'entries' }), {
+    group: 'Journal and history',
+    default: 10_000,
+    doc: 'How many entries are kept for clients that come back.',
+  }),
+  historyTtlSeconds: variable('HISTORY_TTL', duration({ min: 0.1, max: 31_536_000, unit: 'seconds' }), {
+    group: 'Journal and history',
+    default: 300,
+    doc: 'How long an entry is kept for clients that come back.',
+  }),
+  historyBytes: variable('HISTORY_BYTES', bytes({ min: 1024, max: 64 * 1024 ** 3 }), {
+    group: 'Journal and history',
+    default: 64 * 1024 ** 2,
+    doc: 'How much the kept entries may take together.',
+  }),
+
+  logLevel: variable('LOG_LEVEL', choice(LOG_LEVELS, { warning: 'warn', critical: 'error', fatal: 'error' }), {
+    group: 'Operation',
+    default: 'info',
+    doc: 'The least severe lines that are logged; WARNING is `warn`, CRITICAL is `error`.',
+  }),
+  logFormat: variable('LOG_FORMAT', choice(['auto', 'pretty', 'json']), {
+    group: 'Operation',
+    default: 'auto',
+    doc: '`auto` is `pretty` at a terminal, else `json`: one object a line.',
+  }),
+  metrics: variable('METRICS', toggle(), {
+    group: 'Operation',
+    default: true,
+    doc: 'Whether GET /metrics answers.',
+  }),
+  build: variable(
+    'BUILD',
+    text({
+      pattern: /^[\w.+:@/-]{1,128}$/,
+      allowed: '1 to 128 letters, digits and . _ + : @ / -',
+      placeholder: 'TEXT',
+    }),
+    {
+      group: 'Operation',
+      default: VERSION,
+      defaultText: 'the version of the package',
+      doc: 'What tells one deploy from another, say a commit or an image tag.',
+    },
+  ),
+  workers: optional('WORKERS', integer({ min: 1, max: 1024 }), {
+    group: 'Operation',
+    defaultText: 'none: one process',
+    doc: 'How many worker processes share the port.',
+    notYet: always,
+  }),
+})
+
+/** Everything that can be configured. Units are in the names; what may be absent is `undefined`. */
+export type Config = Readonly<z.output<typeof configSchema>>
+
+export type ConfigKey = keyof Config
+
+/** A variable as it stands in the list. */
+export interface Variable extends VariableMeta {
+  readonly key: ConfigKey
+  /** As on the command line, without the dashes: `shutdown-timeout`. */
+  readonly flag: string
+}
+
+/** Every variable, in the order of the reference. */
+export const VARIABLES: readonly Variable[] = Object.entries(configSchema.shape).map(([key, schema]) => {
+  const meta = registry.get(schema)
+  if (!meta) throw new Error(`${key} is not registered`)
+  return { ...meta, key: key as ConfigKey, flag: meta.name.toLowerCase().replaceAll('_', '-') }
+})
