@@ -1,0 +1,149 @@
+/**
+ * The metrics of an instance for Prometheus. Everything is counted elsewhere in plain numbers; here they get names, and
+ * are read when somebody scrapes. Names follow https://prometheus.io/docs/practices/naming/.
+ */
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Readings, Stats } from './stats.js'
+
+/** Which build this is: the labels of `lastcall_build_info`. */
+export interface BuildInfo {
+  readonly version: string
+  readonly build: string
+  readonly node: string
+}
+
+export const SHUTDOWN_STATES = ['starting', 'serving', 'draining', 'closing', 'closed'] as const
+
+/** A registry of its own for each server, so that several can live in one process. */
+export function createMetrics(stats: Stats, readings: () => Readings, info?: BuildInfo): Registry {
+  const registry = new Registry()
+  const registers = [registry]
+
+  const counter = (name: string, help: string, read: () => number): void => {
+    new Counter({
+      name: `lastcall_${name}`,
+      help,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
+  }
+  const countersBy = <Key extends string | number>(
+    [name, label]: readonly [name: string, label: string],
+    help: string,
+    read: () => Iterable<readonly [Key, number]>,
+  ): void => {
+    new Counter({
+      name: `lastcall_${name}`,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset()
+        for (const [key, count] of read()) this.inc({ [label]: key }, count)
+      },
+    })
+  }
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name: `lastcall_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+
+  // The specification's four.
+  gauge('active_connections', 'Clients connected now.', () => readings().activeConnections)
+  counter('messages_sent_total', 'Messages sent to clients, one for each recipient.', () => stats.deliveries)
+  gauge(
+    'shutdown_duration_seconds',
+    'How long the shutdown took; 0 while there has been none.',
+    () => stats.shutdownSeconds,
+  )
+  counter(
+    'failed_broadcasts_total',
+    'Clients that had gone when a message was to be written to them.',
+    () => stats.failedBroadcasts,
+  )
+
+  counter('connects_total', 'Clients that were let in.', () => stats.connects)
+  countersBy(['rejections_total', 'reason'], 'Newcomers that were turned away.', () => stats.rejections)
+  countersBy(
+    ['disconnects_total', 'code'],
+    'Connections that ended, by close code; 1006 is an end without one.',
+    () => stats.ends,
+  )
+  counter('takeovers_total', 'Connections that were replaced by a newer one of the same client.', () => stats.takeovers)
+  gauge(
+    'behind_connections',
+    'Clients that read slower than is written to them and are read on from the window.',
+    () => readings().behindConnections,
+  )
+  countersBy(['resumes_total', 'outcome'], 'Clients that came back with a cursor.', () => [
+    ['recovered', stats.resumesRecovered],
+    ['not_recovered', stats.resumesNotRecovered],
+  ])
+
+  counter('messages_taken_total', 'Messages of clients that were taken for publishing.', () => stats.messagesTaken)
+  counter('duplicates_total', 'Messages sent again by clients, and not delivered again.', () => stats.duplicates)
+  counter('rate_limited_total', 'Messages not taken because their client sent too many.', () => stats.rateLimited)
+  counter('sent_bytes_total', 'Bytes written to clients.', () => stats.bytesSent)
+
+  gauge('journal_up', 'Whether the journal can be reached: 1 or 0.', () => Number(readings().journalAvailable))
+  gauge(
+    'journal_lag_seconds',
+    'From the taking of the newest entry of this instance to its being read back.',
+    () => readings().journalLagMs / 1_000,
+  )
+  counter('journal_appends_total', 'Entries appended to the journal.', () => stats.appends)
+  counter('journal_append_failures_total', 'Entries that the journal did not take.', () => stats.appendFailures)
+  counter(
+    'journal_unknown_entries_total',
+    'Entries that a newer version wrote and this one skipped.',
+    () => stats.unknownEntries,
+  )
+  gauge('window_entries', 'Entries kept in memory for clients that come back.', () => readings().windowEntries)
+  gauge('window_bytes', 'Bytes of the entries kept in memory.', () => readings().windowBytes)
+
+  new Gauge({
+    name: 'lastcall_shutdown_state',
+    help: 'The state of the server: 1 for the one it is in, 0 for the others.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const current = readings().shutdownState
+      for (const state of SHUTDOWN_STATES) this.set({ state }, Number(state === current))
+    },
+  })
+  gauge(
+    'shutdown_remaining_seconds',
+    'Time until a shutdown closes who is left; 0 while there is none.',
+    () => readings().shutdownRemainingMs / 1_000,
+  )
+  if (info) {
+    new Gauge({
+      name: 'lastcall_build_info',
+      help: 'Always 1; the labels say which build this is.',
+      labelNames: ['version', 'build', 'node'],
+      registers,
+    }).set({ ...info }, 1)
+  }
+
+  return Registry.merge([registry, processRegistry()])
+}
+
+let ofThisProcess: Registry | undefined
+
+/** CPU, memory, garbage collection and event loop lag: measured once, however many servers there are. */
+function processRegistry(): Registry {
+  if (!ofThisProcess) {
+    ofThisProcess = new Registry()
+    collectDefaultMetrics({ register: ofThisProcess })
+  }
+  return ofThisProcess
+}
