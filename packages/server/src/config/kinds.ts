@@ -19,11 +19,17 @@ export interface Kind<T> {
   readonly secret?: boolean
   /** What may be given, to follow "must be". */
   readonly allowed: string
+  /** How it may be written, where there is more than one way. */
+  readonly examples?: string
   /** Stands for the value in `--help`. */
   readonly placeholder: string
   /** Of the numbers, where they have one. */
   readonly unit?: 'seconds' | 'milliseconds' | 'bytes' | 'entries'
 }
+
+/** What must be, as the rest of a sentence. */
+export const mustBe = ({ allowed, examples }: Kind<unknown>): string =>
+  `must be ${allowed}${examples === undefined ? '' : `, such as ${examples}`}`
 
 interface Range {
   readonly min: number
@@ -58,10 +64,8 @@ export function duration({ min, max, unit }: Range & { unit: 'seconds' | 'millis
       return (Number(number) * MILLISECONDS[suffix as keyof typeof MILLISECONDS]) / unitMs
     },
     toText: String,
-    allowed:
-      unit === 'seconds'
-        ? `a time from ${String(min)} to ${String(max)} seconds, such as 90, 0.5, 250ms, 30s, 5m or 1h`
-        : `a time from ${String(min)} to ${String(max)} milliseconds, such as 250, 250ms or 1s`,
+    allowed: `a time from ${String(min)} to ${String(max)} ${unit}`,
+    examples: unit === 'seconds' ? '90, 0.5, 250ms, 30s, 5m or 1h' : '250, 250ms or 1s',
     placeholder: unit === 'seconds' ? 'SECONDS' : 'MS',
     unit,
   }
@@ -90,7 +94,8 @@ export function bytes({ min, max }: Range): Kind<number> {
       return Number(number) * (suffix === '' ? 1 : (BYTES[suffix.toLowerCase()] ?? NaN))
     },
     toText: String,
-    allowed: `a size from ${String(min)} to ${String(max)} bytes, such as 65536, 64k, 64KiB or 16MB`,
+    allowed: `a size from ${String(min)} to ${String(max)} bytes`,
+    examples: '65536, 64k, 64KiB or 16MB',
     placeholder: 'BYTES',
     unit: 'bytes',
   }

@@ -4,6 +4,7 @@
  */
 import { LastcallError } from '../errors.js'
 import { crossProblems } from './cross-checks.js'
+import { mustBe } from './kinds.js'
 import { parseFlags } from './flags.js'
 import { didYouMean, formatProblem, shown, type ConfigProblem } from './problems.js'
 import { configSchema, VARIABLES, type Config, type ConfigKey, type Variable } from './schema.js'
@@ -93,12 +94,12 @@ function check(given: readonly Given[], nameOf: (variable: Variable) => string):
   const values: Partial<Record<ConfigKey, unknown>> = {}
   for (const { variable, name, raw, value } of given) {
     const allowed = configSchema.shape[variable.key].safeParse(value).success
-    if (allowed && !variable.notYet?.(value)) {
+    if (allowed && !variable.notYet?.includes(value)) {
       values[variable.key] = value
       continue
     }
     broken.add(variable.key)
-    const expected = allowed ? 'is not in this version yet' : `must be ${variable.kind.allowed}`
+    const expected = allowed ? 'is not in this version yet' : mustBe(variable.kind)
     problems.push({ name, given: shown(variable, raw), expected })
   }
   const config = configSchema.parse(values)

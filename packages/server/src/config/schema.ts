@@ -19,14 +19,22 @@ export const GROUPS = [
   'Operation',
 ] as const
 
+interface NotYet<T> {
+  /** The values, in words; without it all. */
+  readonly values?: string
+  includes(value: T): boolean
+}
+
+const EVERYTHING: NotYet<unknown> = { includes: () => true }
+
 interface About<T> {
   readonly group: (typeof GROUPS)[number]
   /** One sentence. */
   readonly doc: string
   /** What the default is, where the value alone does not say it. */
   readonly defaultText?: string
-  /** Which values this version does not serve yet. They are refused, for an ignored wish is worse than a refused one. */
-  notYet?(value: T): boolean
+  /** What this version does not serve yet. It is refused, for an ignored wish is worse than a refused one. */
+  readonly notYet?: NotYet<T>
 }
 
 /** What is known about a variable besides its place in `Config`. */
@@ -53,8 +61,6 @@ function optional<T>(name: string, kind: Kind<T>, about: About<T>): z.ZodType<T 
   registry.set(schema, { ...about, name, kind, defaultValue: undefined })
   return schema
 }
-
-const always = (): boolean => true
 
 /** The longest delay that a timer takes here: a week (Node's own limit is 24 days, after which it fires at once). */
 const MAX_TIMER_SECONDS = 604_800
@@ -92,12 +98,12 @@ export const configSchema = z.object({
   tlsCert: optional('TLS_CERT', text({ pattern: /./, allowed: 'a file in PEM', placeholder: 'FILE' }), {
     group: 'Network',
     doc: 'The file with the certificate chain for TLS; read again on SIGHUP.',
-    notYet: always,
+    notYet: EVERYTHING,
   }),
   tlsKey: optional('TLS_KEY', text({ pattern: /./, allowed: 'a file in PEM', placeholder: 'FILE' }), {
     group: 'Network',
     doc: 'The file with the private key for TLS; read again on SIGHUP.',
-    notYet: always,
+    notYet: EVERYTHING,
   }),
 
   shutdownTimeoutSeconds: variable('SHUTDOWN_TIMEOUT', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
@@ -109,7 +115,7 @@ export const configSchema = z.object({
     group: 'Shutdown',
     default: 'wait',
     doc: '`wait` pushes nobody before the deadline; `migrate` closes each client when its slot is over.',
-    notYet: (mode) => mode === 'migrate',
+    notYet: { values: '`migrate`', includes: (mode) => mode === 'migrate' },
   }),
   shutdownDelaySeconds: variable('SHUTDOWN_DELAY', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
     group: 'Shutdown',
@@ -118,7 +124,7 @@ export const configSchema = z.object({
   }),
   shutdownSpreadSeconds: optional('SHUTDOWN_SPREAD', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
     group: 'Shutdown',
-    defaultText: 'the smaller of 30 and half of SHUTDOWN_TIMEOUT',
+    defaultText: 'the smaller of 30 s and half of SHUTDOWN_TIMEOUT',
     doc: 'Over how long the departures of the clients are spread.',
   }),
   shutdownCloseCode: variable('SHUTDOWN_CLOSE_CODE', choice([1001, 1012]), {
@@ -215,7 +221,7 @@ export const configSchema = z.object({
     group: 'Who may come in',
     defaultText: 'none: the API is off',
     doc: 'What a caller of /api must present as a Bearer token.',
-    notYet: always,
+    notYet: EVERYTHING,
   }),
   allowedOrigins: optional('ALLOWED_ORIGINS', origins(), {
     group: 'Who may come in',
@@ -235,7 +241,7 @@ export const configSchema = z.object({
       group: 'Journal and history',
       default: 'file:./data/journal',
       doc: 'Where everything that is said is written down first: `memory:` is lost with the process, `file:PATH` is shared by the processes of one machine.',
-      notYet: (given) => /^(?:redis|amqp)/.test(given),
+      notYet: { values: '`redis:` and `amqp:`', includes: (given) => /^(?:redis|amqp)/.test(given) },
     },
   ),
   historySize: variable('HISTORY_SIZE', integer({ min: 1, max: 10_000_000, unit: 'entries' }), {
@@ -287,7 +293,7 @@ export const configSchema = z.object({
     group: 'Operation',
     defaultText: 'none: one process',
     doc: 'How many worker processes share the port.',
-    notYet: always,
+    notYet: EVERYTHING,
   }),
 })
 

@@ -1,0 +1,112 @@
+#!/usr/bin/env node
+/**
+ * The command `lastcall`: reads the configuration and starts the server, checks the configuration, or makes a token.
+ * Exit codes as in sysexits.h: 64 for a command that does not exist or lacks something, 78 for a configuration that is
+ * not valid.
+ */
+import { isChannel, isClientId } from '@lastcall/protocol'
+import { SignJWT } from 'jose'
+import { configTable, flagsHelp } from './config/help.js'
+import { duration, mustBe } from './config/kinds.js'
+import { loadConfig, type ConfigResult } from './config/load-config.js'
+import { didYouMean, formatProblem } from './config/problems.js'
+import { VERSION } from './config/version.js'
+
+const EXIT_FAILURE = 1
+const EXIT_USAGE = 64
+const EXIT_CONFIG = 78
+
+const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = { serve, check, token }
+
+const HELP = `lastcall ${VERSION}: a WebSocket server whose deploys nobody notices
+
+Usage: lastcall [COMMAND] [FLAGS]
+
+Commands:
+  serve    start the server (default)
+  check    check the configuration and print what results from it
+  token    print a token signed with AUTH_SECRET:
+           lastcall token --sub CLIENT_ID [--ttl 1h] [--channels a,b]
+
+  --help, --version
+
+Every flag is also an environment variable: --shutdown-timeout is SHUTDOWN_TIMEOUT. A flag wins.
+Secrets belong in the environment, for flags can be seen by other users of the machine.
+
+${flagsHelp()}`
+
+async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) return print(HELP)
+  if (argv.includes('--version') || argv.includes('-V')) return print(`${VERSION}\n`)
+  const [first, ...rest] = argv
+  if (first === undefined || first.startsWith('-')) return serve(argv)
+  const command = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
+  if (command) return command(rest)
+  return complain(EXIT_USAGE, [
+    `${first} is not a command${didYouMean(first, Object.keys(COMMANDS))}`,
+    'See lastcall --help',
+  ])
+}
+
+async function serve(argv: readonly string[]): Promise<number> {
+  const result = loadConfig({ argv })
+  if (!result.ok) return refuse(result)
+  const { runServer } = await import('./serve.js')
+  return runServer(result.config)
+}
+
+async function check(argv: readonly string[]): Promise<number> {
+  const result = loadConfig({ argv })
+  return result.ok ? print(configTable(result.config, result.sources)) : refuse(result)
+}
+
+const TTL = duration({ min: 1, max: 315_360_000, unit: 'seconds' })
+const DEFAULT_TTL = '1h'
+
+async function token(argv: readonly string[]): Promise<number> {
+  const result = loadConfig({ argv, commandFlags: ['sub', 'ttl', 'channels'] })
+  if (!result.ok) return refuse(result)
+  const { authSecret, authIssuer, authAudience } = result.config
+  const subject = result.commandFlags.get('sub')
+  const ttl = TTL.schema.safeParse(TTL.fromText(result.commandFlags.get('ttl') ?? DEFAULT_TTL))
+  const channels = result.commandFlags.get('channels')?.split(',')
+  const badChannels = channels?.every(isChannel) === false
+  if (!isClientId(subject) || !ttl.success || badChannels) {
+    return complain(EXIT_USAGE, [
+      ...(isClientId(subject) ? [] : ['--sub: must be a client id, 1 to 64 of a-z A-Z 0-9 _ -']),
+      ...(ttl.success ? [] : [`--ttl: ${mustBe(TTL)}`]),
+      ...(badChannels ? ['--channels: must be a list of names, each 1 to 64 of a-z A-Z 0-9 _ . : -'] : []),
+    ])
+  }
+  if (authSecret === undefined)
+    return complain(EXIT_CONFIG, ['AUTH_SECRET: must be set, for the token is signed with it'])
+  const issuedAt = Math.floor(Date.now() / 1_000)
+  const jwt = new SignJWT({ ...(channels && { channels }) })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setSubject(subject)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + ttl.data)
+  if (authIssuer !== undefined) jwt.setIssuer(authIssuer)
+  if (authAudience !== undefined) jwt.setAudience(authAudience)
+  return print(`${await jwt.sign(new TextEncoder().encode(authSecret))}\n`)
+}
+
+function print(text: string): number {
+  process.stdout.write(text)
+  return 0
+}
+
+function refuse({ problems }: Extract<ConfigResult, { ok: false }>): number {
+  return complain(EXIT_CONFIG, problems.map(formatProblem))
+}
+
+function complain(exitCode: number, lines: readonly string[]): number {
+  process.stderr.write(lines.map((line) => `lastcall: ${line}\n`).join(''))
+  return exitCode
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  process.exitCode = complain(EXIT_FAILURE, [error instanceof Error ? (error.stack ?? error.message) : String(error)])
+}

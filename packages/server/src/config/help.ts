@@ -1,0 +1,51 @@
+/**
+ * What `--help` and `check` print about the variables.
+ */
+import { GROUPS, VARIABLES, type Config, type ConfigKey, type Variable } from './schema.js'
+import type { ConfigSource } from './load-config.js'
+
+const INDENT = ' '.repeat(6)
+
+const UNITS = { seconds: ' s', milliseconds: ' ms', bytes: ' bytes', entries: ' entries' } as const
+
+/** A value of a variable as a person reads it; secrets are not shown. */
+export function displayed({ kind, defaultText }: Variable, value: unknown): string {
+  if (value === undefined) return defaultText ?? 'none'
+  return `${kind.toText(value)}${kind.unit ? UNITS[kind.unit] : ''}`
+}
+
+/** The default as a person reads it. */
+export const displayedDefault = (variable: Variable): string =>
+  variable.defaultText ?? displayed(variable, variable.defaultValue)
+
+/** What is not served yet, as a sentence; nothing where everything is. */
+export function notYetSentence({ notYet }: Variable): string {
+  if (!notYet) return ''
+  return notYet.values === undefined ? ' Not in this version yet.' : ` Not in this version yet: ${notYet.values}.`
+}
+
+/** Indented lines of at most 96 characters. */
+const wrapped = (text: string): string => text.replace(/(.{1,90})(?:\s+|$)/g, (_, line: string) => `${INDENT}${line}\n`)
+
+/** Every flag under its heading. */
+export function flagsHelp(): string {
+  const groups = GROUPS.map((group) => {
+    const flags = VARIABLES.filter((variable) => variable.group === group).map(
+      (variable) =>
+        `  --${variable.flag} ${variable.kind.placeholder}\n` +
+        wrapped(`${variable.doc} Default: ${displayedDefault(variable)}.${notYetSentence(variable)}`),
+    )
+    return `${group}:\n${flags.join('')}`
+  })
+  return groups.join('\n')
+}
+
+/** Variable, value and where it comes from, one a line. */
+export function configTable(config: Config, sources: Readonly<Record<ConfigKey, ConfigSource>>): string {
+  const rows = [
+    ['VARIABLE', 'VALUE', 'FROM'],
+    ...VARIABLES.map((each) => [each.name, displayed(each, config[each.key]), sources[each.key]]),
+  ]
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
+  return rows.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}\n`).join('')
+}
