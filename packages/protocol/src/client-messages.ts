@@ -39,12 +39,7 @@ export interface PingMessage {
   readonly type: 'ping'
 }
 
-export type ClientMessage =
-  | PublishMessage
-  | SendDirectMessage
-  | SubscribeMessage
-  | UnsubscribeMessage
-  | PingMessage
+export type ClientMessage = PublishMessage | SendDirectMessage | SubscribeMessage | UnsubscribeMessage | PingMessage
 
 /** What was wrong with a message. `detail` is for developers, in English; `id` is the message's own, if it had one. */
 export interface Refusal {

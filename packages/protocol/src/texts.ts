@@ -13,6 +13,7 @@ export type CloseReason =
   | 'binaryFrame'
   | 'unauthorized'
   | 'forbiddenOrigin'
+  | 'forbiddenChannel'
   | 'tokenExpired'
   | 'tooManyBadMessages'
   | 'tooManyConnections'
@@ -109,6 +110,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       binaryFrame: 'Приймаються лише текстові повідомлення',
       unauthorized: 'Потрібен дійсний токен',
       forbiddenOrigin: 'Це джерело (Origin) не дозволене',
+      forbiddenChannel: 'Ці канали вам недоступні',
       tokenExpired: 'Термін дії токена минув',
       tooManyBadMessages: 'Забагато хибних повідомлень поспіль',
       tooManyConnections: 'Забагато зʼєднань: спробуйте пізніше',
@@ -152,6 +154,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       binaryFrame: 'Only text messages are taken',
       unauthorized: 'A valid token is needed',
       forbiddenOrigin: 'This origin is not allowed',
+      forbiddenChannel: 'You have no access to these channels',
       tokenExpired: 'The token has expired',
       tooManyBadMessages: 'Too many wrong messages in a row',
       tooManyConnections: 'Too many connections: please try later',

@@ -1,0 +1,27 @@
+/**
+ * Time, as a parameter: what waits in production does not wait in a unit test.
+ */
+
+export interface Clock {
+  /** Milliseconds since 1970: for what people and other machines read. */
+  now(): number
+  /** Milliseconds that never go back: for durations. */
+  monotonic(): number
+  /** Calls back after so many milliseconds; the answer calls it off. Does not keep the process alive. */
+  after(ms: number, callback: () => void): () => void
+  /** Calls back every so many milliseconds; the answer ends it. Does not keep the process alive. */
+  every(ms: number, callback: () => void): () => void
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms).unref()
+    return () => clearTimeout(timer)
+  },
+  every(ms, callback) {
+    const timer = setInterval(callback, ms).unref()
+    return () => clearInterval(timer)
+  },
+}

@@ -1,0 +1,163 @@
+/**
+ * Who may come in: looks at a newcomer and decides. Knows no socket and no HTTP; what it says is carried out by others.
+ */
+import { randomBytes } from 'node:crypto'
+import {
+  CLOSE_CODES,
+  isChannel,
+  isClientId,
+  LOBBY,
+  negotiateLocale,
+  parseCursor,
+  type CloseReason,
+  type Cursor,
+  type Locale,
+} from '@lastcall/protocol'
+import type { RejectionReason } from '../observability/stats.js'
+import type { ConnectionManager } from './connection-manager.js'
+import { allowsChannel, equal, type Sessions, type TokenClaims, type TokenVerifier } from './identity.js'
+
+/** What a handshake says. */
+export interface Newcomer {
+  /** From the path, decoded; `undefined`: `GET /ws`. */
+  readonly clientId: string | undefined
+  readonly token: string | undefined
+  readonly cursor: string | undefined
+  readonly channels: string | undefined
+  readonly session: string | undefined
+  readonly origin: string | undefined
+  readonly acceptLanguage: string | undefined
+}
+
+export interface Rejection {
+  readonly admitted: false
+  readonly reason: RejectionReason
+  readonly locale: Locale
+  /** For who is accepted and closed at once (REJECT_WITH=close). */
+  readonly closeCode: number
+  readonly closeReason: CloseReason
+  /** For whose upgrade is answered instead (REJECT_WITH=http). */
+  readonly httpStatus: number
+}
+
+export interface Admitted {
+  readonly admitted: true
+  readonly clientId: string
+  readonly session: string
+  readonly locale: Locale
+  readonly channels: readonly string[]
+  readonly cursor: Cursor | 'malformed' | undefined
+  readonly expiresAtMs: number
+  readonly allowedChannels: readonly string[] | undefined
+}
+
+export interface AdmissionOptions {
+  readonly connections: ConnectionManager
+  readonly sessions: Sessions
+  /** `undefined`: the server is open. */
+  readonly verifyToken: TokenVerifier | undefined
+  /** `undefined`: any. */
+  readonly allowedOrigins: readonly string[] | undefined
+  /** 0: no limit. */
+  readonly maxConnections: number
+  readonly maxChannels: number
+  readonly locale: Locale
+  /** Whether newcomers are turned away because of a shutdown. */
+  readonly isClosed: () => boolean
+}
+
+/** Why, as counted → what is told, and how. */
+const REJECTIONS = {
+  shutting_down: [CLOSE_CODES.goingAway, 'shuttingDown', 503],
+  origin: [CLOSE_CODES.policy, 'forbiddenOrigin', 401],
+  invalid_client_id: [CLOSE_CODES.unsupported, 'invalidClientId', 400],
+  unauthorized: [CLOSE_CODES.policy, 'unauthorized', 401],
+  max_connections: [CLOSE_CODES.tryAgainLater, 'tooManyConnections', 503],
+  id_in_use: [CLOSE_CODES.idInUse, 'idInUse', 409],
+  journal_unavailable: [CLOSE_CODES.tryAgainLater, 'journalUnavailable', 503],
+  forbidden_channel: [CLOSE_CODES.policy, 'forbiddenChannel', 403],
+  refused: [CLOSE_CODES.policy, 'unauthorized', 401],
+} as const satisfies Record<RejectionReason, readonly [number, CloseReason, number]>
+
+export class Admission {
+  readonly #options: AdmissionOptions
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+  }
+
+  /**
+   * What the token says; `undefined` when there is none to ask for or it is not valid: `decide` then turns away.
+   * The only part that may take time, so it comes before the rest.
+   */
+  async claims(newcomer: Newcomer): Promise<TokenClaims | undefined> {
+    return newcomer.token === undefined ? undefined : this.#options.verifyToken?.(newcomer.token)
+  }
+
+  get asksForToken(): boolean {
+    return this.#options.verifyToken !== undefined
+  }
+
+  /** Decides. To be carried out in the same turn of the event loop: it counts on who is connected now. */
+  decide(newcomer: Newcomer, claims: TokenClaims | undefined): Admitted | Rejection {
+    const { connections, sessions, verifyToken, allowedOrigins, maxConnections, isClosed } = this.#options
+    const locale = negotiateLocale(newcomer.acceptLanguage, this.#options.locale)
+    const reject = (reason: RejectionReason): Rejection => rejection(reason, locale)
+
+    if (isClosed()) return reject('shutting_down')
+    // Browsers always send it; what is no browser could send any.
+    if (allowedOrigins && newcomer.origin !== undefined && !allowedOrigins.includes(newcomer.origin.toLowerCase())) {
+      return reject('origin')
+    }
+    const clientId = newcomer.clientId ?? claims?.subject ?? guestId()
+    if (!isClientId(clientId)) return reject('invalid_client_id')
+    if (verifyToken) {
+      if (!claims || claims.expiresAtMs <= Date.now()) return reject('unauthorized')
+      if (claims.subject !== undefined && claims.subject !== clientId) return reject('unauthorized')
+    }
+    const channels = this.#channels(newcomer.channels, claims)
+    if (!channels) return reject('forbidden_channel')
+
+    const given = newcomer.session
+    const returning = given !== undefined && sessions.isValid(given, clientId) ? given : undefined
+    const present = connections.get(clientId)
+    if (present) {
+      const isSame =
+        claims?.subject === clientId || (returning !== undefined && equal(returning, present.identity.session))
+      if (!isSame) return reject('id_in_use')
+    } else if (maxConnections > 0 && connections.getActiveCount() >= maxConnections) {
+      return reject('max_connections')
+    }
+    return {
+      admitted: true,
+      clientId,
+      session: returning ?? sessions.issue(clientId),
+      locale,
+      channels,
+      cursor: newcomer.cursor === undefined ? undefined : (parseCursor(newcomer.cursor) ?? 'malformed'),
+      expiresAtMs: claims?.expiresAtMs ?? Infinity,
+      allowedChannels: claims?.channels,
+    }
+  }
+
+  /** The lobby and those asked for; `undefined`: not to be had. */
+  #channels(asked: string | undefined, claims: TokenClaims | undefined): readonly string[] | undefined {
+    const lobby = allowsChannel(claims?.channels, LOBBY) ? ONLY_LOBBY : NONE
+    if (!asked) return lobby
+    const channels = [...new Set([...lobby, ...asked.split(',')])]
+    if (channels.length > this.#options.maxChannels) return undefined
+    return channels.every((channel) => isChannel(channel) && allowsChannel(claims?.channels, channel))
+      ? channels
+      : undefined
+  }
+}
+
+const ONLY_LOBBY: readonly string[] = [LOBBY]
+const NONE: readonly string[] = []
+
+export function rejection(reason: RejectionReason, locale: Locale): Rejection {
+  const [closeCode, closeReason, httpStatus] = REJECTIONS[reason]
+  return { admitted: false, reason, locale, closeCode, closeReason, httpStatus }
+}
+
+const guestId = (): string => `guest-${randomBytes(9).toString('base64url')}`

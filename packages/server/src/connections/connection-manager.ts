@@ -1,0 +1,249 @@
+/**
+ * Who is connected: the registry of the specification, with its methods, the heartbeats and the closing of connections.
+ * What clients say to each other goes through the hub; what is sent from here is this instance's own word.
+ */
+import { randomUUID } from 'node:crypto'
+import { CLOSE_CODES, type CloseReason, type Locale, type ServerMessage } from '@lastcall/protocol'
+import { systemClock, type Clock } from '../clock.js'
+import { localized, type EncodeFrame } from '../hub/frames.js'
+import { countIn, Stats } from '../observability/stats.js'
+import { Connection, type ConnectionIdentity, type ServerClose } from './connection.js'
+import type { Transport } from './transport.js'
+
+/** A message for everybody: the same, or one per language. A string is sent as it is. */
+export type Broadcast = string | ServerMessage | ((locale: Locale) => ServerMessage)
+
+/** Told of each connection's beginning and end, after the registry knows. Must not throw. */
+export interface ConnectionObserver {
+  /** @param isTakeover The client was connected already: it did not come, it changed its connection. */
+  onConnect?(connection: Connection, isTakeover: boolean): void
+  /** @param code The close code; 1006: it ended without one. */
+  onDisconnect?(connection: Connection, code: number): void
+}
+
+export interface ConnectionManagerOptions {
+  /** Seconds between pings; who answers none by the next one is gone. Default: 25. */
+  readonly heartbeatIntervalSeconds?: number
+  /** How long a polite close may take before it becomes abrupt, in seconds. Default: 5. */
+  readonly closeTimeoutSeconds?: number
+  /** Calls back once a connection has everything that is due to it. Default: at once. */
+  readonly whenServed?: (connection: Connection, callback: () => void) => void
+  /** Makes of a text what is written to a transport. Default: its UTF-8 bytes, for transports that frame themselves. */
+  readonly encodeFrame?: EncodeFrame
+  readonly clock?: Clock
+  readonly stats?: Stats
+}
+
+export interface PoliteClose {
+  readonly why: ServerClose
+  readonly code: number
+  readonly reason: CloseReason
+  /** Is sent before the close frame, after everything that was due. */
+  readonly lastFrame?: Buffer
+}
+
+/** The sweep's longest step. */
+const MAX_TICK_MS = 1000
+
+/** How often overdue closes are looked for while there are any. */
+const OVERDUE_TICK_MS = 100
+
+export class ConnectionManager {
+  readonly #clock: Clock
+  readonly #stats: Stats
+  readonly #closeTimeoutMs: number
+  readonly #whenServed: (connection: Connection, callback: () => void) => void
+  readonly #encodeFrame: EncodeFrame
+  readonly #connections = new Map<string, Connection>()
+  readonly #observers = new Set<ConnectionObserver>()
+  /** Those being closed that are still there, and when that becomes abrupt. Not all are in the registry any more. */
+  readonly #closing = new Map<Connection, number>()
+  #overdueTimer: (() => void) | undefined
+  readonly #heartbeatSlots: number
+  readonly #stopSweep: () => void
+  #tick = 0
+  #nextSlot = 0
+  #waitingForNone: (() => void)[] = []
+
+  constructor(options: ConnectionManagerOptions = {}) {
+    const { heartbeatIntervalSeconds = 25, closeTimeoutSeconds = 5 } = options
+    this.#clock = options.clock ?? systemClock
+    this.#stats = options.stats ?? new Stats()
+    this.#closeTimeoutMs = closeTimeoutSeconds * 1000
+    this.#whenServed = options.whenServed ?? ((_connection, callback) => callback())
+    this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
+    // The pings of one interval are spread over its ticks: 10,000 at once would be felt.
+    const tickMs = Math.min(MAX_TICK_MS, heartbeatIntervalSeconds * 1000)
+    this.#heartbeatSlots = Math.max(1, Math.round((heartbeatIntervalSeconds * 1000) / tickMs))
+    this.#stopSweep = this.#clock.every(tickMs, () => this.#sweep())
+  }
+
+  /** Tells an observer of every connection that begins or ends. The answer takes it back. */
+  observe(observer: ConnectionObserver): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
+  }
+
+  // ——— the specification's methods
+
+  /**
+   * Adds a connection. One of the same client that is there already is closed with 4001; its end is not told to
+   * observers, since the client did not leave.
+   */
+  connect(transport: Transport, who: string | ConnectionIdentity): Connection {
+    const identity = typeof who === 'string' ? anonymous(who) : who
+    const slot = this.#nextSlot++ % this.#heartbeatSlots
+    const connection = new Connection(identity, transport, this.#clock.monotonic(), slot)
+    const before = this.#connections.get(identity.clientId)
+    this.#connections.set(identity.clientId, connection)
+    if (before) {
+      this.#stats.takeovers++
+      this.#close(before, { why: 'takeover', code: CLOSE_CODES.takenOver, reason: 'takenOver' })
+    }
+    this.#stats.connects++
+    for (const observer of this.#observers) observer.onConnect?.(connection, before !== undefined)
+    return connection
+  }
+
+  /** Removes a connection that has ended. One that another has replaced is only let go of. */
+  disconnect(who: string | Connection, code: number = CLOSE_CODES.normal): void {
+    const connection = typeof who === 'string' ? this.#connections.get(who) : who
+    if (!connection) return
+    const isCurrent = this.#connections.get(connection.clientId) === connection
+    const wasClosing = this.#closing.delete(connection)
+    if (!isCurrent && !wasClosing) return
+    countIn(this.#stats.ends, code)
+    if (isCurrent) {
+      this.#connections.delete(connection.clientId)
+      for (const observer of this.#observers) observer.onDisconnect?.(connection, code)
+    }
+    if (this.#connections.size + this.#closing.size > 0) return
+    for (const resolve of this.#waitingForNone.splice(0)) resolve()
+  }
+
+  /** Sends to everybody on this instance; the answer is how many that were. Who has gone is removed. */
+  broadcast(message: Broadcast): number {
+    const frameFor = this.#encoder(message)
+    const gone: Connection[] = []
+    let count = 0
+    for (const connection of this.#connections.values()) {
+      if (connection.transport.isOpen) {
+        connection.send(frameFor(connection.locale))
+        count++
+      } else if (!connection.serverClose) gone.push(connection)
+    }
+    for (const connection of gone) {
+      this.#stats.failedBroadcasts++
+      this.disconnect(connection, 1006)
+    }
+    return count
+  }
+
+  /** Sends to one client on this instance; `false`: it is not here. */
+  sendPersonalMessage(message: Broadcast, clientId: string): boolean {
+    const connection = this.#connections.get(clientId)
+    if (!connection?.transport.isOpen) return false
+    connection.send(this.#encoder(message)(connection.locale))
+    return true
+  }
+
+  getActiveCount(): number {
+    return this.#connections.size
+  }
+
+  /** Closes everybody politely, all at once. Resolves when the last one has gone, CLOSE_TIMEOUT later at most. */
+  async closeAllConnections(code: number = CLOSE_CODES.goingAway, reason: CloseReason = 'shuttingDown'): Promise<void> {
+    for (const connection of this.#connections.values()) this.#close(connection, { why: 'request', code, reason })
+    await this.whenNone()
+  }
+
+  // ——— the rest
+
+  get(clientId: string): Connection | undefined {
+    return this.#connections.get(clientId)
+  }
+
+  /** Everybody, live: who comes while this is being walked through may be met or not. */
+  all(): IterableIterator<Connection> {
+    return this.#connections.values()
+  }
+
+  /** Resolves when nobody is connected and every closed socket has ended. */
+  whenNone(): Promise<void> {
+    if (this.#connections.size + this.#closing.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#waitingForNone.push(resolve))
+  }
+
+  /**
+   * Closes one politely: nothing more is taken from it; it gets its acks and everything that is due, then the last
+   * frame, then the close frame; then it is read from until its own end. After CLOSE_TIMEOUT it is ended abruptly.
+   */
+  closePolitely(connection: Connection, how: PoliteClose): void {
+    if (connection.serverClose) return
+    this.#close(connection, how)
+  }
+
+  #close(connection: Connection, { why, code, reason, lastFrame }: PoliteClose): void {
+    connection.serverClose ??= why
+    if (!this.#closing.has(connection)) {
+      this.#closing.set(connection, this.#clock.monotonic() + this.#closeTimeoutMs)
+      this.#overdueTimer ??= this.#clock.every(OVERDUE_TICK_MS, () => this.#endOverdue())
+    }
+    this.#whenServed(connection, () => {
+      if (lastFrame) connection.send(lastFrame)
+      connection.close(why, code, reason)
+    })
+  }
+
+  #endOverdue(): void {
+    const now = this.#clock.monotonic()
+    for (const [connection, deadlineMs] of this.#closing) {
+      if (now >= deadlineMs) connection.transport.terminate()
+    }
+    if (this.#closing.size > 0) return
+    this.#overdueTimer?.()
+    this.#overdueTimer = undefined
+  }
+
+  /** Ends everybody that is left, abruptly. */
+  terminateAll(): void {
+    for (const connection of this.#connections.values()) connection.transport.terminate()
+    for (const connection of this.#closing.keys()) connection.transport.terminate()
+  }
+
+  #encoder(message: Broadcast): (locale: Locale) => Buffer {
+    if (typeof message === 'function') return localized(this.#encodeFrame, message)
+    const frame = this.#encodeFrame(typeof message === 'string' ? message : JSON.stringify(message))
+    return () => frame
+  }
+
+  /** Ends the sweep. */
+  dispose(): void {
+    this.#stopSweep()
+    this.#overdueTimer?.()
+  }
+
+  #sweep(): void {
+    const slot = this.#tick++ % this.#heartbeatSlots
+    const now = this.#clock.now()
+    for (const connection of this.#connections.values()) {
+      if (connection.identity.expiresAtMs <= now) {
+        this.closePolitely(connection, { why: 'expired', code: CLOSE_CODES.policy, reason: 'tokenExpired' })
+      }
+      if (connection.heartbeatSlot !== slot) continue
+      if (!connection.isAlive) connection.terminate('dead')
+      connection.isAlive = false
+      connection.transport.ping()
+    }
+  }
+}
+
+const anonymous = (clientId: string): ConnectionIdentity => ({
+  clientId,
+  connectionId: randomUUID(),
+  session: '',
+  locale: 'uk',
+  strict: false,
+  expiresAtMs: Infinity,
+  allowedChannels: undefined,
+})

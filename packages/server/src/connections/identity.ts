@@ -1,0 +1,156 @@
+/**
+ * Who somebody is: what a token says (JWT, RFC 7519, by `jose`), and the session with which a client proves that it is
+ * the one that was here before.
+ */
+import { createHmac, createPublicKey, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto'
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose'
+
+/** What a valid token says. */
+export interface TokenClaims {
+  /** The clientId it is for; `undefined`: any. */
+  readonly subject: string | undefined
+  /** Milliseconds since 1970; `Infinity` when it does not end. */
+  readonly expiresAtMs: number
+  /** Patterns of the channels it allows, from the claim `channels`; `undefined`: all. */
+  readonly channels: readonly string[] | undefined
+}
+
+/** Checks a token; `undefined`: it is not valid. */
+export type TokenVerifier = (token: string) => Promise<TokenClaims | undefined>
+
+export interface AuthenticationOptions {
+  /** The shared secret of HS256. */
+  readonly authSecret?: string | undefined
+  /** A public key as PEM: RSA, EC or Ed25519. */
+  readonly authPublicKey?: string | undefined
+  /** Where the issuer publishes its keys (RFC 7517). */
+  readonly authJwksUrl?: string | undefined
+  readonly authIssuer?: string | undefined
+  readonly authAudience?: string | undefined
+}
+
+/** Longer tokens are not looked at: header and query are bounded by Node, this bounds the work. */
+const MAX_TOKEN_LENGTH = 8192
+
+/** The verifier for what is configured; `undefined`: the server is open. */
+export function createTokenVerifier(options: AuthenticationOptions): TokenVerifier | undefined {
+  const verify = keyed(options)
+  if (!verify) return undefined
+  return async (token) => {
+    if (token.length > MAX_TOKEN_LENGTH) return undefined
+    try {
+      return readClaims(await verify(token))
+    } catch (error) {
+      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) return undefined
+      throw error
+    }
+  }
+}
+
+function keyed(options: AuthenticationOptions): ((token: string) => Promise<JWTPayload>) | undefined {
+  const { authSecret, authPublicKey, authJwksUrl, authIssuer, authAudience } = options
+  const checks: JWTVerifyOptions = {
+    ...(authIssuer !== undefined && { issuer: authIssuer }),
+    ...(authAudience !== undefined && { audience: authAudience }),
+  }
+  if (authSecret !== undefined) {
+    const key = new TextEncoder().encode(authSecret)
+    return async (token) => (await jwtVerify(token, key, { ...checks, algorithms: ['HS256'] })).payload
+  }
+  if (authPublicKey !== undefined) {
+    const key = createPublicKey(authPublicKey)
+    const algorithms = algorithmsOf(key)
+    return async (token) => (await jwtVerify(token, key, { ...checks, algorithms })).payload
+  }
+  if (authJwksUrl !== undefined) {
+    const keys = createRemoteJWKSet(new URL(authJwksUrl))
+    // Asymmetric only: a published key must never be taken for a shared secret.
+    const algorithms = [...RSA_ALGORITHMS, ...EC_ALGORITHMS, ...ED_ALGORITHMS]
+    return async (token) => (await jwtVerify(token, keys, { ...checks, algorithms })).payload
+  }
+  return undefined
+}
+
+const RSA_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
+const EC_ALGORITHMS = ['ES256', 'ES384', 'ES512']
+const ED_ALGORITHMS = ['EdDSA', 'Ed25519']
+
+function algorithmsOf(key: KeyObject): string[] {
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+    case 'rsa-pss':
+      return RSA_ALGORITHMS
+    case 'ec':
+      return EC_ALGORITHMS
+    default:
+      return ED_ALGORITHMS
+  }
+}
+
+function readClaims(payload: JWTPayload): TokenClaims | undefined {
+  const channels = payload['channels']
+  if (channels !== undefined && !isStrings(channels)) return undefined
+  return {
+    subject: payload.sub,
+    expiresAtMs: payload.exp === undefined ? Infinity : payload.exp * 1000,
+    channels,
+  }
+}
+
+const isStrings = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')
+
+/** Whether one of these patterns names the channel: `*` stands for any characters, everything else for itself. */
+export function allowsChannel(patterns: readonly string[] | undefined, channel: string): boolean {
+  return patterns === undefined || patterns.some((pattern) => matches(pattern.split('*'), channel))
+}
+
+/** Without a regular expression: a pattern comes from outside and must not be able to take long. */
+function matches(literals: readonly string[], text: string): boolean {
+  const first = literals[0] as string
+  if (literals.length === 1) return text === first
+  const last = literals[literals.length - 1] as string
+  if (!text.startsWith(first) || !text.endsWith(last) || text.length < first.length + last.length) return false
+  let position = first.length
+  for (const literal of literals.slice(1, -1)) {
+    const found = text.indexOf(literal, position)
+    if (found < 0) return false
+    position = found + literal.length
+  }
+  return position <= text.length - last.length
+}
+
+/**
+ * Sessions: `ID.MAC`. The id is made when a client first comes and stays the same as long as it returns with it; the MAC
+ * (HMAC-SHA256 with SESSION_SECRET) ties it to the clientId, so that every instance can check it.
+ */
+export class Sessions {
+  readonly #secret: string | Buffer
+
+  /** @param secret The same on all instances; default: random, so that sessions end with this process. */
+  constructor(secret: string | undefined) {
+    this.#secret = secret ?? randomBytes(32)
+  }
+
+  /** A new session for this client. */
+  issue(clientId: string): string {
+    const id = randomBytes(12).toString('base64url')
+    return `${id}.${this.#mac(clientId, id)}`
+  }
+
+  /** Whether this server, or one with the same secret, issued it for this client. */
+  isValid(session: string, clientId: string): boolean {
+    const [id = '', mac = '', ...rest] = session.split('.')
+    return rest.length === 0 && equal(mac, this.#mac(clientId, id))
+  }
+
+  #mac(clientId: string, id: string): string {
+    return createHmac('sha256', this.#secret).update(`${clientId}.${id}`).digest('base64url').slice(0, 22)
+  }
+}
+
+/** Compares secrets in a time that tells nothing of them. */
+export function equal(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}

@@ -1,0 +1,104 @@
+/**
+ * What happens when somebody comes and when somebody goes: the takeover, the welcome, the telling of the others.
+ */
+import { randomUUID } from 'node:crypto'
+import { TEXTS, type WelcomeMessage } from '@lastcall/protocol'
+import type { Admitted } from './admission.js'
+import type { Connection } from './connection.js'
+import { Inbox, type Desk } from './inbox.js'
+import type { Transport, TransportListener } from './transport.js'
+
+export interface ReceptionOptions extends Omit<Desk, 'onClosed'> {
+  /** This instance's id. */
+  readonly node: string
+  readonly heartbeatIntervalSeconds: number
+}
+
+/** A transport that is told what to do with what comes. */
+export interface IncomingTransport extends Transport {
+  readonly isStrict: boolean
+  listener: TransportListener | undefined
+}
+
+export class Reception {
+  readonly #options: ReceptionOptions
+  readonly #desk: Desk
+
+  constructor(options: ReceptionOptions) {
+    this.#options = options
+    this.#desk = { ...options, onClosed: (connection, code) => this.#gone(connection, code) }
+  }
+
+  /** Lets somebody in who was admitted in this same turn of the event loop. */
+  welcome(transport: IncomingTransport, admitted: Admitted): void {
+    const { connections, hub, rateLimit, clock, log } = this.#options
+    const { clientId, channels, cursor } = admitted
+
+    const before = connections.get(clientId)
+    const channelsBefore = before?.audience?.channels
+    if (before) {
+      hub.leave(before)
+      rateLimit.keep(clientId, before.bucket, clock.monotonic())
+      log.info('takeover', { clientId }, 'a newer connection of the same client takes over')
+    }
+    const connection = connections.connect(transport, {
+      clientId,
+      connectionId: randomUUID(),
+      session: admitted.session,
+      locale: admitted.locale,
+      strict: transport.isStrict,
+      expiresAtMs: admitted.expiresAtMs,
+      allowedChannels: admitted.allowedChannels,
+    })
+    connection.bucket = rateLimit.open(clientId, connection.connectedAtMs)
+    transport.listener = new Inbox(connection, this.#desk)
+
+    const start = hub.join(connection, channels, cursor)
+    connection.send(this.#options.encodeFrame(JSON.stringify(this.#welcomeMessage(connection, channels, start))))
+
+    // Of a takeover only what differs is told: the client itself was never away.
+    hub.announceLeave(
+      clientId,
+      [...(channelsBefore ?? [])].filter((channel) => !channels.includes(channel)),
+    )
+    hub.announceJoin(clientId, channelsBefore ? channels.filter((channel) => !channelsBefore.has(channel)) : channels)
+    log.info('connect', { clientId, totalConnections: connections.getActiveCount() }, 'a client was let in')
+  }
+
+  #welcomeMessage(
+    { identity, locale }: Connection,
+    channels: readonly string[],
+    { cursor, recovered }: { cursor: string; recovered: boolean | null },
+  ): WelcomeMessage {
+    const { clientId, connectionId, session } = identity
+    const { node, heartbeatIntervalSeconds, connections } = this.#options
+    const active = connections.getActiveCount()
+    const text = TEXTS[locale].welcome(clientId, active)
+    return {
+      type: 'welcome',
+      clientId,
+      connectionId,
+      session,
+      cursor,
+      recovered,
+      channels,
+      node,
+      active,
+      heartbeatSeconds: heartbeatIntervalSeconds,
+      text,
+    }
+  }
+
+  #gone(connection: Connection, code: number): void {
+    const { connections, hub, rateLimit, clock, log } = this.#options
+    const { clientId, audience } = connection
+    const channels = audience?.channels
+    hub.leave(connection)
+    const wasCurrent = connections.get(clientId) === connection
+    connections.disconnect(connection, code)
+    if (!wasCurrent) return
+    rateLimit.keep(clientId, connection.bucket, clock.monotonic())
+    if (channels) hub.announceLeave(clientId, channels)
+    log.info('disconnect', { clientId, code, totalConnections: connections.getActiveCount() }, 'a connection ended')
+  }
+}

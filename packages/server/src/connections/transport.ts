@@ -1,0 +1,36 @@
+/**
+ * What a connection needs of its socket. The WebSocket side implements it; tests and other transports may too.
+ */
+
+export interface Transport {
+  /** Writes whole frames, after all that was written before. After the end of the socket: does nothing. */
+  write(frames: Buffer): void
+  /** The socket takes no more without queueing: wait for `onDrain`. */
+  readonly isFull: boolean
+  /** Bytes that were written and that the operating system has not taken yet. */
+  readonly bufferedBytes: number
+  /** Whether it can still be written to. */
+  readonly isOpen: boolean
+  /** Asks for a sign of life (`onAlive`). */
+  ping(): void
+  /** Stops reading, so that the peer feels it. */
+  pause(): void
+  resume(): void
+  /** Polite: sends what is queued and a close frame, then waits for the peer's, as long as CLOSE_TIMEOUT. */
+  close(code: number, reason: string): void
+  /** Abrupt. */
+  terminate(): void
+}
+
+/** What a socket tells its connection. */
+export interface TransportListener {
+  onText(text: string): void
+  /** A frame the protocol does not have. */
+  onBinary(): void
+  /** A pong came, or the peer took what was queued. */
+  onAlive(): void
+  /** The socket takes more again. */
+  onDrain(): void
+  /** The end, once. 1006: without a close frame of the peer. */
+  onClosed(code: number): void
+}

@@ -1,0 +1,262 @@
+/**
+ * The composition root: the only file that knows all the parts. Everything else gets what it needs from here.
+ */
+import { createHmac, randomBytes } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { systemClock } from './clock.js'
+import { configFrom } from './config/load-config.js'
+import type { Config } from './config/schema.js'
+import { VERSION } from './config/version.js'
+import { Admission } from './connections/admission.js'
+import { ConnectionManager } from './connections/connection-manager.js'
+import type { Connection } from './connections/connection.js'
+import { createTokenVerifier, Sessions } from './connections/identity.js'
+import { errorText } from './connections/inbox.js'
+import { RateLimit } from './connections/rate-limit.js'
+import { Reception } from './connections/reception.js'
+import { LastcallError } from './errors.js'
+import { createApp } from './http/app.js'
+import { Hub } from './hub/hub.js'
+import { openJournal } from './journal/open-journal.js'
+import { silentLogger, type Logger } from './observability/log.js'
+import { createMetrics } from './observability/metrics.js'
+import { Stats } from './observability/stats.js'
+import { startPeriodicBroadcast } from './periodic-broadcast.js'
+import type { DrainReport } from './shutdown/drain-report.js'
+import { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
+import { encodeTextFrame } from './websocket/frame.js'
+import { serveUpgrades } from './websocket/upgrade.js'
+import { WebSocketAcceptor } from './websocket/websocket-transport.js'
+
+export interface ServerOptions extends Partial<Config> {
+  /** Default: nothing is logged. */
+  readonly logger?: Logger
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+  /** Of the WebSocket endpoint; a clientId follows after a slash. */
+  readonly webSocketUrl: string
+  readonly httpUrl: string
+}
+
+export interface LastcallServer {
+  /** This instance's id. */
+  readonly node: string
+  readonly connections: ConnectionManager
+  readonly shutdown: GracefulShutdownManager
+  /** Binds the port. Rejects when it is taken. */
+  listen(): Promise<Address>
+  /** Begins a shutdown, if none runs, and resolves with its report when everybody has gone and everything is closed. */
+  close(): Promise<DrainReport>
+}
+
+const WEBSOCKET_PATH = '/ws'
+
+/** The most channels one connection may be in, the lobby included. */
+const MAX_CHANNELS = 100
+
+const SWEEP_INTERVAL_MS = 1000
+
+/** How long HTTP requests that are under way at the end may take. */
+const HTTP_CLOSE_TIMEOUT_MS = 1000
+
+/**
+ * Opens the journal and puts the server together; nothing listens yet.
+ *
+ * @throws {LastcallError} `config_invalid`, or `journal_unusable`.
+ */
+export async function createServer({
+  logger: log = silentLogger,
+  ...options
+}: ServerOptions = {}): Promise<LastcallServer> {
+  const config = configFrom(options)
+  const clock = systemClock
+  const stats = new Stats()
+  const node = randomBytes(6).toString('base64url')
+  const startedAtMs = clock.monotonic()
+  const retention = {
+    maxEntries: config.historySize,
+    maxAgeMs: config.historyTtlSeconds * 1000,
+    maxBytes: config.historyBytes,
+  }
+
+  const journal = await openJournal(config.journalUrl, { retention })
+  const connections = new ConnectionManager({
+    heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
+    closeTimeoutSeconds: config.closeTimeoutSeconds,
+    whenServed: (connection, callback) => hub.whenServed(connection, callback),
+    encodeFrame: encodeTextFrame,
+    clock,
+    stats,
+  })
+  const hub: Hub = new Hub({
+    journal,
+    retention,
+    node,
+    encodeFrame: encodeTextFrame,
+    presenceIntervalMs: config.presenceIntervalMs,
+    connectionOf: (clientId) => connections.get(clientId),
+    onPublishFailed: tellOfFailure,
+    clock,
+    stats,
+    log,
+  })
+  await hub.open()
+  log.info(
+    'journal.opened',
+    { entries: hub.window.size, bytes: hub.window.bytes, offset: hub.window.head },
+    'the journal is open',
+  )
+
+  const shutdown = new GracefulShutdownManager({
+    connectionManager: connections,
+    timeoutSeconds: config.shutdownTimeoutSeconds,
+    delaySeconds: config.shutdownDelaySeconds,
+    closeCode: config.shutdownCloseCode,
+    encodeFrame: encodeTextFrame,
+    onState: (state) => {
+      if (state === 'draining') stopPeriodicBroadcast()
+    },
+    onEverybodyGone: closeTheRest,
+    clock,
+    log,
+  })
+  const verifyToken = createTokenVerifier(config)
+  const admission = new Admission({
+    connections,
+    sessions: new Sessions(config.sessionSecret ?? derivedSecret(config.authSecret)),
+    verifyToken,
+    allowedOrigins: config.allowedOrigins,
+    maxConnections: config.maxConnections,
+    maxChannels: MAX_CHANNELS,
+    locale: config.locale,
+    isClosed: () => shutdown.isClosedToNewcomers,
+  })
+  const rateLimit = new RateLimit(config.maxMessagesPerMinute)
+  const reception = new Reception({
+    hub,
+    connections,
+    rateLimit,
+    encodeFrame: encodeTextFrame,
+    maxChannels: MAX_CHANNELS,
+    node,
+    heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
+    clock,
+    stats,
+    log,
+  })
+
+  const registry = createMetrics(
+    stats,
+    () => ({
+      activeConnections: connections.getActiveCount(),
+      behindConnections: hub.behindCount,
+      windowEntries: hub.window.size,
+      windowBytes: hub.window.bytes,
+      journalAvailable: hub.isAvailable,
+      journalLagMs: hub.lagMs,
+      shutdownState: shutdown.state,
+      shutdownRemainingMs: shutdown.remainingMs,
+    }),
+    { version: VERSION, build: config.build, node },
+  )
+  const app = await createApp({
+    health: () => ({
+      status: shutdown.isShuttingDown ? 'draining' : 'healthy',
+      activeConnections: connections.getActiveCount(),
+      shutdownInProgress: shutdown.isShuttingDown,
+      uptimeSeconds: Math.round(clock.monotonic() - startedAtMs) / 1000,
+      version: VERSION,
+      build: config.build,
+      node,
+      journal: hub.isAvailable ? 'up' : 'down',
+    }),
+    isReady: () => shutdown.isReady,
+    isDraining: () => shutdown.isShuttingDown,
+    metrics: config.metrics ? registry : undefined,
+    keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000,
+    trustProxy: typeof config.trustProxy === 'boolean' ? config.trustProxy : config.trustProxy.join(','),
+    version: VERSION,
+    onError: (error) => log.error('http', { error }, 'a request could not be answered'),
+  })
+  const stopUpgrades = serveUpgrades(app.server, {
+    path: WEBSOCKET_PATH,
+    admission,
+    reception,
+    acceptor: new WebSocketAcceptor({
+      maxPayloadBytes: config.maxPayloadBytes,
+      maxBufferedBytes: config.maxBufferedBytes,
+      closeTimeoutMs: config.closeTimeoutSeconds * 1000,
+    }),
+    hub,
+    rejectWith: config.rejectWith,
+    refuseOthers: true,
+    stats,
+    log,
+  })
+  const stopPeriodicBroadcast = startPeriodicBroadcast(connections, {
+    intervalSeconds: config.broadcastIntervalSeconds,
+    clock,
+  })
+  const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
+    hub.sweep()
+    rateLimit.sweep(clock.monotonic())
+  })
+
+  function tellOfFailure(author: Connection, id: string | undefined, error: LastcallError): void {
+    const code = error.code === 'entry_too_large' ? 'too_large' : 'journal_unavailable'
+    author.send(encodeTextFrame(errorText(author, code, { id })))
+  }
+
+  /** Last of all, when nobody is left: the journal after those who write to it. */
+  async function closeTheRest(): Promise<void> {
+    stats.shutdownSeconds = shutdown.report?.durationSeconds ?? 0
+    stopSweep()
+    connections.dispose()
+    const hurry = clock.after(HTTP_CLOSE_TIMEOUT_MS, () => app.server.closeAllConnections())
+    await app.close()
+    hurry()
+    stopUpgrades()
+    await hub.close()
+    await journal.close()
+  }
+
+  return {
+    node,
+    connections,
+    shutdown,
+    async listen() {
+      await app.listen({ host: config.host, port: config.port })
+      const { port } = app.server.address() as AddressInfo
+      shutdown.started()
+      const host = config.host.includes(':') ? `[${config.host}]` : config.host
+      const address = {
+        host: config.host,
+        port,
+        httpUrl: `http://${host}:${String(port)}/`,
+        webSocketUrl: `ws://${host}:${String(port)}${WEBSOCKET_PATH}`,
+      }
+      log.info(
+        'listening',
+        { ...address, node, build: config.build, version: VERSION },
+        `listening at ${address.httpUrl}`,
+      )
+      if (!verifyToken) {
+        log.warn('open_access', 'no authentication is configured: everybody may come in under any free name')
+      }
+      return address
+    },
+    close() {
+      shutdown.begin('request')
+      return shutdown.waitForShutdown()
+    },
+  }
+}
+
+/** Whoever has the instances' AUTH_SECRET in common has the sessions in common too. */
+const derivedSecret = (authSecret: string | undefined): string | undefined =>
+  authSecret === undefined
+    ? undefined
+    : createHmac('sha256', authSecret).update('lastcall sessions').digest('base64url')

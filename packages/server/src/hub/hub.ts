@@ -1,0 +1,509 @@
+/**
+ * The hub: reads the journal and writes to each connection what concerns it, in the journal's order. Publishing,
+ * fan-out, acks, resuming, deduplication and slow clients all pass through here, because all read the same window.
+ */
+import { formatCursor, type Cursor } from '@lastcall/protocol'
+import type { Clock } from '../clock.js'
+import type { Connection } from '../connections/connection.js'
+import type { LastcallError } from '../errors.js'
+import type { Entry, EntryContent, Journal, Retention, Tail } from '../journal/journal.js'
+import type { Logger } from '../observability/log.js'
+import type { Stats } from '../observability/stats.js'
+import { Audiences, type Audience } from './audience.js'
+import { frameFor, PieceCutter, sharedFrame, type Replay } from './catch-up.js'
+import { Frames, type EncodeFrame } from './frames.js'
+import { Presence } from './presence.js'
+import { Publisher } from './publisher.js'
+import { forEachConcernedPersonally, Window, type WindowEntry } from './window.js'
+
+export interface HubOptions {
+  readonly journal: Journal
+  readonly retention: Retention
+  /** This instance's id. */
+  readonly node: string
+  readonly encodeFrame: EncodeFrame
+  /** Milliseconds over which comings and goings are gathered; 0: they are not told. */
+  readonly presenceIntervalMs: number
+  /** The connection of this client on this instance. */
+  readonly connectionOf: (clientId: string) => Connection | undefined
+  /** A message of this author, with this id of its own, did not get into the journal. */
+  readonly onPublishFailed: (author: Connection, id: string | undefined, error: LastcallError) => void
+  readonly clock: Clock
+  readonly stats: Stats
+  readonly log: Logger
+}
+
+/** Where a connection begins. */
+export interface Start {
+  readonly cursor: string
+  /** `null`: no cursor was given. */
+  readonly recovered: boolean | null
+}
+
+/** A connection with this many messages on their way into the journal is not read from until some are back. */
+const MAX_UNACKED = 64
+
+/** What all connections that are catching up may have queued together, in bytes. */
+const CATCH_UP_BUDGET = 32 * 1024 * 1024
+const MAX_PIECE_BYTES = 256 * 1024
+const MIN_PIECE_BYTES = 16 * 1024
+
+/** How long catching up may hold the event loop at a stretch. */
+const CATCH_UP_STRETCH_MS = 8
+
+export class Hub {
+  readonly #options: HubOptions
+  readonly #window: Window
+  readonly #cutter: PieceCutter
+  readonly #publisher: Publisher<Connection>
+  readonly #audiences = new Audiences<Connection>()
+  readonly #presence = new Presence()
+  /** Those that catch up; a client that resumes is behind until it has. */
+  readonly #behind = new Set<Connection>()
+  /** Those of them that can be written to, in turn. */
+  readonly #runnable = new Set<Connection>()
+  #pumpScheduled = false
+  #presenceTimer: (() => void) | undefined
+  #fanOut = 0
+  #epoch = ''
+  #available = true
+  #tail: Tail | undefined
+  #waitingForOffset: { offset: number; resolve: () => void }[] = []
+
+  constructor(options: HubOptions) {
+    this.#options = options
+    this.#window = new Window(options.retention)
+    this.#cutter = new PieceCutter(this.#window)
+    this.#publisher = new Publisher({
+      ...options,
+      maxPendingSize: Math.max(16 * 1024 * 1024, options.retention.maxBytes / 4),
+      onFailed: options.onPublishFailed,
+      onSettled: (author) => {
+        if (author.unacked === MAX_UNACKED / 2) author.transport.resume()
+        if (author.whenServed) this.#tellServed(author)
+      },
+    })
+  }
+
+  /** Fills the window from the journal. Resolves when it is up to date. */
+  async open(): Promise<void> {
+    this.#tail = await this.#options.journal.tail({
+      onEpoch: (epoch, nextOffset) => this.#onEpoch(epoch, nextOffset),
+      onBatch: (entries) => this.#onBatch(entries),
+      onAvailability: (available, error) => this.#onAvailability(available, error),
+    })
+  }
+
+  /** Ends the reading; what is pending is waited for. The journal itself is closed by who opened it. */
+  async close(): Promise<void> {
+    this.#presenceTimer?.()
+    this.#presenceTimer = undefined
+    this.#flushPresence()
+    await this.#publisher.settled()
+    await this.#tail?.stop()
+  }
+
+  // ——— what it knows
+
+  get window(): Pick<Window, 'size' | 'bytes' | 'first' | 'head'> {
+    return this.#window
+  }
+
+  get behindCount(): number {
+    return this.#behind.size
+  }
+
+  get isAvailable(): boolean {
+    return this.#available
+  }
+
+  get lagMs(): number {
+    return this.#publisher.lagMs
+  }
+
+  countIn(channel: string): number {
+    return this.#audiences.countIn(channel)
+  }
+
+  #cursorAt(offset: number): string {
+    return formatCursor({ epoch: this.#epoch, offset })
+  }
+
+  // ——— into the journal
+
+  /** Takes a client's message. Its ack comes from the journal; so does the ack of a retry that is recognised. */
+  publish(author: Connection, content: Extract<EntryContent, { kind: 'message' | 'direct' }>): void {
+    if (content.id !== undefined && this.#isRetry(author, content.from, content.id)) {
+      this.#options.stats.duplicates++
+      return
+    }
+    this.#options.stats.messagesTaken++
+    this.#publisher.publish(content, author)
+    if (author.unacked === MAX_UNACKED) author.transport.pause()
+  }
+
+  #isRetry(author: Connection, clientId: string, id: string): boolean {
+    const offset = this.#window.offsetOf(clientId, id)
+    if (offset === undefined) return this.#publisher.isUnderWay(clientId, id)
+    // One that is behind meets the ack in its own stream, unless it is past it.
+    if (!author.catchUp || author.catchUp.position >= offset) author.send(this.#window.at(offset).frames.ack(offset))
+    return true
+  }
+
+  /** Resolves when everything published so far has come back from the journal or has failed. */
+  settled(): Promise<void> {
+    return this.#publisher.settled()
+  }
+
+  // ——— coming and going
+
+  /**
+   * Resolves when the journal's reading has come to this cursor, or it is clear that it won't in `maxWaitMs`: another
+   * instance may have told the client of an entry that is not read here yet.
+   */
+  async reached(cursor: Cursor, maxWaitMs: number): Promise<void> {
+    if (cursor.epoch !== this.#epoch || cursor.offset <= this.#window.head) return
+    await new Promise<void>((resolve) => {
+      const waiting = { offset: cursor.offset, resolve }
+      this.#waitingForOffset.push(waiting)
+      this.#options.clock.after(maxWaitMs, () => {
+        const index = this.#waitingForOffset.indexOf(waiting)
+        if (index >= 0) this.#waitingForOffset.splice(index, 1)
+        resolve()
+      })
+    })
+  }
+
+  /** Whether everything after this cursor can still be said. */
+  canRecover(cursor: Cursor | 'malformed'): cursor is Cursor {
+    return cursor !== 'malformed' && cursor.epoch === this.#epoch && this.#window.reaches(cursor.offset)
+  }
+
+  /**
+   * Lets a connection hear these channels, from the cursor on if that can be had, else from now on. What it missed
+   * follows by itself, once the caller has sent the welcome.
+   */
+  join(connection: Connection, channels: Iterable<string>, cursor: Cursor | 'malformed' | undefined): Start {
+    const { stats } = this.#options
+    const audience = this.#audiences.enter(channels, connection.locale)
+    connection.audience = audience
+    if (cursor === undefined) {
+      audience.live.add(connection)
+      return { cursor: this.#cursorAt(this.#window.head), recovered: null }
+    }
+    if (!this.canRecover(cursor)) {
+      stats.resumesNotRecovered++
+      audience.live.add(connection)
+      return { cursor: this.#cursorAt(this.#window.head), recovered: false }
+    }
+    stats.resumesRecovered++
+    if (cursor.offset === this.#window.head) audience.live.add(connection)
+    else this.#fallBehind(connection, cursor.offset, true)
+    return { cursor: formatCursor(cursor), recovered: true }
+  }
+
+  leave(connection: Connection): void {
+    const { audience } = connection
+    if (!audience) return
+    this.#audiences.leave(audience, connection)
+    connection.audience = undefined
+    connection.catchUp = undefined
+    this.#behind.delete(connection)
+    this.#runnable.delete(connection)
+    if (this.#behind.size === 0) this.#cutter.clear()
+    if (connection.whenServed) this.#tellServed(connection)
+  }
+
+  /** More channels, and with `since` first what they had after it. `acknowledge` makes the frame that follows. */
+  subscribe(
+    connection: Connection,
+    channels: readonly string[],
+    since: Cursor | 'malformed' | undefined,
+    acknowledge: (start: Start) => Buffer,
+  ): void {
+    const position = connection.catchUp?.position ?? this.#window.head
+    this.#move(connection, [...(connection.audience?.channels ?? []), ...channels])
+    const recovered = since === undefined ? null : this.canRecover(since) && since.offset <= position
+    const lastFrame = acknowledge({ cursor: this.#cursorAt(position), recovered })
+    if (recovered === true && (since as Cursor).offset < position) {
+      this.#options.stats.resumesRecovered++
+      this.#fallBehind(connection, position, true)
+      const replay: Replay = {
+        channels: new Set(channels),
+        position: (since as Cursor).offset,
+        upTo: position,
+        lastFrame,
+      }
+      connection.catchUp?.replays.push(replay)
+      return
+    }
+    if (recovered === false) this.#options.stats.resumesNotRecovered++
+    connection.send(lastFrame)
+  }
+
+  unsubscribe(connection: Connection, channels: readonly string[]): Start {
+    const gone = new Set(channels)
+    this.#move(
+      connection,
+      [...(connection.audience?.channels ?? [])].filter((channel) => !gone.has(channel)),
+    )
+    return { cursor: this.#cursorAt(connection.catchUp?.position ?? this.#window.head), recovered: null }
+  }
+
+  #move(connection: Connection, channels: Iterable<string>): void {
+    const before = connection.audience
+    connection.audience = this.#audiences.enter(channels, connection.locale)
+    if (before) this.#audiences.leave(before, connection)
+    if (!connection.catchUp) connection.audience.live.add(connection)
+  }
+
+  // ——— presence
+
+  /** Tells a channel, with others, that somebody came. */
+  announceJoin(clientId: string, channels: Iterable<string>): void {
+    if (this.#options.presenceIntervalMs === 0) return
+    for (const channel of channels) this.#presence.joined(channel, clientId)
+    this.#schedulePresence()
+  }
+
+  announceLeave(clientId: string, channels: Iterable<string>): void {
+    if (this.#options.presenceIntervalMs === 0) return
+    for (const channel of channels) this.#presence.left(channel, clientId)
+    this.#schedulePresence()
+  }
+
+  #schedulePresence(): void {
+    this.#presenceTimer ??= this.#options.clock.after(this.#options.presenceIntervalMs, () => {
+      this.#presenceTimer = undefined
+      this.#flushPresence()
+    })
+  }
+
+  #flushPresence(): void {
+    for (const change of this.#presence.take()) {
+      this.#publisher.publish({ kind: 'presence', ...change, active: this.countIn(change.channel) })
+    }
+  }
+
+  // ——— out of the journal
+
+  #onEpoch(epoch: string, nextOffset: number): void {
+    const { log } = this.#options
+    const replaced = this.#epoch !== '' && (this.#epoch !== epoch || nextOffset !== this.#window.head + 1)
+    this.#epoch = epoch
+    this.#window.reset(nextOffset)
+    this.#cutter.clear()
+    if (!replaced) return
+    log.error('journal.epoch', { epoch, nextOffset }, 'the journal is another one: who resumes will not recover')
+    // What they were owed can't be told any more; a new welcome will say so.
+    for (const connection of this.#behind) connection.close('slow', 4008, 'tooSlow')
+  }
+
+  #onAvailability(available: boolean, error: unknown): void {
+    this.#available = available
+    const { log } = this.#options
+    if (available) log.info('journal.available', 'the journal takes entries again')
+    else log.error('journal.unavailable', { error }, 'the journal takes no entries; clients stay connected')
+  }
+
+  #onBatch(entries: readonly Entry[]): void {
+    const { encodeFrame, node, clock, stats } = this.#options
+    const now = clock.now()
+    const batch: WindowEntry[] = []
+    for (const entry of entries) {
+      const item = this.#window.push(entry, new Frames(entry, encodeFrame), now)
+      if (entry.kind === 'unknown') stats.unknownEntries++
+      if (item.retryOf !== undefined) stats.duplicates++
+      batch.push(item)
+    }
+    this.#deliver(batch)
+    // After the delivery: whoever waits for its last ack has it in its socket by then.
+    for (const entry of entries) if (entry.node === node) this.#publisher.readBack(entry)
+    for (const connection of this.#behind) this.#wake(connection)
+    if (this.#waitingForOffset.length > 0) {
+      const { head } = this.#window
+      const there = this.#waitingForOffset.filter(({ offset }) => offset <= head)
+      this.#waitingForOffset = this.#waitingForOffset.filter(({ offset }) => offset > head)
+      for (const { resolve } of there) resolve()
+    }
+  }
+
+  /** One write per connection, whatever the batch holds. */
+  #deliver(batch: readonly WindowEntry[]): void {
+    const fanOut = ++this.#fanOut
+    const touched = new Set<Audience<Connection>>()
+    const apart: Connection[] = []
+    for (const { entry } of batch) {
+      if (entry.kind === 'message' || entry.kind === 'presence') {
+        for (const audience of this.#audiences.of(entry.channel)) touched.add(audience)
+      }
+      forEachConcernedPersonally(entry, (clientId) => {
+        const connection = this.#options.connectionOf(clientId)
+        if (!connection?.audience || connection.catchUp || connection.servedApartIn === fanOut) return
+        connection.servedApartIn = fanOut
+        apart.push(connection)
+      })
+    }
+    for (const audience of touched) {
+      if (audience.live.size === 0) continue
+      const { channels, locale } = audience
+      const frames = framesOf(batch, (item) => sharedFrame(item, channels, locale))
+      if (frames.length === 0) continue
+      const bytes = joined(frames)
+      for (const connection of audience.live) {
+        if (connection.servedApartIn !== fanOut) this.#write(connection, bytes, frames.length)
+      }
+    }
+    for (const connection of apart) {
+      const channels = (connection.audience as Audience<Connection>).channels
+      const frames = framesOf(batch, (item) => frameFor(item, channels, connection.identity))
+      if (frames.length > 0) this.#write(connection, joined(frames), frames.length)
+    }
+  }
+
+  #write(connection: Connection, bytes: Buffer, count: number): void {
+    const { transport } = connection
+    const { stats } = this.#options
+    if (!transport.isOpen) {
+      // It vanished in the middle of this; its end will be told in a moment.
+      stats.failedBroadcasts++
+      return
+    }
+    transport.write(bytes)
+    stats.deliveries += count
+    stats.bytesSent += bytes.length
+    if (transport.isFull) this.#fallBehind(connection, this.#window.head, false)
+  }
+
+  // ——— those that are behind
+
+  /** From here on it is written to from the window, when its socket takes more. */
+  #fallBehind(connection: Connection, position: number, runnable: boolean): void {
+    connection.audience?.live.delete(connection)
+    connection.catchUp ??= { position, replays: [] }
+    this.#behind.add(connection)
+    if (runnable) this.#wake(connection)
+  }
+
+  /** The connection's socket takes more again. */
+  drained(connection: Connection): void {
+    if (connection.catchUp) this.#wake(connection)
+  }
+
+  #wake(connection: Connection): void {
+    if (connection.transport.isFull) {
+      this.#closeIfOutOfReach(connection)
+      return
+    }
+    this.#runnable.add(connection)
+    if (this.#pumpScheduled) return
+    this.#pumpScheduled = true
+    setImmediate(() => this.#pump())
+  }
+
+  /** Gives each runnable connection a piece in turn, and the event loop its due. */
+  #pump(): void {
+    const { clock } = this.#options
+    const until = clock.monotonic() + CATCH_UP_STRETCH_MS
+    this.#pumpScheduled = false
+    for (const connection of this.#runnable) {
+      this.#runnable.delete(connection)
+      if (this.#step(connection)) this.#runnable.add(connection)
+      if (clock.monotonic() > until) break
+    }
+    if (this.#runnable.size > 0 && !this.#pumpScheduled) {
+      this.#pumpScheduled = true
+      setImmediate(() => this.#pump())
+    }
+  }
+
+  /** Writes the connection's next piece. `true`: there is more, and room for it. */
+  #step(connection: Connection): boolean {
+    const { audience, catchUp, transport } = connection
+    if (!audience || !catchUp || transport.isFull) return false
+    const maxBytes = this.#pieceBytes()
+    const replay = catchUp.replays[0]
+    if (replay) {
+      if (replay.position + 1 < this.#window.first) return this.#tooSlow(connection)
+      const piece = this.#cutter.nextOfReplay(replay, connection.identity, maxBytes)
+      this.#writePiece(connection, piece)
+      replay.position = piece.upTo
+      if (replay.position < replay.upTo) return !transport.isFull
+      transport.write(replay.lastFrame)
+      catchUp.replays.shift()
+      return !transport.isFull
+    }
+    if (catchUp.position < this.#window.head) {
+      if (catchUp.position + 1 < this.#window.first) return this.#tooSlow(connection)
+      const piece = this.#cutter.next(audience, connection, catchUp.position, maxBytes)
+      this.#writePiece(connection, piece)
+      catchUp.position = piece.upTo
+      return !transport.isFull
+    }
+    connection.catchUp = undefined
+    this.#behind.delete(connection)
+    audience.live.add(connection)
+    if (this.#behind.size === 0) this.#cutter.clear()
+    if (connection.whenServed) this.#tellServed(connection)
+    return false
+  }
+
+  #writePiece({ transport }: Connection, { bytes, count }: { bytes: Buffer; count: number }): void {
+    if (count === 0) return
+    transport.write(bytes)
+    this.#options.stats.deliveries += count
+    this.#options.stats.bytesSent += bytes.length
+  }
+
+  #pieceBytes(): number {
+    const fair = CATCH_UP_BUDGET / Math.max(1, this.#behind.size)
+    // A power of two, so that connections at the same place share pieces while the number of those behind changes.
+    return Math.min(MAX_PIECE_BYTES, Math.max(MIN_PIECE_BYTES, 2 ** Math.floor(Math.log2(fair))))
+  }
+
+  #tooSlow(connection: Connection): false {
+    this.#runnable.delete(connection)
+    connection.close('slow', 4008, 'tooSlow')
+    return false
+  }
+
+  #closeIfOutOfReach(connection: Connection): void {
+    const { catchUp } = connection
+    if (!catchUp || connection.serverClose) return
+    const position = catchUp.replays[0]?.position ?? catchUp.position
+    if (position + 1 < this.#window.first) this.#tooSlow(connection)
+  }
+
+  /** Lets go of what has become too old, and of those who still needed it. */
+  sweep(): void {
+    this.#window.trim(this.#options.clock.now())
+    for (const connection of this.#behind) this.#closeIfOutOfReach(connection)
+  }
+
+  // ——— those that are about to leave
+
+  /** Calls back once the connection has its acks and everything else that is due to it, or has left. */
+  whenServed(connection: Connection, callback: () => void): void {
+    connection.whenServed = callback
+    this.#tellServed(connection)
+  }
+
+  #tellServed(connection: Connection): void {
+    if (connection.audience && (connection.unacked > 0 || connection.catchUp)) return
+    const callback = connection.whenServed
+    connection.whenServed = undefined
+    callback?.()
+  }
+}
+
+function framesOf(batch: readonly WindowEntry[], frameOf: (item: WindowEntry) => Buffer | undefined): Buffer[] {
+  const frames: Buffer[] = []
+  for (const item of batch) {
+    const frame = frameOf(item)
+    if (frame) frames.push(frame)
+  }
+  return frames
+}
+
+const joined = (frames: readonly Buffer[]): Buffer =>
+  frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)

@@ -1,0 +1,158 @@
+/**
+ * The way into the journal: gathers what one turn of the event loop brings, appends it in one go, and knows what has not
+ * come back yet and whom it belongs to.
+ */
+import type { Clock } from '../clock.js'
+import { LastcallError } from '../errors.js'
+import type { Entry, EntryContent, Journal, NewEntry } from '../journal/journal.js'
+import type { Stats } from '../observability/stats.js'
+
+/** Who published: told when the journal did not take it. */
+export interface Author {
+  /** Taken and not yet back from the journal. */
+  unacked: number
+}
+
+export interface PublisherOptions<From extends Author> {
+  readonly journal: Journal
+  /** This instance's id. */
+  readonly node: string
+  readonly clock: Clock
+  readonly stats: Stats
+  /** What has been handed to the journal and has not come back, at most, in characters; more is refused. */
+  readonly maxPendingSize: number
+  /** With the message's own id. */
+  readonly onFailed: (author: From, id: string | undefined, error: LastcallError) => void
+  /** One more of this author's messages is no longer pending. */
+  readonly onSettled: (author: From) => void
+}
+
+interface Pending<From> {
+  readonly entry: NewEntry
+  readonly author: From | undefined
+  readonly size: number
+  /** The retry key, while it is under way. */
+  readonly key: string | undefined
+}
+
+export class Publisher<From extends Author> {
+  readonly #options: PublisherOptions<From>
+  readonly #pending = new Map<number, Pending<From>>()
+  readonly #keysUnderWay = new Set<string>()
+  #gathered: Pending<From>[] = []
+  #flushScheduled = false
+  #pendingSize = 0
+  #sequence = 0
+  #waiting: (() => void)[] = []
+  #lagMs = 0
+
+  constructor(options: PublisherOptions<From>) {
+    this.#options = options
+  }
+
+  /** Milliseconds from taking to reading back, of the newest entry that came back. */
+  get lagMs(): number {
+    return this.#lagMs
+  }
+
+  /** Whether a message with this sender and id is on its way into the journal. */
+  isUnderWay(clientId: string, id: string): boolean {
+    return this.#keysUnderWay.has(`${clientId}\n${id}`)
+  }
+
+  publish(content: EntryContent, author?: From): void {
+    const { clock, node, maxPendingSize, onFailed } = this.#options
+    const said = content.kind !== 'presence'
+    const size = said ? content.data.length : 64
+    if (author && this.#pendingSize + size > maxPendingSize) {
+      onFailed(
+        author,
+        idOf(content),
+        new LastcallError('journal_unavailable', 'too much is waiting', { temporary: true }),
+      )
+      return
+    }
+    const key = said && content.id !== undefined ? `${content.from}\n${content.id}` : undefined
+    const entry: NewEntry = { ...content, at: clock.now(), node, sequence: ++this.#sequence }
+    const pending = { entry, author, size, key }
+    if (author) author.unacked++
+    if (key !== undefined) this.#keysUnderWay.add(key)
+    this.#pendingSize += size
+    this.#pending.set(entry.sequence, pending)
+    this.#gathered.push(pending)
+    if (this.#flushScheduled) return
+    this.#flushScheduled = true
+    // After the poll phase: everything that this turn's sockets brought goes into one append.
+    setImmediate(() => void this.#flush())
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushScheduled = false
+    const batch = this.#gathered
+    this.#gathered = []
+    try {
+      await this.#options.journal.append(batch.map(({ entry }) => entry))
+      this.#options.stats.appends += batch.length
+    } catch (error) {
+      await this.#failed(batch, error)
+    }
+  }
+
+  async #failed(batch: readonly Pending<From>[], error: unknown): Promise<void> {
+    const reason =
+      error instanceof LastcallError
+        ? error
+        : new LastcallError('journal_unavailable', 'the journal failed', { temporary: true, cause: error })
+    if (reason.code === 'entry_too_large' && batch.length > 1) {
+      // One of them is too large, and an append is all or none: the others shall not pay for it.
+      for (const one of batch) {
+        try {
+          await this.#options.journal.append([one.entry])
+          this.#options.stats.appends++
+        } catch (alone) {
+          await this.#failed([one], alone)
+        }
+      }
+      return
+    }
+    this.#options.stats.appendFailures += batch.length
+    for (const one of batch) {
+      if (!this.#settle(one)) continue
+      if (one.author) this.#options.onFailed(one.author, idOf(one.entry), reason)
+    }
+    this.#wake()
+  }
+
+  /** The journal has said an entry of this instance. */
+  readBack(entry: Entry): void {
+    const pending = this.#pending.get(entry.sequence)
+    if (!pending) return
+    this.#lagMs = Math.max(0, this.#options.clock.now() - entry.at)
+    this.#settle(pending)
+    this.#wake()
+  }
+
+  #settle(pending: Pending<From>): boolean {
+    if (!this.#pending.delete(pending.entry.sequence)) return false
+    this.#pendingSize -= pending.size
+    if (pending.key !== undefined) this.#keysUnderWay.delete(pending.key)
+    if (pending.author) {
+      pending.author.unacked--
+      this.#options.onSettled(pending.author)
+    }
+    return true
+  }
+
+  #wake(): void {
+    if (this.#pending.size > 0) return
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  /** Resolves when everything published so far has come back or failed. */
+  settled(): Promise<void> {
+    if (this.#pending.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+}
+
+const idOf = (content: EntryContent): string | undefined => (content.kind === 'presence' ? undefined : content.id)

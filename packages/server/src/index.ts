@@ -1,0 +1,20 @@
+/**
+ * The public door: nothing else is public.
+ */
+export { createServer, type Address, type LastcallServer, type ServerOptions } from './create-server.js'
+export type { Config } from './config/schema.js'
+export {
+  ConnectionManager,
+  type Broadcast,
+  type ConnectionManagerOptions,
+  type ConnectionObserver,
+} from './connections/connection-manager.js'
+export type { Connection, ConnectionIdentity } from './connections/connection.js'
+export type { Transport, TransportListener } from './connections/transport.js'
+export { LastcallError, type LastcallErrorCode } from './errors.js'
+export type { Entry, EntryContent, Journal, JournalListener, NewEntry, Retention, Tail } from './journal/journal.js'
+export { createLogger, type LoggerOptions } from './observability/logger.js'
+export { silentLogger, type Logger } from './observability/log.js'
+export type { DrainReport } from './shutdown/drain-report.js'
+export { GracefulShutdownManager, type GracefulShutdownOptions } from './shutdown/graceful-shutdown-manager.js'
+export type { ShutdownState } from './shutdown/shutdown-state.js'

@@ -1,0 +1,58 @@
+/**
+ * The arithmetic of a drain, pure: when reminders are due, when forced closes must begin, how many are due by now.
+ */
+
+/** Seconds before the deadline at which everybody is reminded, besides half time. */
+const REMINDERS_BEFORE_SECONDS = [300, 60, 10] as const
+
+/** Reminders closer together than this are one. */
+const REMINDER_DISTANCE_MS = 2000
+
+/**
+ * When reminders are due, in milliseconds after the beginning, ascending: at half time, then 5 min, 1 min and 10 s before
+ * the deadline, as far as they lie in the second half.
+ */
+export function reminderTimes(timeoutMs: number): number[] {
+  const times = [timeoutMs / 2]
+  for (const seconds of REMINDERS_BEFORE_SECONDS) {
+    const time = timeoutMs - seconds * 1000
+    if (time >= (times[times.length - 1] as number) + REMINDER_DISTANCE_MS) times.push(time)
+  }
+  return timeoutMs >= REMINDER_DISTANCE_MS ? times : []
+}
+
+/** Forced closes per second that no peer and no load balancer feels: what there are more of takes longer. */
+const GENTLE_CLOSES_PER_SECOND = 1000
+
+/** The share of the whole time that forced closes may take at most. */
+const MAX_CLOSING_SHARE = 0.5
+
+/**
+ * How long before the deadline the forced closes begin, in milliseconds: long enough that they are paced and still over
+ * in time, and never more than half of what the clients were promised.
+ */
+export function closingTimeMs(remaining: number, timeoutMs: number): number {
+  return Math.min((remaining / GENTLE_CLOSES_PER_SECOND) * 1000, timeoutMs * MAX_CLOSING_SHARE)
+}
+
+/**
+ * How many closes are due now: *remaining ÷ time left*, for one tick. Computed anew each tick, so that who leaves by
+ * itself slows it and a late tick catches up. Without time left: all.
+ */
+export function closesDue(remaining: number, timeLeftMs: number, tickMs: number): number {
+  if (timeLeftMs <= tickMs) return remaining
+  return Math.min(remaining, Math.ceil((remaining * tickMs) / timeLeftMs))
+}
+
+export interface Forecast {
+  /** Connections per second that went, over the time given. */
+  readonly perSecond: number
+  /** Milliseconds until all have gone at that rate; `undefined`: nobody goes. */
+  readonly doneInMs: number | undefined
+}
+
+/** When it will be over at the present rate. */
+export function forecast(remaining: number, gone: number, overMs: number): Forecast {
+  const perSecond = overMs > 0 ? (gone * 1000) / overMs : 0
+  return { perSecond, doneInMs: remaining === 0 ? 0 : perSecond > 0 ? (remaining / perSecond) * 1000 : undefined }
+}

@@ -1,0 +1,105 @@
+/**
+ * What a shutdown did, to whom: counted while it runs, one log line at its end. The numbers add up:
+ * `connectionsAtStart + cameLater = left + moved + closedInSlot + closedAtDeadline + lost + remaining`.
+ */
+import type { Connection } from '../connections/connection.js'
+
+export interface DrainReport {
+  /** ISO 8601, UTC. */
+  readonly startedAt: string
+  /** `undefined` while it runs. */
+  readonly endedAt: string | undefined
+  readonly durationSeconds: number
+  /** What asked for it: a signal's name, or `request`. */
+  readonly why: string
+  readonly mode: 'wait' | 'migrate'
+  readonly connectionsAtStart: number
+  readonly cameLater: number
+  /** Closed by the clients themselves. */
+  readonly left: number
+  /** Seen elsewhere in the journal. */
+  readonly moved: number
+  readonly closedInSlot: number
+  /** Closed by the server at the deadline, and ended with a proper closing handshake. */
+  readonly closedAtDeadline: number
+  /** Ended without a closing handshake: reset, vanished, or too slow to take its end. */
+  readonly lost: number
+  readonly remaining: number
+  /** Bytes that were still queued for connections when they ended. */
+  readonly bytesUnflushed: number
+  /** Messages that were taken from connections that ended before their ack. */
+  readonly messagesUnacked: number
+  readonly maxEndsPerSecond: number
+}
+
+/** A close code that says that nobody shook hands. */
+const ABNORMAL = 1006
+
+export class DrainCounter {
+  readonly #why: string
+  readonly #mode: 'wait' | 'migrate'
+  readonly #startedAtMs: number
+  readonly #startedAt: string
+  readonly #atStart: number
+  #cameLater = 0
+  #left = 0
+  #closedAtDeadline = 0
+  #closedInSlot = 0
+  #lost = 0
+  #bytesUnflushed = 0
+  #messagesUnacked = 0
+  #maxEndsPerSecond = 0
+  /** Which second, and the ends in it. */
+  #second = -1
+  #endsInSecond = 0
+
+  constructor(start: { why: string; mode: 'wait' | 'migrate'; now: number; monotonicMs: number; connections: number }) {
+    this.#why = start.why
+    this.#mode = start.mode
+    this.#startedAtMs = start.monotonicMs
+    this.#startedAt = new Date(start.now).toISOString()
+    this.#atStart = start.connections
+  }
+
+  came(): void {
+    this.#cameLater++
+  }
+
+  ended(connection: Connection, code: number, monotonicMs: number): void {
+    if (code === ABNORMAL) this.#lost++
+    else if (connection.serverClose === 'slot') this.#closedInSlot++
+    else if (connection.serverClose === 'deadline') this.#closedAtDeadline++
+    else this.#left++
+    this.#bytesUnflushed += connection.transport.bufferedBytes
+    this.#messagesUnacked += connection.unacked
+    const second = Math.floor((monotonicMs - this.#startedAtMs) / 1000)
+    if (second !== this.#second) [this.#second, this.#endsInSecond] = [second, 0]
+    this.#maxEndsPerSecond = Math.max(this.#maxEndsPerSecond, ++this.#endsInSecond)
+  }
+
+  /** Everybody that has gone so far. */
+  get gone(): number {
+    return this.#left + this.#closedInSlot + this.#closedAtDeadline + this.#lost
+  }
+
+  report(now: number, monotonicMs: number, hasEnded: boolean): DrainReport {
+    return {
+      startedAt: this.#startedAt,
+      endedAt: hasEnded ? new Date(now).toISOString() : undefined,
+      durationSeconds: Math.round(monotonicMs - this.#startedAtMs) / 1000,
+      why: this.#why,
+      mode: this.#mode,
+      connectionsAtStart: this.#atStart,
+      cameLater: this.#cameLater,
+      left: this.#left,
+      moved: 0,
+      closedInSlot: this.#closedInSlot,
+      closedAtDeadline: this.#closedAtDeadline,
+      lost: this.#lost,
+      remaining: this.#atStart + this.#cameLater - this.gone,
+      bytesUnflushed: this.#bytesUnflushed,
+      messagesUnacked: this.#messagesUnacked,
+      maxEndsPerSecond: this.#maxEndsPerSecond,
+    }
+  }
+}

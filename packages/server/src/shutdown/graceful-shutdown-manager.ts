@@ -1,0 +1,306 @@
+/**
+ * The shutdown: warns everybody, waits, paces what it must force, and says afterwards what happened to whom. Owns the
+ * state of the server; what to do with HTTP and the journal at the end is told to it as callbacks.
+ */
+import { TEXTS, type ShutdownMessage, type ShutdownPhase } from '@lastcall/protocol'
+import { systemClock, type Clock } from '../clock.js'
+import type { ConnectionManager } from '../connections/connection-manager.js'
+import type { Connection } from '../connections/connection.js'
+import { localized, type EncodeFrame } from '../hub/frames.js'
+import { silentLogger, type Logger } from '../observability/log.js'
+import { closesDue, closingTimeMs, forecast, reminderTimes } from './drain-plan.js'
+import { DrainCounter, type DrainReport } from './drain-report.js'
+import { isReady, isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from './shutdown-state.js'
+import { onShutdownSignals, type ShutdownSignal } from './signals.js'
+
+export interface GracefulShutdownOptions {
+  /** Whom it says goodbye to. */
+  readonly connectionManager: ConnectionManager
+  /** How long it waits until it closes who is left, in seconds. Default: 1800. */
+  readonly timeoutSeconds?: number
+  /** How long newcomers are still served, in seconds; part of the timeout. Default: 0. */
+  readonly delaySeconds?: number
+  /** The code of forced closes. Default: 1001. */
+  readonly closeCode?: number
+  /** Called at each change of the state. */
+  readonly onState?: (state: ShutdownState) => void
+  /** Called once everybody has gone: the place to flush and close all else. */
+  readonly onEverybodyGone?: () => Promise<void> | void
+  /** Called at a third signal. Default: the process exits with 1. */
+  readonly onThirdSignal?: () => void
+  /** Makes of a text what is written to a transport. Default: its UTF-8 bytes. */
+  readonly encodeFrame?: EncodeFrame
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+const PROGRESS_EVERY_MS = 10_000
+
+/** How often closes are paced. */
+const PACE_TICK_MS = 50
+
+export class GracefulShutdownManager {
+  readonly #options: GracefulShutdownOptions
+  readonly #connections: ConnectionManager
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #encodeFrame: EncodeFrame
+  readonly #timeoutMs: number
+  readonly #closeCode: number
+  #state: ShutdownState = 'starting'
+  #signals = 0
+  #counter: DrainCounter | undefined
+  #startedAtMs = 0
+  /** Whether newcomers are turned away already: after SHUTDOWN_DELAY. */
+  #hasWarned = false
+  #progress = { gone: 0, atMs: 0 }
+  /** What the present state has running. */
+  #timers: (() => void)[] = []
+  #finished: ((report: DrainReport) => void)[] = []
+  #report: DrainReport | undefined
+
+  constructor(options: GracefulShutdownOptions) {
+    const { timeoutSeconds = 1800, closeCode = 1001 } = options
+    this.#options = options
+    this.#connections = options.connectionManager
+    this.#clock = options.clock ?? systemClock
+    this.#log = options.log ?? silentLogger
+    this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
+    this.#timeoutMs = timeoutSeconds * 1000
+    this.#closeCode = closeCode
+    this.#connections.observe({
+      onConnect: (connection, isTakeover) => this.#came(connection, isTakeover),
+      onDisconnect: (connection, code) => this.#ended(connection, code),
+    })
+  }
+
+  get state(): ShutdownState {
+    return this.#state
+  }
+
+  /** Whether this instance wants newcomers: what `/ready` says. */
+  get isReady(): boolean {
+    return isReady(this.#state)
+  }
+
+  get isShuttingDown(): boolean {
+    return isShuttingDown(this.#state)
+  }
+
+  /** Whether newcomers are turned away. Later than `isReady`, by SHUTDOWN_DELAY. */
+  get isClosedToNewcomers(): boolean {
+    return this.isShuttingDown && (this.#hasWarned || this.#state !== 'draining')
+  }
+
+  /** What has happened so far; `undefined` before a shutdown. */
+  get report(): DrainReport | undefined {
+    return this.#report ?? this.#counter?.report(this.#clock.now(), this.#clock.monotonic(), false)
+  }
+
+  /** The server listens. */
+  started(): void {
+    this.#move('started')
+  }
+
+  /** Has SIGTERM and SIGINT handled here. The answer takes it back. */
+  registerSignals(): () => void {
+    return onShutdownSignals((signal) => this.handleSignal(signal))
+  }
+
+  /** The first begins a shutdown, the second ends the waiting, the third ends the process. */
+  handleSignal(signal: ShutdownSignal): void {
+    this.#signals++
+    if (this.#signals === 1 && !this.isShuttingDown) {
+      this.begin(signal)
+    } else if (this.#signals <= 2) {
+      this.#log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
+      if (this.#move('hurry')) this.#close(0)
+    } else {
+      this.#log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
+      this.#log.flush()
+      if (this.#options.onThirdSignal) this.#options.onThirdSignal()
+      else process.exit(1)
+    }
+  }
+
+  /** Begins a shutdown. While one runs it does nothing. */
+  begin(why: string): void {
+    if (!this.#move('shutdown')) return
+    const { delaySeconds = 0 } = this.#options
+    const connections = this.#connections.getActiveCount()
+    this.#startedAtMs = this.#clock.monotonic()
+    this.#progress = { gone: 0, atMs: this.#startedAtMs }
+    this.#counter = new DrainCounter({
+      why,
+      mode: 'wait',
+      now: this.#clock.now(),
+      monotonicMs: this.#startedAtMs,
+      connections,
+    })
+    this.#log.info(
+      'shutdown.started',
+      { why, totalConnections: connections, timeoutSeconds: this.#timeoutMs / 1000, delaySeconds },
+      'a shutdown began',
+    )
+    this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
+    this.#timers.push(this.#clock.every(PACE_TICK_MS, () => this.#checkDeadline()))
+    if (delaySeconds > 0) {
+      this.#log.info('shutdown.delay', { delaySeconds }, 'newcomers are still served while load balancers take notice')
+      this.#timers.push(this.#clock.after(delaySeconds * 1000, () => this.#warn()))
+    } else this.#warn()
+  }
+
+  /** Resolves when everybody has gone and everything is closed. Does not begin a shutdown. */
+  waitForShutdown(): Promise<DrainReport> {
+    if (this.#report) return Promise.resolve(this.#report)
+    return new Promise((resolve) => this.#finished.push(resolve))
+  }
+
+  #move(event: ShutdownEvent): boolean {
+    const state = nextState(this.#state, event)
+    if (!state) return false
+    this.#state = state
+    for (const stop of this.#timers.splice(0)) stop()
+    this.#options.onState?.(state)
+    return true
+  }
+
+  /** Milliseconds until who is left will be closed; 0 when no shutdown runs. */
+  get remainingMs(): number {
+    return this.isShuttingDown ? this.#deadlineInMs : 0
+  }
+
+  get #deadlineInMs(): number {
+    return Math.max(0, Math.round(this.#startedAtMs + this.#timeoutMs - this.#clock.monotonic()))
+  }
+
+  #message(phase: ShutdownPhase): (locale: 'uk' | 'en') => ShutdownMessage {
+    const deadlineInMs = phase === 'closing' ? 0 : this.#deadlineInMs
+    const remaining = this.#connections.getActiveCount()
+    return (locale) => ({
+      type: 'shutdown',
+      phase,
+      deadlineInMs,
+      leaveInMs: null,
+      remaining,
+      text: TEXTS[locale].shutdown(phase, deadlineInMs),
+    })
+  }
+
+  #warn(): void {
+    this.#hasWarned = true
+    const elapsedMs = this.#clock.monotonic() - this.#startedAtMs
+    for (const time of reminderTimes(this.#timeoutMs)) {
+      if (time > elapsedMs) this.#timers.push(this.#clock.after(time - elapsedMs, () => this.#tell('reminder')))
+    }
+    this.#tell('warning')
+    this.#endIfEverybodyGone()
+  }
+
+  #tell(phase: ShutdownPhase): void {
+    const warned = this.#connections.broadcast(this.#message(phase))
+    this.#log.info(
+      'shutdown.warning',
+      { phase, warned, deadlineInSeconds: this.#deadlineInMs / 1000 },
+      'the clients were told',
+    )
+  }
+
+  #came(connection: Connection, isTakeover: boolean): void {
+    if (!this.#counter) return
+    if (!isTakeover) this.#counter.came()
+    // The registry is live: who was in the middle of its handshake is warned like all others, after its welcome.
+    if (this.isClosedToNewcomers) {
+      setImmediate(() => connection.send(localized(this.#encodeFrame, this.#message('warning'))(connection.locale)))
+    }
+  }
+
+  #ended(connection: Connection, code: number): void {
+    this.#counter?.ended(connection, code, this.#clock.monotonic())
+    this.#endIfEverybodyGone()
+  }
+
+  #logProgress(): void {
+    const { gone } = this.#counter as DrainCounter
+    const now = this.#clock.monotonic()
+    const remaining = this.#connections.getActiveCount()
+    const { perSecond, doneInMs } = forecast(remaining, gone - this.#progress.gone, now - this.#progress.atMs)
+    this.#progress = { gone, atMs: now }
+    const { left, moved, lost } = this.report as DrainReport
+    this.#log.info(
+      'shutdown.progress',
+      {
+        remaining,
+        left,
+        moved,
+        lost,
+        perSecond: Math.round(perSecond * 100) / 100,
+        doneInSeconds: doneInMs === undefined ? null : Math.round(doneInMs / 1000),
+        deadlineInSeconds: Math.round(this.#deadlineInMs / 1000),
+        deadlineWillBeMissed: doneInMs === undefined || doneInMs > this.#deadlineInMs,
+      },
+      `${String(remaining)} connections are left`,
+    )
+  }
+
+  #checkDeadline(): void {
+    const timeLeftMs = this.#deadlineInMs
+    if (timeLeftMs > closingTimeMs(this.#connections.getActiveCount(), this.#timeoutMs)) return
+    if (this.#move('deadline')) this.#close(timeLeftMs)
+  }
+
+  /** Closes who is left, spread over this time. */
+  #close(overMs: number): void {
+    this.#log.warn(
+      'shutdown.closing',
+      { remaining: this.#connections.getActiveCount(), overSeconds: overMs / 1000 },
+      'closing who is left',
+    )
+    const endMs = this.#clock.monotonic() + overMs
+    const lastFrame = localized(this.#encodeFrame, this.#message('closing'))
+    // Not a snapshot: nobody comes any more, and who leaves by itself leaves the iterator too.
+    const queue = this.#connections.all()
+    const tick = (): void => {
+      const remaining = this.#notYetClosed()
+      let due = closesDue(remaining, endMs - this.#clock.monotonic(), PACE_TICK_MS)
+      while (due > 0) {
+        const { value: connection, done } = queue.next()
+        if (done) return
+        if (connection.serverClose) continue
+        const how = { code: this.#closeCode, reason: 'shuttingDown', lastFrame: lastFrame(connection.locale) } as const
+        this.#connections.closePolitely(connection, { why: 'deadline', ...how })
+        due--
+      }
+    }
+    this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
+    this.#timers.push(this.#clock.every(PACE_TICK_MS, tick))
+    tick()
+    this.#endIfEverybodyGone()
+  }
+
+  #notYetClosed(): number {
+    let count = 0
+    for (const connection of this.#connections.all()) if (!connection.serverClose) count++
+    return count
+  }
+
+  #endIfEverybodyGone(): void {
+    // During SHUTDOWN_DELAY newcomers are still welcome: that nobody is here means nothing yet.
+    if (!this.isClosedToNewcomers || this.#connections.getActiveCount() > 0) return
+    if (this.#move('everybodyGone')) void this.#end()
+  }
+
+  async #end(): Promise<void> {
+    await this.#connections.whenNone()
+    const report = (this.#counter as DrainCounter).report(this.#clock.now(), this.#clock.monotonic(), true)
+    this.#log.info('shutdown.report', { ...report }, 'everybody has gone')
+    try {
+      await this.#options.onEverybodyGone?.()
+    } catch (error) {
+      this.#log.error('error', { error }, 'something could not be closed')
+    }
+    this.#report = report
+    this.#log.info('shutdown.closed', { durationSeconds: report.durationSeconds }, 'closed')
+    for (const resolve of this.#finished.splice(0)) resolve(report)
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * The `upgrade` requests of an HTTP server: reads the handshake, asks admission, and has the socket accepted, closed with
+ * a code, or answered with an HTTP status.
+ */
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { parseCursor, TEXTS } from '@lastcall/protocol'
+import { rejection, type Admission, type Newcomer, type Rejection } from '../connections/admission.js'
+import type { Reception } from '../connections/reception.js'
+import type { Hub } from '../hub/hub.js'
+import type { Logger } from '../observability/log.js'
+import { countIn, type Stats } from '../observability/stats.js'
+import type { WebSocketAcceptor } from './websocket-transport.js'
+
+export interface UpgradeOptions {
+  /** Where the endpoint is: `PATH` and `PATH/{clientId}`. */
+  readonly path: string
+  readonly admission: Admission
+  readonly reception: Reception
+  readonly acceptor: WebSocketAcceptor
+  readonly hub: Pick<Hub, 'reached'>
+  /** How who may not come in is told. */
+  readonly rejectWith: 'close' | 'http'
+  /** Whether upgrades of other paths are refused with 404, or left to somebody else's listener. */
+  readonly refuseOthers: boolean
+  readonly stats: Stats
+  readonly log: Logger
+}
+
+/** How long a newcomer waits for this instance to read what another one has told it of already. */
+const MAX_WAIT_FOR_CURSOR_MS = 1000
+
+/** What `Retry-After` says to who may come later, in seconds. */
+const RETRY_AFTER_SECONDS = 5
+
+/** Serves the endpoint on this server. The answer stops that. */
+export function serveUpgrades(server: Server, options: UpgradeOptions): () => void {
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const newcomer = readHandshake(request, options.path)
+    if (newcomer === undefined && !options.refuseOthers) return
+    socket.on('error', ignore)
+    if (newcomer === undefined) {
+      answer(socket, 404, `WebSockets are served at ${options.path}/{clientId}`)
+      return
+    }
+    receive(request, socket, head, newcomer, options)
+  }
+  server.on('upgrade', onUpgrade)
+  return () => server.off('upgrade', onUpgrade)
+}
+
+function receive(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  newcomer: Newcomer,
+  options: UpgradeOptions,
+): void {
+  const { admission, hub, log } = options
+  const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
+  if (!admission.asksForToken && !cursor) {
+    admit(request, socket, head, newcomer, undefined, options)
+    return
+  }
+  const wait = cursor ? hub.reached(cursor, MAX_WAIT_FOR_CURSOR_MS) : undefined
+  Promise.all([admission.claims(newcomer), wait])
+    .then(([claims]) => admit(request, socket, head, newcomer, claims, options))
+    .catch((error: unknown) => {
+      log.error('error', { error }, 'a newcomer could not be checked')
+      const locale = 'en'
+      turnAway(request, socket, head, rejection('refused', locale), options)
+    })
+}
+
+function admit(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  newcomer: Newcomer,
+  claims: Awaited<ReturnType<Admission['claims']>>,
+  options: UpgradeOptions,
+): void {
+  const { admission, reception, acceptor } = options
+  const decision = admission.decide(newcomer, claims)
+  if (decision.admitted) {
+    acceptor.accept(request, socket, head, (transport) => reception.welcome(transport, decision))
+  } else turnAway(request, socket, head, decision, options)
+}
+
+function turnAway(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  why: Rejection,
+  options: UpgradeOptions,
+): void {
+  const { acceptor, rejectWith, stats, log } = options
+  countIn(stats.rejections, why.reason)
+  log.info('rejected', { reason: why.reason, code: why.closeCode }, 'a newcomer was turned away')
+  const text = TEXTS[why.locale].reasons[why.closeReason]
+  if (rejectWith === 'http') answer(socket, why.httpStatus, text)
+  // A browser can't see an HTTP status: let in and closed at once, it can see why.
+  else acceptor.accept(request, socket, head, (transport) => transport.close(why.closeCode, text))
+}
+
+/** Answers the upgrade with an HTTP response. */
+function answer(socket: Duplex, status: number, text: string): void {
+  const body = `${text}\n`
+  socket.end(
+    [
+      `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}`,
+      'Connection: close',
+      'Content-Type: text/plain; charset=utf-8',
+      `Content-Length: ${String(Buffer.byteLength(body))}`,
+      ...(status === 503 || status === 429 ? [`Retry-After: ${String(RETRY_AFTER_SECONDS)}`] : []),
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
+/** What the handshake says; `undefined`: the request is for another endpoint. */
+function readHandshake(request: IncomingMessage, path: string): Newcomer | undefined {
+  const target = request.url ?? ''
+  const mark = target.indexOf('?')
+  const pathname = mark < 0 ? target : target.slice(0, mark)
+  if (pathname !== path && !pathname.startsWith(`${path}/`)) return undefined
+  const rest = pathname.slice(path.length + 1)
+  const { headers } = request
+  const common = {
+    clientId: rest === '' ? undefined : decoded(rest),
+    origin: headers.origin,
+    acceptLanguage: headers['accept-language'],
+  }
+  const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+  if (mark < 0) return { ...common, token: bearer, cursor: undefined, channels: undefined, session: undefined }
+  const query = new URLSearchParams(target.slice(mark + 1))
+  const parameter = (name: string): string | undefined => query.get(name) ?? undefined
+  return {
+    ...common,
+    token: parameter('token') ?? bearer,
+    cursor: parameter('cursor'),
+    channels: parameter('channels'),
+    session: parameter('session'),
+  }
+}
+
+/** What can't be decoded is no clientId either: admission will say so. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function ignore(): void {
+  // Who resets the connection before it is one needs no answer.
+}
