@@ -1,0 +1,162 @@
+/**
+ * That lines arrive: in a process that ends, that crashes, whose reader goes away, whose disk is full.
+ */
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { once } from 'node:events'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { BufferedDestination } from '../../src/observability/log-destination.js'
+
+let folder: string
+let file: string
+let fd: number
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lastcall-log-'))
+  file = join(folder, 'log')
+  fd = openSync(file, 'w')
+})
+
+afterEach(() => {
+  closeSync(fd)
+  rmSync(folder, { recursive: true })
+})
+
+const written = (): string => readFileSync(file, 'utf8')
+
+describe('within a process', () => {
+  test('lines wait until they are asked for', () => {
+    const destination = new BufferedDestination(fd)
+    destination.write('one\n')
+    expect(written()).toBe('')
+    destination.flush()
+    expect(written()).toBe('one\n')
+  })
+
+  test('many lines do not wait', () => {
+    const destination = new BufferedDestination(fd)
+    const line = `${'x'.repeat(99)}\n`
+    for (let i = 0; i < 1_000; i++) destination.write(line)
+    expect(written().length).toBeGreaterThan(80_000)
+    destination.flush()
+    expect(written()).toBe(line.repeat(1_000))
+  })
+
+  test('lines are written by themselves after a moment', async () => {
+    const destination = new BufferedDestination(fd)
+    destination.write('one\n')
+    await expect.poll(written).toBe('one\n')
+    destination.write('two\n')
+    await expect.poll(written).toBe('one\ntwo\n')
+  })
+
+  test('a descriptor that is closed ends the log, not the process', () => {
+    const gone = openSync(file, 'r')
+    closeSync(gone)
+    const destination = new BufferedDestination(gone)
+    destination.write('one\n')
+    destination.flush()
+    destination.write('two\n')
+    destination.flushAtExit()
+  })
+
+  test('what a slow reader cannot take waits, up to a bound; beyond it lines are dropped and counted', () => {
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const end = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+    const destination = new BufferedDestination(end)
+    const line = `{"text":"${'x'.repeat(989)}"}\n`
+    for (let i = 0; i < 3_000; i++) destination.write(line)
+
+    let read = ''
+    const piece = Buffer.alloc(65_536)
+    while (!read.includes('dropped')) {
+      const length = readSync(end, piece)
+      read += piece.toString('utf8', 0, length)
+      destination.flush()
+    }
+    closeSync(end)
+    const lines = read.trimEnd().split('\n')
+    const notice = JSON.parse(lines.at(-1) ?? '') as { dropped: number; level: string }
+    expect(notice.level).toBe('warn')
+    expect(lines.slice(0, -1).every((each) => `${each}\n` === line)).toBe(true)
+    expect(lines.length - 1 + notice.dropped).toBe(3_000)
+    expect(lines.length).toBeGreaterThan(1_000)
+    expect(notice.dropped).toBeGreaterThan(1_000)
+  })
+
+  test('a full disk ends nothing', () => {
+    const full = openSync('/dev/full', 'w')
+    const destination = new BufferedDestination(full)
+    for (let i = 0; i < 1_000; i++) destination.write(`${'x'.repeat(99)}\n`)
+    destination.flush()
+    closeSync(full)
+    destination.flush()
+  })
+})
+
+describe('of a process', () => {
+  const logger = new URL('../../dist/observability/logger.js', import.meta.url).href
+  const program = (body: string): string => `
+    import { createLogger } from '${logger}'
+    const logger = createLogger({ format: 'json' })
+    const many = (count) => { for (let i = 0; i < count; i++) logger.info('connect', { i }, 'Client connected') }
+    ${body}`
+
+  async function run(body: string): Promise<{ code: unknown; signal: unknown; lines: string[] }> {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program(body)], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
+    const [code, signal] = (await once(child, 'close')) as [unknown, unknown]
+    return { code, signal, lines: output.split('\n').slice(0, -1) }
+  }
+
+  test('that ends, every line arrives', async () => {
+    const { code, lines } = await run('many(5_000)')
+    expect(code).toBe(0)
+    expect(lines).toHaveLength(5_000)
+  })
+
+  test('that calls process.exit, every line arrives', async () => {
+    const { code, lines } = await run('many(5_000); process.exit(3)')
+    expect(code).toBe(3)
+    expect(lines).toHaveLength(5_000)
+  })
+
+  test('that crashes, every line arrives', async () => {
+    const { code, lines } = await run('many(5_000); throw new Error("defect")')
+    expect(code).toBe(1)
+    expect(lines).toHaveLength(5_000)
+  })
+
+  test('that crashes in a promise, every line arrives', async () => {
+    const { code, lines } = await run('many(3); void Promise.reject(new Error("defect"))')
+    expect(code).toBe(1)
+    expect(lines).toHaveLength(3)
+  })
+
+  test('that touched process.stdout before, every line arrives', async () => {
+    const { lines } = await run('process.stdout.write("first\\n"); many(20_000)')
+    expect(lines).toHaveLength(20_001)
+  })
+
+  test('whose reader has gone, work goes on', async () => {
+    const body = `
+      process.stdin.resume()
+      process.stdin.on('end', () => { many(5_000); logger.flush(); process.exit(7) })
+      many(1)`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program(body)], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    const closed = once(child, 'exit')
+    await once(child.stdout, 'data')
+    child.stdout.destroy()
+    await once(child.stdout, 'close')
+    child.stdin.end()
+    expect(await closed).toEqual([7, null])
+  })
+})
