@@ -1,0 +1,298 @@
+/**
+ * Every word on the page, in Ukrainian and in English. A text is a string, or a function of what it speaks about.
+ */
+
+const ukPlural = new Intl.PluralRules('uk')
+const uk = (count, one, few, many) => ({ one, few, many })[ukPlural.select(count)] ?? few
+const en = (count, one, many = `${one}s`) => (count === 1 ? one : many)
+
+/** Names, and how many more there are. */
+const list = (names, count, more) => names.join(', ') + (count > names.length ? more(count - names.length) : '')
+
+const TEXTS = {
+  uk: {
+    language: 'Switch to English',
+    languageShort: 'EN',
+    theme: 'Змінити освітлення',
+    leave: 'Піти',
+    doorTitle: 'Заходьте',
+    doorLead: 'Добрий бар не вимикає світла зненацька. Цей сервер теж.',
+    nameLabel: 'Як вас називати?',
+    anotherName: 'Інше імʼя',
+    nameHint: 'Латинські літери, цифри, «-» та «_»',
+    nameBecomes: (name) => `Вас побачать як ${name}`,
+    nameMissing: 'Потрібне імʼя: латинські літери, цифри, «-» або «_».',
+    tokenSummary: 'Маю токен',
+    tokenLabel: 'Токен (JWT), якщо сервер його вимагає',
+    connect: 'Зайти',
+    fromTerminal: 'Або з термінала:',
+    linkDocs: 'API',
+    linkHealth: 'стан',
+    linkMetrics: 'метрики',
+
+    idle: 'не на звʼязку',
+    connecting: 'зʼєднуємося…',
+    online: 'на звʼязку',
+    waiting: 'без звʼязку',
+    ended: 'не на звʼязку',
+    active: (count) => uk(count, 'гість', 'гості', 'гостей'),
+
+    log: 'Розмова',
+    quiet: 'Тут поки тихо. Скажіть щось першими.',
+    you: 'ви',
+    privately: 'лише вам',
+    privatelyTo: (name) => `лише для ${name}`,
+    newLines: (count) => `↓ ${count} ${uk(count, 'нове', 'нові', 'нових')}`,
+    longer: (count) => `… ще ${count} ${uk(count, 'знак', 'знаки', 'знаків')}`,
+    queued: 'піде, щойно буде звʼязок',
+    sent: 'надіслано…',
+    journaled: (offset) => `у журналі, № ${offset}`,
+    delayed: 'почекає своєї черги',
+    unsure: 'невідомо, чи дійшло',
+    refused: 'не прийнято',
+    again: 'Ще раз',
+    messageLabel: 'Повідомлення',
+    messagePlaceholder: 'Скажіть усім…',
+    messagePlaceholderTo: (name) => `Скажіть лише ${name}…`,
+    send: 'Надіслати',
+    recipient: (name) => `лише для ${name}`,
+    recipientClear: 'Знову до всіх',
+
+    people: 'За стійкою',
+    peopleMore: (count) => `та ще ${count}`,
+    peopleNobody: 'Ще нікого не чути',
+    tellPrivately: (name) => `Сказати лише ${name}`,
+
+    welcome: (name) => `Вітаємо, ${name}!`,
+    recovered: 'Знову разом. Нічого не пропущено.',
+    notRecovered: 'Знову разом, але щось сказане тим часом уже не збереглося.',
+    joined: (names, count) =>
+      `${count === 1 ? 'Приєднується' : 'Приєднуються'} ${list(names, count, (rest) => ` та ще ${rest}`)}`,
+    left: (names, count) =>
+      `${count === 1 ? 'Прощається' : 'Прощаються'} ${list(names, count, (rest) => ` та ще ${rest}`)}`,
+    periodic: (active, uptime) => `${active} ${uk(active, 'гість', 'гості', 'гостей')} · сервер працює ${uptime}`,
+
+    shutdownLabel: 'Сервер завершує роботу',
+    shutdownTitle: 'Останнє замовлення',
+    shutdownText: (remaining) =>
+      `Сервер завершує роботу. Договоріть спокійно: світло згасне, коли всі підуть або скінчиться час. Ще тут: ${remaining}.`,
+    shutdownSoonText: 'Ось-ось зачиняємо. Якщо є останнє слово, то зараз.',
+    shutdownYourTurn: (left) => `Ваша черга переходити: за ${left}.`,
+    closingTitle: 'Зачиняємо',
+    closingText: 'Усе прийняте записано. Дякуємо, що були.',
+    warningLine: (left) => `Останнє замовлення: сервер завершує роботу, на все є ${left}.`,
+    reminderLine: (left) => `До зачинення ${left}.`,
+    closingLine: 'Сервер зачиняється.',
+    shutdownCancelled: 'Завершення роботи скасовано: можна залишатися.',
+
+    now: 'Зараз',
+    reconnect: 'Зайти знову',
+    hereInstead: 'Продовжити тут',
+    toDoor: 'До дверей',
+    tryingAgain: (left) => `Спробуємо знову за ${left}.`,
+    nextIn: (left) => `Наступне піде за ${left}.`,
+    tooManyWaiting: 'Забагато повідомлень чекають на звʼязок.',
+    unreachable: 'Сервер не відповідає.',
+    closed: (code) => `Зʼєднання закрито (код ${code}).`,
+    closeCodes: {
+      1000: 'Ви пішли.',
+      1001: 'Сервер зачинився або перезапускається.',
+      1003: 'Сервер не прийняв цього імені чи такого повідомлення.',
+      1006: 'Звʼязок обірвався.',
+      1007: 'Надіслане не було текстом.',
+      1008: 'Сервер не впустив: потрібен дійсний токен, або порушено правила.',
+      1009: 'Повідомлення було завелике.',
+      1011: 'На сервері сталася помилка.',
+      1012: 'Сервер перезапускається.',
+      1013: 'Вільних місць немає.',
+      4001: 'Ви зайшли з іншого місця: розмова триває там.',
+      4008: 'Звʼязок був заповільний: частини розмови вже не збережено.',
+      4009: 'Це імʼя зараз зайняте: оберіть інше.',
+    },
+    errors: {
+      bad_message: 'Сервер не зрозумів повідомлення.',
+      unknown_type: 'Сервер не знає такого повідомлення.',
+      too_large: 'Повідомлення завелике.',
+      rate_limited: 'Забагато повідомлень за хвилину.',
+      forbidden: 'Сюди вам писати не можна.',
+      not_subscribed: 'Ви не в цьому каналі.',
+      journal_unavailable: 'Зараз не вдається записати: спробуйте ще раз.',
+      shutting_down: 'Сервер уже не приймає: піде після повернення.',
+      internal: 'На сервері сталася помилка.',
+    },
+    second: 'с',
+    minute: 'хв',
+    hour: 'год',
+    day: 'дн',
+  },
+  en: {
+    language: 'Українською',
+    languageShort: 'УК',
+    theme: 'Change the light',
+    leave: 'Leave',
+    doorTitle: 'Come in',
+    doorLead: 'A good bar never cuts the lights without warning. Nor does this server.',
+    nameLabel: 'What shall we call you?',
+    anotherName: 'Another name',
+    nameHint: 'Latin letters, digits, “-” and “_”',
+    nameBecomes: (name) => `You will be seen as ${name}`,
+    nameMissing: 'A name is needed: Latin letters, digits, “-” or “_”.',
+    tokenSummary: 'I have a token',
+    tokenLabel: 'A token (JWT), if the server asks for one',
+    connect: 'Come in',
+    fromTerminal: 'Or from a terminal:',
+    linkDocs: 'API',
+    linkHealth: 'health',
+    linkMetrics: 'metrics',
+
+    idle: 'not connected',
+    connecting: 'connecting…',
+    online: 'connected',
+    waiting: 'connection lost',
+    ended: 'not connected',
+    active: (count) => en(count, 'guest'),
+
+    log: 'The conversation',
+    quiet: 'It is quiet here. Say something first.',
+    you: 'you',
+    privately: 'to you alone',
+    privatelyTo: (name) => `to ${name} alone`,
+    newLines: (count) => `↓ ${count} new`,
+    longer: (count) => `… ${count} more ${en(count, 'character')}`,
+    queued: 'goes out once connected',
+    sent: 'sent…',
+    journaled: (offset) => `in the journal, № ${offset}`,
+    delayed: 'waits its turn',
+    unsure: 'unknown whether it arrived',
+    refused: 'not taken',
+    again: 'Again',
+    messageLabel: 'Message',
+    messagePlaceholder: 'Say it to everybody…',
+    messagePlaceholderTo: (name) => `Say it to ${name} alone…`,
+    send: 'Send',
+    recipient: (name) => `to ${name} alone`,
+    recipientClear: 'Back to everybody',
+
+    people: 'At the bar',
+    peopleMore: (count) => `and ${count} more`,
+    peopleNobody: 'Nobody heard yet',
+    tellPrivately: (name) => `Tell ${name} alone`,
+
+    welcome: (name) => `Welcome, ${name}!`,
+    recovered: 'Back together. Nothing was missed.',
+    notRecovered: 'Back together, but something said meanwhile is no longer kept.',
+    joined: (names, count) => `${list(names, count, (rest) => ` and ${rest} more`)} ${en(count, 'joins', 'join')}`,
+    left: (names, count) => `${list(names, count, (rest) => ` and ${rest} more`)} ${en(count, 'leaves', 'leave')}`,
+    periodic: (active, uptime) => `${active} ${en(active, 'guest')} · the server has been up for ${uptime}`,
+
+    shutdownLabel: 'The server is shutting down',
+    shutdownTitle: 'Last call',
+    shutdownText: (remaining) =>
+      `The server is shutting down. Finish in peace: the lights go off when all have left or the time is up. Still here: ${remaining}.`,
+    shutdownSoonText: 'Closing any moment. If there is a last word, now is the time.',
+    shutdownYourTurn: (left) => `Your turn to move on: in ${left}.`,
+    closingTitle: 'Closing',
+    closingText: 'Everything taken is written down. Thank you for coming.',
+    warningLine: (left) => `Last call: the server is shutting down, there are ${left} for everything.`,
+    reminderLine: (left) => `${left} until closing.`,
+    closingLine: 'The server is closing.',
+    shutdownCancelled: 'The shutdown has been cancelled: you can stay.',
+
+    now: 'Now',
+    reconnect: 'Come in again',
+    hereInstead: 'Go on here',
+    toDoor: 'To the door',
+    tryingAgain: (left) => `Trying again in ${left}.`,
+    nextIn: (left) => `The next one goes in ${left}.`,
+    tooManyWaiting: 'Too many messages are waiting for the connection.',
+    unreachable: 'The server does not answer.',
+    closed: (code) => `The connection was closed (code ${code}).`,
+    closeCodes: {
+      1000: 'You have left.',
+      1001: 'The server has closed or is restarting.',
+      1003: 'The server did not take this name or such a message.',
+      1006: 'The connection broke.',
+      1007: 'What was sent was not text.',
+      1008: 'The server did not let you in: a valid token is needed, or rules were broken.',
+      1009: 'The message was too large.',
+      1011: 'Something went wrong on the server.',
+      1012: 'The server is restarting.',
+      1013: 'There is no room left.',
+      4001: 'You came in from somewhere else: the conversation goes on there.',
+      4008: 'The connection was too slow: part of the conversation is no longer kept.',
+      4009: 'This name is taken right now: choose another.',
+    },
+    errors: {
+      bad_message: 'The server did not understand the message.',
+      unknown_type: 'The server does not know such a message.',
+      too_large: 'The message is too large.',
+      rate_limited: 'Too many messages in a minute.',
+      forbidden: 'You may not write here.',
+      not_subscribed: 'You are not in this channel.',
+      journal_unavailable: 'It can’t be written down right now: try again.',
+      shutting_down: 'The server takes nothing more: it goes out after the return.',
+      internal: 'Something went wrong on the server.',
+    },
+    second: 's',
+    minute: 'min',
+    hour: 'h',
+    day: 'd',
+  },
+}
+
+let language = 'uk'
+
+export const getLanguage = () => language
+
+export function setLanguage(wanted) {
+  language = wanted === 'en' ? 'en' : 'uk'
+}
+
+/** The first of the browser's languages that there are texts in; Ukrainian when it names none. */
+export function preferredLanguage() {
+  for (const tag of navigator.languages ?? [navigator.language]) {
+    const [primary] = tag.toLowerCase().split('-')
+    if (primary in TEXTS) return primary
+  }
+  return 'uk'
+}
+
+/** The text of this name, about these things. */
+export function t(name, ...about) {
+  const text = TEXTS[language][name]
+  return typeof text === 'function' ? text(...about) : text
+}
+
+/** A close code in people's words. */
+export function closeText(code, wasOpen) {
+  if (code === 1006 && !wasOpen) return t('unreachable')
+  return t('closeCodes')[code] ?? t('closed', code)
+}
+
+/** An error code in people's words; `undefined` for one this page does not know. */
+export const errorText = (code) => (Object.hasOwn(t('errors'), code) ? t('errors')[code] : undefined)
+
+/** `12 с`, `3 хв`: rounded up, in one unit. */
+export function duration(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000))
+  if (seconds < 100) return `${seconds} ${t('second')}`
+  if (seconds < 100 * 60) return `${Math.round(seconds / 60)} ${t('minute')}`
+  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} ${t('hour')}`
+  return `${Math.round(seconds / 86400)} ${t('day')}`
+}
+
+/** `29:58`, `1:02:03`. */
+export function countdown(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000))
+  const two = (number) => String(number).padStart(2, '0')
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes}:${two(seconds % 60)}`
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`
+}
+
+/** `20:14` of an ISO time or a number; empty when it is neither. */
+export function clock(at) {
+  const date = new Date(at)
+  if (Number.isNaN(date.getTime())) return ''
+  return date.toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' })
+}

@@ -1,0 +1,101 @@
+/**
+ * `/health` and `/ready`. Liveness stays 200 while draining: a probe must not kill a server that is letting its clients
+ * finish. Readiness turns 503 at once: no new clients, please.
+ */
+import type { FastifyInstance } from 'fastify'
+
+/** The answer of `/health`. */
+export interface Health {
+  readonly status: 'healthy' | 'draining'
+  readonly activeConnections: number
+  readonly shutdownInProgress: boolean
+  readonly uptimeSeconds: number
+  readonly version: string
+  /** BUILD: what a deploy changes. */
+  readonly build: string
+  /** The name of this instance, as in `welcome`. */
+  readonly node: string
+  readonly journal: 'up' | 'down'
+}
+
+export interface HealthDependencies {
+  readonly health: () => Health
+  /** Whether new clients should be sent here. */
+  readonly isReady: () => boolean
+  readonly isDraining: () => boolean
+}
+
+const HEALTH_SCHEMA = {
+  description: 'The process lives; also while draining.',
+  type: 'object',
+  required: [
+    'status',
+    'activeConnections',
+    'shutdownInProgress',
+    'uptimeSeconds',
+    'version',
+    'build',
+    'node',
+    'journal',
+  ],
+  additionalProperties: false,
+  properties: {
+    status: { type: 'string', enum: ['healthy', 'draining'] },
+    activeConnections: { type: 'integer', minimum: 0 },
+    shutdownInProgress: { type: 'boolean' },
+    uptimeSeconds: { type: 'number', minimum: 0 },
+    version: { type: 'string' },
+    build: { type: 'string', description: 'What a deploy changes.' },
+    node: { type: 'string', description: 'The name of this instance.' },
+    journal: { type: 'string', enum: ['up', 'down'] },
+  },
+} as const
+
+const READY_SCHEMA = {
+  description: 'New clients are welcome.',
+  type: 'object',
+  required: ['status'],
+  additionalProperties: false,
+  properties: { status: { type: 'string', enum: ['ready'] } },
+} as const
+
+const NOT_READY_SCHEMA = {
+  description: 'Send new clients elsewhere.',
+  type: 'object',
+  required: ['status', 'reason'],
+  additionalProperties: false,
+  properties: {
+    status: { type: 'string', enum: ['not ready'] },
+    reason: { type: 'string', enum: ['shutting down', 'journal down', 'starting'] },
+  },
+} as const
+
+export function registerHealth(app: FastifyInstance, deps: HealthDependencies): void {
+  app.get(
+    '/health',
+    {
+      schema: { tags: ['probes'], summary: 'Liveness, and what this instance does', response: { 200: HEALTH_SCHEMA } },
+    },
+    (_request, reply) => reply.header('cache-control', 'no-store').send(deps.health()),
+  )
+  app.get(
+    '/ready',
+    {
+      schema: {
+        tags: ['probes'],
+        summary: 'Readiness: whether to send new clients here',
+        response: { 200: READY_SCHEMA, 503: NOT_READY_SCHEMA },
+      },
+    },
+    (_request, reply) => {
+      reply.header('cache-control', 'no-store')
+      if (deps.isReady()) return reply.send({ status: 'ready' })
+      return reply.code(503).send({ status: 'not ready', reason: reasonNotReady(deps) })
+    },
+  )
+}
+
+function reasonNotReady(deps: HealthDependencies): string {
+  if (deps.isDraining()) return 'shutting down'
+  return deps.health().journal === 'down' ? 'journal down' : 'starting'
+}

@@ -1,0 +1,35 @@
+/**
+ * `/metrics`, in the format of whoever collects them. It knows no metrics library: a registry is anything that can write
+ * itself down.
+ */
+import type { FastifyInstance } from 'fastify'
+
+/** What prom-client's `Registry` is to us. */
+export interface MetricsSource {
+  /** For the answer's `Content-Type`. */
+  readonly contentType: string
+  /** All metrics, written down. */
+  metrics(): Promise<string>
+}
+
+export function registerMetrics(app: FastifyInstance, source: MetricsSource): void {
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        tags: ['probes'],
+        summary: 'What an operator counts, for Prometheus',
+        response: {
+          200: {
+            description: 'The Prometheus text format.',
+            content: { 'text/plain': { schema: { type: 'string' } } },
+          },
+        },
+      },
+    },
+    async (_request, reply) => {
+      const text = await source.metrics()
+      return reply.header('cache-control', 'no-store').type(source.contentType).send(text)
+    },
+  )
+}
