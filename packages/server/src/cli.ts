@@ -16,7 +16,11 @@ const EXIT_FAILURE = 1
 const EXIT_USAGE = 64
 const EXIT_CONFIG = 78
 
-const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = { serve, check, token }
+const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => number | Promise<number>>> = {
+  serve,
+  check,
+  token,
+}
 
 const HELP = `lastcall ${VERSION}: a WebSocket server whose deploys nobody notices
 
@@ -55,7 +59,7 @@ async function serve(argv: readonly string[]): Promise<number> {
   return runServer(result.config)
 }
 
-async function check(argv: readonly string[]): Promise<number> {
+function check(argv: readonly string[]): number {
   const result = loadConfig({ argv })
   return result.ok ? print(configTable(result.config, result.sources)) : refuse(result)
 }
@@ -69,8 +73,8 @@ async function token(argv: readonly string[]): Promise<number> {
   const { authSecret, authIssuer, authAudience } = result.config
   const subject = result.commandFlags.get('sub')
   const ttl = TTL.schema.safeParse(TTL.fromText(result.commandFlags.get('ttl') ?? DEFAULT_TTL))
-  const channels = result.commandFlags.get('channels')?.split(',')
-  const badChannels = channels?.every(isChannel) === false
+  const channels = result.commandFlags.get('channels')?.split(',') ?? []
+  const badChannels = !channels.every(isChannel)
   if (!isClientId(subject) || !ttl.success || badChannels) {
     return complain(EXIT_USAGE, [
       ...(isClientId(subject) ? [] : ['--sub: must be a client id, 1 to 64 of a-z A-Z 0-9 _ -']),
@@ -78,10 +82,11 @@ async function token(argv: readonly string[]): Promise<number> {
       ...(badChannels ? ['--channels: must be a list of names, each 1 to 64 of a-z A-Z 0-9 _ . : -'] : []),
     ])
   }
-  if (authSecret === undefined)
+  if (authSecret === undefined) {
     return complain(EXIT_CONFIG, ['AUTH_SECRET: must be set, for the token is signed with it'])
+  }
   const issuedAt = Math.floor(Date.now() / 1_000)
-  const jwt = new SignJWT({ ...(channels && { channels }) })
+  const jwt = new SignJWT({ ...(channels.length > 0 && { channels }) })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject(subject)
     .setIssuedAt(issuedAt)

@@ -9,7 +9,7 @@ const INDENT = ' '.repeat(6)
 const UNITS = { seconds: ' s', milliseconds: ' ms', bytes: ' bytes', entries: ' entries' } as const
 
 /** A value of a variable as a person reads it; secrets are not shown. */
-export function displayed({ kind, defaultText }: Variable, value: unknown): string {
+function displayed({ kind, defaultText }: Variable, value: unknown): string {
   if (value === undefined) return defaultText ?? 'none'
   return `${kind.toText(value)}${kind.unit ? UNITS[kind.unit] : ''}`
 }

@@ -1,6 +1,7 @@
 /**
  * What can be wrong with a configuration, in a form that can be listed and printed.
  */
+import { inspect } from 'node:util'
 import type { Variable } from './schema.js'
 
 export interface ConfigProblem {
@@ -20,9 +21,8 @@ const MAX_SHOWN_CHARACTERS = 100
 
 /** A given value in the form in which it may be shown. */
 export function shown(variable: Variable, given: unknown): string {
-  const text = typeof given === 'string' ? given : (JSON.stringify(given) ?? String(given))
-  if (variable.kind.conceal) return variable.kind.conceal(text)
-  const quoted = typeof given === 'string' ? JSON.stringify(text) : text
+  if (variable.kind.conceal) return variable.kind.conceal(String(given))
+  const quoted = typeof given === 'string' ? JSON.stringify(given) : inspect(given, { depth: 1, breakLength: Infinity })
   return quoted.length > MAX_SHOWN_CHARACTERS ? `${quoted.slice(0, MAX_SHOWN_CHARACTERS)}…` : quoted
 }
 

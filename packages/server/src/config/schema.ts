@@ -38,7 +38,7 @@ interface About<T> {
 }
 
 /** What is known about a variable besides its place in `Config`. */
-export interface VariableMeta extends About<unknown> {
+interface VariableMeta extends About<unknown> {
   /** As in the environment: `SHUTDOWN_TIMEOUT`. */
   readonly name: string
   readonly kind: Kind<unknown>
@@ -47,16 +47,15 @@ export interface VariableMeta extends About<unknown> {
 
 const registry = new Map<unknown, VariableMeta>()
 
-function variable<T>(name: string, kind: Kind<T>, about: About<T> & { default: NoInfer<T> }): z.ZodType<T> {
+function variable<T>(name: string, kind: Kind<T>, about: About<NoInfer<T>> & { default: NoInfer<T> }): z.ZodType<T> {
   const { default: defaultValue, ...rest } = about
-  // `never`: zod forbids a default of undefined in a way that a type parameter cannot show.
-  const schema = z.prefault(kind.schema, defaultValue as never)
+  const schema = z.prefault(kind.schema, defaultValue)
   registry.set(schema, { ...rest, name, kind, defaultValue })
   return schema
 }
 
 /** A variable that may be absent. */
-function optional<T>(name: string, kind: Kind<T>, about: About<T>): z.ZodType<T | undefined> {
+function optional<T>(name: string, kind: Kind<T>, about: About<NoInfer<T>>): z.ZodType<T | undefined> {
   const schema = kind.schema.optional()
   registry.set(schema, { ...about, name, kind, defaultValue: undefined })
   return schema
@@ -126,6 +125,7 @@ export const configSchema = z.object({
     group: 'Shutdown',
     defaultText: 'the smaller of 30 s and half of SHUTDOWN_TIMEOUT',
     doc: 'Over how long the departures of the clients are spread.',
+    notYet: EVERYTHING,
   }),
   shutdownCloseCode: variable('SHUTDOWN_CLOSE_CODE', choice([1001, 1012]), {
     group: 'Shutdown',

@@ -12,7 +12,7 @@ export interface BuildInfo {
   readonly node: string
 }
 
-export const SHUTDOWN_STATES = ['starting', 'serving', 'draining', 'closing', 'closed'] as const
+const SHUTDOWN_STATES = ['starting', 'serving', 'draining', 'closing', 'closed'] as const
 
 /** A registry of its own for each server, so that several can live in one process. */
 export function createMetrics(stats: Stats, readings: () => Readings, info?: BuildInfo): Registry {

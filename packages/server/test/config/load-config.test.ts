@@ -1,10 +1,12 @@
 /**
  * The configuration as a whole: where values come from, and what is said when they are wrong.
  */
+import { readFileSync, readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { crossProblems } from '../../src/config/cross-checks.js'
 import { configFrom, loadConfig } from '../../src/config/load-config.js'
 import { formatProblem } from '../../src/config/problems.js'
-import { VARIABLES } from '../../src/config/schema.js'
+import { VARIABLES, type Config } from '../../src/config/schema.js'
 import { LastcallError } from '../../src/errors.js'
 
 const SECRET = 'a secret of more than thirty-two bytes'
@@ -141,6 +143,7 @@ describe('problems', () => {
     ['SHUTDOWN_MODE', 'migrate'],
     ['TLS_CERT', 'cert.pem'],
     ['TLS_KEY', 'key.pem'],
+    ['SHUTDOWN_SPREAD', '10'],
     ['ADMIN_TOKEN', 'sixteen bytes, 16'],
     ['JOURNAL_URL', 'redis://localhost'],
     ['JOURNAL_URL', 'amqps://localhost'],
@@ -177,9 +180,24 @@ describe('variables that belong together', () => {
     expect(problems({ MAX_PAYLOAD: '1m', HISTORY_BYTES: '1m' })).toEqual([])
   })
 
-  test('delay and spread are parts of the shutdown', () => {
-    expect(problems({ SHUTDOWN_TIMEOUT: '10', SHUTDOWN_DELAY: '11', SHUTDOWN_SPREAD: '11' })).toHaveLength(2)
-    expect(problems({ SHUTDOWN_TIMEOUT: '10', SHUTDOWN_DELAY: '10', SHUTDOWN_SPREAD: '10' })).toEqual([])
+  test('the delay is a part of the shutdown', () => {
+    expect(problems({ SHUTDOWN_TIMEOUT: '10', SHUTDOWN_DELAY: '11' })).toEqual([
+      'SHUTDOWN_DELAY: must not be more than SHUTDOWN_TIMEOUT, of which it is a part',
+    ])
+    expect(problems({ SHUTDOWN_TIMEOUT: '10', SHUTDOWN_DELAY: '10' })).toEqual([])
+  })
+
+  test.each<[Partial<Config>, string[]]>([
+    [{ tlsCert: 'cert.pem' }, ['tlsCert: needs tlsKey beside it']],
+    [{ tlsKey: 'key.pem' }, ['tlsKey: needs tlsCert beside it']],
+    [{ tlsCert: 'cert.pem', tlsKey: 'key.pem' }, []],
+    [
+      { shutdownSpreadSeconds: 1801 },
+      ['shutdownSpreadSeconds: must not be more than shutdownTimeoutSeconds, of which it is a part'],
+    ],
+  ])('that are not served yet are checked all the same: %j', (values, expected) => {
+    const found = crossProblems({ ...configFrom(), ...values }, new Set(), (key) => key)
+    expect(found.map(formatProblem)).toEqual(expected)
   })
 })
 
@@ -235,4 +253,15 @@ test('every variable is explained in one sentence', () => {
     expect(doc, name).toMatch(/^[^\n]+\.$/)
     expect(doc.split(/\. [A-Z]/), name).toHaveLength(1)
   }
+})
+
+test('every variable is used somewhere, or refused as not served yet', () => {
+  const source = new URL('../../src/', import.meta.url)
+  const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
+  const code = files
+    .filter((file) => file.endsWith('.ts') && !file.startsWith('config'))
+    .map((file) => readFileSync(new URL(file, source), 'utf8'))
+    .join('\n')
+  const unused = VARIABLES.filter(({ key }) => !new RegExp(`\\b${key}\\b`).test(code))
+  expect(unused.filter(({ notYet }) => !notYet).map(({ name }) => name)).toEqual([])
 })

@@ -1,0 +1,105 @@
+/**
+ * The directions of the imports (ARCHITECTURE.md): http, websocket, workers and the command → connections, hub, shutdown →
+ * journal.ts and the protocol. Type-only imports count too: who needs a type depends on it.
+ */
+const SRC = '^packages/server/src/'
+const OUTER = `${SRC}(http|websocket|workers)/|${SRC}(cli|serve|create-server|index)\\.ts$`
+
+/** A package of npm, wherever it is resolved to. */
+const npm = (names) => `(^|node_modules/)(${names})(/|$)`
+
+/** Only the files that match `from` may import `to`. */
+const onlyBy = (name, from, to, comment) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: '^packages/[^/]+/src/', pathNot: from },
+  to: { path: to },
+})
+
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'inwards',
+      comment: 'Connections, hub and shutdown know nothing of how bytes and requests come in.',
+      severity: 'error',
+      from: { path: `${SRC}(connections|hub|shutdown)/|${SRC}periodic-broadcast\\.ts$` },
+      to: { path: OUTER },
+    },
+    {
+      name: 'journal-is-innermost',
+      comment: 'The journal knows nobody who uses it.',
+      severity: 'error',
+      from: { path: `${SRC}journal/` },
+      to: { path: `${OUTER}|${SRC}(connections|hub|shutdown|config)/` },
+    },
+    {
+      name: 'journal-by-its-interface',
+      comment: 'The hub and the others know journal.ts; which journal it is, is decided at the composition root.',
+      severity: 'error',
+      from: { path: SRC, pathNot: [`${SRC}journal/`, `${SRC}create-server\\.ts$`] },
+      to: { path: `${SRC}journal/`, pathNot: `${SRC}journal/journal\\.ts$` },
+    },
+    onlyBy(
+      'engines-by-open-journal',
+      [`${SRC}journal/open-journal\\.ts$`],
+      `${SRC}journal/[a-z]+-journal\\.ts$`,
+      'A concrete journal is imported by open-journal.ts alone.',
+    ),
+    onlyBy(
+      'drivers-by-journal',
+      [`${SRC}journal/`],
+      npm('lmdb|redis|@redis|amqplib'),
+      'Drivers belong to their journal.',
+    ),
+    onlyBy('ws-by-websocket', [`${SRC}websocket/`], npm('ws|@types/ws'), '`ws` is known in websocket/ alone.'),
+    onlyBy('fastify-by-http', [`${SRC}http/`], npm('fastify|@fastify'), 'Fastify is known in http/ alone.'),
+    onlyBy('pino-by-logger', [`${SRC}observability/logger\\.ts$`], npm('pino|pino-pretty'), 'The others know log.ts.'),
+    onlyBy(
+      'prom-client-by-metrics',
+      [`${SRC}observability/metrics\\.ts$`],
+      npm('prom-client'),
+      'The others count in stats.ts.',
+    ),
+    onlyBy('zod-by-config', [`${SRC}config/`], npm('zod'), 'The configuration is checked in config/ alone.'),
+    {
+      name: 'leaves',
+      comment: 'What everybody may import imports nothing.',
+      severity: 'error',
+      from: { path: `${SRC}((clock|errors)|observability/(log|stats))\\.ts$` },
+      to: { path: '.' },
+    },
+    {
+      name: 'protocol-depends-on-nothing',
+      comment: 'It runs in a browser as well.',
+      severity: 'error',
+      from: { path: '^packages/protocol/src/' },
+      to: { pathNot: '^packages/protocol/src/' },
+    },
+    {
+      name: 'not-to-tests',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/' },
+      to: { path: '/test/' },
+    },
+    {
+      name: 'declared',
+      comment: 'What is imported is in dependencies of the package itself.',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/' },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'],
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules|/dist/' },
+    exclude: { path: '^packages/[^/]+/dist/.*\\.d\\.ts' },
+    tsConfig: { fileName: 'tsconfig.base.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'default', 'types'] },
+  },
+}

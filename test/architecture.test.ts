@@ -1,0 +1,90 @@
+/**
+ * The directions of the imports, as ARCHITECTURE.md has them, held by dependency-cruiser.
+ */
+import { execFile } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const CRUISER = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs')
+
+interface Report {
+  readonly summary: {
+    readonly totalCruised: number
+    readonly violations: readonly {
+      readonly from: string
+      readonly to: string
+      readonly rule: { readonly name: string }
+    }[]
+  }
+}
+
+const cruise = (folder: string): Promise<Report['summary']> =>
+  new Promise((resolve, reject) => {
+    const args = [CRUISER, '--output-type', 'json', 'packages/protocol/src', 'packages/server/src']
+    const options = { cwd: folder, maxBuffer: 64 * 1024 * 1024 }
+    execFile(process.execPath, args, options, (error, stdout) => {
+      // The exit code is the number of violations; without a report it is a failure of another kind.
+      if (stdout === '') reject(error ?? new Error('no report'))
+      else resolve((JSON.parse(stdout) as Report).summary)
+    })
+  })
+
+test('imports point inwards', async () => {
+  const { violations, totalCruised } = await cruise(ROOT)
+  expect(violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)).toEqual([])
+  expect(totalCruised).toBeGreaterThan(30)
+})
+
+test('each rule catches what it forbids', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-architecture-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const server = 'packages/server/src'
+  const forbidden: readonly (readonly [rule: string, from: string, to: string])[] = [
+    ['no-circular', `${server}/hub/a.ts`, './b.js'],
+    ['inwards', `${server}/shutdown/manager.ts`, '../http/app.js'],
+    ['inwards', `${server}/connections/connection.ts`, '../websocket/frame.js'],
+    ['journal-is-innermost', `${server}/journal/journal.ts`, '../connections/connection.js'],
+    ['journal-by-its-interface', `${server}/hub/hub.ts`, '../journal/open-journal.js'],
+    ['engines-by-open-journal', `${server}/create-server.ts`, './journal/memory-journal.js'],
+    ['drivers-by-journal', `${server}/connections/store.ts`, 'lmdb'],
+    ['ws-by-websocket', `${server}/http/socket.ts`, 'ws'],
+    ['fastify-by-http', `${server}/serve.ts`, 'fastify'],
+    ['pino-by-logger', `${server}/hub/logging.ts`, 'pino'],
+    ['prom-client-by-metrics', `${server}/http/metrics.ts`, 'prom-client'],
+    ['zod-by-config', `${server}/connections/inbox.ts`, 'zod'],
+    ['leaves', `${server}/errors.ts`, 'node:util'],
+    ['protocol-depends-on-nothing', 'packages/protocol/src/texts.ts', 'node:crypto'],
+    ['not-to-tests', `${server}/hub/tested.ts`, '../../test/helper.js'],
+    ['declared', `${server}/hub/dev.ts`, 'vitest'],
+    ['resolvable', `${server}/hub/lost.ts`, './nowhere.js'],
+  ]
+  const put = (file: string, text: string): void => {
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    writeFileSync(join(folder, file), text)
+  }
+  const bystanders = ['http/app', 'websocket/frame', 'journal/open-journal', 'journal/memory-journal']
+  for (const name of bystanders) put(`${server}/${name}.ts`, 'export type T = 1\n')
+  put('packages/server/test/helper.ts', 'export type T = 1\n')
+  put(`${server}/hub/b.ts`, `export type * as other from './a.js'\n`)
+  for (const [rule, from, to] of forbidden) {
+    // A type is enough to depend on somebody, but not to need a package at run time.
+    put(from, `export ${rule === 'declared' ? '' : 'type '}* as other from '${to}'\n`)
+  }
+  for (const file of [
+    '.dependency-cruiser.cjs',
+    'tsconfig.base.json',
+    'package.json',
+    'packages/server/package.json',
+  ]) {
+    copyFileSync(join(ROOT, file), join(folder, file))
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+
+  const { violations } = await cruise(folder)
+  const found = violations.map(({ rule, from }) => `${rule.name}: ${from}`)
+  expect(forbidden.map(([rule, from]) => `${rule}: ${from}`).filter((each) => !found.includes(each))).toEqual([])
+})
