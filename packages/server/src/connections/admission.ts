@@ -1,7 +1,7 @@
 /**
  * Who may come in: looks at a newcomer and decides. Knows no socket and no HTTP; what it says is carried out by others.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import {
   CLOSE_CODES,
   isChannel,
@@ -43,6 +43,7 @@ export interface Rejection {
 export interface Admitted {
   readonly admitted: true
   readonly clientId: string
+  readonly connectionId: string
   readonly session: string
   readonly locale: Locale
   readonly channels: readonly string[]
@@ -128,10 +129,12 @@ export class Admission {
     } else if (maxConnections > 0 && connections.getActiveCount() >= maxConnections) {
       return reject('max_connections')
     }
+    const connectionId = randomUUID()
     return {
       admitted: true,
       clientId,
-      session: returning ?? sessions.issue(clientId),
+      connectionId,
+      session: returning ?? sessions.issue(clientId, connectionId),
       locale,
       channels,
       cursor: newcomer.cursor === undefined ? undefined : (parseCursor(newcomer.cursor) ?? 'malformed'),

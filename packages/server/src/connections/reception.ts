@@ -1,7 +1,6 @@
 /**
  * What happens when somebody comes and when somebody goes: the takeover, the welcome, the telling of the others.
  */
-import { randomUUID } from 'node:crypto'
 import { TEXTS, type WelcomeMessage } from '@lastcall/protocol'
 import type { Admitted } from './admission.js'
 import type { Connection } from './connection.js'
@@ -43,7 +42,7 @@ export class Reception {
     }
     const connection = connections.connect(transport, {
       clientId,
-      connectionId: randomUUID(),
+      connectionId: admitted.connectionId,
       session: admitted.session,
       locale: admitted.locale,
       strict: transport.isStrict,

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { SUBPROTOCOL } from '@lastcall/protocol'
+import { CLOSE_CODES, SUBPROTOCOL } from '@lastcall/protocol'
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws'
 import type { Transport, TransportListener } from '../connections/transport.js'
 import { PING_FRAME } from './frame.js'
@@ -48,11 +48,17 @@ export class WebSocketAcceptor {
     head: Buffer,
     callback: (transport: WebSocketTransport) => void,
   ): void {
+    // The answer to the handshake and what the callback writes, the welcome above all, leave in one system call.
+    socket.cork()
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       callback(new WebSocketTransport(webSocket, socket as Socket, this.#maxBufferedBytes))
     })
+    socket.uncork()
   }
 }
+
+/** RFC 6455 section 7.4.1. */
+const PROTOCOL_ERROR = 1002
 
 const TRANSPORT = Symbol('transport')
 
@@ -65,6 +71,8 @@ export class WebSocketTransport implements Transport {
   readonly #webSocket: WebSocket
   readonly #socket: Socket
   readonly #maxBufferedBytes: number
+  /** What was wrong with the peer's frames, as the close code that told it. */
+  faultCode: number | undefined
   /** Set while the owner wants nothing read, whatever the socket says. */
   #held = false
   listener: TransportListener | undefined
@@ -73,13 +81,12 @@ export class WebSocketTransport implements Transport {
     this.#webSocket = webSocket
     this.#socket = socket
     this.#maxBufferedBytes = maxBufferedBytes
-    Object.assign(webSocket, { [TRANSPORT]: this })
-    Object.assign(socket, { [TRANSPORT]: this })
+    ;(webSocket as WebSocket & Carrier)[TRANSPORT] = this
+    ;(socket as Socket & Carrier)[TRANSPORT] = this
     webSocket.on('message', onMessage)
     webSocket.on('pong', onPong)
     webSocket.on('close', onClose)
-    // What was wrong shows in the close code that follows.
-    webSocket.on('error', ignore)
+    webSocket.on('error', onError)
     socket.on('drain', onDrain)
   }
 
@@ -148,7 +155,16 @@ function onPong(this: WebSocket): void {
 }
 
 function onClose(this: WebSocket, code: number): void {
-  ;(this as WebSocket & Carrier)[TRANSPORT].listener?.onClosed(code)
+  const { listener, faultCode } = (this as WebSocket & Carrier)[TRANSPORT]
+  listener?.onClosed(faultCode ?? code)
+}
+
+/** `ws` has closed the connection with the code that fits; only afterwards can the peer's own be missing. */
+function onError(this: WebSocket, error: Error & { readonly code?: string }): void {
+  const transport = (this as WebSocket & Carrier)[TRANSPORT]
+  if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') transport.faultCode = CLOSE_CODES.tooLarge
+  else if (error.code === 'WS_ERR_INVALID_UTF8') transport.faultCode = CLOSE_CODES.invalidText
+  else if (error.code?.startsWith('WS_ERR_')) transport.faultCode = PROTOCOL_ERROR
 }
 
 function onDrain(this: Socket): void {
@@ -156,8 +172,4 @@ function onDrain(this: Socket): void {
   transport.drained()
   transport.listener?.onAlive()
   transport.listener?.onDrain()
-}
-
-function ignore(): void {
-  // Nothing to do: see where it is registered.
 }

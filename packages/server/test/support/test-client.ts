@@ -1,0 +1,126 @@
+/**
+ * A client for tests, by `ws` (which we did not write): remembers everything it was told and waits for what it is asked
+ * to wait for, never for time.
+ */
+import { WebSocket, type ClientOptions } from 'ws'
+import type { ServerMessage } from '@lastcall/protocol'
+
+export interface TestClientOptions extends ClientOptions {
+  readonly protocol?: string
+}
+
+type MessageOf<Type extends ServerMessage['type']> = Extract<ServerMessage, { type: Type }>
+
+export interface Ending {
+  readonly code: number
+  readonly reason: string
+}
+
+export class TestClient {
+  readonly socket: WebSocket
+  /** Everything it was told, in order. */
+  readonly messages: ServerMessage[] = []
+  /** The frames as they came. */
+  readonly texts: string[] = []
+  readonly closed: Promise<Ending>
+  #waiting = new Set<() => void>()
+  #hasEnded = false
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket
+    socket.on('message', (data: Buffer) => {
+      const text = data.toString()
+      this.texts.push(text)
+      this.messages.push(JSON.parse(text) as ServerMessage)
+      for (const check of [...this.#waiting]) check()
+    })
+    this.closed = new Promise((resolve) => {
+      socket.on('close', (code, reason) => {
+        this.#hasEnded = true
+        resolve({ code, reason: reason.toString() })
+        for (const check of [...this.#waiting]) check()
+      })
+    })
+  }
+
+  /** Resolves when the handshake is done; the welcome may still be on its way. Rejects when it is refused. */
+  static async connect(url: string, { protocol, ...options }: TestClientOptions = {}): Promise<TestClient> {
+    const client = new TestClient(new WebSocket(url, protocol === undefined ? [] : [protocol], options))
+    await new Promise<void>((resolve, reject) => {
+      client.socket.once('open', resolve)
+      client.socket.once('error', reject)
+    })
+    client.socket.on('error', () => undefined)
+    return client
+  }
+
+  /** The first message, from the beginning, that fits; waits for it if it has not come. Rejects if the end comes first. */
+  async until<Message extends ServerMessage>(fits: (message: ServerMessage) => message is Message): Promise<Message>
+  async until(fits: (message: ServerMessage) => boolean): Promise<ServerMessage>
+  async until(fits: (message: ServerMessage) => boolean): Promise<ServerMessage> {
+    let looked = 0
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        while (looked < this.messages.length) {
+          const message = this.messages[looked++] as ServerMessage
+          if (!fits(message)) continue
+          this.#waiting.delete(check)
+          resolve(message)
+          return
+        }
+        if (!this.#hasEnded) return
+        this.#waiting.delete(check)
+        reject(new Error(`the connection ended first; it was told ${this.texts.join('\n')}`))
+      }
+      this.#waiting.add(check)
+      check()
+    })
+  }
+
+  /** The first message of a type, that fits if something is asked of it. */
+  first<Type extends ServerMessage['type']>(
+    type: Type,
+    fits: (message: MessageOf<Type>) => boolean = () => true,
+  ): Promise<MessageOf<Type>> {
+    return this.until(
+      (message): message is MessageOf<Type> => message.type === type && fits(message as MessageOf<Type>),
+    )
+  }
+
+  /** All messages of a type that came so far. */
+  all<Type extends ServerMessage['type']>(type: Type): MessageOf<Type>[] {
+    return this.messages.filter((message): message is MessageOf<Type> => message.type === type)
+  }
+
+  /** The data of all channel and direct messages that came so far. */
+  get heard(): unknown[] {
+    return this.messages.flatMap((message) =>
+      message.type === 'message' || message.type === 'direct' ? [message.data] : [],
+    )
+  }
+
+  /** The cursor: the welcome's epoch and the highest offset seen. */
+  get cursor(): string {
+    const welcome = this.messages[0]
+    if (welcome?.type !== 'welcome') throw new Error('no welcome came')
+    const [epoch, offset] = welcome.cursor.split(':') as [string, string]
+    const offsets = this.messages.flatMap((message) => ('offset' in message ? [message.offset] : []))
+    return `${epoch}:${String(Math.max(Number(offset), ...offsets))}`
+  }
+
+  send(message: string | object): void {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message))
+  }
+
+  /** Publishes and waits for the ack; the answer is its offset. */
+  async publish(data: unknown, { id = crypto.randomUUID() as string, channel = 'lobby' } = {}): Promise<number> {
+    this.send({ type: 'message', channel, data, id })
+    return (await this.first('ack', (ack) => ack.id === id)).offset
+  }
+
+  /** Leaves politely. */
+  async leave(): Promise<Ending> {
+    this.socket.close(1000)
+    return this.closed
+  }
+}
