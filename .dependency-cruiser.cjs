@@ -44,7 +44,7 @@ module.exports = {
     onlyBy(
       'engines-by-open-journal',
       [`${SRC}journal/open-journal\\.ts$`],
-      `${SRC}journal/[a-z]+-journal\\.ts$`,
+      `${SRC}journal/(?!open-)[a-z]+-journal\\.ts$`,
       'A concrete journal is imported by open-journal.ts alone.',
     ),
     onlyBy(
