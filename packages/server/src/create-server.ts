@@ -82,7 +82,7 @@ export async function createServer({
     maxBytes: config.historyBytes,
   }
 
-  const journal = await openJournal(config.journalUrl, { retention })
+  const journal = await openJournal(config.journalUrl, { retention, clock, log })
   const connections = new ConnectionManager({
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     closeTimeoutSeconds: config.closeTimeoutSeconds,
