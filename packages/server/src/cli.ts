@@ -55,8 +55,10 @@ async function main(argv: readonly string[]): Promise<number> {
 async function serve(argv: readonly string[]): Promise<number> {
   const result = loadConfig({ argv })
   if (!result.ok) return refuse(result)
+  // Only here: the other commands need no server.
   const { runServer } = await import('./serve.js')
-  return runServer(result.config)
+  // Whatever a library may still hold open: the server has closed everything that matters, and an end is an end.
+  process.exit(await runServer(result.config))
 }
 
 function check(argv: readonly string[]): number {
