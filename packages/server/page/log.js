@@ -39,10 +39,6 @@ export class Log {
     list.addEventListener('scroll', () => this.#scrolled(), { passive: true })
   }
 
-  get isEmpty() {
-    return this.#last === undefined
-  }
-
   clear() {
     this.#list.replaceChildren()
     this.#incoming.replaceChildren()

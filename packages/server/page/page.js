@@ -57,15 +57,10 @@ const connection = new Connection(
       guest = { ...connection.identity, isInside: false }
       keep(sessionStorage, TAB_KEY, guest)
       if (!wasRefused) return
-      const why = () => {
-        const words = closeText(news.code, news.wasOpen)
-        return news.code === 1008 && news.reason ? `${words} (${news.reason})` : words
-      }
-      view.showDoor({ name: guest.name, why, wantsToken: news.code === 1008 })
+      view.showDoor({ name: guest.name, why: () => closeText(news), wantsToken: news.code === 1008 })
     },
     onFrame(frame) {
       if (Object.hasOwn(FRAMES, frame.type)) FRAMES[frame.type](frame)
-      quiet.hidden = !view.log.isEmpty
     },
     onSent(news) {
       view.log.updateOwn(news)
@@ -76,7 +71,6 @@ const connection = new Connection(
   },
   location.href,
 )
-const quiet = document.getElementById('quiet')
 
 /** What each type becomes on the page. Types that are not here are none of its business. */
 const FRAMES = {
@@ -140,7 +134,10 @@ addEventListener('pagehide', () => {
 
 view.showDoor({ name: guest.name ?? friendlyName(getLanguage()) })
 // A reload is no goodbye.
-if (guest.isInside) enter(guest)
+if (guest.isInside) {
+  view.showRoom()
+  enter(guest)
+}
 
 function recall(storage, key) {
   try {

@@ -100,7 +100,7 @@ const TEXTS = {
       1003: 'Сервер не прийняв цього імені чи такого повідомлення.',
       1006: 'Звʼязок обірвався.',
       1007: 'Надіслане не було текстом.',
-      1008: 'Сервер не впустив: потрібен дійсний токен, або порушено правила.',
+      1008: 'Сервер не впустив.',
       1009: 'Повідомлення було завелике.',
       1011: 'На сервері сталася помилка.',
       1012: 'Сервер перезапускається.',
@@ -213,7 +213,7 @@ const TEXTS = {
       1003: 'The server did not take this name or such a message.',
       1006: 'The connection broke.',
       1007: 'What was sent was not text.',
-      1008: 'The server did not let you in: a valid token is needed, or rules were broken.',
+      1008: 'The server did not let you in.',
       1009: 'The message was too large.',
       1011: 'Something went wrong on the server.',
       1012: 'The server is restarting.',
@@ -263,8 +263,9 @@ export function t(name, ...about) {
   return typeof text === 'function' ? text(...about) : text
 }
 
-/** A close code in people's words. */
-export function closeText(code, wasOpen) {
+/** A close code in people's words; 1008 has so many meanings that the server's own words follow. */
+export function closeText({ code, reason, wasOpen }) {
+  if (code === 1008 && reason) return `${t('closeCodes')[code]} ${reason}.`
   if (code === 1006 && !wasOpen) return t('unreachable')
   return t('closeCodes')[code] ?? t('closed', code)
 }
@@ -290,9 +291,12 @@ export function countdown(ms) {
   return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`
 }
 
+const toTheMinute = { hour: '2-digit', minute: '2-digit' }
+const CLOCKS = { uk: new Intl.DateTimeFormat('uk', toTheMinute), en: new Intl.DateTimeFormat('en-GB', toTheMinute) }
+
 /** `20:14` of an ISO time or a number; empty when it is neither. */
 export function clock(at) {
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) return ''
-  return date.toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' })
+  return CLOCKS[language].format(date)
 }

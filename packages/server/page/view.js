@@ -205,7 +205,7 @@ export class View {
     const name = allowedName(typed)
     setText($('name-hint'), name && name !== typed ? t('nameBecomes', name) : t('nameHint'))
     $('name-hint').classList.toggle('becomes', Boolean(name) && name !== typed)
-    const why = this.#doorNotice?.() ?? (this.#absence && closeText(this.#absence.code, this.#absence.wasOpen))
+    const why = this.#doorNotice?.() ?? (this.#absence && closeText(this.#absence))
     $('door-notice').hidden = !why
     setText($('door-notice'), why ?? '')
     setText($('connect'), t(this.#state === 'connecting' || this.#state === 'waiting' ? 'connecting' : 'connect'))
@@ -236,9 +236,9 @@ export class View {
       setText($('notice-text'), text)
       setText($('notice-time'), time ?? '')
     } else if (absence) {
-      const { state, code, wasOpen, until } = absence
+      const { state, code, until } = absence
       Object.assign($('notice').dataset, { kind: state, code })
-      setText($('notice-text'), closeText(code, wasOpen))
+      setText($('notice-text'), closeText(absence))
       setText($('notice-time'), state === 'ended' ? '' : this.#nextAttempt(until))
       setText($('notice-action'), t(state === 'waiting' ? 'now' : code === 4001 ? 'hereInstead' : 'reconnect'))
     }

@@ -58,7 +58,7 @@ export async function createApp(deps: AppDependencies): Promise<FastifyInstance>
     done()
   })
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply, deps.onError))
-  app.setNotFoundHandler(answerNotFound)
+  app.setNotFoundHandler((request, reply) => answerNotFound(request, reply, deps.metrics !== undefined))
 
   await registerOpenApi(app, deps.version)
   await registerPage(app)
@@ -81,8 +81,9 @@ function answerError(error: FastifyError, reply: FastifyReply, onError: AppDepen
   return reply.code(500).send(errorAnswer(500, 'Something went wrong on our side.'))
 }
 
-function answerNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const known = 'the page /, /health, /ready, /metrics, /docs, /openapi.json, and WebSockets at /ws/{clientId}'
+function answerNotFound(request: FastifyRequest, reply: FastifyReply, hasMetrics: boolean): FastifyReply {
+  const probes = hasMetrics ? '/health, /ready, /metrics' : '/health, /ready'
+  const known = `the page /, ${probes}, /docs, /openapi.json, and WebSockets at /ws/{clientId}`
   const [path = ''] = request.url.slice(0, 200).split('?')
   return reply.code(404).send(errorAnswer(404, `Nothing answers ${request.method} ${path}. There is ${known}.`))
 }

@@ -2,9 +2,11 @@
  * `/docs` and `/openapi.json`: what this server offers over HTTP, from the routes' own schemas, and in words what it
  * offers over WebSockets, which OpenAPI cannot say.
  */
+import { readFile } from 'node:fs/promises'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { PAGE_FOLDER } from './page.js'
 
 const DESCRIPTION = `
 lastcall is a WebSocket broadcast server that closes like a good bar: everybody is told, everybody finishes, nobody is
@@ -74,10 +76,15 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       ],
     },
   })
+  const icon = await readFile(new URL('icon.svg', PAGE_FOLDER), 'utf8')
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: DOCS_POLICY,
-    theme: { title: 'lastcall: the API' },
+    logo: { type: 'image/svg+xml', content: icon },
+    theme: {
+      title: 'lastcall: the API',
+      favicon: [{ filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any', content: icon }],
+    },
     uiConfig: { deepLinking: true, validatorUrl: null },
   })
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>

@@ -8,7 +8,7 @@ import { extname } from 'node:path'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** The same from `src/http/` and `dist/http/`. */
-const PAGE_FOLDER = new URL('../../page/', import.meta.url)
+export const PAGE_FOLDER = new URL('../../page/', import.meta.url)
 
 const CONTENT_TYPES = new Map([
   ['.html', 'text/html; charset=utf-8'],

@@ -1,0 +1,128 @@
+/**
+ * The page as it is served. What it does in a browser is tested in one.
+ */
+import { readdir } from 'node:fs/promises'
+import { describe, expect, test } from 'vitest'
+import { PAGE_FOLDER } from '../../src/http/page.js'
+import { startApp } from './start-app.js'
+
+test('the page comes with everything it refers to', async () => {
+  const { url, get } = await startApp()
+  const answer = await get('/')
+  expect(answer.status).toBe(200)
+  expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8')
+  const html = await answer.text()
+  const parts = [...html.matchAll(/(?:src|<link[^>]*href)="([^"]+)"/g)].map(([, part = '']) => part)
+  expect(parts).toContain('page/page.js')
+  expect(parts).toContain('page/page.css')
+
+  const seen = new Set<string>()
+  const waiting = parts.map((part) => new URL(part, url('/')).href)
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (seen.has(next)) continue
+    seen.add(next)
+    const part = await fetch(next)
+    expect([next, part.status]).toEqual([next, 200])
+    const base = next
+    const imports = (await part.text()).matchAll(/from '(\.[^']+)'/g)
+    waiting.push(...[...imports].map(([, module = '']) => new URL(module, base).href))
+  }
+  // Nothing is shipped that the page never asks for.
+  const files = (await readdir(PAGE_FOLDER)).filter((name) => name !== 'index.html')
+  expect([...seen].map((href) => href.slice(href.lastIndexOf('/') + 1)).sort()).toEqual(files.sort())
+})
+
+test.each([
+  ['/', 'text/html; charset=utf-8'],
+  ['/page/page.css', 'text/css; charset=utf-8'],
+  ['/page/page.js', 'text/javascript; charset=utf-8'],
+  ['/page/icon.svg', 'image/svg+xml'],
+])('%s is %s', async (path, type) => {
+  const { get } = await startApp()
+  expect((await get(path)).headers.get('content-type')).toBe(type)
+})
+
+test.each(['/page/', '/page/index.html', '/page/../package.json', '/page/..%2Fpackage.json', '/page/nothing.js'])(
+  '%s is nothing of the page',
+  async (path) => {
+    const { get } = await startApp()
+    expect((await get(path)).status).toBe(404)
+  },
+)
+
+describe('its policy', () => {
+  test('allows its own files and nothing inline, no frame around it, no markup from data', async () => {
+    const { get } = await startApp()
+    const directives = (await get('/')).headers.get('content-security-policy')?.split('; ') ?? []
+    expect(directives).toContain("default-src 'none'")
+    expect(directives).toContain("script-src 'self'")
+    expect(directives).toContain("style-src 'self'")
+    expect(directives).toContain("connect-src 'self'")
+    expect(directives).toContain("frame-ancestors 'none'")
+    expect(directives).toContain("require-trusted-types-for 'script'")
+    expect(directives.join()).not.toContain('unsafe')
+  })
+
+  test('is one the page can live with: nothing in it is inline or from elsewhere', async () => {
+    const { get } = await startApp()
+    const html = await (await get('/')).text()
+    expect(html).not.toMatch(/<style|\sstyle=|\son[a-z]+=|javascript:/i)
+    expect(html).not.toMatch(/<script(?![^>]*\ssrc=)/)
+    expect(html).not.toMatch(/(?:src|href)="(?:https?:)?\/\//)
+  })
+})
+
+describe('caching', () => {
+  test('who has the page is told so, whatever a proxy made of its tag', async () => {
+    const { get } = await startApp()
+    const first = await get('/')
+    const etag = first.headers.get('etag') ?? ''
+    expect(etag).toMatch(/^"[\w-]{22}"$/)
+    expect(first.headers.get('cache-control')).toBe('no-cache')
+    await first.arrayBuffer()
+    for (const tag of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+      const again = await get('/', { headers: { 'if-none-match': tag } })
+      expect([tag, again.status]).toEqual([tag, 304])
+      expect(again.headers.get('etag')).toBe(etag)
+      expect(await again.text()).toBe('')
+    }
+  })
+
+  test('who has another one gets this one', async () => {
+    const { get } = await startApp()
+    const answer = await get('/', { headers: { 'if-none-match': '"other"' } })
+    expect(answer.status).toBe(200)
+    expect(await answer.text()).toContain('<title>lastcall</title>')
+  })
+
+  test('files differ in their tags', async () => {
+    const { get } = await startApp()
+    const [page, script] = [await get('/'), await get('/page/page.js')]
+    expect(page.headers.get('etag')).not.toBe(script.headers.get('etag'))
+  })
+})
+
+describe('names', () => {
+  type Names = Readonly<Record<'allowedName' | 'friendlyName', (text: string) => string>>
+  const load = async () => (await import(new URL('names.js', PAGE_FOLDER).href)) as Names
+
+  test.each([
+    ['anna', 'anna'],
+    ['a--b_', 'a--b_'],
+    ['Олена', 'Olena'],
+    ['Юрій Згурський', 'Yurii-Zghurskyi'],
+    ['Мар’яна', 'Mariana'],
+    ['Щука', 'Shchuka'],
+    ['José', 'Jose'],
+    ['  two  words! ', 'two-words'],
+    ['日本', ''],
+    ['x'.repeat(100), 'x'.repeat(64)],
+  ])('%s becomes %s', async (typed, name) => {
+    expect((await load()).allowedName(typed)).toBe(name)
+  })
+
+  test('the one that is proposed is always allowed', async () => {
+    const { friendlyName } = await load()
+    for (const language of ['uk', 'en']) expect(friendlyName(language)).toMatch(/^[a-z]+-[a-z]+-\d\d$/)
+  })
+})

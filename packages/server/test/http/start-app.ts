@@ -1,0 +1,42 @@
+/**
+ * The HTTP application on a port of its own, with dependencies that a test can change under it.
+ */
+import type { AddressInfo } from 'node:net'
+import { onTestFinished } from 'vitest'
+import { createApp, type AppDependencies } from '../../src/http/app.js'
+import type { Health } from '../../src/http/health.js'
+
+export const HEALTH: Health = {
+  status: 'healthy',
+  activeConnections: 3,
+  shutdownInProgress: false,
+  uptimeSeconds: 12.5,
+  version: '1.2.3',
+  build: 'build-7',
+  node: 'node-a',
+  journal: 'up',
+}
+
+/** Closed when the test is over. */
+export async function startApp(deps: Partial<AppDependencies> = {}) {
+  const app = await createApp({
+    health: () => HEALTH,
+    isReady: () => true,
+    isDraining: () => false,
+    metrics: undefined,
+    keepAliveTimeoutMs: 60_000,
+    trustProxy: false,
+    version: '1.2.3',
+    ...deps,
+  })
+  onTestFinished(async () => {
+    // An answer that a test has not read to its end would keep its connection, and the test, waiting.
+    const closed = app.close()
+    app.server.closeAllConnections()
+    await closed
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const url = (path: string): string => `http://127.0.0.1:${port}${path}`
+  return { app, port, url, get: (path: string, init?: RequestInit) => fetch(url(path), init) }
+}
