@@ -215,10 +215,10 @@ export async function createServer({
     stats.shutdownSeconds = shutdown.report?.durationSeconds ?? 0
     stopSweep()
     connections.dispose()
+    stopUpgrades()
     const hurry = clock.after(HTTP_CLOSE_TIMEOUT_MS, () => app.server.closeAllConnections())
     await app.close()
     hurry()
-    stopUpgrades()
     await hub.close()
     await journal.close()
   }

@@ -33,8 +33,12 @@ const MAX_WAIT_FOR_CURSOR_MS = 1000
 /** What `Retry-After` says to who may come later, in seconds. */
 const RETRY_AFTER_SECONDS = 5
 
-/** Serves the endpoint on this server. The answer stops that. */
-export function serveUpgrades(server: Server, options: UpgradeOptions): () => void {
+/** How long who was answered may take to go. */
+const LINGER_MS = 1000
+
+/** Serves the endpoint on this server. The answer stops that, and ends who was turned away and has not gone yet. */
+export function serveUpgrades(server: Server, given: UpgradeOptions): () => void {
+  const options: Upgrades = { ...given, turnedAway: new Set() }
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const newcomer = readHandshake(request, options.path)
     if (newcomer === undefined && !options.refuseOthers) return
@@ -46,16 +50,17 @@ export function serveUpgrades(server: Server, options: UpgradeOptions): () => vo
     receive(request, socket, head, newcomer, options)
   }
   server.on('upgrade', onUpgrade)
-  return () => server.off('upgrade', onUpgrade)
+  return () => {
+    server.off('upgrade', onUpgrade)
+    for (const socket of options.turnedAway) socket.destroy()
+  }
 }
 
-function receive(
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  newcomer: Newcomer,
-  options: UpgradeOptions,
-): void {
+interface Upgrades extends UpgradeOptions {
+  readonly turnedAway: Set<Duplex>
+}
+
+function receive(request: IncomingMessage, socket: Duplex, head: Buffer, newcomer: Newcomer, options: Upgrades): void {
   const { admission, hub, log } = options
   const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
   if (!admission.asksForToken && !cursor) {
@@ -78,7 +83,7 @@ function admit(
   head: Buffer,
   newcomer: Newcomer,
   claims: Awaited<ReturnType<Admission['claims']>>,
-  options: UpgradeOptions,
+  options: Upgrades,
 ): void {
   const { admission, reception, acceptor } = options
   const decision = admission.decide(newcomer, claims)
@@ -87,24 +92,23 @@ function admit(
   } else turnAway(request, socket, head, decision, options)
 }
 
-function turnAway(
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  why: Rejection,
-  options: UpgradeOptions,
-): void {
-  const { acceptor, rejectWith, stats, log } = options
+function turnAway(request: IncomingMessage, socket: Duplex, head: Buffer, why: Rejection, options: Upgrades): void {
+  const { acceptor, rejectWith, stats, log, turnedAway } = options
   countIn(stats.rejections, why.reason)
   log.info('rejected', { reason: why.reason, code: why.closeCode }, 'a newcomer was turned away')
   const text = TEXTS[why.locale].reasons[why.closeReason]
+  turnedAway.add(socket)
+  socket.once('close', () => turnedAway.delete(socket))
   if (rejectWith === 'http') answer(socket, why.httpStatus, text)
   // A browser can't see an HTTP status: let in and closed at once, it can see why.
   else acceptor.accept(request, socket, head, (transport) => transport.close(why.closeCode, text))
 }
 
-/** Answers the upgrade with an HTTP response. */
+/** Answers the upgrade with an HTTP response, and reads on to the peer's end: what nobody reads is never over. */
 function answer(socket: Duplex, status: number, text: string): void {
+  const overdue = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  socket.once('close', () => clearTimeout(overdue))
+  socket.resume()
   const body = `${text}\n`
   socket.end(
     [
