@@ -12,15 +12,25 @@ const MAX_HEADER_LENGTH = 1000
 /** The best of our languages for this header; `fallback` when it names none of them or is missing. */
 export function negotiateLocale(acceptLanguage: string | undefined, fallback: Locale): Locale {
   if (!acceptLanguage) return fallback
-  let best: Locale | undefined
-  let bestQuality = 0
-  for (const range of acceptLanguage.slice(0, MAX_HEADER_LENGTH).split(',')) {
-    const [tag = '', ...parameters] = range.trim().toLowerCase().split(';')
-    const language = tag === '*' ? fallback : LOCALES.find((locale) => tag === locale || tag.startsWith(`${locale}-`))
+  const wanted = new Map<Locale | '*', number>()
+  for (const range of acceptLanguage.slice(0, MAX_HEADER_LENGTH).toLowerCase().split(',')) {
+    const [tag = '', ...parameters] = range.split(';').map((part) => part.trim())
+    const language = tag === '*' ? tag : LOCALES.find((locale) => tag === locale || tag.startsWith(`${locale}-`))
     if (!language) continue
-    const weight = parameters.find((parameter) => parameter.trim().startsWith('q='))
-    const quality = weight === undefined ? 1 : Number(weight.trim().slice(2))
-    if (quality > bestQuality) [best, bestQuality] = [language, quality]
+    const weight = parameters.find((parameter) => parameter.startsWith('q='))
+    const quality = weight === undefined ? 1 : Number(weight.slice(2))
+    if (quality > (wanted.get(language) ?? -1)) wanted.set(language, quality)
   }
-  return best ?? fallback
+  // A wildcard stands for what is not named, not for what is refused (`uk;q=0, *`).
+  const others = wanted.get('*')
+  wanted.delete('*')
+  if (others !== undefined) {
+    for (const locale of [fallback, ...LOCALES]) if (!wanted.has(locale)) wanted.set(locale, others)
+  }
+  let best = fallback
+  let bestQuality = 0
+  for (const [locale, quality] of wanted as Map<Locale, number>) {
+    if (quality > bestQuality) [best, bestQuality] = [locale, quality]
+  }
+  return best
 }
