@@ -1,0 +1,50 @@
+/**
+ * Close codes and error codes: the numbers that clients rely on, and whether to come back.
+ */
+import { expect, test } from 'vitest'
+import { CLOSE_CODES, comeBackAfter, type ComeBack } from '../src/close-codes.js'
+import { ERROR_CODES, isTemporary } from '../src/error-codes.js'
+
+test.each<[code: number, comeBack: ComeBack]>([
+  [1000, 'no'],
+  [1001, 'yes'],
+  [1003, 'no'],
+  [1007, 'no'],
+  [1008, 'new-token'],
+  [1009, 'no'],
+  [1011, 'later'],
+  [1012, 'later'],
+  [1013, 'later'],
+  [4001, 'no'],
+  [4008, 'no-cursor'],
+  [4009, 'no'],
+])('after %i a client comes back: %s', (code, comeBack) => {
+  expect(Object.values(CLOSE_CODES)).toContain(code)
+  expect(comeBackAfter(code)).toBe(comeBack)
+})
+
+test('every code says whether to come back', () => {
+  const codes = Object.values(CLOSE_CODES)
+  expect(new Set(codes).size).toBe(codes.length)
+  expect(codes.toSorted((a, b) => a - b)).toEqual([
+    1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 4001, 4008, 4009,
+  ])
+})
+
+test('a connection that was cut, and codes of the future, are a reason to come back', () => {
+  for (const code of [1005, 1006, 1014, 4000, 4999]) expect(comeBackAfter(code)).toBe('yes')
+})
+
+test('the codes that RFC 6455 keeps from being sent are not among ours', () => {
+  for (const code of [1004, 1005, 1006, 1015]) expect(Object.values(CLOSE_CODES)).not.toContain(code)
+})
+
+test('what may pass by itself is temporary, what the client must change is not', () => {
+  for (const code of ['rate_limited', 'journal_unavailable', 'shutting_down', 'internal'] as const) {
+    expect(isTemporary(code)).toBe(true)
+  }
+  for (const code of ['bad_message', 'unknown_type', 'too_large', 'forbidden', 'not_subscribed'] as const) {
+    expect(ERROR_CODES).toContain(code)
+    expect(isTemporary(code)).toBe(false)
+  }
+})

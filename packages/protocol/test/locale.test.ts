@@ -1,0 +1,55 @@
+/**
+ * Which language a client reads: `Accept-Language` as RFC 9110 section 12.5.4 has it.
+ */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { LOCALES, negotiateLocale } from '../src/locale.js'
+
+test.each([
+  ['uk', 'uk'],
+  ['en', 'en'],
+  ['EN', 'en'],
+  ['en-GB', 'en'],
+  ['uk-UA,uk;q=0.9,en-US;q=0.8,en;q=0.7', 'uk'],
+  ['en-US,en;q=0.9,uk;q=0.8', 'en'],
+  ['de-DE,de;q=0.9,en;q=0.5', 'en'],
+  ['uk;q=0.3, en;q=0.7', 'en'],
+  ['en;q=0.5,uk', 'uk'],
+  ['  en  ', 'en'],
+  ['en ; q=0.9 , uk ; q=0.1', 'en'],
+  ['en;q=0, uk;q=0.1', 'uk'],
+])('%j is %s', (header, locale) => {
+  expect(negotiateLocale(header, locale === 'uk' ? 'en' : 'uk')).toBe(locale)
+})
+
+test.each([
+  [undefined],
+  [''],
+  ['de'],
+  ['*'],
+  ['eng'],
+  ['ukr'],
+  ['en;q=0'],
+  ['en;q=nonsense'],
+  [',;=,,'],
+  ['de,*;q=0.5'],
+])('%j names none of ours: the default counts', (header) => {
+  for (const fallback of LOCALES) expect(negotiateLocale(header, fallback)).toBe(fallback)
+})
+
+test('of two equally wanted languages the first counts', () => {
+  expect(negotiateLocale('en;q=0.5,uk;q=0.5', 'uk')).toBe('en')
+  expect(negotiateLocale('uk;q=0.5,en;q=0.5', 'en')).toBe('uk')
+})
+
+test('a language that is refused is not what a wildcard stands for', () => {
+  expect(negotiateLocale('uk;q=0, *', 'uk')).toBe('en')
+})
+
+test('any header gives one of our languages', () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 2000 }), (header) => {
+      expect(LOCALES).toContain(negotiateLocale(header, 'uk'))
+    }),
+  )
+})
