@@ -11,10 +11,10 @@ import { Admission } from './connections/admission.js'
 import { ConnectionManager } from './connections/connection-manager.js'
 import type { Connection } from './connections/connection.js'
 import { createTokenVerifier, Sessions } from './connections/identity.js'
-import { errorText } from './connections/inbox.js'
+import { refuse } from './connections/inbox.js'
 import { RateLimit } from './connections/rate-limit.js'
 import { Reception } from './connections/reception.js'
-import { LastcallError } from './errors.js'
+import { type LastcallError } from './errors.js'
 import { createApp } from './http/app.js'
 import { Hub } from './hub/hub.js'
 import { openJournal } from './journal/open-journal.js'
@@ -207,7 +207,7 @@ export async function createServer({
 
   function tellOfFailure(author: Connection, id: string | undefined, error: LastcallError): void {
     const code = error.code === 'entry_too_large' ? 'too_large' : 'journal_unavailable'
-    author.send(encodeTextFrame(errorText(author, code, { id })))
+    refuse(author, encodeTextFrame, code, { id })
   }
 
   /** Last of all, when nobody is left: the journal after those who write to it. */

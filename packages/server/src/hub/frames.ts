@@ -2,7 +2,7 @@
  * An entry as the frames that carry it, each made once, when first needed: one for everybody it concerns (one per
  * language where people read it) and one for the client that it is an answer to.
  */
-import { TEXTS, type Locale } from '@lastcall/protocol'
+import { TEXTS, type Locale, type ServerMessage } from '@lastcall/protocol'
 import type { Entry } from '../journal/journal.js'
 
 /** Makes a frame of a text: the WebSocket side's business. */
@@ -58,10 +58,7 @@ export class Frames {
 const idField = (id: string | undefined): string => (id === undefined ? '' : `,"id":${JSON.stringify(id)}`)
 
 /** The same message in every language, each encoded once, when first needed. */
-export function localized<Message>(
-  encode: EncodeFrame,
-  message: (locale: Locale) => Message,
-): (locale: Locale) => Buffer {
+export function localized(encode: EncodeFrame, message: (locale: Locale) => ServerMessage): (locale: Locale) => Buffer {
   const frames: Partial<Record<Locale, Buffer>> = {}
   return (locale) => (frames[locale] ??= encode(JSON.stringify(message(locale))))
 }

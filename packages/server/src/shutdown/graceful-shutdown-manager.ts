@@ -259,13 +259,14 @@ export class GracefulShutdownManager {
     const endMs = this.#clock.monotonic() + overMs
     const lastFrame = localized(this.#encodeFrame, this.#message('closing'))
     // Not a snapshot: nobody comes any more, and who leaves by itself leaves the iterator too.
-    const queue = this.#connections.all()
+    const queue: Iterator<Connection, undefined> = this.#connections.all()
     const tick = (): void => {
       const remaining = this.#notYetClosed()
       let due = closesDue(remaining, endMs - this.#clock.monotonic(), PACE_TICK_MS)
       while (due > 0) {
-        const { value: connection, done } = queue.next()
-        if (done) return
+        const next = queue.next()
+        if (next.done) return
+        const connection = next.value
         if (connection.serverClose) continue
         const how = { code: this.#closeCode, reason: 'shuttingDown', lastFrame: lastFrame(connection.locale) } as const
         this.#connections.closePolitely(connection, { why: 'deadline', ...how })

@@ -3,7 +3,6 @@
  * the closing handshake; frames to clients are written to the socket beneath it, already made and joined.
  */
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CLOSE_CODES, SUBPROTOCOL } from '@lastcall/protocol'
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws'
@@ -51,7 +50,7 @@ export class WebSocketAcceptor {
     // The answer to the handshake and what the callback writes, the welcome above all, leave in one system call.
     socket.cork()
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      callback(new WebSocketTransport(webSocket, socket as Socket, this.#maxBufferedBytes))
+      callback(new WebSocketTransport(webSocket, socket, this.#maxBufferedBytes))
     })
     socket.uncork()
   }
@@ -69,7 +68,7 @@ interface Carrier {
 
 export class WebSocketTransport implements Transport {
   readonly #webSocket: WebSocket
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #maxBufferedBytes: number
   /** What was wrong with the peer's frames, as the close code that told it. */
   faultCode: number | undefined
@@ -77,12 +76,12 @@ export class WebSocketTransport implements Transport {
   #held = false
   listener: TransportListener | undefined
 
-  constructor(webSocket: WebSocket, socket: Socket, maxBufferedBytes: number) {
+  constructor(webSocket: WebSocket, socket: Duplex, maxBufferedBytes: number) {
     this.#webSocket = webSocket
     this.#socket = socket
     this.#maxBufferedBytes = maxBufferedBytes
     ;(webSocket as WebSocket & Carrier)[TRANSPORT] = this
-    ;(socket as Socket & Carrier)[TRANSPORT] = this
+    ;(socket as Duplex & Carrier)[TRANSPORT] = this
     webSocket.on('message', onMessage)
     webSocket.on('pong', onPong)
     webSocket.on('close', onClose)
@@ -167,8 +166,8 @@ function onError(this: WebSocket, error: Error & { readonly code?: string }): vo
   else if (error.code?.startsWith('WS_ERR_')) transport.faultCode = PROTOCOL_ERROR
 }
 
-function onDrain(this: Socket): void {
-  const transport = (this as Socket & Carrier)[TRANSPORT]
+function onDrain(this: Duplex): void {
+  const transport = (this as Duplex & Carrier)[TRANSPORT]
   transport.drained()
   transport.listener?.onAlive()
   transport.listener?.onDrain()
