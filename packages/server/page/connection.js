@@ -45,7 +45,7 @@ const randomId = () =>
  *   attempt) or `ended` (it will not come back by itself)
  * - `onFrame(frame)`: anything the server said, but what was seen already
  * - `onSent({ id, status, offset?, code?, retryInMs? })`: a message is `queued`, `sent`, `journaled`, `delayed` (too
- *   many: it goes out in retryInMs), `unsure` or `refused`
+ *   many: the oldest of them goes out in retryInMs, the others after it), `unsure` or `refused`
  */
 export class Connection {
   #listener
@@ -62,6 +62,10 @@ export class Connection {
   #state = 'idle'
   /** By id, in the order they were said. */
   #unacknowledged = new Map()
+  /** Too many were sent: from then on one goes at a time, so that they keep their order. */
+  #isLimited = false
+  #limitTimer
+  #tried
 
   /** `address`: of the page; the endpoint is `ws/` below it. */
   constructor(listener, address, random = Math.random) {
@@ -114,7 +118,7 @@ export class Connection {
   /** Says it to everybody, or to one. Returns its id; `undefined`: too much is waiting already. */
   say(data, to) {
     if (this.#unacknowledged.size >= MAX_UNACKNOWLEDGED) return undefined
-    const message = { id: randomId(), data, to, status: 'queued', timer: undefined }
+    const message = { id: randomId(), data, to, status: 'queued' }
     this.#unacknowledged.set(message.id, message)
     return message.id
   }
@@ -123,11 +127,25 @@ export class Connection {
   send(id) {
     const message = this.#unacknowledged.get(id)
     if (!message) return
-    clearTimeout(message.timer)
-    if (this.#state !== 'online') return this.#mark(message, { status: 'queued' })
-    const { data, to } = message
+    if (this.#state !== 'online') this.#mark(message, { status: 'queued' })
+    else if (this.#isLimited) this.#mark(message, { status: 'delayed' })
+    else this.#write(message)
+  }
+
+  #write(message) {
+    const { id, data, to } = message
     this.#socket.send(JSON.stringify(to ? { type: 'direct', to, data, id } : { type: 'message', data, id }))
     this.#mark(message, { status: 'sent' })
+  }
+
+  /** The oldest of those that were too many; when none is left, all is as before. */
+  #writeDelayed() {
+    this.#limitTimer = undefined
+    if (this.#state !== 'online') return
+    const oldest = [...this.#unacknowledged.values()].find(({ status }) => status === 'delayed')
+    this.#isLimited = oldest !== undefined
+    this.#tried = oldest
+    if (oldest) this.#write(oldest)
   }
 
   #connect() {
@@ -188,29 +206,30 @@ export class Connection {
       else if (message.status === 'sent' && frame.recovered === true) this.send(message.id)
       else if (message.status === 'sent') this.#mark(message, { status: 'unsure' })
     }
+    if (this.#isLimited && this.#limitTimer === undefined) this.#writeDelayed()
   }
 
   #acknowledged({ id, offset }) {
     const message = this.#unacknowledged.get(id)
     if (!message) return
-    clearTimeout(message.timer)
     this.#unacknowledged.delete(id)
     this.#mark(message, { status: 'journaled', offset })
+    if (message === this.#tried) this.#writeDelayed()
   }
 
   #refused({ id, code, temporary, retryInMs, message: text }) {
     const message = this.#unacknowledged.get(id)
     if (!message) return
     if (temporary && typeof retryInMs === 'number') {
-      clearTimeout(message.timer)
-      message.timer = setTimeout(() => this.send(id), retryInMs)
-      this.#mark(message, { status: 'delayed', code, retryInMs })
-    } else if (code === 'shutting_down') {
-      this.#mark(message, { status: 'queued', code })
-    } else {
-      if (!temporary) this.#unacknowledged.delete(id)
-      this.#mark(message, { status: 'refused', code, temporary, text })
+      this.#isLimited = true
+      clearTimeout(this.#limitTimer)
+      this.#limitTimer = setTimeout(() => this.#writeDelayed(), retryInMs)
+      return this.#mark(message, { status: 'delayed', code, retryInMs })
     }
+    if (!temporary) this.#unacknowledged.delete(id)
+    if (code === 'shutting_down') this.#mark(message, { status: 'queued', code })
+    else this.#mark(message, { status: 'refused', code, temporary, text })
+    if (message === this.#tried) this.#writeDelayed()
   }
 
   #mark(message, news) {
@@ -254,7 +273,9 @@ export class Connection {
   }
 
   #forgetUnacknowledged() {
-    for (const message of this.#unacknowledged.values()) clearTimeout(message.timer)
+    clearTimeout(this.#limitTimer)
+    this.#limitTimer = undefined
+    this.#isLimited = false
     this.#unacknowledged.clear()
   }
 

@@ -64,6 +64,7 @@ export class Log {
     const at = Date.now()
     const line = this.#speech('own', name, text, at)
     line.dataset.id = id
+    if (to) line.dataset.to = to
     const own = { line, news: { status: 'queued' } }
     this.#own.set(id, own)
     this.#add(line, (parts) => {

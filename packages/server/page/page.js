@@ -64,7 +64,7 @@ const connection = new Connection(
     },
     onSent(news) {
       view.log.updateOwn(news)
-      if (news.status === 'delayed') {
+      if (news.retryInMs !== undefined) {
         view.setNotice((leftMs) => [errorText(news.code), t('nextIn', duration(leftMs))], news.retryInMs)
       }
     },

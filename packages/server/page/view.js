@@ -258,7 +258,10 @@ export class View {
     const isSoon = shutdown.deadline - performance.now() < 15_000
     setText($('shutdown-title'), isClosing ? t('closingTitle') : t('shutdownTitle'))
     const words = isClosing ? t('closingText') : isSoon ? t('shutdownSoonText') : t('shutdownText', shutdown.remaining)
-    setText($('shutdown-text'), words)
+    // As it was when it was said: an alert that counted down would be read out all the time.
+    const turn =
+      shutdown.leave === undefined ? '' : ` ${t('shutdownYourTurn', duration(shutdown.leave - performance.now()))}`
+    setText($('shutdown-text'), isClosing ? words : words + turn)
   }
 
   #writeCountdown() {
