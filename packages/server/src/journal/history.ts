@@ -1,0 +1,77 @@
+/**
+ * Reads a file journal from its oldest kept entry up to where the live reading is, in pieces, so that the event loop is
+ * never held for long. When old segments are removed under its feet it goes on behind them, and says so.
+ */
+import { closeSync, fstatSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import type { Clock } from '../clock.js'
+import type { Entry, JournalListener, Retention } from './journal.js'
+import { isFresh, isWithin } from './retention.js'
+import { broken, type SegmentDirectory, type SegmentFile } from './segment-directory.js'
+import { entriesOf, SegmentReader, type PlacedFrame } from './segment-reader.js'
+
+export interface HistoryOptions {
+  readonly directory: SegmentDirectory
+  readonly retention: Retention
+  readonly clock: Clock
+  /** The reader at the end of the journal; it moves on while the history is being told. */
+  readonly live: () => SegmentReader
+  readonly isStopped: () => boolean
+  /** Everything before the live reader's next entry has been said. What comes now is not the history's business. */
+  readonly onCaughtUp: () => void
+}
+
+/** Resolves when it has caught up or was stopped. */
+export async function tellHistory(options: HistoryOptions, listener: JournalListener): Promise<void> {
+  const { directory, live, isStopped, onCaughtUp } = options
+  const { epoch } = live().file.header
+  let hasBegun = false
+  let reader = openBehind(directory, 0)
+  try {
+    while (!isStopped()) {
+      const frames = reader.read(readableBytes(reader, live()))
+      const entries = hasBegun ? entriesOf(reader.file, frames) : keptEntries(reader.file, frames, options)
+      if (entries[0]) {
+        if (!hasBegun) listener.onEpoch(epoch, entries[0].offset)
+        hasBegun = true
+        listener.onBatch(entries)
+      }
+      if (frames.length === 0) {
+        if (reader.nextOffset === live().nextOffset) {
+          if (!hasBegun) listener.onEpoch(epoch, reader.nextOffset)
+          onCaughtUp()
+          return
+        }
+        const next = openBehind(directory, reader.file.header.firstOffset)
+        if (hasBegun && next.nextOffset !== reader.nextOffset) listener.onEpoch(epoch, next.nextOffset)
+        closeSync(reader.file.fd)
+        reader = next
+      }
+      await setImmediate()
+    }
+  } finally {
+    closeSync(reader.file.fd)
+  }
+}
+
+/** From the oldest kept one on. */
+function keptEntries(file: SegmentFile, frames: readonly PlacedFrame[], options: HistoryOptions): Entry[] {
+  const { retention, clock, live } = options
+  const { nextOffset, totalBytes } = live()
+  const head = { nextOffset, totalBytes, now: clock.now() }
+  const entries = entriesOf(file, frames, (offset, before) => !isWithin(offset, before, head, retention))
+  const first = entries.findIndex((entry) => isFresh(entry, head, retention))
+  return first < 0 ? [] : entries.slice(first)
+}
+
+/** The live segment is read no further than the live reader is; all of an older one is there to be read. */
+function readableBytes(reader: SegmentReader, live: SegmentReader): number {
+  const isLive = reader.file.header.firstOffset === live.file.header.firstOffset
+  return isLive ? live.position : fstatSync(reader.file.fd).size
+}
+
+function openBehind(directory: SegmentDirectory, firstOffset: number): SegmentReader {
+  const file = directory.openBehind(firstOffset)
+  if (!file) throw broken(directory.path, 'its segments have been removed')
+  return new SegmentReader(file)
+}

@@ -1,0 +1,94 @@
+/**
+ * `memory:`: an array. For tests, and where nothing is to be kept. Each has its own; nothing outlives it.
+ */
+import type { Clock } from '../clock.js'
+import { LastcallError } from '../errors.js'
+import { decodeEntry, encodeEntry } from './entry-codec.js'
+import type { Entry, Journal, JournalListener, NewEntry, Retention, Tail } from './journal.js'
+import { expectToFit, isFresh, isWithin } from './retention.js'
+import { newEpoch } from './segment.js'
+
+export interface MemoryJournalOptions {
+  readonly retention: Retention
+  readonly clock: Clock
+}
+
+/** An entry, and what all before it took, in bytes. */
+interface Placed {
+  readonly entry: Entry
+  readonly bytesBefore: number
+}
+
+export class MemoryJournal implements Journal {
+  readonly #options: MemoryJournalOptions
+  readonly #epoch = newEpoch()
+  readonly #tails = new Set<{ readonly listener: JournalListener }>()
+  #entries: Placed[] = []
+  /** So many of them are not kept any more. */
+  #goneCount = 0
+  #nextOffset = 1
+  #totalBytes = 0
+  #isClosed = false
+
+  constructor(options: MemoryJournalOptions) {
+    this.#options = options
+  }
+
+  async append(newEntries: readonly NewEntry[]): Promise<void> {
+    this.#expectOpen()
+    // Written down and read back like in any other journal: what can't be written is not told either.
+    const encoded = newEntries.map(encodeEntry)
+    for (const { length } of encoded) expectToFit(length, this.#options.retention)
+    // Told later, like in any other journal; in order, because microtasks are.
+    await Promise.resolve()
+    const entries = encoded.map((bytes) => this.#keep(decodeEntry(this.#nextOffset, bytes)))
+    this.#trim()
+    if (entries.length > 0) for (const { listener } of this.#tails) listener.onBatch(entries)
+  }
+
+  #keep(entry: Entry): Entry {
+    this.#entries.push({ entry, bytesBefore: this.#totalBytes })
+    this.#nextOffset++
+    this.#totalBytes += entry.bytes
+    return entry
+  }
+
+  /** Forgets what is not kept any more: in bulk, so that it costs little. */
+  #trim(): void {
+    const { retention, clock } = this.#options
+    const head = { nextOffset: this.#nextOffset, totalBytes: this.#totalBytes, now: clock.now() }
+    const isGone = ({ entry, bytesBefore }: Placed): boolean =>
+      !(isWithin(entry.offset, bytesBefore, head, retention) && isFresh(entry, head, retention))
+    for (let first; (first = this.#entries[this.#goneCount]) && isGone(first);) this.#goneCount++
+    if (this.#goneCount < this.#entries.length / 2) return
+    this.#entries = this.#entries.slice(this.#goneCount)
+    this.#goneCount = 0
+  }
+
+  async tail(listener: JournalListener): Promise<Tail> {
+    this.#expectOpen()
+    await Promise.resolve()
+    this.#trim()
+    const entries = this.#entries.slice(this.#goneCount).map(({ entry }) => entry)
+    listener.onEpoch(this.#epoch, entries[0]?.offset ?? this.#nextOffset)
+    if (entries.length > 0) listener.onBatch(entries)
+    const tail = { listener }
+    if (!this.#isClosed) this.#tails.add(tail)
+    return {
+      stop: () => {
+        this.#tails.delete(tail)
+        return Promise.resolve()
+      },
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#tails.clear()
+    await Promise.resolve()
+  }
+
+  #expectOpen(): void {
+    if (this.#isClosed) throw new LastcallError('wrong_state', 'the journal is closed')
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * The format of the file journal: a segment is a line of text that says what it is, then frames of entries. Pure: bytes
+ * in, facts out; files are read and written elsewhere. What tells a torn write from damage is decided here.
+ */
+import { randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+
+const TITLE = 'lastcall-journal'
+const VERSION = 1
+/** No header is longer. */
+export const MAX_HEADER_BYTES = 1024
+
+/** Said in the first line of a segment: `lastcall-journal VERSION CRC32 JSON`. */
+export interface SegmentHeader {
+  readonly epoch: string
+  /** The offset of its first entry; its name, too. */
+  readonly firstOffset: number
+  /** What all entries before it took, in bytes. */
+  readonly bytesBefore: number
+  /** A frame that begins at this position or later does not count: the journal goes on in the next segment. */
+  readonly limit: number
+  /** Eight bytes in hex that begin each frame. Random, so that nothing a client says can look like a frame. */
+  readonly mark: string
+}
+
+export const newEpoch = (): string => randomBytes(12).toString('base64url')
+
+/** Without zeros: a hole left by a power cut must not look like the beginning of a frame. */
+export const newMark = (): string => Buffer.from(randomBytes(8).map((byte) => byte || 1)).toString('hex')
+
+export const encodeHeader = (header: SegmentHeader): Buffer => encodeLine(TITLE, header)
+
+/** A line that says what it is, in which version, with a checksum: people can read it with `head -1`. */
+export function encodeLine(title: string, content: object): Buffer {
+  const json = JSON.stringify(content)
+  return Buffer.from(`${title} ${VERSION} ${crc32(json).toString(16).padStart(8, '0')} ${json}\n`)
+}
+
+export type DecodedLine<Content> =
+  | { readonly content: Content; readonly bytes: number }
+  /** Not ours at all; of a version that this build does not know; ours once. */
+  | { readonly problem: 'foreign' | 'newer' | 'damaged' }
+
+export const decodeHeader = (bytes: Buffer): DecodedLine<SegmentHeader> => decodeLine(TITLE, bytes)
+
+export function decodeLine<Content>(title: string, bytes: Buffer): DecodedLine<Content> {
+  const end = bytes.indexOf('\n')
+  const line = bytes.toString('utf8', 0, end < 0 ? bytes.length : end)
+  if (!line.startsWith(`${title} `)) return { problem: 'foreign' }
+  const [, version, checksum, json] = /^\S+ (\d+) ([0-9a-f]{8}) (.*)$/s.exec(line) ?? []
+  if (version !== undefined && Number(version) !== VERSION) return { problem: 'newer' }
+  if (end < 0 || checksum === undefined || json === undefined) return { problem: 'damaged' }
+  if (crc32(json) !== Number.parseInt(checksum, 16)) return { problem: 'damaged' }
+  return { content: JSON.parse(json) as Content, bytes: end + 1 }
+}
+
+/**
+ * What one write appends: the entries of one or more appends, all or none.
+ *
+ *     mark 8 · body's length 4 · entries 4 · writer 8 · sequence 4 · body's CRC 4 · position 8 · offset 8 · header's CRC 4
+ *     then each entry: length 4 · bytes
+ *
+ * Numbers are little-endian, those of eight bytes are doubles: exact up to 2^53.
+ */
+export interface Frame {
+  /** Who wrote it, and its number there: by this a writer recognises its own. */
+  readonly writer: number
+  readonly sequence: number
+  /** Where the writer expected it to begin, and its first entry's offset in that case: must then be true. */
+  readonly position: number
+  readonly offset: number
+  readonly entries: readonly Buffer[]
+}
+
+const HEADER_BYTES = 52
+
+/** What a frame with entries of these bytes takes. */
+export const frameBytes = (entryCount: number, entryBytes: number): number => HEADER_BYTES + entryCount * 4 + entryBytes
+
+export function encodeFrame(frame: Frame, mark: Buffer): Buffer {
+  const entryBytes = frame.entries.reduce((sum, entry) => sum + entry.length, 0)
+  const bytes = Buffer.allocUnsafe(frameBytes(frame.entries.length, entryBytes))
+  let at = HEADER_BYTES
+  for (const entry of frame.entries) {
+    at = bytes.writeUInt32LE(entry.length, at)
+    at += entry.copy(bytes, at)
+  }
+  mark.copy(bytes, 0)
+  bytes.writeUInt32LE(bytes.length - HEADER_BYTES, 8)
+  bytes.writeUInt32LE(frame.entries.length, 12)
+  bytes.writeDoubleLE(frame.writer, 16)
+  bytes.writeUInt32LE(frame.sequence, 24)
+  bytes.writeUInt32LE(crc32(bytes.subarray(HEADER_BYTES)), 28)
+  bytes.writeDoubleLE(frame.position, 32)
+  bytes.writeDoubleLE(frame.offset, 40)
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 48)), 48)
+  return bytes
+}
+
+export type ParsedFrame =
+  /** `end` is behind it; its entries are parts of the buffer. */
+  | { readonly kind: 'frame'; readonly frame: Frame; readonly end: number }
+  /** The beginning of a frame, which takes at least so many bytes. */
+  | { readonly kind: 'partial'; readonly bytes: number }
+  | { readonly kind: 'invalid' }
+
+const INVALID: ParsedFrame = { kind: 'invalid' }
+
+export function parseFrame(buffer: Buffer, start: number, mark: Buffer): ParsedFrame {
+  const available = buffer.length - start
+  const markBytes = Math.min(mark.length, available)
+  if (buffer.compare(mark, 0, markBytes, start, start + markBytes) !== 0) return INVALID
+  if (available < HEADER_BYTES) return { kind: 'partial', bytes: HEADER_BYTES }
+  if (crc32(buffer.subarray(start, start + 48)) !== buffer.readUInt32LE(start + 48)) return INVALID
+  const end = start + HEADER_BYTES + buffer.readUInt32LE(start + 8)
+  if (end > buffer.length) return { kind: 'partial', bytes: end - start }
+  if (crc32(buffer.subarray(start + HEADER_BYTES, end)) !== buffer.readUInt32LE(start + 28)) return INVALID
+  const entries: Buffer[] = []
+  let at = start + HEADER_BYTES
+  for (let left = buffer.readUInt32LE(start + 12); left > 0; left--) {
+    const entryStart = at + 4
+    at = entryStart + buffer.readUInt32LE(at)
+    entries.push(buffer.subarray(entryStart, at))
+  }
+  const frame: Frame = {
+    writer: buffer.readDoubleLE(start + 16),
+    sequence: buffer.readUInt32LE(start + 24),
+    position: buffer.readDoubleLE(start + 32),
+    offset: buffer.readDoubleLE(start + 40),
+    entries,
+  }
+  return { kind: 'frame', frame, end }
+}
+
+/** Where the next whole frame begins, at `from` or later. */
+export function findFrame(buffer: Buffer, from: number, mark: Buffer): number | undefined {
+  for (let at = buffer.indexOf(mark, from); at >= 0; at = buffer.indexOf(mark, at + 1)) {
+    if (parseFrame(buffer, at, mark).kind === 'frame') return at
+  }
+  return undefined
+}
+
+/** What a disk writes at once, at least: a power cut leaves whole ones of them unwritten. */
+const SECTOR_BYTES = 512
+/** Fewer zeros prove nothing. */
+const MIN_HOLE_BYTES = 8
+
+/**
+ * Whether bytes that are no frame are what is left of a write that did not come to its end, and was never acked: the
+ * beginning of a frame (kill -9, a full disk) or sectors of zeros (a power cut). Anything else is damage: a frame that
+ * is complete but wrong has been changed after it was written.
+ *
+ * @param position of the bytes in the file.
+ */
+export function isTorn(bytes: Buffer, position: number, mark: Buffer): boolean {
+  if (parseFrame(bytes, 0, mark).kind === 'partial') return true
+  for (let start = 0; start < bytes.length;) {
+    const end = Math.min(bytes.length, start + SECTOR_BYTES - ((position + start) % SECTOR_BYTES))
+    if (end - start >= MIN_HOLE_BYTES && bytes.subarray(start, end).every((byte) => byte === 0)) return true
+    start = end
+  }
+  return false
+}

@@ -1,0 +1,63 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { decodeEntry, encodeEntry } from '../../src/journal/entry-codec.js'
+import type { NewEntry } from '../../src/journal/journal.js'
+
+const text = fc.string({ unit: 'grapheme' })
+const id = fc.option(fc.string({ minLength: 1, maxLength: 64 }), { nil: undefined })
+const data = fc.jsonValue().map((value) => JSON.stringify(value))
+const origin = { at: fc.maxSafeNat(), node: text, sequence: fc.maxSafeNat() }
+const names = fc.array(text, { maxLength: 5 })
+
+const newEntry: fc.Arbitrary<NewEntry> = fc
+  .oneof(
+    fc.record({ kind: fc.constant('message' as const), channel: text, from: text, id, data, ...origin }),
+    fc.record({ kind: fc.constant('direct' as const), to: text, from: text, id, data, ...origin }),
+    fc.record({
+      ...{ kind: fc.constant('presence' as const), channel: text, joined: names, left: names, active: fc.nat() },
+      ...{ joinedCount: fc.nat(), leftCount: fc.nat(), ...origin },
+    }),
+  )
+  .map((entry) => {
+    // A field that is not there, instead of one that is undefined.
+    return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)) as unknown as NewEntry
+  })
+
+describe('an encoded entry', () => {
+  it('is read as it was written', () => {
+    fc.assert(
+      fc.property(newEntry, fc.maxSafeNat(), (entry, offset) => {
+        const bytes = encodeEntry(entry)
+        expect(decodeEntry(offset, bytes)).toEqual({ ...entry, offset, bytes: bytes.length })
+      }),
+    )
+  })
+
+  it('is read from the middle of a buffer as well', () => {
+    const bytes = encodeEntry({ kind: 'direct', to: 'b', from: 'a', data: '"ї"', at: 1, node: 'n', sequence: 2 })
+    const middle = Buffer.concat([Buffer.from('before'), bytes, Buffer.from('after')]).subarray(6, 6 + bytes.length)
+    expect(decodeEntry(1, middle)).toMatchObject({ kind: 'direct', data: '"ї"', bytes: bytes.length })
+  })
+
+  it.each([
+    ['of a later version', '{"v":2,"k":"message","t":5,"n":"node","s":6,"new":true}\n"data"'],
+    ['of a kind that is not known', '{"v":1,"k":"poll","t":5,"n":"node","s":6}\n'],
+    ['of a kind that is not known, without data', '{"v":1,"k":"poll","t":5,"n":"node","s":6}'],
+  ])('%s reads as unknown, with its place and its origin', (_, line) => {
+    const bytes = Buffer.from(line)
+    const common = { at: 5, node: 'node', sequence: 6, bytes: bytes.length }
+    expect(decodeEntry(9, bytes)).toEqual({ kind: 'unknown', offset: 9, ...common })
+  })
+
+  it('with fields that are not known is read without them', () => {
+    const bytes = Buffer.from('{"v":1,"k":"message","t":5,"n":"node","s":6,"c":"lobby","f":"anna","zz":1}\n{"a":1}')
+    expect(decodeEntry(1, bytes)).toEqual({
+      ...{ kind: 'message', channel: 'lobby', from: 'anna', data: '{"a":1}' },
+      ...{ offset: 1, at: 5, node: 'node', sequence: 6, bytes: bytes.length },
+    })
+  })
+
+  it.each(['', 'no json\n"data"', '{"v":1,"k":"mess'])('is nothing else: %j', (line) => {
+    expect(() => decodeEntry(1, Buffer.from(line))).toThrow(SyntaxError)
+  })
+})

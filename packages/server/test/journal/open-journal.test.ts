@@ -1,0 +1,54 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openJournal } from '../../src/journal/open-journal.js'
+import { UNLIMITED } from './journal-contract.js'
+import { messages, record } from './recorder.js'
+
+describe('JOURNAL_URL', () => {
+  let root: string
+
+  beforeEach(() => {
+    root = realpathSync(mkdtempSync(join(tmpdir(), 'lastcall-open-')))
+  })
+
+  afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+  it('file: takes a path from the root or from the working directory, or a file URL, and makes the directories', async () => {
+    const path = join(root, 'a b', 'journal')
+    const urls = [`file:${path}`, `file:${relative(process.cwd(), path)}`, pathToFileURL(path).href, `FILE:${path}/`]
+    for (const [index, url] of urls.entries()) {
+      const journal = await openJournal(url, { retention: UNLIMITED })
+      expect((await record(journal)).lastOffset).toBe(index)
+      await journal.append(messages(1))
+      await journal.close()
+    }
+  })
+
+  it.each(['redis://localhost:6379', 'rediss://localhost', 'amqp://localhost', 'AMQPS://localhost'])(
+    '%s is refused: not in this build',
+    async (url) => {
+      const opening = openJournal(url, { retention: UNLIMITED })
+      const scheme = url.slice(0, url.indexOf(':') + 1).toLowerCase()
+      await expect(opening).rejects.toMatchObject({
+        code: 'config_invalid',
+        message: `JOURNAL_URL: this build has no journal for ${scheme} yet; it may be memory: or file:PATH`,
+      })
+    },
+  )
+
+  it.each(['', 'journal', './journal', '/var/journal', 'http://localhost', 'file:', 'postgres://localhost'])(
+    '%j is refused: no journal',
+    async (url) => {
+      const opening = openJournal(url, { retention: UNLIMITED })
+      await expect(opening).rejects.toMatchObject({ code: 'config_invalid', temporary: false })
+    },
+  )
+
+  it('does not repeat a password', async () => {
+    const opening = openJournal('mysql://user:secret@localhost/db', { retention: UNLIMITED })
+    await expect(opening).rejects.toThrow(/^(?!.*secret).*mysql:\/\/…@localhost/)
+  })
+})
