@@ -13,6 +13,8 @@ export interface PublishMessage {
   readonly data: string
   /** Unique for this client: a second message with it is taken for a retry. */
   readonly id: string | undefined
+  /** The id of the message before it: if that one is not taken for now, neither is this. Keeps the order of retries. */
+  readonly after: string | undefined
 }
 
 /** A message to one client. */
@@ -21,6 +23,7 @@ export interface SendDirectMessage {
   readonly to: string
   readonly data: string
   readonly id: string | undefined
+  readonly after: string | undefined
 }
 
 export interface SubscribeMessage {
@@ -28,11 +31,15 @@ export interface SubscribeMessage {
   readonly channels: readonly string[]
   /** Replay what these channels had after this cursor. `malformed` is answered with `recovered: false`. */
   readonly since: Cursor | 'malformed' | undefined
+  /** Comes back in the answer. */
+  readonly id: string | undefined
 }
 
 export interface UnsubscribeMessage {
   readonly type: 'unsubscribe'
   readonly channels: readonly string[]
+  /** Comes back in the answer. */
+  readonly id: string | undefined
 }
 
 export interface PingMessage {
@@ -77,6 +84,7 @@ const plainMessage = (text: string): PublishMessage => ({
   channel: LOBBY,
   data: JSON.stringify(text),
   id: undefined,
+  after: undefined,
 })
 
 type Fields = Readonly<Record<string, unknown>>
@@ -86,25 +94,24 @@ const PARSERS: Readonly<Record<ClientMessage['type'], (fields: Fields) => Client
     const channel = fields['channel'] ?? LOBBY
     if (!isChannel(channel)) return refusal('bad_message', 'channel is 1–64 of a-z A-Z 0-9 _ . : -', fields['id'])
     const said = parseSaid(fields)
-    return said.type === 'refusal' ? said : { type: 'message', channel, data: said.data, id: said.id }
+    return said.type === 'refusal' ? said : { ...said, type: 'message', channel }
   },
   direct(fields) {
     const to = fields['to']
     if (!isClientId(to)) return refusal('bad_message', 'to is a clientId', fields['id'])
     const said = parseSaid(fields)
-    return said.type === 'refusal' ? said : { type: 'direct', to, data: said.data, id: said.id }
+    return said.type === 'refusal' ? said : { ...said, type: 'direct', to }
   },
   subscribe(fields) {
-    const channels = parseChannels(fields)
-    if (!channels) return refusal('bad_message', 'channels is a list of channel names')
+    const asked = parseChannels(fields)
+    if (asked.type === 'refusal') return asked
     const since = fields['since'] ?? undefined
-    if (since === undefined) return { type: 'subscribe', channels, since }
-    return { type: 'subscribe', channels, since: (typeof since === 'string' && parseCursor(since)) || 'malformed' }
+    if (since === undefined) return { ...asked, type: 'subscribe', since }
+    return { ...asked, type: 'subscribe', since: (typeof since === 'string' && parseCursor(since)) || 'malformed' }
   },
   unsubscribe(fields) {
-    const channels = parseChannels(fields)
-    if (!channels) return refusal('bad_message', 'channels is a list of channel names')
-    return { type: 'unsubscribe', channels }
+    const asked = parseChannels(fields)
+    return asked.type === 'refusal' ? asked : { ...asked, type: 'unsubscribe' }
   },
   ping: () => ({ type: 'ping' }),
 }
@@ -112,18 +119,32 @@ const PARSERS: Readonly<Record<ClientMessage['type'], (fields: Fields) => Client
 /** The most channels one `subscribe` or `unsubscribe` may name. */
 export const MAX_CHANNELS_PER_REQUEST = 100
 
-function parseChannels(fields: Fields): string[] | undefined {
+type Asked = Omit<UnsubscribeMessage, 'type'> & { readonly type: 'asked' }
+
+function parseChannels(fields: Fields): Asked | Refusal {
+  const id = fields['id'] ?? undefined
+  if (id !== undefined && !isMessageId(id)) return refusal('bad_message', WRONG_ID)
   const channels = fields['channels']
-  if (!Array.isArray(channels) || channels.length === 0 || channels.length > MAX_CHANNELS_PER_REQUEST) return undefined
-  return channels.every(isChannel) ? [...new Set(channels)] : undefined
+  return Array.isArray(channels) &&
+    channels.length > 0 &&
+    channels.length <= MAX_CHANNELS_PER_REQUEST &&
+    channels.every(isChannel)
+    ? { type: 'asked', channels: [...new Set(channels)], id }
+    : refusal('bad_message', 'channels is a list of channel names', id)
 }
 
-function parseSaid(fields: Fields): { type: 'said'; data: string; id: string | undefined } | Refusal {
+type Said = Pick<PublishMessage, 'data' | 'id' | 'after'> & { readonly type: 'said' }
+
+const WRONG_ID = 'id is 1–64 characters'
+
+function parseSaid(fields: Fields): Said | Refusal {
   const id = fields['id'] ?? undefined
-  if (id !== undefined && !isMessageId(id)) return refusal('bad_message', 'id is 1–64 characters')
+  if (id !== undefined && !isMessageId(id)) return refusal('bad_message', WRONG_ID)
+  const after = fields['after'] ?? undefined
+  if (after !== undefined && !isMessageId(after)) return refusal('bad_message', 'after is an id', id)
   if (fields['data'] === undefined) return refusal('bad_message', 'data is missing', id)
   try {
-    return { type: 'said', data: JSON.stringify(fields['data']), id }
+    return { type: 'said', data: JSON.stringify(fields['data']), id, after }
   } catch {
     // JSON.parse reads any depth, JSON.stringify recurses: 30,000 brackets end its stack.
     return refusal('bad_message', 'data is nested too deeply', id)

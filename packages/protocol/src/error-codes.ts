@@ -17,6 +17,8 @@ export const ERROR_CODES = [
   'not_subscribed',
   /** It could not be written down. With an `id` it is safe to send it again. */
   'journal_unavailable',
+  /** The message named in `after` was not taken for now: send that one again first. */
+  'out_of_order',
   /** The server is closing this connection and takes nothing more from it. */
   'shutting_down',
   /** A defect of the server. */
@@ -28,6 +30,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number]
 const TEMPORARY: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'rate_limited',
   'journal_unavailable',
+  'out_of_order',
   'shutting_down',
   'internal',
 ])

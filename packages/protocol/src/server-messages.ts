@@ -101,6 +101,8 @@ export interface ShutdownCancelledMessage {
 /** Follows the replay that `since` asked for. */
 export interface SubscribedMessage {
   readonly type: 'subscribed'
+  /** The request's own. */
+  readonly id?: string
   readonly channels: readonly string[]
   readonly cursor: string
   readonly recovered: boolean | null
@@ -108,6 +110,7 @@ export interface SubscribedMessage {
 
 export interface UnsubscribedMessage {
   readonly type: 'unsubscribed'
+  readonly id?: string
   readonly channels: readonly string[]
   readonly cursor: string
   readonly recovered: null
@@ -125,8 +128,14 @@ export interface ErrorMessage {
   readonly retryInMs?: number
 }
 
+/**
+ * The answer to `ping`. It follows everything that was in the journal when the ping came and concerns this connection, so
+ * it ends a catch-up; several pings may get one answer.
+ */
 export interface PongMessage {
   readonly type: 'pong'
+  /** Everything up to here that concerns this connection has been said: counts for the cursor as any offset does. */
+  readonly offset: number
 }
 
 export type ServerMessage =

@@ -8,6 +8,7 @@ import {
   TEXTS,
   type ClientMessage,
   type ErrorCode,
+  type SubscribeMessage,
 } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
 import type { Hub, Start } from '../hub/hub.js'
@@ -67,7 +68,11 @@ export class Inbox implements TransportListener {
       return
     }
     if (message.type === 'ping') {
-      connection.send(this.#desk.encodeFrame('{"type":"pong"}'))
+      this.#desk.hub.whenCaughtUp(connection, (offset) => this.#desk.encodeFrame(`{"type":"pong","offset":${offset}}`))
+      return
+    }
+    if ('after' in message && message.after !== undefined && message.after === connection.refusedId) {
+      this.#refuse('out_of_order', { id: message.id })
       return
     }
     const retryInMs = this.#desk.rateLimit.take(connection.bucket, connection.lastHeardAtMs)
@@ -82,6 +87,7 @@ export class Inbox implements TransportListener {
   #take(message: Exclude<ClientMessage, { type: 'ping' }>): void {
     const connection = this.#connection
     const { hub, log } = this.#desk
+    if (message.id !== undefined && message.id === connection.refusedId) connection.refusedId = undefined
     switch (message.type) {
       case 'message': {
         const { channel, id, data } = message
@@ -100,7 +106,7 @@ export class Inbox implements TransportListener {
       case 'unsubscribe': {
         const left = message.channels.filter((channel) => connection.audience?.channels.has(channel))
         const start = hub.unsubscribe(connection, message.channels)
-        connection.send(this.#answer('unsubscribed', message.channels, start))
+        connection.send(this.#answer('unsubscribed', message, start))
         hub.announceLeave(connection.clientId, left)
         return
       }
@@ -110,22 +116,27 @@ export class Inbox implements TransportListener {
     }
   }
 
-  #subscribe({ channels, since }: Extract<ClientMessage, { type: 'subscribe' }>): void {
+  #subscribe(message: Extract<ClientMessage, { type: 'subscribe' }>): void {
+    const { channels, since, id } = message
     const connection = this.#connection
     const { hub, maxChannels } = this.#desk
     if (!channels.every((channel) => allowsChannel(connection.identity.allowedChannels, channel))) {
-      return this.#refuse('forbidden')
+      return this.#refuse('forbidden', { id })
     }
     const joined = channels.filter((channel) => !connection.audience?.channels.has(channel))
     if ((connection.audience?.channels.size ?? 0) + joined.length > maxChannels) {
-      return this.#refuse('forbidden', { detail: `at most ${String(maxChannels)} channels` })
+      return this.#refuse('forbidden', { id, detail: `at most ${String(maxChannels)} channels` })
     }
-    hub.subscribe(connection, channels, since, (start) => this.#answer('subscribed', channels, start))
+    hub.subscribe(connection, channels, since, (start) => this.#answer('subscribed', message, start))
     hub.announceJoin(connection.clientId, joined)
   }
 
-  #answer(type: 'subscribed' | 'unsubscribed', channels: readonly string[], start: Start): Buffer {
-    return this.#desk.encodeFrame(JSON.stringify({ type, channels, ...start }))
+  #answer(
+    type: 'subscribed' | 'unsubscribed',
+    { channels, id }: Pick<SubscribeMessage, 'channels' | 'id'>,
+    start: Start,
+  ): Buffer {
+    return this.#desk.encodeFrame(JSON.stringify({ type, id, channels, ...start }))
   }
 
   #wrong(code: ErrorCode, details: ErrorDetails): void {
@@ -139,8 +150,8 @@ export class Inbox implements TransportListener {
     })
   }
 
-  #refuse(code: ErrorCode, details: ErrorDetails = {}): void {
-    this.#connection.send(this.#desk.encodeFrame(errorText(this.#connection, code, details)))
+  #refuse(code: ErrorCode, details: ErrorDetails): void {
+    refuse(this.#connection, this.#desk.encodeFrame, code, details)
   }
 
   onBinary(): void {
@@ -160,18 +171,18 @@ export class Inbox implements TransportListener {
   }
 }
 
-const idOf = (message: ClientMessage): string | undefined =>
-  message.type === 'message' || message.type === 'direct' ? message.id : undefined
+const idOf = (message: ClientMessage): string | undefined => ('id' in message ? message.id : undefined)
 
-/** An `error` as JSON, in the connection's language. */
-export function errorText(connection: Connection, code: ErrorCode, { id, retryInMs, detail }: ErrorDetails): string {
+/** Tells a connection that its message was not taken, and why. What is to come after that message isn't taken either. */
+export function refuse(
+  connection: Connection,
+  encodeFrame: (text: string) => Buffer,
+  code: ErrorCode,
+  { id, retryInMs, detail }: ErrorDetails,
+): void {
+  const temporary = isTemporary(code)
+  if (temporary && id !== undefined) connection.refusedId = id
   const text = TEXTS[connection.locale].errors[code]
-  return JSON.stringify({
-    type: 'error',
-    code,
-    message: detail === undefined ? text : `${text} (${detail})`,
-    temporary: isTemporary(code),
-    id,
-    retryInMs,
-  })
+  const message = detail === undefined ? text : `${text} (${detail})`
+  connection.send(encodeFrame(JSON.stringify({ type: 'error', code, message, temporary, id, retryInMs })))
 }

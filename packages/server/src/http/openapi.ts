@@ -24,7 +24,7 @@ Every frame is one JSON object with a \`type\`. The first one is \`welcome\`; it
 returning client is the same one) and \`cursor\`. Say something with
 \`{"type":"message","id":"1","data":"Hello"}\`: the others receive a \`message\`, you receive an \`ack\` with its
 \`offset\` once it is in the journal. \`direct\` speaks to one client, \`subscribe\` and \`unsubscribe\` choose channels,
-\`ping\` is answered with \`pong\`.
+\`ping\` is answered with \`pong\`, behind everything that was there to say when it came.
 
 | query | meaning |
 | --- | --- |

@@ -21,6 +21,8 @@ export interface CatchUp {
   /** Everything up to this offset that concerns the connection has been written to it. */
   position: number
   readonly replays: Replay[]
+  /** Waits for this position to be told that it has caught up. */
+  whenCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
 }
 
 /** Joined frames and the offset they reach. */

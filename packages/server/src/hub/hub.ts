@@ -82,7 +82,9 @@ export class Hub {
     this.#publisher = new Publisher({
       ...options,
       maxPendingSize: Math.max(16 * 1024 * 1024, options.retention.maxBytes / 4),
-      onFailed: options.onPublishFailed,
+      // Its author may be back on another connection, where the message's retry has been taken for one under way.
+      onFailed: (author, id, error) =>
+        options.onPublishFailed(options.connectionOf(author.clientId) ?? author, id, error),
       onSettled: (author) => {
         if (author.unacked === MAX_UNACKED / 2) author.transport.resume()
         if (author.whenServed) this.#tellServed(author)
@@ -394,6 +396,16 @@ export class Hub {
     if (runnable) this.#wake(connection)
   }
 
+  /**
+   * Writes a frame once everything that is in the journal now and concerns the connection has been written to it. Asked
+   * again before that, it writes only the newer one, and later.
+   */
+  whenCaughtUp({ catchUp, transport }: Connection, frame: (offset: number) => Buffer): void {
+    const { head } = this.#window
+    if (catchUp && catchUp.position < head) catchUp.whenCaughtUp = { upTo: head, frame: frame(head) }
+    else transport.write(frame(head))
+  }
+
   /** The connection's socket takes more again. */
   drained(connection: Connection): void {
     if (connection.catchUp) this.#wake(connection)
@@ -420,7 +432,7 @@ export class Hub {
       if (this.#step(connection)) this.#runnable.add(connection)
       if (clock.monotonic() > until) break
     }
-    if (this.#runnable.size > 0 && !this.#pumpScheduled) {
+    if (this.#runnable.size > 0) {
       this.#pumpScheduled = true
       setImmediate(() => this.#pump())
     }
@@ -447,6 +459,10 @@ export class Hub {
       const piece = this.#cutter.next(audience, connection, catchUp.position, maxBytes)
       this.#writePiece(connection, piece)
       catchUp.position = piece.upTo
+      if (catchUp.whenCaughtUp && catchUp.whenCaughtUp.upTo <= piece.upTo) {
+        transport.write(catchUp.whenCaughtUp.frame)
+        catchUp.whenCaughtUp = undefined
+      }
       return !transport.isFull
     }
     connection.catchUp = undefined

@@ -1,0 +1,67 @@
+/**
+ * What a client needs to send again without losing its order: `after`, and the id of what was refused.
+ */
+import { expect, test } from 'vitest'
+import type { TestClient } from '../support/test-client.js'
+import { startServer } from '../support/test-server.js'
+
+interface Said {
+  readonly type: 'message'
+  readonly id: string
+  readonly data: string
+  readonly after?: string
+}
+
+/** Sends it again each time it is refused. */
+async function sendUntilTaken(client: TestClient, message: Said): Promise<void> {
+  const refused = () => client.all('error').filter(({ id }) => id === message.id).length
+  for (let isTaken = false; !isTaken;) {
+    const before = refused()
+    client.send(message)
+    await client.until(() => {
+      isTaken = client.all('ack').some(({ id }) => id === message.id)
+      return isTaken || refused() > before
+    })
+  }
+}
+
+test('what is to come after a message that was not taken for now is not taken either', async () => {
+  const server = await startServer({ presenceIntervalMs: 0, maxMessagesPerMinute: 600 })
+  const boris = await server.connect('boris')
+  const anna = await server.connect('anna')
+  for (let i = 0; i < 600; i++) anna.send({ type: 'message', data: 'to empty the bucket' })
+  anna.send({ type: 'message', id: 'a', data: 'a' })
+  anna.send({ type: 'message', id: 'b', after: 'a', data: 'b' })
+  anna.send({ type: 'message', id: 'c', after: 'b', data: 'c' })
+  const code = async (of: string) => (await anna.first('error', ({ id }) => id === of)).code
+  expect([await code('a'), await code('b'), await code('c')]).toEqual(['rate_limited', 'out_of_order', 'out_of_order'])
+
+  await sendUntilTaken(anna, { type: 'message', id: 'a', data: 'a' })
+  await sendUntilTaken(anna, { type: 'message', id: 'b', after: 'a', data: 'b' })
+  await sendUntilTaken(anna, { type: 'message', id: 'c', after: 'b', data: 'c' })
+  await sendUntilTaken(anna, { type: 'message', id: 'd', after: 'c', data: 'd' })
+  await boris.first('message', ({ id }) => id === 'd')
+  const heard = boris.all('message').filter(({ id }) => id !== undefined)
+  expect(heard.map(({ data }) => data)).toEqual(['a', 'b', 'c', 'd'])
+})
+
+test('a message that is refused for good does not hold up what comes after it', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const anna = await server.connect('anna')
+  anna.send({ type: 'message', id: 'a', channel: 'elsewhere', data: 'a' })
+  anna.send({ type: 'message', id: 'b', after: 'a', data: 'b' })
+  expect(await anna.first('error')).toMatchObject({ code: 'not_subscribed', temporary: false, id: 'a' })
+  expect(await anna.first('ack')).toMatchObject({ id: 'b' })
+})
+
+test('the answer to subscribe and unsubscribe carries the id of the request, and so does its refusal', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const anna = await server.connect('anna')
+  anna.send({ type: 'subscribe', id: '1', channels: ['news'] })
+  expect(await anna.first('subscribed')).toMatchObject({ id: '1', channels: ['news'] })
+  anna.send({ type: 'unsubscribe', id: '2', channels: ['news'] })
+  expect(await anna.first('unsubscribed')).toMatchObject({ id: '2', channels: ['news'] })
+  const tooMany = Array.from({ length: 100 }, (_, i) => `channel-${i}`)
+  anna.send({ type: 'subscribe', id: '3', channels: tooMany })
+  expect(await anna.first('error')).toMatchObject({ id: '3', code: 'forbidden' })
+})
