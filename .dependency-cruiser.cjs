@@ -78,6 +78,13 @@ module.exports = {
       to: { pathNot: '^packages/protocol/src/' },
     },
     {
+      name: 'client-depends-on-nothing',
+      comment: 'It is small, and runs in a browser as well.',
+      severity: 'error',
+      from: { path: '^packages/client/src/' },
+      to: { pathNot: '^packages/client/src/' },
+    },
+    {
       name: 'not-to-tests',
       severity: 'error',
       from: { path: '^packages/[^/]+/src/' },

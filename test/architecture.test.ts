@@ -24,7 +24,14 @@ interface Report {
 
 const cruise = (folder: string): Promise<Report['summary']> =>
   new Promise((resolve, reject) => {
-    const args = [CRUISER, '--output-type', 'json', 'packages/protocol/src', 'packages/server/src']
+    const args = [
+      CRUISER,
+      '--output-type',
+      'json',
+      'packages/client/src',
+      'packages/protocol/src',
+      'packages/server/src',
+    ]
     const options = { cwd: folder, maxBuffer: 64 * 1024 * 1024 }
     execFile(process.execPath, args, options, (error, stdout) => {
       // The exit code is the number of violations; without a report it is a failure of another kind.
@@ -58,6 +65,7 @@ test('each rule catches what it forbids', async () => {
     ['zod-by-config', `${server}/connections/inbox.ts`, 'zod'],
     ['leaves', `${server}/errors.ts`, 'node:util'],
     ['protocol-depends-on-nothing', 'packages/protocol/src/texts.ts', 'node:crypto'],
+    ['client-depends-on-nothing', 'packages/client/src/client.ts', '../../protocol/src/texts.js'],
     ['not-to-tests', `${server}/hub/tested.ts`, '../../test/helper.js'],
     ['declared', `${server}/hub/dev.ts`, 'vitest'],
     ['resolvable', `${server}/hub/lost.ts`, './nowhere.js'],
