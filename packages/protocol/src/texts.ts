@@ -12,6 +12,7 @@ export type CloseReason =
   | 'invalidClientId'
   | 'binaryFrame'
   | 'unauthorized'
+  | 'refused'
   | 'forbiddenOrigin'
   | 'forbiddenChannel'
   | 'tokenExpired'
@@ -98,7 +99,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       unknown_type: 'Невідомий тип повідомлення.',
       too_large: 'Повідомлення завелике.',
       rate_limited: 'Забагато повідомлень: зачекайте трохи.',
-      forbidden: 'Цей канал вам недоступний.',
+      forbidden: 'Це вам не дозволено.',
       not_subscribed: 'Спершу підпишіться на цей канал.',
       journal_unavailable: 'Повідомлення не вдалося записати: спробуйте ще раз.',
       out_of_order: 'Повідомлення перед цим не прийнято: спершу надішліть його.',
@@ -110,6 +111,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       invalidClientId: 'Недійсний clientId: 1–64 знаки a-z A-Z 0-9 _ -',
       binaryFrame: 'Приймаються лише текстові повідомлення',
       unauthorized: 'Потрібен дійсний токен',
+      refused: 'Вхід не дозволено',
       forbiddenOrigin: 'Це джерело (Origin) не дозволене',
       forbiddenChannel: 'Ці канали вам недоступні',
       tokenExpired: 'Термін дії токена минув',
@@ -143,7 +145,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       unknown_type: 'Unknown message type.',
       too_large: 'The message is too large.',
       rate_limited: 'Too many messages: please wait a little.',
-      forbidden: 'You have no access to this channel.',
+      forbidden: 'You are not allowed to do this.',
       not_subscribed: 'Subscribe to this channel first.',
       journal_unavailable: 'The message could not be written down: please try again.',
       out_of_order: 'The message before this one was not taken: send that one first.',
@@ -155,6 +157,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       invalidClientId: 'Invalid clientId: 1–64 of a-z A-Z 0-9 _ -',
       binaryFrame: 'Only text messages are taken',
       unauthorized: 'A valid token is needed',
+      refused: 'You are not allowed in',
       forbiddenOrigin: 'This origin is not allowed',
       forbiddenChannel: 'You have no access to these channels',
       tokenExpired: 'The token has expired',

@@ -2,6 +2,7 @@
  * The composition root: the only file that knows all the parts. Everything else gets what it needs from here.
  */
 import { createHmac, randomBytes } from 'node:crypto'
+import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { systemClock } from './clock.js'
 import { configFrom } from './config/load-config.js'
@@ -12,10 +13,12 @@ import { ConnectionManager } from './connections/connection-manager.js'
 import type { Connection } from './connections/connection.js'
 import { createTokenVerifier, Sessions } from './connections/identity.js'
 import { refuse } from './connections/inbox.js'
+import type { Hooks } from './connections/hooks.js'
 import { RateLimit } from './connections/rate-limit.js'
 import { Reception } from './connections/reception.js'
 import { type LastcallError } from './errors.js'
 import { createApp } from './http/app.js'
+import type { Health } from './http/health.js'
 import { Hub } from './hub/hub.js'
 import { openJournal } from './journal/open-journal.js'
 import { silentLogger, type Logger } from './observability/log.js'
@@ -31,6 +34,8 @@ import { WebSocketAcceptor } from './websocket/websocket-transport.js'
 export interface ServerOptions extends Partial<Config> {
   /** Default: nothing is logged. */
   readonly logger?: Logger
+  /** What the application has a say in. */
+  readonly hooks?: Hooks
 }
 
 export interface Address {
@@ -41,6 +46,11 @@ export interface Address {
   readonly httpUrl: string
 }
 
+export interface AttachOptions {
+  /** Where the endpoint is: PATH and PATH/{clientId}. Default: `/ws`. */
+  readonly path?: string
+}
+
 export interface LastcallServer {
   /** This instance's id. */
   readonly node: string
@@ -48,6 +58,15 @@ export interface LastcallServer {
   readonly shutdown: GracefulShutdownManager
   /** Binds the port. Rejects when it is taken. */
   listen(): Promise<Address>
+  /**
+   * Serves WebSockets on somebody else's HTTP server, which stays theirs: it is not closed with this one. Upgrades of
+   * other paths are left alone. The page, `/health` and the rest are not served: see `health` and `metrics`.
+   */
+  attach(httpServer: HttpServer, options?: AttachOptions): void
+  /** What `/health` answers. */
+  health(): Health
+  /** What `/metrics` answers: the text format of Prometheus. */
+  metrics(): Promise<string>
   /** Begins a shutdown, if none runs, and resolves with its report when everybody has gone and everything is closed. */
   close(): Promise<DrainReport>
 }
@@ -69,6 +88,7 @@ const HTTP_CLOSE_TIMEOUT_MS = 1000
  */
 export async function createServer({
   logger: log = silentLogger,
+  hooks = {},
   ...options
 }: ServerOptions = {}): Promise<LastcallServer> {
   const config = configFrom(options)
@@ -141,6 +161,7 @@ export async function createServer({
     rateLimit,
     encodeFrame: encodeTextFrame,
     maxChannels: MAX_CHANNELS,
+    hooks,
     node,
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     clock,
@@ -162,17 +183,18 @@ export async function createServer({
     }),
     { version: VERSION, build: config.build, node },
   )
+  const health = (): Health => ({
+    status: shutdown.isShuttingDown ? 'draining' : 'healthy',
+    activeConnections: connections.getActiveCount(),
+    shutdownInProgress: shutdown.isShuttingDown,
+    uptimeSeconds: Math.round(clock.monotonic() - startedAtMs) / 1000,
+    version: VERSION,
+    build: config.build,
+    node,
+    journal: hub.isAvailable ? 'up' : 'down',
+  })
   const app = await createApp({
-    health: () => ({
-      status: shutdown.isShuttingDown ? 'draining' : 'healthy',
-      activeConnections: connections.getActiveCount(),
-      shutdownInProgress: shutdown.isShuttingDown,
-      uptimeSeconds: Math.round(clock.monotonic() - startedAtMs) / 1000,
-      version: VERSION,
-      build: config.build,
-      node,
-      journal: hub.isAvailable ? 'up' : 'down',
-    }),
+    health,
     isReady: () => shutdown.isReady,
     isDraining: () => shutdown.isShuttingDown,
     metrics: config.metrics ? registry : undefined,
@@ -181,21 +203,25 @@ export async function createServer({
     version: VERSION,
     onError: (error) => log.error('http', { error }, 'a request could not be answered'),
   })
-  const stopUpgrades = serveUpgrades(app.server, {
-    path: WEBSOCKET_PATH,
-    admission,
-    reception,
-    acceptor: new WebSocketAcceptor({
-      maxPayloadBytes: config.maxPayloadBytes,
-      maxBufferedBytes: config.maxBufferedBytes,
-      closeTimeoutMs: config.closeTimeoutSeconds * 1000,
-    }),
-    hub,
-    rejectWith: config.rejectWith,
-    refuseOthers: true,
-    stats,
-    log,
+  const acceptor = new WebSocketAcceptor({
+    maxPayloadBytes: config.maxPayloadBytes,
+    maxBufferedBytes: config.maxBufferedBytes,
+    closeTimeoutMs: config.closeTimeoutSeconds * 1000,
   })
+  const stopUpgrades: (() => void)[] = []
+  function serveWebSockets(
+    httpServer: HttpServer,
+    { path, refuseOthers }: { path: string; refuseOthers: boolean },
+  ): void {
+    const { rejectWith } = config
+    const parts = { admission, reception, acceptor, hub, stats, log }
+    stopUpgrades.push(
+      serveUpgrades(httpServer, { ...parts, path, refuseOthers, rejectWith, onConnect: hooks.onConnect?.bind(hooks) }),
+    )
+    shutdown.started()
+    if (verifyToken || hooks.onConnect) return
+    log.warn('open_access', 'no authentication is configured: everybody may come in under any free name')
+  }
   const stopPeriodicBroadcast = startPeriodicBroadcast(connections, {
     intervalSeconds: config.broadcastIntervalSeconds,
     clock,
@@ -215,7 +241,7 @@ export async function createServer({
     stats.shutdownSeconds = shutdown.report?.durationSeconds ?? 0
     stopSweep()
     connections.dispose()
-    stopUpgrades()
+    for (const stop of stopUpgrades) stop()
     const hurry = clock.after(HTTP_CLOSE_TIMEOUT_MS, () => app.server.closeAllConnections())
     await app.close()
     hurry()
@@ -228,9 +254,9 @@ export async function createServer({
     connections,
     shutdown,
     async listen() {
+      serveWebSockets(app.server, { path: WEBSOCKET_PATH, refuseOthers: true })
       await app.listen({ host: config.host, port: config.port })
       const { port } = app.server.address() as AddressInfo
-      shutdown.started()
       const host = config.host.includes(':') ? `[${config.host}]` : config.host
       const address = {
         host: config.host,
@@ -243,11 +269,13 @@ export async function createServer({
         { ...address, node, build: config.build, version: VERSION },
         `listening at ${address.httpUrl}`,
       )
-      if (!verifyToken) {
-        log.warn('open_access', 'no authentication is configured: everybody may come in under any free name')
-      }
       return address
     },
+    attach(httpServer, { path = WEBSOCKET_PATH } = {}) {
+      serveWebSockets(httpServer, { path, refuseOthers: false })
+    },
+    health,
+    metrics: () => registry.metrics(),
     close() {
       shutdown.begin('request')
       return shutdown.waitForShutdown()

@@ -1,7 +1,13 @@
 /**
  * The public door: nothing else is public.
  */
-export { createServer, type Address, type LastcallServer, type ServerOptions } from './create-server.js'
+export {
+  createServer,
+  type Address,
+  type AttachOptions,
+  type LastcallServer,
+  type ServerOptions,
+} from './create-server.js'
 export type { Config } from './config/schema.js'
 export {
   ConnectionManager,
@@ -11,8 +17,10 @@ export {
 } from './connections/connection-manager.js'
 export type { Connection, ConnectionIdentity } from './connections/connection.js'
 export type { Transport, TransportListener } from './connections/transport.js'
+export type { Departure, Hooks, Utterance, Verdict, Visitor } from './connections/hooks.js'
 export { LastcallError, type LastcallErrorCode } from './errors.js'
 export type { Entry, EntryContent, Journal, JournalListener, NewEntry, Retention, Tail } from './journal/journal.js'
+export type { Health } from './http/health.js'
 export { createLogger, type LoggerOptions } from './observability/logger.js'
 export { silentLogger, type Logger } from './observability/log.js'
 export type { DrainReport } from './shutdown/drain-report.js'

@@ -77,7 +77,7 @@ const REJECTIONS = {
   id_in_use: [CLOSE_CODES.idInUse, 'idInUse', 409],
   journal_unavailable: [CLOSE_CODES.tryAgainLater, 'journalUnavailable', 503],
   forbidden_channel: [CLOSE_CODES.policy, 'forbiddenChannel', 403],
-  refused: [CLOSE_CODES.policy, 'unauthorized', 401],
+  refused: [CLOSE_CODES.policy, 'refused', 403],
 } as const satisfies Record<RejectionReason, readonly [number, CloseReason, number]>
 
 export class Admission {
@@ -95,6 +95,11 @@ export class Admission {
     return newcomer.token === undefined ? undefined : this.#options.verifyToken?.(newcomer.token)
   }
 
+  /** The language to talk to a newcomer in. */
+  localeOf(newcomer: Newcomer): Locale {
+    return negotiateLocale(newcomer.acceptLanguage, this.#options.locale)
+  }
+
   get asksForToken(): boolean {
     return this.#options.verifyToken !== undefined
   }
@@ -102,7 +107,7 @@ export class Admission {
   /** Decides. To be carried out in the same turn of the event loop: it counts on who is connected now. */
   decide(newcomer: Newcomer, claims: TokenClaims | undefined): Admitted | Rejection {
     const { connections, sessions, verifyToken, allowedOrigins, maxConnections, isClosed } = this.#options
-    const locale = negotiateLocale(newcomer.acceptLanguage, this.#options.locale)
+    const locale = this.localeOf(newcomer)
     const reject = (reason: RejectionReason): Rejection => rejection(reason, locale)
 
     if (isClosed()) return reject('shutting_down')

@@ -16,6 +16,7 @@ import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import type { ConnectionManager } from './connection-manager.js'
 import type { Connection } from './connection.js'
+import type { Hooks, Verdict } from './hooks.js'
 import { allowsChannel } from './identity.js'
 import type { RateLimit } from './rate-limit.js'
 import type { TransportListener } from './transport.js'
@@ -28,6 +29,7 @@ export interface Desk {
   readonly encodeFrame: (text: string) => Buffer
   /** The most channels one connection may be in, the lobby included. */
   readonly maxChannels: number
+  readonly hooks: Hooks
   readonly onClosed: (connection: Connection, code: number) => void
   readonly clock: Clock
   readonly stats: Stats
@@ -41,12 +43,16 @@ export interface ErrorDetails {
   readonly detail?: string | undefined
 }
 
+type Said = Extract<ClientMessage, { type: 'message' | 'direct' }>
+
 /** So many wrong messages in a row end the connection. */
 const MAX_WRONG_IN_A_ROW = 20
 
 export class Inbox implements TransportListener {
   readonly #connection: Connection
   readonly #desk: Desk
+  /** What came while a hook is thinking: the transport is paused, but may have had more in hand. */
+  #waiting: string[] | undefined
 
   constructor(connection: Connection, desk: Desk) {
     this.#connection = connection
@@ -54,6 +60,11 @@ export class Inbox implements TransportListener {
   }
 
   onText(text: string): void {
+    if (this.#waiting) this.#waiting.push(text)
+    else this.#read(text)
+  }
+
+  #read(text: string): void {
     const connection = this.#connection
     connection.isAlive = true
     connection.lastHeardAtMs = this.#desk.clock.monotonic()
@@ -86,21 +97,17 @@ export class Inbox implements TransportListener {
 
   #take(message: Exclude<ClientMessage, { type: 'ping' }>): void {
     const connection = this.#connection
-    const { hub, log } = this.#desk
+    const { hub } = this.#desk
     if (message.id !== undefined && message.id === connection.refusedId) connection.refusedId = undefined
     switch (message.type) {
       case 'message': {
-        const { channel, id, data } = message
+        const { channel, id } = message
         if (!allowsChannel(connection.identity.allowedChannels, channel)) return this.#refuse('forbidden', { id })
         if (!connection.audience?.channels.has(channel)) return this.#refuse('not_subscribed', { id })
-        hub.publish(connection, { kind: 'message', channel, from: connection.clientId, ...(id && { id }), data })
-        break
+        return this.#say(message)
       }
-      case 'direct': {
-        const { to, id, data } = message
-        hub.publish(connection, { kind: 'direct', to, from: connection.clientId, ...(id && { id }), data })
-        break
-      }
+      case 'direct':
+        return this.#say(message)
       case 'subscribe':
         return this.#subscribe(message)
       case 'unsubscribe': {
@@ -111,9 +118,56 @@ export class Inbox implements TransportListener {
         return
       }
     }
-    if (log.enabled('debug')) {
-      log.debug('message', { clientId: connection.clientId, characters: message.data.length }, 'a message was taken')
+  }
+
+  /** Has the application look at it, if it wants to, and hands it to the hub. */
+  #say(message: Said): void {
+    const { hooks, log } = this.#desk
+    if (!hooks.onMessage) return this.#publish(message, message.data)
+    const { clientId } = this.#connection
+    const about = message.type === 'message' ? { channel: message.channel } : { to: message.to }
+    try {
+      const verdict = hooks.onMessage({ clientId, id: message.id, data: JSON.parse(message.data), ...about })
+      if (verdict instanceof Promise) this.#wait(message, verdict)
+      else this.#judge(message, verdict)
+    } catch (error) {
+      log.error('error', { error, clientId }, 'onMessage failed')
+      this.#refuse('internal', { id: message.id })
     }
+  }
+
+  #judge(message: Said, verdict: Verdict): void {
+    if (verdict === undefined) this.#publish(message, message.data)
+    else if ('refuse' in verdict) this.#refuse('forbidden', { id: message.id, detail: verdict.refuse })
+    else this.#publish(message, verdict.data === undefined ? 'null' : JSON.stringify(verdict.data))
+  }
+
+  #wait(message: Said, verdict: Promise<Verdict>): void {
+    const { transport, clientId } = this.#connection
+    this.#waiting = []
+    transport.pause()
+    verdict
+      .then((settled) => this.#judge(message, settled))
+      .catch((error: unknown) => {
+        this.#desk.log.error('error', { error, clientId }, 'onMessage failed')
+        this.#refuse('internal', { id: message.id })
+      })
+      .finally(() => {
+        const waiting = this.#waiting ?? []
+        this.#waiting = undefined
+        transport.resume()
+        for (const text of waiting) this.onText(text)
+      })
+  }
+
+  #publish(message: Said, data: string): void {
+    const { clientId } = this.#connection
+    const said = { from: clientId, ...(message.id !== undefined && { id: message.id }), data }
+    const { hub, log } = this.#desk
+    if (message.type === 'message')
+      hub.publish(this.#connection, { kind: 'message', channel: message.channel, ...said })
+    else hub.publish(this.#connection, { kind: 'direct', to: message.to, ...said })
+    if (log.enabled('debug')) log.debug('message', { clientId, characters: data.length }, 'a message was taken')
   }
 
   #subscribe(message: Extract<ClientMessage, { type: 'subscribe' }>): void {

@@ -98,6 +98,11 @@ export class Reception {
     if (!wasCurrent) return
     rateLimit.keep(clientId, connection.bucket, clock.monotonic())
     if (channels) hub.announceLeave(clientId, channels)
+    try {
+      this.#options.hooks.onDisconnect?.({ clientId, code })
+    } catch (error) {
+      log.error('error', { error, clientId }, 'onDisconnect failed')
+    }
     log.info('disconnect', { clientId, code, totalConnections: connections.getActiveCount() }, 'a connection ended')
   }
 }

@@ -117,8 +117,11 @@ export class Publisher<From extends Author> {
     }
     this.#options.stats.appendFailures += batch.length
     for (const one of batch) {
-      if (!this.#settle(one)) continue
-      if (one.author) this.#options.onFailed(one.author, idOf(one.entry), reason)
+      // Told before it is settled: an author that waits for its last answer is closed then.
+      if (one.author && this.#pending.has(one.entry.sequence)) {
+        this.#options.onFailed(one.author, idOf(one.entry), reason)
+      }
+      this.#settle(one)
     }
     this.#wake()
   }
@@ -132,15 +135,14 @@ export class Publisher<From extends Author> {
     this.#wake()
   }
 
-  #settle(pending: Pending<From>): boolean {
-    if (!this.#pending.delete(pending.entry.sequence)) return false
+  #settle(pending: Pending<From>): void {
+    if (!this.#pending.delete(pending.entry.sequence)) return
     this.#pendingSize -= pending.size
     if (pending.key !== undefined) this.#keysUnderWay.delete(pending.key)
     if (pending.author) {
       pending.author.unacked--
       this.#options.onSettled(pending.author)
     }
-    return true
   }
 
   #wake(): void {

@@ -6,6 +6,7 @@ import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { parseCursor, TEXTS } from '@lastcall/protocol'
 import { rejection, type Admission, type Newcomer, type Rejection } from '../connections/admission.js'
+import type { Hooks } from '../connections/hooks.js'
 import type { Reception } from '../connections/reception.js'
 import type { Hub } from '../hub/hub.js'
 import type { Logger } from '../observability/log.js'
@@ -19,6 +20,7 @@ export interface UpgradeOptions {
   readonly reception: Reception
   readonly acceptor: WebSocketAcceptor
   readonly hub: Pick<Hub, 'reached'>
+  readonly onConnect: Hooks['onConnect']
   /** How who may not come in is told. */
   readonly rejectWith: 'close' | 'http'
   /** Whether upgrades of other paths are refused with 404, or left to somebody else's listener. */
@@ -61,20 +63,27 @@ interface Upgrades extends UpgradeOptions {
 }
 
 function receive(request: IncomingMessage, socket: Duplex, head: Buffer, newcomer: Newcomer, options: Upgrades): void {
-  const { admission, hub, log } = options
+  const { admission, hub, onConnect, log } = options
   const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
-  if (!admission.asksForToken && !cursor) {
+  if (!admission.asksForToken && !cursor && !onConnect) {
     admit(request, socket, head, newcomer, undefined, options)
     return
   }
-  const wait = cursor ? hub.reached(cursor, MAX_WAIT_FOR_CURSOR_MS) : undefined
-  Promise.all([admission.claims(newcomer), wait])
-    .then(([claims]) => admit(request, socket, head, newcomer, claims, options))
-    .catch((error: unknown) => {
-      log.error('error', { error }, 'a newcomer could not be checked')
-      const locale = 'en'
-      turnAway(request, socket, head, rejection('refused', locale), options)
-    })
+  check().catch((error: unknown) => {
+    log.error('error', { error }, 'a newcomer could not be checked')
+    turnAway(request, socket, head, rejection('refused', admission.localeOf(newcomer)), options)
+  })
+
+  /** What takes time comes first: admission decides on who is connected at that moment. */
+  async function check(): Promise<void> {
+    const [claims] = await Promise.all([
+      admission.claims(newcomer),
+      cursor && hub.reached(cursor, MAX_WAIT_FOR_CURSOR_MS),
+    ])
+    const isWelcome = (await onConnect?.({ clientId: newcomer.clientId ?? claims?.subject, request })) !== false
+    if (isWelcome) admit(request, socket, head, newcomer, claims, options)
+    else turnAway(request, socket, head, rejection('refused', admission.localeOf(newcomer)), options)
+  }
 }
 
 function admit(
