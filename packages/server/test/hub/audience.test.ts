@@ -1,0 +1,61 @@
+/**
+ * Audiences: who hears the same is together.
+ */
+import type { Locale } from '@lastcall/protocol'
+import { expect, test } from 'vitest'
+import { Audiences, type Audience, type AudienceMember } from '../../src/hub/audience.js'
+
+const member = (locale: Locale = 'uk'): AudienceMember => ({ locale })
+
+test('those in the same channels with the same language are one audience, in whatever order they name them', () => {
+  const audiences = new Audiences()
+  const first = audiences.enter(['lobby', 'news'], 'uk')
+  expect(audiences.enter(['news', 'lobby', 'news'], 'uk')).toBe(first)
+  expect([...first.channels].toSorted()).toEqual(['lobby', 'news'])
+  expect(first.size).toBe(2)
+})
+
+test('another language or another channel is another audience', () => {
+  const audiences = new Audiences()
+  const first = audiences.enter(['lobby'], 'uk')
+  const others = [audiences.enter(['lobby'], 'en'), audiences.enter(['lobby', 'news'], 'uk'), audiences.enter([], 'uk')]
+  expect(new Set([first, ...others]).size).toBe(4)
+  expect(new Set([first, ...others].map(({ id }) => id)).size).toBe(4)
+})
+
+test('a channel knows its audiences and how many are in it, also those that are not live', () => {
+  const audiences = new Audiences()
+  const lobby = audiences.enter(['lobby'], 'uk')
+  audiences.enter(['lobby'], 'uk')
+  const both = audiences.enter(['lobby', 'news'], 'en')
+  lobby.live.add(member())
+  expect([...audiences.of('lobby')]).toEqual([lobby, both])
+  expect([...audiences.of('news')]).toEqual([both])
+  expect([audiences.countIn('lobby'), audiences.countIn('news'), audiences.countIn('sport')]).toEqual([3, 1, 0])
+})
+
+test('who leaves is not live any more, and an audience of nobody is forgotten', () => {
+  const audiences = new Audiences()
+  const [anna, bob] = [member(), member()]
+  const audience = audiences.enter(['lobby'], 'uk')
+  audiences.enter(['lobby'], 'uk')
+  audience.live.add(anna)
+  audience.live.add(bob)
+  audiences.leave(audience, anna)
+  expect([...audience.live]).toEqual([bob])
+  expect(audiences.countIn('lobby')).toBe(1)
+  audiences.leave(audience, bob)
+  expect(audiences.of('lobby').size).toBe(0)
+  expect(audiences.enter(['lobby'], 'uk')).not.toBe(audience)
+})
+
+test('one that has gone takes nothing of the next with the same channels away', () => {
+  const audiences = new Audiences()
+  const anna = member()
+  const old: Audience<AudienceMember> = audiences.enter(['lobby', 'news'], 'uk')
+  audiences.leave(old, anna)
+  const fresh = audiences.enter(['lobby', 'news'], 'uk')
+  expect([...audiences.of('lobby')]).toEqual([fresh])
+  expect([...audiences.of('news')]).toEqual([fresh])
+  expect(fresh.size).toBe(1)
+})

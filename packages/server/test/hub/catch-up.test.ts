@@ -1,0 +1,263 @@
+/**
+ * Catching up: however the window is cut into pieces, together they are what live delivery would have said.
+ */
+import type { Locale } from '@lastcall/protocol'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Audience } from '../../src/hub/audience.js'
+import { frameFor, PieceCutter, sharedFrame, type Piece, type Replay } from '../../src/hub/catch-up.js'
+import { Frames } from '../../src/hub/frames.js'
+import { Window } from '../../src/hub/window.js'
+import type { Entry } from '../../src/journal/journal.js'
+import {
+  anyContent,
+  directEntry,
+  messageEntry,
+  placed,
+  presenceEntry,
+  SOME_CHANNELS,
+  SOME_CLIENTS,
+  unknownEntry,
+} from '../support/entries.js'
+import { expectedOf, told } from '../support/expected.js'
+
+interface Member {
+  readonly clientId: string
+  readonly locale: Locale
+}
+
+const EVERYTHING = { maxEntries: Infinity, maxAgeMs: Infinity, maxBytes: Infinity }
+const MANY_BYTES = 1_000_000
+
+function windowOf(contents: readonly Entry[]): { window: Window; entries: Entry[] } {
+  const window = new Window(EVERYTHING)
+  const entries = contents.map((entry, index) => ({ ...entry, offset: index + 1 }))
+  for (const entry of entries) window.push(entry, new Frames(entry, (text) => Buffer.from(`${text}\n`)), 0)
+  return { window, entries }
+}
+
+const audienceOf = (channels: Iterable<string>, locale: Locale = 'uk', id = 1): Audience<Member> =>
+  new Audience<Member>(id, String(id), locale, new Set(channels))
+
+const read = (bytes: Buffer): Record<string, unknown>[] =>
+  bytes
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+
+/** All pieces from a position to the head. */
+function pieces(
+  cutter: PieceCutter,
+  window: Window,
+  audience: Audience<Member>,
+  member: Member,
+  from: number,
+  maxBytes: () => number,
+): Piece[] {
+  const all: Piece[] = []
+  for (let position = from; position < window.head;) {
+    const piece = cutter.next(audience, member, position, maxBytes())
+    expect(piece.upTo).toBeGreaterThan(position)
+    expect(piece.upTo).toBeLessThanOrEqual(window.head)
+    expect(read(piece.bytes)).toHaveLength(piece.count)
+    all.push(piece)
+    position = piece.upTo
+  }
+  return all
+}
+
+describe('of an entry', () => {
+  const to = (clientId: string, entry: Entry, channels: readonly string[] = ['lobby']): string | undefined => {
+    const { window } = windowOf([entry])
+    const frame = frameFor(window.at(1), new Set(channels), { clientId, locale: 'uk' })
+    return frame && (read(frame)[0]?.['type'] as string)
+  }
+
+  test('the sender of a message gets the ack, also of one to a channel that it has left', () => {
+    expect(to('anna', messageEntry({ from: 'anna' }))).toBe('ack')
+    expect(to('anna', messageEntry({ from: 'anna' }), [])).toBe('ack')
+  })
+
+  test('others get the message if they are in its channel', () => {
+    expect(to('bob', messageEntry({ from: 'anna' }))).toBe('message')
+    expect(to('bob', messageEntry({ from: 'anna', channel: 'news' }))).toBeUndefined()
+  })
+
+  test('of a direct message its sender gets the ack, whom it is for gets it, and nobody else hears of it', () => {
+    const direct = directEntry({ from: 'anna', to: 'bob' })
+    expect([to('anna', direct), to('bob', direct), to('cleo', direct)]).toEqual(['ack', 'direct', undefined])
+    expect(to('bob', direct, [])).toBe('direct')
+  })
+
+  test('who says something to itself gets the ack alone', () => {
+    expect(to('anna', directEntry({ from: 'anna', to: 'anna' }))).toBe('ack')
+  })
+
+  test('who comes alone is not told of itself', () => {
+    expect(to('anna', presenceEntry({ joined: ['anna'] }))).toBeUndefined()
+    expect(to('bob', presenceEntry({ joined: ['anna'] }))).toBe('presence')
+  })
+
+  test('of what a newer build wrote nobody hears', () => {
+    expect(to('anna', unknownEntry())).toBeUndefined()
+  })
+
+  test('a retry is told to nobody but its sender, with the offset of the first one', () => {
+    const { window } = windowOf([messageEntry({ from: 'anna', id: 'x' }), messageEntry({ from: 'anna', id: 'x' })])
+    const channels = new Set(['lobby'])
+    expect(frameFor(window.at(2), channels, { clientId: 'bob', locale: 'uk' })).toBeUndefined()
+    expect(sharedFrame(window.at(2), channels, 'uk')).toBeUndefined()
+    const ack = frameFor(window.at(2), channels, { clientId: 'anna', locale: 'uk' })
+    expect(ack && read(ack)).toEqual([{ type: 'ack', id: 'x', offset: 1 }])
+  })
+
+  test('a direct message that is sent again does not reach whom it is for again', () => {
+    const direct = directEntry({ from: 'anna', to: 'bob', id: 'x' })
+    const { window } = windowOf([direct, direct])
+    expect(frameFor(window.at(2), new Set(), { clientId: 'bob', locale: 'uk' })).toBeUndefined()
+  })
+})
+
+const anyEntries = fc
+  .array(anyContent, { minLength: 1, maxLength: 40 })
+  .map((contents) => contents.map((content) => placed(content, {})))
+const anyChannels = fc.subarray([...SOME_CHANNELS])
+const drawn = (sizes: Iterator<number>): number => sizes.next().value as number
+const anyClient = fc.constantFrom(...SOME_CLIENTS, 'somebody')
+
+describe('pieces', () => {
+  test('of any size, from anywhere, are together what live delivery would have said', () => {
+    fc.assert(
+      fc.property(
+        anyEntries,
+        anyChannels,
+        fc.constantFrom('uk' as const, 'en' as const),
+        fc.nat(40),
+        fc.infiniteStream(fc.oneof(fc.integer({ min: 1, max: 600 }), fc.constant(MANY_BYTES))),
+        (contents, channels, locale, from, sizes) => {
+          const { window, entries } = windowOf(contents)
+          const start = Math.min(from, window.head)
+          const cutter = new PieceCutter(window)
+          const audience = audienceOf(channels, locale)
+          for (const clientId of [...SOME_CLIENTS, 'somebody']) {
+            const parts = pieces(cutter, window, audience, { clientId, locale }, start, () => drawn(sizes))
+            const expected = expectedOf(entries, { clientId, channels: new Set(channels) })
+            const after = expectedOf(entries.slice(0, start), { clientId, channels: new Set(channels) }).length
+            expect(told(read(Buffer.concat(parts.map(({ bytes }) => bytes))))).toEqual(expected.slice(after))
+          }
+        },
+      ),
+    )
+  })
+
+  test('are no larger than asked for, unless a single frame is', () => {
+    fc.assert(
+      fc.property(
+        anyEntries,
+        anyChannels,
+        anyClient,
+        fc.integer({ min: 1, max: 600 }),
+        (contents, channels, clientId, size) => {
+          const { window } = windowOf(contents)
+          const member = { clientId, locale: 'uk' } as const
+          for (const piece of pieces(new PieceCutter(window), window, audienceOf(channels), member, 0, () => size)) {
+            if (piece.count > 1) expect(piece.bytes.length).toBeLessThanOrEqual(size)
+          }
+        },
+      ),
+    )
+  })
+
+  test('are shared by those at the same place whom nothing in them concerns personally', () => {
+    const { window } = windowOf([messageEntry({ from: 'anna' }), messageEntry({ from: 'bob' })])
+    const cutter = new PieceCutter(window)
+    const audience = audienceOf(['lobby'])
+    const next = (clientId: string): Piece => cutter.next(audience, { clientId, locale: 'uk' }, 0, MANY_BYTES)
+    expect(next('cleo').bytes).toBe(next('dan').bytes)
+    expect(told(read(next('anna').bytes))).toEqual([
+      ['ack', 1],
+      ['message', 2],
+    ])
+    expect(told(read(next('cleo').bytes))).toEqual([
+      ['message', 1],
+      ['message', 2],
+    ])
+  })
+
+  test('of two audiences are not confused', () => {
+    const { window } = windowOf([messageEntry({ channel: 'lobby' }), messageEntry({ channel: 'news' })])
+    const cutter = new PieceCutter(window)
+    const member = { clientId: 'cleo', locale: 'uk' } as const
+    const offsets = (audience: Audience<Member>): unknown[] =>
+      told(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).map(([, offset]) => offset)
+    expect(offsets(audienceOf(['lobby'], 'uk', 1))).toEqual([1])
+    expect(offsets(audienceOf(['news'], 'uk', 2))).toEqual([2])
+  })
+
+  test('that were kept are still true when more has come', () => {
+    const { window, entries } = windowOf([messageEntry(), messageEntry()])
+    const cutter = new PieceCutter(window)
+    const audience = audienceOf(['lobby'])
+    const member = { clientId: 'cleo', locale: 'uk' } as const
+    cutter.next(audience, member, 0, MANY_BYTES)
+    const third = messageEntry({ offset: 3 })
+    window.push(third, new Frames(third, (text) => Buffer.from(`${text}\n`)), 0)
+    const parts = pieces(cutter, window, audience, member, 0, () => MANY_BYTES)
+    expect(told(read(Buffer.concat(parts.map(({ bytes }) => bytes))))).toEqual(
+      expectedOf([...entries, third], { clientId: 'cleo', channels: new Set(['lobby']) }),
+    )
+  })
+
+  test('end with the journal that they were cut from', () => {
+    const { window } = windowOf([messageEntry({ data: '"old"' })])
+    const cutter = new PieceCutter(window)
+    const audience = audienceOf(['lobby'])
+    const member = { clientId: 'cleo', locale: 'uk' } as const
+    cutter.next(audience, member, 0, MANY_BYTES)
+    window.reset(1)
+    cutter.clear()
+    const entry = messageEntry({ data: '"new"' })
+    window.push(entry, new Frames(entry, (text) => Buffer.from(`${text}\n`)), 0)
+    expect(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).toMatchObject([{ data: 'new' }])
+  })
+})
+
+test('a replay in pieces of any size is the past of its channels and of nothing else', () => {
+  fc.assert(
+    fc.property(
+      anyEntries,
+      fc.subarray([...SOME_CHANNELS], { minLength: 1 }),
+      anyClient,
+      fc.nat(40),
+      fc.infiniteStream(fc.integer({ min: 1, max: 600 })),
+      (contents, channels, clientId, from, sizes) => {
+        const { window, entries } = windowOf(contents)
+        const start = Math.min(from, window.head)
+        const replay: Replay = {
+          channels: new Set(channels),
+          position: start,
+          upTo: window.head,
+          lastFrame: Buffer.alloc(0),
+        }
+        const cutter = new PieceCutter(window)
+        const bytes: Buffer[] = []
+        while (replay.position < replay.upTo) {
+          const piece = cutter.nextOfReplay(replay, { clientId, locale: 'uk' }, drawn(sizes))
+          expect(piece.upTo).toBeGreaterThan(replay.position)
+          bytes.push(piece.bytes)
+          replay.position = piece.upTo
+        }
+        const listener = { clientId, channels: new Set<string>(channels) }
+        // Nothing of other channels, no direct messages; what was said in these is told as ever.
+        const isOfTheseChannels = (entry: Entry): boolean => 'channel' in entry && listener.channels.has(entry.channel)
+        const expected = entries.flatMap((entry) => {
+          if (entry.offset <= start || !isOfTheseChannels(entry)) return []
+          const before = entries.filter(({ offset }) => offset < entry.offset)
+          return expectedOf([...before, entry], listener).slice(expectedOf(before, listener).length)
+        })
+        expect(told(read(Buffer.concat(bytes)))).toEqual(expected)
+      },
+    ),
+  )
+})

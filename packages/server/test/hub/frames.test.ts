@@ -1,0 +1,135 @@
+/**
+ * Frames: the JSON that clients read of an entry.
+ */
+import type { Locale } from '@lastcall/protocol'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Frames, localized } from '../../src/hub/frames.js'
+import type { Entry } from '../../src/journal/journal.js'
+import { directEntry, messageEntry, presenceEntry, unknownEntry } from '../support/entries.js'
+
+const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
+
+function counting(): { encode: (text: string) => Buffer; texts: string[] } {
+  const texts: string[] = []
+  return {
+    texts,
+    encode(text) {
+      texts.push(text)
+      return Buffer.from(text)
+    },
+  }
+}
+
+const said = (entry: Entry, locale: Locale = 'uk'): unknown =>
+  JSON.parse(new Frames(entry, (text) => Buffer.from(text)).forAudience(locale).toString())
+
+const acked = (entry: Entry, offset: number): unknown =>
+  JSON.parse(new Frames(entry, (text) => Buffer.from(text)).ack(offset).toString())
+
+test('a message says who, where, what, at which offset and when', () => {
+  const data = JSON.stringify({ 'ключ "x"': ['\u2028', null] })
+  expect(said(messageEntry({ offset: 7, at: AT, channel: 'a.b:c', from: 'anna', id: 'x', data }))).toEqual({
+    type: 'message',
+    channel: 'a.b:c',
+    from: 'anna',
+    data: { 'ключ "x"': ['\u2028', null] },
+    id: 'x',
+    offset: 7,
+    at: '2026-01-02T03:04:05.678Z',
+  })
+})
+
+test('a direct message names its sender and no channel', () => {
+  expect(said(directEntry({ offset: 8, at: AT, from: 'anna', to: 'bob', data: '"hi"' }))).toEqual({
+    type: 'direct',
+    from: 'anna',
+    data: 'hi',
+    offset: 8,
+    at: '2026-01-02T03:04:05.678Z',
+  })
+})
+
+describe('presence', () => {
+  const entry = presenceEntry({ offset: 9, joined: ['anna'], left: ['bob'], joinedCount: 1, leftCount: 1, active: 3 })
+
+  test.each([
+    ['uk', 'Приєдналися: anna. Вийшли: bob. Зараз на звʼязку: 3.'],
+    ['en', 'Joined: anna. Left: bob. Connected now: 3.'],
+  ] as const)('is told in the language of who reads it: %s', (locale, text) => {
+    expect(said(entry, locale)).toEqual({
+      type: 'presence',
+      channel: 'lobby',
+      joined: ['anna'],
+      left: ['bob'],
+      joinedCount: 1,
+      leftCount: 1,
+      active: 3,
+      offset: 9,
+      text,
+    })
+  })
+})
+
+test('an ack has the id of the message and the offset it is told', () => {
+  expect(acked(messageEntry({ offset: 7, id: 'x' }), 3)).toEqual({ type: 'ack', id: 'x', offset: 3 })
+  expect(acked(directEntry({ offset: 7, id: 'y' }), 7)).toEqual({ type: 'ack', id: 'y', offset: 7 })
+})
+
+test('a message without an id has none in any frame', () => {
+  expect(said(messageEntry())).not.toHaveProperty('id')
+  expect(acked(messageEntry({ offset: 7 }), 7)).toEqual({ type: 'ack', offset: 7 })
+})
+
+test('any id and any data come through as they were', () => {
+  const ids = fc.oneof(
+    fc.string({ unit: 'binary', minLength: 1, maxLength: 64 }),
+    fc.constantFrom('"', '\\', '"}', '\n', '\u0000', '\ud800', '👋🏽', '\u2028'),
+  )
+  fc.assert(
+    fc.property(ids, fc.jsonValue(), (id, value) => {
+      const data = JSON.stringify(value)
+      for (const entry of [messageEntry({ id, data }), directEntry({ id, data })]) {
+        expect(said(entry)).toMatchObject({ id })
+        expect((said(entry) as { data: unknown }).data).toEqual(JSON.parse(data))
+        expect(acked(entry, 1)).toEqual({ type: 'ack', id, offset: 1 })
+      }
+    }),
+  )
+})
+
+test('a message is encoded once for everybody, presence once per language', () => {
+  const message = counting()
+  const frames = new Frames(messageEntry(), message.encode)
+  for (const locale of ['uk', 'en', 'uk'] as const) expect(frames.forAudience(locale)).toBe(frames.forAudience('uk'))
+  expect(message.texts).toHaveLength(1)
+
+  const presence = counting()
+  const presenceFrames = new Frames(presenceEntry(), presence.encode)
+  for (const locale of ['uk', 'en', 'uk', 'en'] as const) presenceFrames.forAudience(locale)
+  expect(presence.texts).toHaveLength(2)
+})
+
+test('nothing is encoded before it is needed', () => {
+  const { encode, texts } = counting()
+  new Frames(messageEntry(), encode)
+  new Frames(unknownEntry(), encode)
+  expect(texts).toEqual([])
+})
+
+test('a localized message is made once per language', () => {
+  const made: Locale[] = []
+  const frameFor = localized(
+    (text) => Buffer.from(text),
+    (locale) => {
+      made.push(locale)
+      return { type: 'shutdownCancelled', text: locale }
+    },
+  )
+  expect(['uk', 'en', 'uk'].map((locale) => frameFor(locale as Locale).toString())).toEqual([
+    '{"type":"shutdownCancelled","text":"uk"}',
+    '{"type":"shutdownCancelled","text":"en"}',
+    '{"type":"shutdownCancelled","text":"uk"}',
+  ])
+  expect(made).toEqual(['uk', 'en'])
+})

@@ -1,0 +1,270 @@
+/**
+ * The publisher: what goes into the journal together, and what becomes of it.
+ */
+import { describe, expect, test } from 'vitest'
+import { LastcallError } from '../../src/errors.js'
+import { Publisher, type Author, type PublisherOptions } from '../../src/hub/publisher.js'
+import type { Entry, EntryContent } from '../../src/journal/journal.js'
+import { Stats } from '../../src/observability/stats.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { FakeJournal } from '../support/fake-journal.js'
+
+interface TestAuthor extends Author {
+  readonly name: string
+  unacked: number
+}
+
+const author = (name = 'anna'): TestAuthor => ({ name, unacked: 0 })
+
+const says = (data: unknown, id?: string, from = 'anna'): Extract<EntryContent, { kind: 'message' }> => ({
+  kind: 'message',
+  channel: 'lobby',
+  from,
+  data: JSON.stringify(data),
+  ...(id !== undefined && { id }),
+})
+
+const PRESENCE: EntryContent = {
+  kind: 'presence',
+  channel: 'lobby',
+  joined: ['anna'],
+  left: [],
+  joinedCount: 1,
+  leftCount: 0,
+  active: 1,
+}
+
+function publisher(some: Partial<PublisherOptions<TestAuthor>> = {}): {
+  publisher: Publisher<TestAuthor>
+  journal: FakeJournal
+  clock: FakeClock
+  stats: Stats
+  /** What was told, in order: `failed NAME ID CODE`, `settled NAME UNACKED`. */
+  told: string[]
+} {
+  const journal = new FakeJournal()
+  const clock = new FakeClock()
+  const stats = new Stats()
+  const told: string[] = []
+  const made = new Publisher<TestAuthor>({
+    journal,
+    node: 'node',
+    clock,
+    stats,
+    maxPendingSize: 1_000_000,
+    onFailed: ({ name }, id, { code }) => told.push(`failed ${name} ${String(id)} ${code}`),
+    onSettled: ({ name, unacked }) => told.push(`settled ${name} ${unacked}`),
+    ...some,
+  })
+  void journal.tail({
+    onEpoch: () => undefined,
+    onBatch: (entries) => entries.forEach((entry: Entry) => made.readBack(entry)),
+    onAvailability: () => undefined,
+  })
+  return { publisher: made, journal, clock, stats, told }
+}
+
+/** Lets the turn of the event loop end, and what follows from it. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+
+const tooLarge = (): LastcallError => new LastcallError('entry_too_large', 'too large')
+
+test('what one turn of the event loop brings is one append, in its order', async () => {
+  const { publisher: p, journal, clock } = publisher()
+  clock.advance(5)
+  p.publish(says(1), author())
+  p.publish(PRESENCE)
+  p.publish(says(2, 'x'), author())
+  expect(journal.appends).toEqual([])
+  await turn()
+  p.publish(says(3), author())
+  await turn()
+  const at = FakeClock.BEGINNING_MS + 5
+  expect(journal.appends).toEqual([
+    [
+      { ...says(1), at, node: 'node', sequence: 1 },
+      { ...PRESENCE, at, node: 'node', sequence: 2 },
+      { ...says(2, 'x'), at, node: 'node', sequence: 3 },
+    ],
+    [{ ...says(3), at, node: 'node', sequence: 4 }],
+  ])
+})
+
+test('a message is unacked until it has come back from the journal', async () => {
+  const { publisher: p, journal, told, clock, stats } = publisher()
+  const anna = author()
+  p.publish(says(1, 'x'), anna)
+  p.publish(says(2), anna)
+  expect(anna.unacked).toBe(2)
+  await turn()
+  clock.advance(7)
+  expect(anna.unacked).toBe(2)
+  journal.succeed()
+  expect(anna.unacked).toBe(0)
+  expect(told).toEqual(['settled anna 1', 'settled anna 0'])
+  expect(p.lagMs).toBe(7)
+  await turn()
+  expect(stats.appends).toBe(2)
+})
+
+test('an entry of another instance with the same number is not taken for its own by the hub, nor twice', async () => {
+  const { publisher: p, journal, told } = publisher()
+  const anna = author()
+  p.publish(says(1), anna)
+  await turn()
+  journal.succeed()
+  journal.say(...(journal.appends[0] ?? []))
+  expect(anna.unacked).toBe(0)
+  expect(told).toEqual(['settled anna 0'])
+})
+
+test('an id is under way from the taking to the coming back', async () => {
+  const { publisher: p, journal } = publisher()
+  expect(p.isUnderWay('anna', 'x')).toBe(false)
+  p.publish(says(1, 'x'), author())
+  expect([p.isUnderWay('anna', 'x'), p.isUnderWay('anna', 'y'), p.isUnderWay('bob', 'x')]).toEqual([true, false, false])
+  await turn()
+  expect(p.isUnderWay('anna', 'x')).toBe(true)
+  journal.succeed()
+  expect(p.isUnderWay('anna', 'x')).toBe(false)
+})
+
+describe('when the journal fails', () => {
+  test('each author is told which of its messages, and none is unacked any more', async () => {
+    const { publisher: p, journal, stats, told } = publisher()
+    const [anna, bob] = [author('anna'), author('bob')]
+    p.publish(says(1, 'x'), anna)
+    p.publish(PRESENCE)
+    p.publish(says(2, 'y', 'bob'), bob)
+    p.publish(says(3), anna)
+    await turn()
+    journal.fail(new LastcallError('journal_unavailable', 'no', { temporary: true }))
+    await turn()
+    expect([anna.unacked, bob.unacked]).toEqual([0, 0])
+    expect(told.filter((line) => line.startsWith('failed'))).toEqual([
+      'failed anna x journal_unavailable',
+      'failed bob y journal_unavailable',
+      'failed anna undefined journal_unavailable',
+    ])
+    expect([stats.appends, stats.appendFailures]).toEqual([0, 4])
+    expect(p.isUnderWay('anna', 'x')).toBe(false)
+  })
+
+  test('an author is told before it counts as served: its connection may be closed then', async () => {
+    const { publisher: p, journal, told } = publisher()
+    p.publish(says(1, 'x'), author())
+    await turn()
+    journal.fail(new Error('disk'))
+    await turn()
+    expect(told).toEqual(['failed anna x journal_unavailable', 'settled anna 0'])
+  })
+
+  test('any error is journal_unavailable, with its cause', async () => {
+    const errors: LastcallError[] = []
+    const { publisher: p, journal } = publisher({ onFailed: (_author, _id, error) => errors.push(error) })
+    p.publish(says(1), author())
+    await turn()
+    const disk = new Error('disk')
+    journal.fail(disk)
+    await turn()
+    expect(errors).toMatchObject([{ code: 'journal_unavailable', temporary: true, cause: disk }])
+  })
+
+  test('what comes afterwards goes to the journal again', async () => {
+    const { publisher: p, journal, told } = publisher()
+    const anna = author()
+    p.publish(says(1, 'x'), anna)
+    await turn()
+    journal.fail(new Error('disk'))
+    await turn()
+    told.length = 0
+    p.publish(says(1, 'x'), anna)
+    await turn()
+    journal.succeed()
+    expect(told).toEqual(['settled anna 0'])
+  })
+
+  test('an entry that appears although its append failed does no harm', async () => {
+    const { publisher: p, journal, told } = publisher()
+    const anna = author()
+    p.publish(says(1, 'x'), anna)
+    await turn()
+    journal.fail(new Error('connection lost'))
+    await turn()
+    told.length = 0
+    journal.say(...(journal.appends[0] ?? []))
+    expect(anna.unacked).toBe(0)
+    expect(told).toEqual([])
+  })
+})
+
+describe('an entry that is too large', () => {
+  test('does not take the others of its turn down', async () => {
+    const { publisher: p, journal, stats, told } = publisher()
+    const [anna, bob] = [author('anna'), author('bob')]
+    p.publish(says(1, 'x'), anna)
+    p.publish(says('large', 'y'), bob)
+    p.publish(says(3, 'z'), anna)
+    await turn()
+    journal.fail(tooLarge())
+    await turn()
+    // One after another: their order stays.
+    expect(journal.waiting.map(({ entries }) => entries)).toHaveLength(1)
+    journal.succeed()
+    await turn()
+    journal.fail(tooLarge())
+    await turn()
+    journal.succeed()
+    await turn()
+    expect(told).toEqual(['settled anna 1', 'failed bob y entry_too_large', 'settled bob 0', 'settled anna 0'])
+    expect([stats.appends, stats.appendFailures]).toEqual([2, 1])
+  })
+
+  test('alone is told to its author', async () => {
+    const { publisher: p, journal, told } = publisher()
+    p.publish(says('large', 'y'), author())
+    await turn()
+    journal.fail(tooLarge())
+    await turn()
+    expect(told).toContain('failed anna y entry_too_large')
+    expect(journal.appends).toHaveLength(1)
+  })
+})
+
+test('more than may wait is refused at once, and taken again when there is room', async () => {
+  const { publisher: p, journal, told } = publisher({ maxPendingSize: 100 })
+  const anna = author()
+  p.publish(says('a'.repeat(60)), anna)
+  p.publish(says('b'.repeat(60), 'x'), anna)
+  expect(told).toEqual(['failed anna x journal_unavailable'])
+  expect(anna.unacked).toBe(1)
+  expect(p.isUnderWay('anna', 'x')).toBe(false)
+  await turn()
+  journal.succeed()
+  told.length = 0
+  p.publish(says('b'.repeat(60), 'x'), anna)
+  expect(told).toEqual([])
+  expect(anna.unacked).toBe(1)
+})
+
+describe('settled', () => {
+  test('is at once when nothing is pending', async () => {
+    const { publisher: p } = publisher()
+    await p.settled()
+  })
+
+  test('waits for everything that was published, back or failed, presence too', async () => {
+    const { publisher: p, journal } = publisher()
+    let isSettled = false
+    p.publish(says(1), author())
+    await turn()
+    p.publish(PRESENCE)
+    const settled = p.settled().then(() => (isSettled = true))
+    await turn()
+    journal.succeed()
+    await turn()
+    expect(isSettled).toBe(false)
+    journal.fail(new Error('disk'))
+    await settled
+  })
+})

@@ -1,0 +1,279 @@
+/**
+ * The window: what is kept and what is not, against a model that keeps everything in a plain list.
+ */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Frames } from '../../src/hub/frames.js'
+import { Window } from '../../src/hub/window.js'
+import type { Entry, Retention } from '../../src/journal/journal.js'
+import {
+  anyContent,
+  directEntry,
+  messageEntry,
+  placed,
+  presenceEntry,
+  SOME_CLIENTS,
+  SOME_IDS,
+} from '../support/entries.js'
+
+const framesOf = (entry: Entry): Frames => new Frames(entry, (text) => Buffer.from(text))
+
+const EVERYTHING: Retention = { maxEntries: Infinity, maxAgeMs: Infinity, maxBytes: Infinity }
+
+/** A window into which entries are put one after another, in their places. */
+function filled(retention: Partial<Retention>, ...entries: Entry[]): Window {
+  const window = new Window({ ...EVERYTHING, ...retention })
+  entries.forEach((entry, index) => {
+    const inPlace = { ...entry, offset: index + 1 }
+    window.push(inPlace, framesOf(inPlace), inPlace.at)
+  })
+  return window
+}
+
+describe('keeps the newest entries', () => {
+  test('as many as HISTORY_SIZE', () => {
+    const window = filled({ maxEntries: 2 }, messageEntry(), messageEntry(), messageEntry())
+    expect([window.first, window.head, window.size]).toEqual([2, 3, 2])
+  })
+
+  test('as large as HISTORY_BYTES', () => {
+    const window = filled({ maxBytes: 10 }, ...[4, 4, 4, 2].map((bytes) => messageEntry({ bytes })))
+    expect([window.first, window.size, window.bytes]).toEqual([2, 3, 10])
+  })
+
+  test('as young as HISTORY_TTL, also when nothing new comes', () => {
+    const window = filled({ maxAgeMs: 10 }, messageEntry({ at: 100 }), messageEntry({ at: 105 }))
+    window.trim(110)
+    expect(window.first).toBe(1)
+    window.trim(111)
+    expect(window.first).toBe(2)
+    window.trim(1000)
+    expect([window.first, window.head, window.size, window.bytes]).toEqual([3, 2, 0, 0])
+  })
+
+  test('and not even the newest when it is larger than everything that may be kept', () => {
+    const window = filled({ maxBytes: 10 }, messageEntry({ bytes: 5 }), messageEntry({ bytes: 11 }))
+    expect([window.first, window.head, window.size]).toEqual([3, 2, 0])
+  })
+})
+
+test('an empty window reaches those who have everything, and nobody else', () => {
+  const window = new Window(EVERYTHING)
+  window.reset(100)
+  expect([window.first, window.head]).toEqual([100, 99])
+  expect([98, 99, 100].map((offset) => window.reaches(offset))).toEqual([false, true, false])
+})
+
+test('a window reaches who has the entry before its first, and not who is ahead of its head', () => {
+  const window = filled({ maxEntries: 2 }, messageEntry(), messageEntry(), messageEntry(), messageEntry())
+  expect([0, 1, 2, 3, 4, 5].map((offset) => window.reaches(offset))).toEqual([false, false, true, true, true, false])
+})
+
+test('a second entry of the same sender and id is a retry of the first; of another sender or kind of id it is not', () => {
+  const window = filled(
+    {},
+    messageEntry({ from: 'anna', id: 'x' }),
+    messageEntry({ from: 'bob', id: 'x' }),
+    directEntry({ from: 'anna', to: 'bob', id: 'x' }),
+    messageEntry({ from: 'anna' }),
+    messageEntry({ from: 'anna' }),
+    messageEntry({ from: 'anna', id: 'x' }),
+  )
+  expect([1, 2, 3, 4, 5, 6].map((offset) => window.at(offset).retryOf)).toEqual([
+    undefined,
+    undefined,
+    1,
+    undefined,
+    undefined,
+    1,
+  ])
+  expect(window.offsetOf('anna', 'x')).toBe(1)
+  expect(window.offsetOf('bob', 'x')).toBe(2)
+  expect(window.offsetOf('cleo', 'x')).toBeUndefined()
+})
+
+test('what is no longer kept is no longer known', () => {
+  const window = filled({ maxEntries: 1 }, messageEntry({ from: 'anna', id: 'x' }), messageEntry({ from: 'bob' }))
+  expect(window.offsetOf('anna', 'x')).toBeUndefined()
+  expect(window.isPersonal('anna', 0, 2)).toBe(false)
+})
+
+test('in a crowd that comes or goes nobody is concerned personally', () => {
+  const window = filled(
+    {},
+    presenceEntry({ joined: ['anna'], joinedCount: 1 }),
+    presenceEntry({ joined: ['anna', 'bob'], joinedCount: 2 }),
+    presenceEntry({ joined: ['anna'], left: ['bob'], joinedCount: 1, leftCount: 1 }),
+    presenceEntry({ joined: [], left: ['bob'], joinedCount: 0, leftCount: 1 }),
+  )
+  expect([1, 2, 3, 4].map((offset) => window.isPersonal('anna', offset - 1, offset))).toEqual([
+    true,
+    false,
+    false,
+    false,
+  ])
+  expect([1, 2, 3, 4].map((offset) => window.isPersonal('bob', offset - 1, offset))).toEqual([
+    false,
+    false,
+    false,
+    true,
+  ])
+})
+
+// ——— the model
+
+interface Kept {
+  readonly entry: Entry
+  readonly retryOf: number | undefined
+}
+
+class NaiveWindow {
+  kept: Kept[] = []
+  next = 1
+  readonly #retention: Retention
+
+  constructor(retention: Retention) {
+    this.#retention = retention
+  }
+
+  push(entry: Entry, now: number): void {
+    const id = 'id' in entry ? entry.id : undefined
+    const first = this.kept.find(({ entry: other, retryOf }) => {
+      if (id === undefined || retryOf !== undefined || !('id' in other) || !('from' in other)) return false
+      return 'from' in entry && other.from === entry.from && other.id === id
+    })
+    this.kept.push({ entry, retryOf: first?.entry.offset })
+    this.next = entry.offset + 1
+    this.trim(now)
+  }
+
+  trim(now: number): void {
+    const { maxEntries, maxAgeMs, maxBytes } = this.#retention
+    const bytes = (): number => this.kept.reduce((sum, { entry }) => sum + entry.bytes, 0)
+    const isTooOld = (): boolean => this.kept.length > 0 && now - (this.kept[0] as Kept).entry.at > maxAgeMs
+    while (this.kept.length > maxEntries || bytes() > maxBytes || isTooOld()) this.kept.shift()
+  }
+
+  reset(nextOffset: number): void {
+    this.kept = []
+    this.next = nextOffset
+  }
+
+  isPersonal(clientId: string, after: number, upTo: number): boolean {
+    return this.kept.some(({ entry }) => {
+      if (entry.offset <= after || entry.offset > upTo) return false
+      if (entry.kind === 'message') return entry.from === clientId
+      if (entry.kind === 'direct') return entry.from === clientId || entry.to === clientId
+      if (entry.kind === 'unknown') return false
+      const names = [...entry.joined, ...entry.left]
+      return names.length === 1 && names[0] === clientId
+    })
+  }
+}
+
+const command = fc.oneof(
+  {
+    weight: 20,
+    arbitrary: fc.record({
+      do: fc.constant('push' as const),
+      content: anyContent,
+      bytes: fc.integer({ min: 1, max: 12 }),
+      passedMs: fc.nat(5),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('trim' as const), passedMs: fc.nat(30) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('reset' as const), nextOffset: fc.integer({ min: 1, max: 50 }) }),
+  },
+)
+
+const anyRetention = fc.record({
+  maxEntries: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.constant(1000)),
+  maxAgeMs: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constant(1_000_000)),
+  maxBytes: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constant(1_000_000)),
+})
+
+test('whatever is pushed, it knows what the model knows', () => {
+  fc.assert(
+    fc.property(anyRetention, fc.array(command, { maxLength: 60 }), (retention, commands) => {
+      const window = new Window(retention)
+      const model = new NaiveWindow(retention)
+      let now = 1000
+      for (const each of commands) {
+        if (each.do === 'reset') {
+          window.reset(each.nextOffset)
+          model.reset(each.nextOffset)
+        } else {
+          now += each.passedMs
+          if (each.do === 'push') {
+            const entry = placed(each.content, { offset: model.next, at: now, bytes: each.bytes })
+            window.push(entry, framesOf(entry), now)
+            model.push(entry, now)
+          } else {
+            window.trim(now)
+            model.trim(now)
+          }
+        }
+        expectSame(window, model)
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+function expectSame(window: Window, { kept, next }: NaiveWindow): void {
+  const first = next - kept.length
+  expect([window.first, window.head, window.size]).toEqual([first, next - 1, kept.length])
+  expect(window.bytes).toBe(kept.reduce((sum, { entry }) => sum + entry.bytes, 0))
+  for (const { entry, retryOf } of kept) {
+    const there = window.at(entry.offset)
+    expect([there.entry, there.retryOf]).toEqual([entry, retryOf])
+  }
+  for (let offset = first - 3; offset < next + 3; offset++) {
+    expect(window.reaches(offset)).toBe(offset >= first - 1 && offset < next)
+  }
+  for (const clientId of SOME_CLIENTS) {
+    for (const id of SOME_IDS) {
+      const original = kept.find(
+        ({ entry, retryOf }) => 'from' in entry && entry.from === clientId && entry.id === id && retryOf === undefined,
+      )
+      expect(window.offsetOf(clientId, id)).toBe(original?.entry.offset)
+    }
+  }
+}
+
+test('it knows in every stretch whether something in it is personal', () => {
+  fc.assert(
+    fc.property(fc.array(anyContent, { maxLength: 20 }), fc.integer({ min: 1, max: 20 }), (contents, maxEntries) => {
+      const retention = { ...EVERYTHING, maxEntries }
+      const window = new Window(retention)
+      const model = new NaiveWindow(retention)
+      for (const content of contents) {
+        const entry = placed(content, { offset: model.next })
+        window.push(entry, framesOf(entry), 0)
+        model.push(entry, 0)
+      }
+      for (const clientId of [...SOME_CLIENTS, 'nobody']) {
+        for (let after = window.first - 1; after <= window.head; after++) {
+          for (let upTo = after; upTo <= window.head; upTo++) {
+            expect(window.isPersonal(clientId, after, upTo)).toBe(model.isPersonal(clientId, after, upTo))
+          }
+        }
+      }
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test('thousands of entries that come and go cost no more room than those that are kept', () => {
+  const window = new Window({ ...EVERYTHING, maxEntries: 100 })
+  for (let offset = 1; offset <= 10_000; offset++) {
+    const entry = messageEntry({ offset, id: `i${offset}`, from: `c${offset % 7}` })
+    window.push(entry, framesOf(entry), 0)
+  }
+  expect([window.first, window.size]).toEqual([9901, 100])
+  for (let offset = 9901; offset <= 10_000; offset++) expect(window.at(offset).entry.offset).toBe(offset)
+  expect(window.offsetOf('c1', 'i9900')).toBeUndefined()
+  expect(window.offsetOf(`c${9901 % 7}`, 'i9901')).toBe(9901)
+})

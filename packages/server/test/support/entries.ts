@@ -1,0 +1,89 @@
+/**
+ * Entries of a journal, with only what a test cares about.
+ */
+import fc from 'fast-check'
+import type { Entry, EntryContent } from '../../src/journal/journal.js'
+
+const COMMON = { offset: 1, at: 0, node: 'node', sequence: 1, bytes: 1 }
+
+type Of<Kind> = Extract<Entry, { kind: Kind }>
+
+export const messageEntry = (some: Partial<Of<'message'>> = {}): Of<'message'> => ({
+  ...COMMON,
+  kind: 'message',
+  channel: 'lobby',
+  from: 'anna',
+  data: '1',
+  ...some,
+})
+
+export const directEntry = (some: Partial<Of<'direct'>> = {}): Of<'direct'> => ({
+  ...COMMON,
+  kind: 'direct',
+  to: 'bob',
+  from: 'anna',
+  data: '1',
+  ...some,
+})
+
+export const presenceEntry = (some: Partial<Of<'presence'>> = {}): Of<'presence'> => ({
+  ...COMMON,
+  kind: 'presence',
+  channel: 'lobby',
+  joined: ['anna'],
+  left: [],
+  joinedCount: 1,
+  leftCount: 0,
+  active: 1,
+  ...some,
+})
+
+export const unknownEntry = (some: Partial<Of<'unknown'>> = {}): Of<'unknown'> => ({
+  ...COMMON,
+  kind: 'unknown',
+  ...some,
+})
+
+/** The names that occur in random entries: few, so that they meet. */
+export const SOME_CLIENTS = ['anna', 'bob', 'cleo'] as const
+export const SOME_CHANNELS = ['lobby', 'news', 'sport'] as const
+export const SOME_IDS = ['x', 'y'] as const
+
+const client = fc.constantFrom(...SOME_CLIENTS)
+const channel = fc.constantFrom(...SOME_CHANNELS)
+const id = fc.option(fc.constantFrom(...SOME_IDS), { nil: undefined })
+const data = fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => JSON.stringify(text))
+const withId = (id: string | undefined): { id?: string } => (id === undefined ? {} : { id })
+
+/** What anybody might say, and unknown things. */
+export const anyContent: fc.Arbitrary<EntryContent | { readonly kind: 'unknown' }> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .record({ channel, from: client, id, data })
+      .map(({ id, ...rest }) => ({ kind: 'message' as const, ...rest, ...withId(id) })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ to: client, from: client, id, data })
+      .map(({ id, ...rest }) => ({ kind: 'direct' as const, ...rest, ...withId(id) })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ channel, joined: fc.uniqueArray(client), left: fc.uniqueArray(client), active: fc.nat(9) })
+      .filter(({ joined, left }) => joined.length + left.length > 0)
+      .map((change) => ({
+        kind: 'presence' as const,
+        ...change,
+        joinedCount: change.joined.length,
+        leftCount: change.left.length,
+      })),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'unknown' as const }) },
+)
+
+/** The content in its place. */
+export const placed = (content: EntryContent | { readonly kind: 'unknown' }, place: Partial<Entry>): Entry =>
+  ({ ...COMMON, ...content, ...place }) as Entry

@@ -1,0 +1,39 @@
+/**
+ * What a client is to be told of an entry, written down from the protocol and not from the code.
+ */
+import type { Entry } from '../../src/journal/journal.js'
+
+export interface Listener {
+  readonly clientId: string
+  readonly channels: ReadonlySet<string>
+}
+
+/** What is told, in short: its type, its offset, and for an ack the offset it speaks of. */
+export type Told = readonly [type: string, offset: number]
+
+/** What each of these entries, the journal's from the first on, tells this client. */
+export function expectedOf(entries: readonly Entry[], { clientId, channels }: Listener): Told[] {
+  const firsts = new Map<string, number>()
+  return entries.flatMap((entry): Told[] => {
+    if (entry.kind === 'unknown') return []
+    if (entry.kind === 'presence') {
+      const names = [...entry.joined, ...entry.left]
+      const isAboutMeAlone = names.length === 1 && names[0] === clientId
+      return channels.has(entry.channel) && !isAboutMeAlone ? [['presence', entry.offset]] : []
+    }
+    let first = entry.offset
+    if (entry.id !== undefined) {
+      const key = JSON.stringify([entry.from, entry.id])
+      first = firsts.get(key) ?? entry.offset
+      firsts.set(key, first)
+    }
+    if (entry.from === clientId) return [['ack', first]]
+    if (first !== entry.offset) return []
+    if (entry.kind === 'direct') return entry.to === clientId ? [['direct', entry.offset]] : []
+    return channels.has(entry.channel) ? [['message', entry.offset]] : []
+  })
+}
+
+/** Messages, as they were read from frames, in short. */
+export const told = (messages: readonly Record<string, unknown>[]): Told[] =>
+  messages.map(({ type, offset }) => [type as string, offset as number])
