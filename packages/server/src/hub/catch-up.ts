@@ -1,17 +1,19 @@
 /**
- * Catching up: what a connection that is behind still has to get, and the window's entries as joined pieces for it.
- * A client that resumes, one that was too slow, and one that asks for a channel's past are all the same here.
+ * Catching up: who is behind, where, and the writing to them from the window as their sockets take more. A client that
+ * resumes, one that was too slow, and one that asks for a channel's past are all the same here.
  */
-import type { Locale } from '@lastcall/protocol'
-import type { Audience, AudienceMember } from './audience.js'
-import type { Window, WindowEntry } from './window.js'
+import { CLOSE_CODES } from '@lastcall/protocol'
+import type { Clock } from '../clock.js'
+import type { Connection } from '../connections/connection.js'
+import type { Stats } from '../observability/stats.js'
+import { PieceCutter, type Past, type Piece } from './pieces.js'
+import type { Window } from './window.js'
 
 /** The past of some channels, asked for with `since`: said before the stream goes on. */
-export interface Replay {
-  readonly channels: ReadonlySet<string>
-  /** The offset up to which it has been said. */
+export interface Replay extends Past {
+  /** Who leaves a channel meanwhile is spared its past. */
+  readonly channels: Set<string>
   position: number
-  readonly upTo: number
   /** Follows the last entry. */
   readonly lastFrame: Buffer
 }
@@ -25,116 +27,171 @@ export interface CatchUp {
   whenCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
 }
 
-/** Joined frames and the offset they reach. */
-export interface Piece {
-  readonly bytes: Buffer
-  readonly upTo: number
-  /** How many entries are in it. */
-  readonly count: number
+export interface CatchUpsOptions {
+  readonly window: Window
+  readonly clock: Clock
+  readonly stats: Stats
+  /** The connection is live again. */
+  readonly onCaughtUp: (connection: Connection) => void
 }
 
-/** What makes one client's view of an entry differ. */
-interface Viewer {
-  readonly clientId: string
-  readonly locale: Locale
-}
+/** What all connections that are catching up may have queued together, in bytes. */
+const BUDGET_BYTES = 32 * 1024 * 1024
+const MAX_PIECE_BYTES = 256 * 1024
+const MIN_PIECE_BYTES = 16 * 1024
 
-/** What this client gets of this entry, if it is in these channels: the entry, an ack, or nothing. */
-export function frameFor(
-  { entry, frames, retryOf }: WindowEntry,
-  channels: ReadonlySet<string>,
-  { clientId, locale }: Viewer,
-): Buffer | undefined {
-  switch (entry.kind) {
-    case 'message':
-      if (entry.from === clientId) return frames.ack(retryOf ?? entry.offset)
-      return retryOf === undefined && channels.has(entry.channel) ? frames.forAudience(locale) : undefined
-    case 'direct':
-      if (entry.to === clientId && retryOf === undefined && entry.from !== clientId) return frames.forAudience(locale)
-      return entry.from === clientId ? frames.ack(retryOf ?? entry.offset) : undefined
-    case 'presence': {
-      if (!channels.has(entry.channel)) return undefined
-      const alone = entry.joinedCount + entry.leftCount === 1
-      return alone && (entry.joined[0] ?? entry.left[0]) === clientId ? undefined : frames.forAudience(locale)
+/** How long catching up may hold the event loop at a stretch. */
+const STRETCH_MS = 8
+
+export class CatchUps {
+  readonly #options: CatchUpsOptions
+  readonly #cutter: PieceCutter
+  readonly #behind = new Set<Connection>()
+  /** Those of them that can be written to, in turn. */
+  readonly #runnable = new Set<Connection>()
+  #isScheduled = false
+
+  constructor(options: CatchUpsOptions) {
+    this.#options = options
+    this.#cutter = new PieceCutter(options.window)
+  }
+
+  /** How many are behind. */
+  get size(): number {
+    return this.#behind.size
+  }
+
+  /** From here on the connection is written to from the window, from this position on, when its socket takes more. */
+  begin(connection: Connection, position: number): CatchUp {
+    connection.audience?.live.delete(connection)
+    connection.catchUp ??= { position, replays: [] }
+    this.#behind.add(connection)
+    this.wake(connection)
+    return connection.catchUp
+  }
+
+  /** The connection has left. */
+  forget(connection: Connection): void {
+    connection.catchUp = undefined
+    this.#behind.delete(connection)
+    this.#runnable.delete(connection)
+    if (this.#behind.size === 0) this.#cutter.clear()
+  }
+
+  /** There may be something to write, or room for it. */
+  wake(connection: Connection): void {
+    if (connection.transport.isFull) {
+      this.#closeIfOutOfReach(connection)
+      return
     }
-    case 'unknown':
-      return undefined
-  }
-}
-
-/** What everybody in these channels gets of this entry who is not concerned personally. */
-export function sharedFrame(item: WindowEntry, channels: ReadonlySet<string>, locale: Locale): Buffer | undefined {
-  const { entry, frames, retryOf } = item
-  if (entry.kind !== 'message' && entry.kind !== 'presence') return undefined
-  return retryOf === undefined && channels.has(entry.channel) ? frames.forAudience(locale) : undefined
-}
-
-/** How many shared pieces are kept for others who are at the same place. */
-const MAX_KEPT_PIECES = 64
-
-/** Cuts the window into pieces, and keeps those that many connections will ask for. */
-export class PieceCutter {
-  readonly #window: Window
-  readonly #shared = new Map<string, Piece>()
-
-  constructor(window: Window) {
-    this.#window = window
+    this.#runnable.add(connection)
+    this.#schedule()
   }
 
-  /** The next piece of an audience's stream for one of its members, after `position`. There must be something after it. */
-  next<Member extends AudienceMember & Viewer>(
-    audience: Audience<Member>,
-    member: Member,
-    position: number,
-    maxBytes: number,
-  ): Piece {
-    const key = `${String(audience.id)} ${String(position)} ${String(maxBytes)}`
-    let piece = this.#shared.get(key)
-    if (!piece) {
-      piece = this.#cut(position, this.#window.head, maxBytes, (item) =>
-        sharedFrame(item, audience.channels, audience.locale),
-      )
-      if (this.#shared.size >= MAX_KEPT_PIECES) this.#shared.clear()
-      this.#shared.set(key, piece)
+  /** The window has more. */
+  wakeAll(): void {
+    for (const connection of this.#behind) this.wake(connection)
+  }
+
+  /**
+   * Writes a frame once everything that is in the window now and concerns the connection has been written to it. Asked
+   * again before that, it writes only the newer one, and later.
+   */
+  whenCaughtUp({ catchUp, transport }: Connection, frame: (offset: number) => Buffer): void {
+    const { head } = this.#options.window
+    if (catchUp && catchUp.position < head) catchUp.whenCaughtUp = { upTo: head, frame: frame(head) }
+    else transport.write(frame(head))
+  }
+
+  /** Closes those for whom the window has moved on too far. */
+  sweep(): void {
+    for (const connection of this.#behind) this.#closeIfOutOfReach(connection)
+  }
+
+  /** The window holds another journal: what those that are behind were owed can't be told any more. */
+  closeAll(): void {
+    this.#cutter.clear()
+    for (const connection of this.#behind) this.#tooSlow(connection)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#run())
+  }
+
+  /** Gives each runnable connection a piece in turn, and the event loop its due. */
+  #run(): void {
+    const { clock } = this.#options
+    const until = clock.monotonic() + STRETCH_MS
+    this.#isScheduled = false
+    for (const connection of this.#runnable) {
+      this.#runnable.delete(connection)
+      if (this.#step(connection)) this.#runnable.add(connection)
+      if (clock.monotonic() > until) break
     }
-    if (!this.#window.isPersonal(member.clientId, position, piece.upTo)) return piece
-    return this.#cut(position, piece.upTo, maxBytes, (item) => frameFor(item, audience.channels, member))
+    if (this.#runnable.size > 0) this.#schedule()
   }
 
-  /** The next piece of a replay. */
-  nextOfReplay({ channels, position, upTo }: Replay, viewer: Viewer, maxBytes: number): Piece {
-    return this.#cut(position, upTo, maxBytes, ({ entry, ...made }) =>
-      entry.kind === 'message' || entry.kind === 'presence'
-        ? channels.has(entry.channel)
-          ? frameFor({ entry, ...made }, channels, viewer)
-          : undefined
-        : undefined,
-    )
-  }
-
-  /** Lets go of the kept pieces: nobody is behind any more, or the window is another one. */
-  clear(): void {
-    this.#shared.clear()
-  }
-
-  #cut(after: number, upTo: number, maxBytes: number, frameOf: (item: WindowEntry) => Buffer | undefined): Piece {
-    const frames: Buffer[] = []
-    let bytes = 0
-    let offset = after
-    while (offset < upTo && bytes < maxBytes) {
-      const frame = frameOf(this.#window.at(++offset))
-      if (!frame) continue
-      if (bytes > 0 && bytes + frame.length > maxBytes) {
-        offset--
-        break
+  /** Writes the connection's next piece. `true`: there is more, and room for it. */
+  #step(connection: Connection): boolean {
+    const { window, onCaughtUp } = this.#options
+    const { audience, catchUp, transport } = connection
+    if (!audience || !catchUp || transport.isFull) return false
+    if (isOutOfReach(catchUp, window)) return this.#tooSlow(connection)
+    const maxBytes = this.#pieceBytes()
+    const replay = catchUp.replays[0]
+    if (replay) {
+      const piece = this.#cutter.nextOfReplay(replay, connection.identity, maxBytes)
+      this.#write(connection, piece)
+      replay.position = piece.upTo
+      if (replay.position < replay.upTo) return !transport.isFull
+      transport.write(replay.lastFrame)
+      catchUp.replays.shift()
+      return !transport.isFull
+    }
+    if (catchUp.position < window.head) {
+      const piece = this.#cutter.next(audience, connection, catchUp.position, maxBytes)
+      this.#write(connection, piece)
+      catchUp.position = piece.upTo
+      if (catchUp.whenCaughtUp && catchUp.whenCaughtUp.upTo <= piece.upTo) {
+        transport.write(catchUp.whenCaughtUp.frame)
+        catchUp.whenCaughtUp = undefined
       }
-      frames.push(frame)
-      bytes += frame.length
+      return !transport.isFull
     }
-    return {
-      bytes: frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames, bytes),
-      upTo: offset,
-      count: frames.length,
-    }
+    this.forget(connection)
+    audience.live.add(connection)
+    onCaughtUp(connection)
+    return false
   }
+
+  #write({ transport }: Connection, { bytes, count }: Piece): void {
+    if (count === 0) return
+    transport.write(bytes)
+    this.#options.stats.deliveries += count
+    this.#options.stats.bytesSent += bytes.length
+  }
+
+  #pieceBytes(): number {
+    const fair = BUDGET_BYTES / Math.max(1, this.#behind.size)
+    // A power of two, so that connections at the same place share pieces while the number of those behind changes.
+    return Math.min(MAX_PIECE_BYTES, Math.max(MIN_PIECE_BYTES, 2 ** Math.floor(Math.log2(fair))))
+  }
+
+  #closeIfOutOfReach(connection: Connection): void {
+    const { catchUp, serverClose } = connection
+    if (catchUp && !serverClose && isOutOfReach(catchUp, this.#options.window)) this.#tooSlow(connection)
+  }
+
+  #tooSlow(connection: Connection): false {
+    this.#runnable.delete(connection)
+    connection.close('slow', CLOSE_CODES.tooSlow, 'tooSlow')
+    return false
+  }
+}
+
+/** Whether what comes next is no longer kept. */
+function isOutOfReach({ replays, position }: CatchUp, window: Window): boolean {
+  return Math.min(position, replays[0]?.position ?? position) + 1 < window.first
 }

@@ -1,5 +1,5 @@
 /**
- * An entry as the frames that carry it, each made once, when first needed: one for everybody it concerns (one per
+ * An entry as the frames that carry it, each made once: one for everybody it concerns (one per
  * language where people read it) and one for the client that it is an answer to.
  */
 import { TEXTS, type Locale, type ServerMessage } from '@lastcall/protocol'
@@ -8,29 +8,31 @@ import type { Entry } from '../journal/journal.js'
 /** Makes a frame of a text: the WebSocket side's business. */
 export type EncodeFrame = (text: string) => Buffer
 
+/** What is remembered of an entry: what was said is in its frame, and need not be in memory twice. */
+export type KeptEntry = Entry extends infer Kind ? (Kind extends Entry ? Omit<Kind, 'data'> : never) : never
+
 export class Frames {
-  readonly #entry: Entry
+  readonly entry: KeptEntry
   readonly #encode: EncodeFrame
-  #shared: Buffer | undefined
+  readonly #shared: Buffer | undefined
   #perLocale: Partial<Record<Locale, Buffer>> | undefined
 
   constructor(entry: Entry, encode: EncodeFrame) {
-    this.#entry = entry
     this.#encode = encode
+    if (entry.kind === 'message' || entry.kind === 'direct') {
+      const { data, ...kept } = entry
+      this.entry = kept
+      this.#shared = encode(textOf(kept, data))
+    } else this.entry = entry
   }
 
   /** The frame for those whom the entry tells something. */
   forAudience(locale: Locale): Buffer {
-    const entry = this.#entry
+    const { entry } = this
     switch (entry.kind) {
       case 'message':
-        return (this.#shared ??= this.#encode(
-          `{"type":"message","channel":"${entry.channel}","from":"${entry.from}","data":${entry.data}${idField(entry.id)},"offset":${entry.offset},"at":"${new Date(entry.at).toISOString()}"}`,
-        ))
       case 'direct':
-        return (this.#shared ??= this.#encode(
-          `{"type":"direct","from":"${entry.from}","data":${entry.data}${idField(entry.id)},"offset":${entry.offset},"at":"${new Date(entry.at).toISOString()}"}`,
-        ))
+        return this.#shared as Buffer
       case 'presence': {
         const { channel, joined, left, joinedCount, leftCount, active, offset } = entry
         const text = TEXTS[locale].presence(entry)
@@ -49,10 +51,17 @@ export class Frames {
    * @param offset Where the message stands: for a retry, where the first one does.
    */
   ack(offset: number): Buffer {
-    const entry = this.#entry
+    const { entry } = this
     const id = entry.kind === 'message' || entry.kind === 'direct' ? entry.id : undefined
     return this.#encode(`{"type":"ack"${idField(id)},"offset":${offset}}`)
   }
+}
+
+/** Put together by hand: the data is JSON already, and parsing it to write it again would cost the most of a message. */
+function textOf(entry: Extract<KeptEntry, { kind: 'message' | 'direct' }>, data: string): string {
+  const { kind, from, id, offset, at } = entry
+  const channel = kind === 'message' ? `"channel":"${entry.channel}",` : ''
+  return `{"type":"${kind}",${channel}"from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${new Date(at).toISOString()}"}`
 }
 
 const idField = (id: string | undefined): string => (id === undefined ? '' : `,"id":${JSON.stringify(id)}`)

@@ -10,8 +10,9 @@ import type { Entry, EntryContent, Journal, Retention, Tail } from '../journal/j
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import { Audiences, type Audience } from './audience.js'
-import { frameFor, PieceCutter, sharedFrame, type Replay } from './catch-up.js'
+import { CatchUps, type Replay } from './catch-up.js'
 import { Frames, type EncodeFrame } from './frames.js'
+import { frameFor, sharedFrame } from './pieces.js'
 import { Presence } from './presence.js'
 import { Publisher } from './publisher.js'
 import { forEachConcernedPersonally, Window, type WindowEntry } from './window.js'
@@ -43,29 +44,16 @@ export interface Start {
 /** A connection with this many messages on their way into the journal is not read from until some are back. */
 const MAX_UNACKED = 64
 
-/** What all connections that are catching up may have queued together, in bytes. */
-const CATCH_UP_BUDGET = 32 * 1024 * 1024
-const MAX_PIECE_BYTES = 256 * 1024
-const MIN_PIECE_BYTES = 16 * 1024
-
 /** In a crowd presence is gathered longer, so that a storm of joins is not a storm of frames: 2.5 s for 10,000. */
 const MAX_PRESENCE_PER_MS = 4
-
-/** How long catching up may hold the event loop at a stretch. */
-const CATCH_UP_STRETCH_MS = 8
 
 export class Hub {
   readonly #options: HubOptions
   readonly #window: Window
-  readonly #cutter: PieceCutter
+  readonly #catchUps: CatchUps
   readonly #publisher: Publisher<Connection>
   readonly #audiences = new Audiences<Connection>()
   readonly #presence = new Presence()
-  /** Those that catch up; a client that resumes is behind until it has. */
-  readonly #behind = new Set<Connection>()
-  /** Those of them that can be written to, in turn. */
-  readonly #runnable = new Set<Connection>()
-  #pumpScheduled = false
   #presenceTimer: (() => void) | undefined
   #fanOut = 0
   /** Connections that have joined. */
@@ -78,13 +66,20 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options
     this.#window = new Window(options.retention)
-    this.#cutter = new PieceCutter(this.#window)
+    this.#catchUps = new CatchUps({
+      ...options,
+      window: this.#window,
+      onCaughtUp: (connection) => {
+        if (connection.whenServed) this.#tellServed(connection)
+      },
+    })
     this.#publisher = new Publisher({
       ...options,
       maxPendingSize: Math.max(16 * 1024 * 1024, options.retention.maxBytes / 4),
       // Its author may be back on another connection, where the message's retry has been taken for one under way.
       onFailed: (author, id, error) =>
         options.onPublishFailed(options.connectionOf(author.clientId) ?? author, id, error),
+      onRetryBack: (author, clientId, id) => void this.#isRetry(author, clientId, id),
       onSettled: (author) => {
         if (author.unacked === MAX_UNACKED / 2) author.transport.resume()
         if (author.whenServed) this.#tellServed(author)
@@ -117,7 +112,7 @@ export class Hub {
   }
 
   get behindCount(): number {
-    return this.#behind.size
+    return this.#catchUps.size
   }
 
   get isAvailable(): boolean {
@@ -151,7 +146,7 @@ export class Hub {
 
   #isRetry(author: Connection, clientId: string, id: string): boolean {
     const offset = this.#window.offsetOf(clientId, id)
-    if (offset === undefined) return this.#publisher.isUnderWay(clientId, id)
+    if (offset === undefined) return this.#publisher.retry(clientId, id, author)
     // One that is behind meets the ack in its own stream, unless it is past it.
     if (!author.catchUp || author.catchUp.position >= offset) author.send(this.#window.at(offset).frames.ack(offset))
     return true
@@ -206,7 +201,7 @@ export class Hub {
     }
     stats.resumesRecovered++
     if (cursor.offset === this.#window.head) audience.live.add(connection)
-    else this.#fallBehind(connection, cursor.offset, true)
+    else this.#catchUps.begin(connection, cursor.offset)
     return { cursor: formatCursor(cursor), recovered: true }
   }
 
@@ -216,10 +211,7 @@ export class Hub {
     this.#audiences.leave(audience, connection)
     this.#memberCount--
     connection.audience = undefined
-    connection.catchUp = undefined
-    this.#behind.delete(connection)
-    this.#runnable.delete(connection)
-    if (this.#behind.size === 0) this.#cutter.clear()
+    this.#catchUps.forget(connection)
     if (connection.whenServed) this.#tellServed(connection)
   }
 
@@ -232,18 +224,13 @@ export class Hub {
   ): void {
     const position = connection.catchUp?.position ?? this.#window.head
     this.#move(connection, [...(connection.audience?.channels ?? []), ...channels])
-    const recovered = since === undefined ? null : this.canRecover(since) && since.offset <= position
+    const isReachable = since !== undefined && this.canRecover(since) && since.offset <= position
+    const recovered = since === undefined ? null : isReachable
     const lastFrame = acknowledge({ cursor: this.#cursorAt(position), recovered })
-    if (recovered === true && (since as Cursor).offset < position) {
+    if (isReachable && since.offset < position) {
       this.#options.stats.resumesRecovered++
-      this.#fallBehind(connection, position, true)
-      const replay: Replay = {
-        channels: new Set(channels),
-        position: (since as Cursor).offset,
-        upTo: position,
-        lastFrame,
-      }
-      connection.catchUp?.replays.push(replay)
+      const replay: Replay = { channels: new Set(channels), position: since.offset, upTo: position, lastFrame }
+      this.#catchUps.begin(connection, position).replays.push(replay)
       return
     }
     if (recovered === false) this.#options.stats.resumesNotRecovered++
@@ -252,6 +239,9 @@ export class Hub {
 
   unsubscribe(connection: Connection, channels: readonly string[]): Start {
     const gone = new Set(channels)
+    for (const replay of connection.catchUp?.replays ?? []) {
+      for (const channel of channels) replay.channels.delete(channel)
+    }
     this.#move(
       connection,
       [...(connection.audience?.channels ?? [])].filter((channel) => !gone.has(channel)),
@@ -303,11 +293,9 @@ export class Hub {
     const replaced = this.#epoch !== '' && (this.#epoch !== epoch || nextOffset !== this.#window.head + 1)
     this.#epoch = epoch
     this.#window.reset(nextOffset)
-    this.#cutter.clear()
     if (!replaced) return
     log.error('journal.epoch', { epoch, nextOffset }, 'the journal is another one: who resumes will not recover')
-    // What they were owed can't be told any more; a new welcome will say so.
-    for (const connection of this.#behind) connection.close('slow', 4008, 'tooSlow')
+    this.#catchUps.closeAll()
   }
 
   #onAvailability(available: boolean, error: unknown): void {
@@ -322,7 +310,7 @@ export class Hub {
     const now = clock.now()
     const batch: WindowEntry[] = []
     for (const entry of entries) {
-      const item = this.#window.push(entry, new Frames(entry, encodeFrame), now)
+      const item = this.#window.push(new Frames(entry, encodeFrame), now)
       if (entry.kind === 'unknown') stats.unknownEntries++
       if (item.retryOf !== undefined) stats.duplicates++
       batch.push(item)
@@ -330,7 +318,7 @@ export class Hub {
     this.#deliver(batch)
     // After the delivery: whoever waits for its last ack has it in its socket by then.
     for (const entry of entries) if (entry.node === node) this.#publisher.readBack(entry)
-    for (const connection of this.#behind) this.#wake(connection)
+    this.#catchUps.wakeAll()
     if (this.#waitingForOffset.length > 0) {
       const { head } = this.#window
       const there = this.#waitingForOffset.filter(({ offset }) => offset <= head)
@@ -383,126 +371,25 @@ export class Hub {
     transport.write(bytes)
     stats.deliveries += count
     stats.bytesSent += bytes.length
-    if (transport.isFull) this.#fallBehind(connection, this.#window.head, false)
+    if (transport.isFull) this.#catchUps.begin(connection, this.#window.head)
   }
 
   // ——— those that are behind
 
-  /** From here on it is written to from the window, when its socket takes more. */
-  #fallBehind(connection: Connection, position: number, runnable: boolean): void {
-    connection.audience?.live.delete(connection)
-    connection.catchUp ??= { position, replays: [] }
-    this.#behind.add(connection)
-    if (runnable) this.#wake(connection)
-  }
-
-  /**
-   * Writes a frame once everything that is in the journal now and concerns the connection has been written to it. Asked
-   * again before that, it writes only the newer one, and later.
-   */
-  whenCaughtUp({ catchUp, transport }: Connection, frame: (offset: number) => Buffer): void {
-    const { head } = this.#window
-    if (catchUp && catchUp.position < head) catchUp.whenCaughtUp = { upTo: head, frame: frame(head) }
-    else transport.write(frame(head))
+  /** Writes a frame once what is in the journal now and concerns the connection has been written to it. */
+  whenCaughtUp(connection: Connection, frame: (offset: number) => Buffer): void {
+    this.#catchUps.whenCaughtUp(connection, frame)
   }
 
   /** The connection's socket takes more again. */
   drained(connection: Connection): void {
-    if (connection.catchUp) this.#wake(connection)
-  }
-
-  #wake(connection: Connection): void {
-    if (connection.transport.isFull) {
-      this.#closeIfOutOfReach(connection)
-      return
-    }
-    this.#runnable.add(connection)
-    if (this.#pumpScheduled) return
-    this.#pumpScheduled = true
-    setImmediate(() => this.#pump())
-  }
-
-  /** Gives each runnable connection a piece in turn, and the event loop its due. */
-  #pump(): void {
-    const { clock } = this.#options
-    const until = clock.monotonic() + CATCH_UP_STRETCH_MS
-    this.#pumpScheduled = false
-    for (const connection of this.#runnable) {
-      this.#runnable.delete(connection)
-      if (this.#step(connection)) this.#runnable.add(connection)
-      if (clock.monotonic() > until) break
-    }
-    if (this.#runnable.size > 0) {
-      this.#pumpScheduled = true
-      setImmediate(() => this.#pump())
-    }
-  }
-
-  /** Writes the connection's next piece. `true`: there is more, and room for it. */
-  #step(connection: Connection): boolean {
-    const { audience, catchUp, transport } = connection
-    if (!audience || !catchUp || transport.isFull) return false
-    const maxBytes = this.#pieceBytes()
-    const replay = catchUp.replays[0]
-    if (replay) {
-      if (replay.position + 1 < this.#window.first) return this.#tooSlow(connection)
-      const piece = this.#cutter.nextOfReplay(replay, connection.identity, maxBytes)
-      this.#writePiece(connection, piece)
-      replay.position = piece.upTo
-      if (replay.position < replay.upTo) return !transport.isFull
-      transport.write(replay.lastFrame)
-      catchUp.replays.shift()
-      return !transport.isFull
-    }
-    if (catchUp.position < this.#window.head) {
-      if (catchUp.position + 1 < this.#window.first) return this.#tooSlow(connection)
-      const piece = this.#cutter.next(audience, connection, catchUp.position, maxBytes)
-      this.#writePiece(connection, piece)
-      catchUp.position = piece.upTo
-      if (catchUp.whenCaughtUp && catchUp.whenCaughtUp.upTo <= piece.upTo) {
-        transport.write(catchUp.whenCaughtUp.frame)
-        catchUp.whenCaughtUp = undefined
-      }
-      return !transport.isFull
-    }
-    connection.catchUp = undefined
-    this.#behind.delete(connection)
-    audience.live.add(connection)
-    if (this.#behind.size === 0) this.#cutter.clear()
-    if (connection.whenServed) this.#tellServed(connection)
-    return false
-  }
-
-  #writePiece({ transport }: Connection, { bytes, count }: { bytes: Buffer; count: number }): void {
-    if (count === 0) return
-    transport.write(bytes)
-    this.#options.stats.deliveries += count
-    this.#options.stats.bytesSent += bytes.length
-  }
-
-  #pieceBytes(): number {
-    const fair = CATCH_UP_BUDGET / Math.max(1, this.#behind.size)
-    // A power of two, so that connections at the same place share pieces while the number of those behind changes.
-    return Math.min(MAX_PIECE_BYTES, Math.max(MIN_PIECE_BYTES, 2 ** Math.floor(Math.log2(fair))))
-  }
-
-  #tooSlow(connection: Connection): false {
-    this.#runnable.delete(connection)
-    connection.close('slow', 4008, 'tooSlow')
-    return false
-  }
-
-  #closeIfOutOfReach(connection: Connection): void {
-    const { catchUp } = connection
-    if (!catchUp || connection.serverClose) return
-    const position = catchUp.replays[0]?.position ?? catchUp.position
-    if (position + 1 < this.#window.first) this.#tooSlow(connection)
+    if (connection.catchUp) this.#catchUps.wake(connection)
   }
 
   /** Lets go of what has become too old, and of those who still needed it. */
   sweep(): void {
     this.#window.trim(this.#options.clock.now())
-    for (const connection of this.#behind) this.#closeIfOutOfReach(connection)
+    this.#catchUps.sweep()
   }
 
   // ——— those that are about to leave

@@ -23,6 +23,8 @@ export interface PublisherOptions<From extends Author> {
   readonly maxPendingSize: number
   /** With the message's own id. */
   readonly onFailed: (author: From, id: string | undefined, error: LastcallError) => void
+  /** The message that this author has sent again, while it was under way, is in the journal. */
+  readonly onRetryBack: (author: From, clientId: string, id: string) => void
   /** One more of this author's messages is no longer pending. */
   readonly onSettled: (author: From) => void
 }
@@ -33,12 +35,14 @@ interface Pending<From> {
   readonly size: number
   /** The retry key, while it is under way. */
   readonly key: string | undefined
+  /** Who has sent it again meanwhile. */
+  retriedBy: From[] | undefined
 }
 
 export class Publisher<From extends Author> {
   readonly #options: PublisherOptions<From>
   readonly #pending = new Map<number, Pending<From>>()
-  readonly #keysUnderWay = new Set<string>()
+  readonly #underWay = new Map<string, Pending<From>>()
   #gathered: Pending<From>[] = []
   #flushScheduled = false
   #pendingSize = 0
@@ -55,9 +59,13 @@ export class Publisher<From extends Author> {
     return this.#lagMs
   }
 
-  /** Whether a message with this sender and id is on its way into the journal. */
-  isUnderWay(clientId: string, id: string): boolean {
-    return this.#keysUnderWay.has(`${clientId}\n${id}`)
+  /** Whether a message with this sender and id is on its way into the journal: then this author is told of it, too. */
+  retry(clientId: string, id: string, author: From): boolean {
+    const pending = this.#underWay.get(`${clientId}\n${id}`)
+    if (!pending) return false
+    pending.retriedBy ??= []
+    pending.retriedBy.push(author)
+    return true
   }
 
   publish(content: EntryContent, author?: From): void {
@@ -74,9 +82,9 @@ export class Publisher<From extends Author> {
     }
     const key = said && content.id !== undefined ? `${content.from}\n${content.id}` : undefined
     const entry: NewEntry = { ...content, at: clock.now(), node, sequence: ++this.#sequence }
-    const pending = { entry, author, size, key }
+    const pending: Pending<From> = { entry, author, size, key, retriedBy: undefined }
     if (author) author.unacked++
-    if (key !== undefined) this.#keysUnderWay.add(key)
+    if (key !== undefined) this.#underWay.set(key, pending)
     this.#pendingSize += size
     this.#pending.set(entry.sequence, pending)
     this.#gathered.push(pending)
@@ -119,7 +127,9 @@ export class Publisher<From extends Author> {
     for (const one of batch) {
       // Told before it is settled: an author that waits for its last answer is closed then.
       if (one.author && this.#pending.has(one.entry.sequence)) {
-        this.#options.onFailed(one.author, idOf(one.entry), reason)
+        for (const author of [one.author, ...(one.retriedBy ?? [])]) {
+          this.#options.onFailed(author, idOf(one.entry), reason)
+        }
       }
       this.#settle(one)
     }
@@ -131,6 +141,10 @@ export class Publisher<From extends Author> {
     const pending = this.#pending.get(entry.sequence)
     if (!pending) return
     this.#lagMs = Math.max(0, this.#options.clock.now() - entry.at)
+    const { entry: said, retriedBy } = pending
+    if (retriedBy && said.kind !== 'presence') {
+      for (const author of retriedBy) this.#options.onRetryBack(author, said.from, said.id as string)
+    }
     this.#settle(pending)
     this.#wake()
   }
@@ -138,7 +152,7 @@ export class Publisher<From extends Author> {
   #settle(pending: Pending<From>): void {
     if (!this.#pending.delete(pending.entry.sequence)) return
     this.#pendingSize -= pending.size
-    if (pending.key !== undefined) this.#keysUnderWay.delete(pending.key)
+    if (pending.key !== undefined) this.#underWay.delete(pending.key)
     if (pending.author) {
       pending.author.unacked--
       this.#options.onSettled(pending.author)

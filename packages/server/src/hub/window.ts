@@ -2,12 +2,12 @@
  * The window: the newest part of the journal, in memory, with the frames made for it. Knows what is kept, who said what
  * with which id, and which entries are personal to whom. Knows nothing of connections.
  */
-import type { Entry, Retention } from '../journal/journal.js'
-import type { Frames } from './frames.js'
+import type { Retention } from '../journal/journal.js'
+import type { Frames, KeptEntry } from './frames.js'
 
 /** An entry and what was made of it. */
 export interface WindowEntry {
-  readonly entry: Entry
+  readonly entry: KeptEntry
   readonly frames: Frames
   /** The offset of the first entry with the same sender and id: this one is its retry and is delivered to nobody. */
   readonly retryOf: number | undefined
@@ -60,7 +60,8 @@ export class Window {
   }
 
   /** Takes the next entry and lets go of what no longer fits. */
-  push(entry: Entry, frames: Frames, now: number): WindowEntry {
+  push(frames: Frames, now: number): WindowEntry {
+    const { entry } = frames
     const key = retryKey(entry)
     const retryOf = key === undefined ? undefined : this.#offsetOf.get(key)
     if (key !== undefined && retryOf === undefined) this.#offsetOf.set(key, entry.offset)
@@ -93,7 +94,7 @@ export class Window {
     }
   }
 
-  #forget(entry: Entry): void {
+  #forget(entry: KeptEntry): void {
     const key = retryKey(entry)
     if (key !== undefined && this.#offsetOf.get(key) === entry.offset) this.#offsetOf.delete(key)
     forEachConcernedPersonally(entry, (clientId) => {
@@ -134,14 +135,14 @@ export class Window {
   }
 }
 
-function retryKey(entry: Entry): string | undefined {
+function retryKey(entry: KeptEntry): string | undefined {
   return (entry.kind === 'message' || entry.kind === 'direct') && entry.id !== undefined
     ? `${entry.from}\n${entry.id}`
     : undefined
 }
 
 /** Calls back with each client that this entry concerns otherwise than the rest of its audience. */
-export function forEachConcernedPersonally(entry: Entry, callback: (clientId: string) => void): void {
+export function forEachConcernedPersonally(entry: KeptEntry, callback: (clientId: string) => void): void {
   switch (entry.kind) {
     case 'message':
       callback(entry.from)

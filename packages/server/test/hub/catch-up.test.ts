@@ -5,7 +5,8 @@ import type { Locale } from '@lastcall/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Audience } from '../../src/hub/audience.js'
-import { frameFor, PieceCutter, sharedFrame, type Piece, type Replay } from '../../src/hub/catch-up.js'
+import type { Replay } from '../../src/hub/catch-up.js'
+import { frameFor, PieceCutter, sharedFrame, type Piece } from '../../src/hub/pieces.js'
 import { Frames } from '../../src/hub/frames.js'
 import { Window } from '../../src/hub/window.js'
 import type { Entry } from '../../src/journal/journal.js'
@@ -32,7 +33,7 @@ const MANY_BYTES = 1_000_000
 function windowOf(contents: readonly Entry[]): { window: Window; entries: Entry[] } {
   const window = new Window(EVERYTHING)
   const entries = contents.map((entry, index) => ({ ...entry, offset: index + 1 }))
-  for (const entry of entries) window.push(entry, new Frames(entry, (text) => Buffer.from(`${text}\n`)), 0)
+  for (const entry of entries) window.push(new Frames(entry, (text) => Buffer.from(`${text}\n`)), 0)
   return { window, entries }
 }
 
@@ -202,7 +203,7 @@ describe('pieces', () => {
     const member = { clientId: 'cleo', locale: 'uk' } as const
     cutter.next(audience, member, 0, MANY_BYTES)
     const third = messageEntry({ offset: 3 })
-    window.push(third, new Frames(third, (text) => Buffer.from(`${text}\n`)), 0)
+    window.push(new Frames(third, (text) => Buffer.from(`${text}\n`)), 0)
     const parts = pieces(cutter, window, audience, member, 0, () => MANY_BYTES)
     expect(told(read(Buffer.concat(parts.map(({ bytes }) => bytes))))).toEqual(
       expectedOf([...entries, third], { clientId: 'cleo', channels: new Set(['lobby']) }),
@@ -218,7 +219,7 @@ describe('pieces', () => {
     window.reset(1)
     cutter.clear()
     const entry = messageEntry({ data: '"new"' })
-    window.push(entry, new Frames(entry, (text) => Buffer.from(`${text}\n`)), 0)
+    window.push(new Frames(entry, (text) => Buffer.from(`${text}\n`)), 0)
     expect(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).toMatchObject([{ data: 'new' }])
   })
 })

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Frames, localized } from '../../src/hub/frames.js'
 import type { Entry } from '../../src/journal/journal.js'
-import { directEntry, messageEntry, presenceEntry, unknownEntry } from '../support/entries.js'
+import { directEntry, messageEntry, presenceEntry } from '../support/entries.js'
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
 
@@ -110,11 +110,10 @@ test('a message is encoded once for everybody, presence once per language', () =
   expect(presence.texts).toHaveLength(2)
 })
 
-test('nothing is encoded before it is needed', () => {
-  const { encode, texts } = counting()
-  new Frames(messageEntry(), encode)
-  new Frames(unknownEntry(), encode)
-  expect(texts).toEqual([])
+test('what was said is kept in the frame alone', () => {
+  const frames = new Frames(messageEntry({ data: '"once"' }), (text) => Buffer.from(text))
+  expect(frames.forAudience('uk').toString()).toContain('"once"')
+  expect(JSON.stringify(frames.entry)).not.toContain('once')
 })
 
 test('a localized message is made once per language', () => {

@@ -39,7 +39,7 @@ function publisher(some: Partial<PublisherOptions<TestAuthor>> = {}): {
   journal: FakeJournal
   clock: FakeClock
   stats: Stats
-  /** What was told, in order: `failed NAME ID CODE`, `settled NAME UNACKED`. */
+  /** What was told, in order: `failed NAME ID CODE`, `retried NAME CLIENT ID`, `settled NAME UNACKED`. */
   told: string[]
 } {
   const journal = new FakeJournal()
@@ -53,6 +53,7 @@ function publisher(some: Partial<PublisherOptions<TestAuthor>> = {}): {
     stats,
     maxPendingSize: 1_000_000,
     onFailed: ({ name }, id, { code }) => told.push(`failed ${name} ${String(id)} ${code}`),
+    onRetryBack: ({ name }, clientId, id) => told.push(`retried ${name} ${clientId} ${id}`),
     onSettled: ({ name, unacked }) => told.push(`settled ${name} ${unacked}`),
     ...some,
   })
@@ -118,15 +119,42 @@ test('an entry of another instance with the same number is not taken for its own
   expect(told).toEqual(['settled anna 0'])
 })
 
-test('an id is under way from the taking to the coming back', async () => {
-  const { publisher: p, journal } = publisher()
-  expect(p.isUnderWay('anna', 'x')).toBe(false)
-  p.publish(says(1, 'x'), author())
-  expect([p.isUnderWay('anna', 'x'), p.isUnderWay('anna', 'y'), p.isUnderWay('bob', 'x')]).toEqual([true, false, false])
-  await turn()
-  expect(p.isUnderWay('anna', 'x')).toBe(true)
-  journal.succeed()
-  expect(p.isUnderWay('anna', 'x')).toBe(false)
+describe('a message that is sent again', () => {
+  test('is a retry from the taking to the coming back of the first', async () => {
+    const { publisher: p, journal } = publisher()
+    const isRetry = (clientId: string, id: string): boolean => p.retry(clientId, id, author())
+    expect(isRetry('anna', 'x')).toBe(false)
+    p.publish(says(1, 'x'), author())
+    expect([isRetry('anna', 'x'), isRetry('anna', 'y'), isRetry('bob', 'x')]).toEqual([true, false, false])
+    await turn()
+    expect(isRetry('anna', 'x')).toBe(true)
+    journal.succeed()
+    expect(isRetry('anna', 'x')).toBe(false)
+  })
+
+  test('is told to who sent it again, before its author counts as served', async () => {
+    const { publisher: p, journal, told } = publisher()
+    p.publish(says(1, 'x'), author('first'))
+    p.retry('anna', 'x', author('second'))
+    await turn()
+    journal.succeed()
+    expect(told).toEqual(['retried second anna x', 'settled first 0'])
+  })
+
+  test('fails for all who sent it', async () => {
+    const { publisher: p, journal, told } = publisher()
+    p.publish(says(1, 'x'), author('first'))
+    p.retry('anna', 'x', author('second'))
+    await turn()
+    journal.fail(new Error('disk'))
+    await turn()
+    expect(told).toEqual([
+      'failed first x journal_unavailable',
+      'failed second x journal_unavailable',
+      'settled first 0',
+    ])
+    expect(p.retry('anna', 'x', author())).toBe(false)
+  })
 })
 
 describe('when the journal fails', () => {
@@ -147,7 +175,7 @@ describe('when the journal fails', () => {
       'failed anna undefined journal_unavailable',
     ])
     expect([stats.appends, stats.appendFailures]).toEqual([0, 4])
-    expect(p.isUnderWay('anna', 'x')).toBe(false)
+    expect(p.retry('anna', 'x', author())).toBe(false)
   })
 
   test('an author is told before it counts as served: its connection may be closed then', async () => {
@@ -238,7 +266,7 @@ test('more than may wait is refused at once, and taken again when there is room'
   p.publish(says('b'.repeat(60), 'x'), anna)
   expect(told).toEqual(['failed anna x journal_unavailable'])
   expect(anna.unacked).toBe(1)
-  expect(p.isUnderWay('anna', 'x')).toBe(false)
+  expect(p.retry('anna', 'x', author())).toBe(false)
   await turn()
   journal.succeed()
   told.length = 0

@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Frames } from '../../src/hub/frames.js'
+import { Frames, type KeptEntry } from '../../src/hub/frames.js'
 import { Window } from '../../src/hub/window.js'
 import type { Entry, Retention } from '../../src/journal/journal.js'
 import {
@@ -25,7 +25,7 @@ function filled(retention: Partial<Retention>, ...entries: Entry[]): Window {
   const window = new Window({ ...EVERYTHING, ...retention })
   entries.forEach((entry, index) => {
     const inPlace = { ...entry, offset: index + 1 }
-    window.push(inPlace, framesOf(inPlace), inPlace.at)
+    window.push(framesOf(inPlace), inPlace.at)
   })
   return window
 }
@@ -123,7 +123,7 @@ test('in a crowd that comes or goes nobody is concerned personally', () => {
 // ——— the model
 
 interface Kept {
-  readonly entry: Entry
+  readonly entry: KeptEntry
   readonly retryOf: number | undefined
 }
 
@@ -136,7 +136,7 @@ class NaiveWindow {
     this.#retention = retention
   }
 
-  push(entry: Entry, now: number): void {
+  push(entry: KeptEntry, now: number): void {
     const id = 'id' in entry ? entry.id : undefined
     const first = this.kept.find(({ entry: other, retryOf }) => {
       if (id === undefined || retryOf !== undefined || !('id' in other) || !('from' in other)) return false
@@ -208,8 +208,8 @@ test('whatever is pushed, it knows what the model knows', () => {
           now += each.passedMs
           if (each.do === 'push') {
             const entry = placed(each.content, { offset: model.next, at: now, bytes: each.bytes })
-            window.push(entry, framesOf(entry), now)
-            model.push(entry, now)
+            window.push(framesOf(entry), now)
+            model.push(framesOf(entry).entry, now)
           } else {
             window.trim(now)
             model.trim(now)
@@ -251,8 +251,8 @@ test('it knows in every stretch whether something in it is personal', () => {
       const model = new NaiveWindow(retention)
       for (const content of contents) {
         const entry = placed(content, { offset: model.next })
-        window.push(entry, framesOf(entry), 0)
-        model.push(entry, 0)
+        window.push(framesOf(entry), 0)
+        model.push(framesOf(entry).entry, 0)
       }
       for (const clientId of [...SOME_CLIENTS, 'nobody']) {
         for (let after = window.first - 1; after <= window.head; after++) {
@@ -270,7 +270,7 @@ test('thousands of entries that come and go cost no more room than those that ar
   const window = new Window({ ...EVERYTHING, maxEntries: 100 })
   for (let offset = 1; offset <= 10_000; offset++) {
     const entry = messageEntry({ offset, id: `i${offset}`, from: `c${offset % 7}` })
-    window.push(entry, framesOf(entry), 0)
+    window.push(framesOf(entry), 0)
   }
   expect([window.first, window.size]).toEqual([9901, 100])
   for (let offset = 9901; offset <= 10_000; offset++) expect(window.at(offset).entry.offset).toBe(offset)

@@ -1,0 +1,129 @@
+/**
+ * What an entry is to somebody, and the window's entries as joined pieces for those that are behind. Knows offsets and
+ * bytes; who is behind, and where, is catch-up.ts's business.
+ */
+import type { Locale } from '@lastcall/protocol'
+import type { Audience, AudienceMember } from './audience.js'
+import type { Window, WindowEntry } from './window.js'
+
+/** Joined frames and the offset they reach. */
+export interface Piece {
+  readonly bytes: Buffer
+  readonly upTo: number
+  /** How many entries are in it. */
+  readonly count: number
+}
+
+/** What makes one client's view of an entry differ. */
+interface Viewer {
+  readonly clientId: string
+  readonly locale: Locale
+}
+
+/** What this client gets of this entry, if it is in these channels: the entry, an ack, or nothing. */
+export function frameFor(
+  { entry, frames, retryOf }: WindowEntry,
+  channels: ReadonlySet<string>,
+  { clientId, locale }: Viewer,
+): Buffer | undefined {
+  switch (entry.kind) {
+    case 'message':
+      if (entry.from === clientId) return frames.ack(retryOf ?? entry.offset)
+      return retryOf === undefined && channels.has(entry.channel) ? frames.forAudience(locale) : undefined
+    case 'direct':
+      if (entry.to === clientId && retryOf === undefined && entry.from !== clientId) return frames.forAudience(locale)
+      return entry.from === clientId ? frames.ack(retryOf ?? entry.offset) : undefined
+    case 'presence': {
+      if (!channels.has(entry.channel)) return undefined
+      const alone = entry.joinedCount + entry.leftCount === 1
+      return alone && (entry.joined[0] ?? entry.left[0]) === clientId ? undefined : frames.forAudience(locale)
+    }
+    case 'unknown':
+      return undefined
+  }
+}
+
+/** What everybody in these channels gets of this entry who is not concerned personally. */
+export function sharedFrame(item: WindowEntry, channels: ReadonlySet<string>, locale: Locale): Buffer | undefined {
+  const { entry, frames, retryOf } = item
+  if (entry.kind !== 'message' && entry.kind !== 'presence') return undefined
+  return retryOf === undefined && channels.has(entry.channel) ? frames.forAudience(locale) : undefined
+}
+
+/** The past of some channels, up to an offset. */
+export interface Past {
+  readonly channels: ReadonlySet<string>
+  /** The offset up to which it has been said. */
+  readonly position: number
+  readonly upTo: number
+}
+
+/** How many shared pieces are kept for others who are at the same place. */
+const MAX_KEPT_PIECES = 64
+
+/** Cuts the window into pieces, and keeps those that many connections will ask for. */
+export class PieceCutter {
+  readonly #window: Window
+  readonly #shared = new Map<string, Piece>()
+
+  constructor(window: Window) {
+    this.#window = window
+  }
+
+  /** The next piece of an audience's stream for one of its members, after `position`. There must be something after it. */
+  next<Member extends AudienceMember & Viewer>(
+    audience: Audience<Member>,
+    member: Member,
+    position: number,
+    maxBytes: number,
+  ): Piece {
+    const key = `${String(audience.id)} ${String(position)} ${String(maxBytes)}`
+    let piece = this.#shared.get(key)
+    if (!piece) {
+      piece = this.#cut(position, this.#window.head, maxBytes, (item) =>
+        sharedFrame(item, audience.channels, audience.locale),
+      )
+      if (this.#shared.size >= MAX_KEPT_PIECES) this.#shared.clear()
+      this.#shared.set(key, piece)
+    }
+    if (!this.#window.isPersonal(member.clientId, position, piece.upTo)) return piece
+    return this.#cut(position, piece.upTo, maxBytes, (item) => frameFor(item, audience.channels, member))
+  }
+
+  /** The next piece of a replay. */
+  nextOfReplay({ channels, position, upTo }: Past, viewer: Viewer, maxBytes: number): Piece {
+    return this.#cut(position, upTo, maxBytes, ({ entry, ...made }) =>
+      entry.kind === 'message' || entry.kind === 'presence'
+        ? channels.has(entry.channel)
+          ? frameFor({ entry, ...made }, channels, viewer)
+          : undefined
+        : undefined,
+    )
+  }
+
+  /** Lets go of the kept pieces: nobody is behind any more, or the window is another one. */
+  clear(): void {
+    this.#shared.clear()
+  }
+
+  #cut(after: number, upTo: number, maxBytes: number, frameOf: (item: WindowEntry) => Buffer | undefined): Piece {
+    const frames: Buffer[] = []
+    let bytes = 0
+    let offset = after
+    while (offset < upTo && bytes < maxBytes) {
+      const frame = frameOf(this.#window.at(++offset))
+      if (!frame) continue
+      if (bytes > 0 && bytes + frame.length > maxBytes) {
+        offset--
+        break
+      }
+      frames.push(frame)
+      bytes += frame.length
+    }
+    return {
+      bytes: frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames, bytes),
+      upTo: offset,
+      count: frames.length,
+    }
+  }
+}
