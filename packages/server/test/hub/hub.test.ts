@@ -1,0 +1,643 @@
+/**
+ * The hub: what a connection is told of the journal, whether it is live, behind, or coming back.
+ */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Entry, NewEntry } from '../../src/journal/journal.js'
+import { anyContent, messageEntry, placed, SOME_CHANNELS } from '../support/entries.js'
+import { expectedOf, told, type Told } from '../support/expected.js'
+import { openHub, turns, type Member, type TestHub } from '../support/test-hub.js'
+
+const message = (some: Parameters<typeof messageEntry>[0] = {}): NewEntry => messageEntry({ node: 'other', ...some })
+
+const at = (offset: number, epoch = 'epoch'): { epoch: string; offset: number } => ({ epoch, offset })
+
+/** So many messages by `zoe` to the lobby. */
+const chatter = (count: number): NewEntry[] => Array.from({ length: count }, () => message({ from: 'zoe' }))
+
+const offsets = ({ transport }: Member): unknown[] => transport.messages.map(({ offset }) => offset)
+
+function drain(hub: TestHub['hub'], { connection, transport }: Member): void {
+  transport.isFull = false
+  hub.drained(connection)
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+describe('a batch', () => {
+  test('is one write for each connection, and the same bytes for all whom it concerns alike', async () => {
+    const { journal, join } = await openHub()
+    const [anna, bob, cleo] = [join('anna'), join('bob'), join('cleo')]
+    journal.say(message({ from: 'anna', id: 'x' }), message({ from: 'zoe' }))
+    expect([anna, bob, cleo].map(({ transport }) => transport.writes.length)).toEqual([1, 1, 1])
+    expect(told(anna.transport.messages)).toEqual([
+      ['ack', 1],
+      ['message', 2],
+    ])
+    expect(bob.transport.writes).toEqual(cleo.transport.writes)
+    expect(offsets(bob)).toEqual([1, 2])
+  })
+
+  test('is nothing to whom it does not concern', async () => {
+    const { journal, join } = await openHub()
+    const anna = join('anna', { channels: [] })
+    journal.say(...chatter(3))
+    expect(anna.transport.writes).toEqual([])
+  })
+
+  test('does not stop at a connection that has vanished', async () => {
+    const { journal, join, stats } = await openHub()
+    const [anna, bob] = [join('anna'), join('bob')]
+    anna.transport.isOpen = false
+    journal.say(...chatter(1))
+    expect(offsets(bob)).toEqual([1])
+    expect(stats.failedBroadcasts).toBe(1)
+    expect(stats.deliveries).toBe(1)
+  })
+})
+
+describe('who comes', () => {
+  async function withHistory(): Promise<TestHub> {
+    const made = await openHub({ retention: { maxEntries: 5, maxAgeMs: Infinity, maxBytes: Infinity } })
+    made.journal.say(...chatter(10))
+    return made
+  }
+
+  test('without a cursor begins at the head', async () => {
+    const { journal, join } = await withHistory()
+    const anna = join('anna')
+    expect(anna.start).toEqual({ cursor: 'epoch:10', recovered: null })
+    journal.say(...chatter(1))
+    expect(offsets(anna)).toEqual([11])
+  })
+
+  test('with a cursor gets what it missed and then what is new, in order', async () => {
+    const { journal, join, stats } = await withHistory()
+    const anna = join('anna', { cursor: at(7) })
+    expect(anna.start).toEqual({ cursor: 'epoch:7', recovered: true })
+    expect(anna.transport.writes).toEqual([])
+    journal.say(...chatter(2))
+    await turns()
+    journal.say(...chatter(1))
+    expect(offsets(anna)).toEqual(range(8, 13))
+    expect([stats.resumesRecovered, stats.resumesNotRecovered]).toEqual([1, 0])
+  })
+
+  test('with the oldest cursor that can be served gets everything that is kept', async () => {
+    const { join } = await withHistory()
+    const anna = join('anna', { cursor: at(5) })
+    await turns()
+    expect(anna.start.recovered).toBe(true)
+    expect(offsets(anna)).toEqual(range(6, 10))
+  })
+
+  test('with the cursor of the head has missed nothing and is live at once', async () => {
+    const { journal, join, hub } = await withHistory()
+    const anna = join('anna', { cursor: at(10) })
+    expect(anna.start).toEqual({ cursor: 'epoch:10', recovered: true })
+    expect(hub.behindCount).toBe(0)
+    journal.say(...chatter(1))
+    expect(offsets(anna)).toEqual([11])
+  })
+
+  test.each([
+    ['older than what is kept', at(4)],
+    ['ahead of the head', at(11)],
+    ['of another journal', at(10, 'other')],
+    ['malformed', 'malformed' as const],
+  ])('with a cursor that is %s is told so, and begins at the head', async (_name, cursor) => {
+    const { journal, join, stats } = await withHistory()
+    const anna = join('anna', { cursor })
+    expect(anna.start).toEqual({ cursor: 'epoch:10', recovered: false })
+    journal.say(...chatter(1))
+    await turns()
+    expect(offsets(anna)).toEqual([11])
+    expect([stats.resumesRecovered, stats.resumesNotRecovered]).toEqual([0, 1])
+  })
+})
+
+describe('a connection whose socket is full', () => {
+  test('is not written to until it drains, and then gets everything in order', async () => {
+    const { hub, journal, join } = await openHub()
+    const [anna, bob] = [join('anna'), join('bob')]
+    anna.transport.isFull = true
+    for (let index = 0; index < 10; index++) journal.say(...chatter(3))
+    await turns()
+    expect(offsets(anna)).toEqual([1, 2, 3])
+    expect(hub.behindCount).toBe(1)
+    expect(offsets(bob)).toEqual(range(1, 30))
+    drain(hub, anna)
+    journal.say(...chatter(1))
+    await turns()
+    expect(offsets(anna)).toEqual(range(1, 31))
+    expect(hub.behindCount).toBe(0)
+    journal.say(...chatter(1))
+    expect(offsets(anna)).toEqual(range(1, 32))
+  })
+
+  test('is closed with 4008 as soon as what it has not read is no longer kept', async () => {
+    const { journal, join } = await openHub({ retention: { maxEntries: 5, maxAgeMs: Infinity, maxBytes: Infinity } })
+    const anna = join('anna')
+    anna.transport.isFull = true
+    journal.say(...chatter(1))
+    journal.say(...chatter(5))
+    expect(anna.transport.calls).toEqual([])
+    journal.say(...chatter(1))
+    expect(anna.transport.calls).toEqual(['close 4008 Непрочитане вже не зберігається'])
+    expect(anna.connection.serverClose).toBe('slow')
+    expect(offsets(anna)).toEqual([1])
+  })
+
+  test('is closed with 4008 when what it has not read has become too old, though nothing new is said', async () => {
+    const { hub, journal, clock, join } = await openHub({
+      retention: { maxEntries: 100, maxAgeMs: 1000, maxBytes: Infinity },
+    })
+    const anna = join('anna')
+    anna.transport.isFull = true
+    journal.say(message({ at: clock.now() }))
+    journal.say(message({ at: clock.now() }))
+    clock.advance(1000)
+    hub.sweep()
+    expect(anna.transport.calls).toEqual([])
+    clock.advance(1)
+    hub.sweep()
+    expect(anna.transport.calls).toEqual([expect.stringMatching(/^close 4008/)])
+  })
+
+  test('is told of the end of the journal that it was behind in, for it can not catch up with another', async () => {
+    const { journal, join } = await openHub()
+    const [anna, bob] = [join('anna'), join('bob')]
+    anna.transport.isFull = true
+    journal.say(...chatter(1))
+    journal.say(...chatter(1))
+    journal.listener?.onEpoch('other', 1)
+    expect(anna.transport.calls).toEqual([expect.stringMatching(/^close 4008/)])
+    expect(bob.transport.calls).toEqual([])
+  })
+})
+
+describe('whoever comes, falls behind, drains and changes channels, whenever that is', () => {
+  const CLIENTS = ['anna', 'bob', 'cleo'] as const
+  const who = fc.nat(CLIENTS.length - 1)
+  type Step =
+    | { readonly do: 'say'; readonly contents: readonly Parameters<typeof placed>[0][] }
+    | { readonly do: 'turn' }
+    | { readonly do: 'full' | 'drain' | 'leave'; readonly who: number }
+    | {
+        readonly do: 'join'
+        readonly who: number
+        readonly channels: readonly string[]
+        readonly back: number | undefined
+      }
+    | { readonly do: 'subscribe' | 'unsubscribe'; readonly who: number; readonly channels: readonly string[] }
+
+  const step = fc.oneof<fc.WeightedArbitrary<Step>[]>(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        do: fc.constant('say'),
+        contents: fc.array(anyContent, { minLength: 1, maxLength: 6 }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constantFrom('full', 'drain', 'leave'), who }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('join'),
+        who,
+        channels: fc.subarray([...SOME_CHANNELS]),
+        back: fc.option(fc.nat(20), { nil: undefined }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constantFrom('subscribe', 'unsubscribe'),
+        who,
+        channels: fc.subarray([...SOME_CHANNELS], { minLength: 1 }),
+      }),
+    },
+    { weight: 2, arbitrary: fc.constant({ do: 'turn' }) },
+  )
+
+  /** A connection and in which channels it is from which offset on. */
+  interface Present {
+    readonly member: Member
+    readonly from: number
+    readonly stretches: { readonly after: number; readonly channels: ReadonlySet<string> }[]
+  }
+
+  const offsetOf = (cursor: string): number => Number(cursor.split(':')[1])
+
+  /** What this connection was to be told of all that was said. */
+  function expectedFor({ member, from, stretches }: Present, entries: readonly Entry[]): Told[] {
+    const { clientId } = member.connection
+    return entries.flatMap((entry, index) => {
+      if (entry.offset <= from) return []
+      const channels = stretches.findLast(({ after }) => after < entry.offset)?.channels ?? new Set<string>()
+      const listener = { clientId, channels }
+      const before = entries.slice(0, index)
+      return expectedOf([...before, entry], listener).slice(expectedOf(before, listener).length)
+    })
+  }
+
+  test('each has been told exactly what concerns it, in order, without a gap or a repeat', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const { hub, journal, join, leave } = await openHub()
+        const entries: Entry[] = []
+        const present = new Map<number, Present>()
+        const gone: Present[] = []
+        const part = (index: number): void => {
+          const one = present.get(index)
+          if (!one) return
+          leave(one.member)
+          present.delete(index)
+          gone.push(one)
+        }
+        for (const each of steps) {
+          if (each.do === 'say') {
+            const said = each.contents.map((content) => placed(content, { offset: entries.length + 1, node: 'other' }))
+            for (const entry of said) entries.push({ ...entry, offset: entries.length + 1 })
+            journal.say(...(said as unknown as NewEntry[]))
+            continue
+          }
+          if (each.do === 'turn') {
+            await turns(1)
+            continue
+          }
+          const one = present.get(each.who)
+          if (each.do === 'join') {
+            part(each.who)
+            const cursor = each.back === undefined ? undefined : at(Math.max(0, entries.length - each.back))
+            const member = join(CLIENTS[each.who] as string, { channels: each.channels, ...(cursor && { cursor }) })
+            expect(member.start.recovered).toBe(cursor ? true : null)
+            const from = offsetOf(member.start.cursor)
+            present.set(each.who, { member, from, stretches: [{ after: from, channels: new Set(each.channels) }] })
+          } else if (!one) continue
+          else if (each.do === 'leave') part(each.who)
+          else if (each.do === 'full') one.member.transport.isFull = true
+          else if (each.do === 'drain') drain(hub, one.member)
+          else if ('channels' in each) {
+            const before = one.stretches.at(-1)?.channels ?? new Set<string>()
+            let after = 0
+            if (each.do === 'subscribe') {
+              hub.subscribe(one.member.connection, each.channels, undefined, (start) => {
+                after = offsetOf(start.cursor)
+                return Buffer.alloc(0)
+              })
+              one.stretches.push({ after, channels: new Set([...before, ...each.channels]) })
+            } else {
+              after = offsetOf(hub.unsubscribe(one.member.connection, each.channels).cursor)
+              const left = [...before].filter((channel) => !each.channels.includes(channel))
+              one.stretches.push({ after, channels: new Set(left) })
+            }
+          }
+        }
+        for (const { member } of present.values()) drain(hub, member)
+        await turns()
+        expect(hub.behindCount).toBe(0)
+        for (const one of present.values()) {
+          expect(told(one.member.transport.messages)).toEqual(expectedFor(one, entries))
+        }
+        for (const one of gone) {
+          const heard = told(one.member.transport.messages)
+          expect(heard).toEqual(expectedFor(one, entries).slice(0, heard.length))
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('subscribing with `since`', () => {
+  const frame = ({ cursor, recovered }: { cursor: string; recovered: boolean | null }): Buffer =>
+    Buffer.from(`${JSON.stringify({ type: 'subscribed', cursor, recovered })}\n`)
+
+  const types = ({ transport }: Member): unknown[] =>
+    transport.messages.map(({ type, offset }) => (offset === undefined ? type : offset))
+
+  async function withNews(): Promise<TestHub & { anna: Member }> {
+    const made = await openHub()
+    const anna = made.join('anna')
+    // 1 … 10: news and lobby in turn.
+    for (let index = 0; index < 5; index++) {
+      made.journal.say(message({ channel: 'news', from: 'zoe' }), message({ channel: 'lobby', from: 'zoe' }))
+    }
+    anna.transport.writes.length = 0
+    return { ...made, anna }
+  }
+
+  test('says what the channel had after it, then that it is subscribed, then what is new', async () => {
+    const { hub, journal, anna } = await withNews()
+    hub.subscribe(anna.connection, ['news'], at(3), frame)
+    journal.say(message({ channel: 'news' }), message({ channel: 'lobby' }))
+    await turns()
+    journal.say(message({ channel: 'news' }))
+    expect(types(anna)).toEqual([5, 7, 9, 'subscribed', 11, 12, 13])
+    expect(anna.transport.messages.find(({ type }) => type === 'subscribed')).toEqual({
+      type: 'subscribed',
+      cursor: 'epoch:10',
+      recovered: true,
+    })
+  })
+
+  test('does not say again what the connection is in already', async () => {
+    const { hub, anna } = await withNews()
+    hub.subscribe(anna.connection, ['news'], at(10), frame)
+    await turns()
+    expect(anna.transport.messages).toEqual([{ type: 'subscribed', cursor: 'epoch:10', recovered: true }])
+  })
+
+  test.each([
+    ['malformed', 'malformed' as const],
+    ['of another journal', at(3, 'other')],
+    ['ahead of the head', at(11)],
+  ])('that is %s is told at once that nothing is recovered', async (_name, since) => {
+    const { hub, journal, anna } = await withNews()
+    hub.subscribe(anna.connection, ['news'], since, frame)
+    journal.say(message({ channel: 'news' }))
+    await turns()
+    expect(anna.transport.messages[0]).toEqual({ type: 'subscribed', cursor: 'epoch:10', recovered: false })
+    expect(types(anna)).toEqual(['subscribed', 11])
+  })
+
+  test('ends with the channel: what is unsubscribed is not replayed any further', async () => {
+    const { hub, anna } = await withNews()
+    anna.transport.isFull = true
+    hub.subscribe(anna.connection, ['news'], at(0), frame)
+    await turns()
+    hub.unsubscribe(anna.connection, ['news'])
+    drain(hub, anna)
+    await turns()
+    expect(types(anna).filter((type) => type !== 'subscribed')).toEqual([])
+  })
+
+  test('of two at once each is said in its turn', async () => {
+    const { hub, anna } = await withNews()
+    hub.subscribe(anna.connection, ['news'], at(6), frame)
+    hub.subscribe(anna.connection, ['sport'], at(0), frame)
+    await turns()
+    expect(types(anna)).toEqual([7, 9, 'subscribed', 'subscribed'])
+  })
+})
+
+describe('publishing', () => {
+  const says = (id?: string, from = 'anna'): Parameters<TestHub['hub']['publish']>[1] => ({
+    kind: 'message',
+    channel: 'lobby',
+    from,
+    data: '1',
+    ...(id !== undefined && { id }),
+  })
+
+  test('is acked from the journal, in the stream of the sender', async () => {
+    const { hub, journal, join } = await openHub()
+    const [anna, bob] = [join('anna'), join('bob')]
+    hub.publish(anna.connection, says('x'))
+    await turns()
+    expect(anna.transport.writes).toEqual([])
+    journal.succeed()
+    expect(anna.transport.messages).toEqual([{ type: 'ack', id: 'x', offset: 1 }])
+    expect(bob.transport.messages).toMatchObject([{ type: 'message', from: 'anna', id: 'x', offset: 1 }])
+  })
+
+  test('again with the same id is acked with the first offset and told to nobody', async () => {
+    const { hub, journal, join, stats } = await openHub()
+    const [anna, bob] = [join('anna'), join('bob')]
+    hub.publish(anna.connection, says('x'))
+    await turns()
+    journal.succeed()
+    hub.publish(anna.connection, says('x'))
+    await turns()
+    expect(journal.waiting).toEqual([])
+    expect(told(anna.transport.messages)).toEqual([
+      ['ack', 1],
+      ['ack', 1],
+    ])
+    expect(offsets(bob)).toEqual([1])
+    expect(stats.duplicates).toBe(1)
+  })
+
+  test('again while the first is under way is appended once, and each of them is acked', async () => {
+    const { hub, journal, join } = await openHub()
+    const [anna, bob] = [join('anna'), join('bob')]
+    hub.publish(anna.connection, says('x'))
+    hub.publish(anna.connection, says('x'))
+    await turns()
+    hub.publish(anna.connection, says('x'))
+    expect(journal.appends.map((entries) => entries.length)).toEqual([1])
+    journal.succeed()
+    await turns()
+    expect(told(anna.transport.messages)).toEqual([
+      ['ack', 1],
+      ['ack', 1],
+      ['ack', 1],
+    ])
+    expect(offsets(bob)).toEqual([1])
+  })
+
+  test('again while the first is under way shares its failure', async () => {
+    const { hub, journal, join, failures } = await openHub()
+    const anna = join('anna')
+    hub.publish(anna.connection, says('x'))
+    hub.publish(anna.connection, says('x'))
+    await turns()
+    journal.fail(new Error('disk'))
+    await turns()
+    expect(failures).toEqual(['anna x journal_unavailable', 'anna x journal_unavailable'])
+    expect(anna.connection.unacked).toBe(0)
+  })
+
+  test('a retry from a new connection while the first is under way is acked there', async () => {
+    const { hub, journal, join, leave } = await openHub()
+    const first = join('anna')
+    hub.publish(first.connection, says('x'))
+    await turns()
+    leave(first)
+    const second = join('anna')
+    hub.publish(second.connection, says('x'))
+    await turns()
+    expect(journal.appends).toHaveLength(1)
+    journal.succeed()
+    expect(second.transport.messages).toContainEqual({ type: 'ack', id: 'x', offset: 1 })
+  })
+
+  test('a retry by somebody else on another instance is dropped here as there', async () => {
+    const { journal, join, stats } = await openHub()
+    const [anna, bob] = [join('anna'), join('bob')]
+    journal.say(message({ from: 'anna', id: 'x' }), message({ from: 'anna', id: 'x' }))
+    expect(offsets(bob)).toEqual([1])
+    expect(told(anna.transport.messages)).toEqual([
+      ['ack', 1],
+      ['ack', 1],
+    ])
+    expect(stats.duplicates).toBe(1)
+  })
+
+  test('a retry whose first ack the sender has not reached yet in its catch-up is acked there', async () => {
+    const { hub, journal, join } = await openHub()
+    journal.say(message({ from: 'anna', id: 'x' }))
+    const anna = join('anna', { cursor: at(0) })
+    hub.publish(anna.connection, says('x'))
+    expect(anna.transport.messages).toEqual([])
+    await turns()
+    expect(told(anna.transport.messages)).toEqual([['ack', 1]])
+  })
+
+  test('much at once stops the reading until half of it is back', async () => {
+    const { hub, journal, join } = await openHub()
+    const anna = join('anna')
+    for (let index = 0; index < 63; index++) hub.publish(anna.connection, says())
+    expect(anna.transport.calls).toEqual([])
+    hub.publish(anna.connection, says())
+    expect(anna.transport.calls).toEqual(['pause'])
+    await turns()
+    journal.succeed()
+    expect(anna.transport.calls).toEqual(['pause', 'resume'])
+    expect(anna.connection.unacked).toBe(0)
+  })
+
+  test('settles when everything is back', async () => {
+    const { hub, journal, join } = await openHub()
+    hub.publish(join('anna').connection, says())
+    let isSettled = false
+    const settled = hub.settled().then(() => (isSettled = true))
+    await turns()
+    expect(isSettled).toBe(false)
+    journal.succeed()
+    await settled
+  })
+})
+
+describe('a connection is served', () => {
+  test('at once when nothing is due to it', async () => {
+    const { hub, join } = await openHub()
+    let isServed = false
+    hub.whenServed(join('anna').connection, () => (isServed = true))
+    expect(isServed).toBe(true)
+  })
+
+  test('when its last message is acked, and not before the ack is written', async () => {
+    const { hub, journal, join } = await openHub()
+    const anna = join('anna')
+    hub.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', data: '1' })
+    let toldBefore: unknown
+    hub.whenServed(anna.connection, () => (toldBefore = told(anna.transport.messages)))
+    await turns()
+    expect(toldBefore).toBeUndefined()
+    journal.succeed()
+    expect(toldBefore).toEqual([['ack', 1]])
+  })
+
+  test('when it has caught up', async () => {
+    const { hub, journal, join } = await openHub()
+    const anna = join('anna')
+    anna.transport.isFull = true
+    journal.say(...chatter(1))
+    journal.say(...chatter(5))
+    let isServed = false
+    hub.whenServed(anna.connection, () => (isServed = true))
+    await turns()
+    expect(isServed).toBe(false)
+    drain(hub, anna)
+    await turns()
+    expect(isServed).toBe(true)
+    expect(offsets(anna)).toEqual(range(1, 6))
+  })
+
+  test('when it has left', async () => {
+    const { hub, journal, join, leave } = await openHub()
+    const anna = join('anna')
+    anna.transport.isFull = true
+    journal.say(...chatter(2))
+    let isServed = false
+    hub.whenServed(anna.connection, () => (isServed = true))
+    leave(anna)
+    expect(isServed).toBe(true)
+    expect(hub.behindCount).toBe(0)
+  })
+})
+
+describe('a cursor that another instance has told', () => {
+  test('is waited for', async () => {
+    const { hub, journal, clock } = await openHub()
+    let isReached = false
+    const reached = hub.reached(at(2), 1000).then(() => (isReached = true))
+    journal.say(...chatter(1))
+    await turns()
+    expect(isReached).toBe(false)
+    journal.say(...chatter(1))
+    await reached
+    clock.advance(1000)
+  })
+
+  test('is not waited for any longer than was asked for', async () => {
+    const { hub, clock } = await openHub()
+    const reached = hub.reached(at(2), 1000)
+    clock.advance(1000)
+    await reached
+  })
+
+  test.each([
+    ['is of another journal', at(99, 'other')],
+    ['is here already', at(0)],
+  ])('is not waited for when it %s', async (_name, cursor) => {
+    const { hub, clock } = await openHub()
+    await hub.reached(cursor, 1000)
+    expect(clock.running).toBe(0)
+  })
+})
+
+describe('presence', () => {
+  test('is gathered for the interval, then told in one entry for each channel', async () => {
+    const { hub, journal, clock, join } = await openHub()
+    join('anna', { channels: ['lobby', 'news'] })
+    hub.announceJoin('anna', ['lobby', 'news'])
+    clock.advance(200)
+    hub.announceJoin('bob', ['lobby'])
+    hub.announceLeave('cleo', ['lobby'])
+    clock.advance(49)
+    await turns()
+    expect(journal.appends).toEqual([])
+    clock.advance(1)
+    await turns()
+    expect(journal.appends).toMatchObject([
+      [
+        { kind: 'presence', channel: 'lobby', joined: ['anna', 'bob'], left: ['cleo'], active: 1 },
+        { kind: 'presence', channel: 'news', joined: ['anna'], left: [], joinedCount: 1, leftCount: 0, active: 1 },
+      ],
+    ])
+  })
+
+  test('of a client that comes and goes within the interval is not told', async () => {
+    const { hub, journal, clock } = await openHub()
+    hub.announceJoin('anna', ['lobby'])
+    hub.announceLeave('anna', ['lobby'])
+    clock.advance(1000)
+    await turns()
+    expect(journal.appends).toEqual([])
+  })
+
+  test('is not told at all with an interval of 0', async () => {
+    const { hub, journal, clock } = await openHub({ presenceIntervalMs: 0 })
+    hub.announceJoin('anna', ['lobby'])
+    clock.advance(10_000)
+    await turns()
+    expect(journal.appends).toEqual([])
+    expect(clock.running).toBe(0)
+  })
+
+  test('that is still gathered is told when the hub closes', async () => {
+    const { hub, journal } = await openHub()
+    hub.announceLeave('anna', ['lobby'])
+    const closed = hub.close()
+    await turns()
+    expect(journal.appends).toMatchObject([[{ kind: 'presence', left: ['anna'] }]])
+    journal.succeed()
+    await closed
+  })
+})
