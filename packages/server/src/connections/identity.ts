@@ -71,17 +71,25 @@ function keyed(options: AuthenticationOptions): ((token: string) => Promise<JWTP
   return undefined
 }
 
-const RSA_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
-const EC_ALGORITHMS = ['ES256', 'ES384', 'ES512']
+const PSS_ALGORITHMS = ['PS256', 'PS384', 'PS512']
+const RSA_ALGORITHMS = ['RS256', 'RS384', 'RS512', ...PSS_ALGORITHMS]
+const EC_ALGORITHM_OF: Readonly<Record<string, string>> = {
+  prime256v1: 'ES256',
+  secp384r1: 'ES384',
+  secp521r1: 'ES512',
+}
+const EC_ALGORITHMS = Object.values(EC_ALGORITHM_OF)
 const ED_ALGORITHMS = ['EdDSA', 'Ed25519']
 
+/** Exactly those that fit the key: a token that names another is not valid, not an error of ours. */
 function algorithmsOf(key: KeyObject): string[] {
   switch (key.asymmetricKeyType) {
     case 'rsa':
-    case 'rsa-pss':
       return RSA_ALGORITHMS
+    case 'rsa-pss':
+      return PSS_ALGORITHMS
     case 'ec':
-      return EC_ALGORITHMS
+      return EC_ALGORITHMS.filter((name) => name === EC_ALGORITHM_OF[key.asymmetricKeyDetails?.namedCurve ?? ''])
     default:
       return ED_ALGORITHMS
   }
