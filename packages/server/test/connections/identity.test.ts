@@ -1,0 +1,394 @@
+/**
+ * Tokens and sessions: which are believed, and which are not.
+ */
+import { createHash, createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import fc from 'fast-check'
+import { exportJWK, SignJWT, UnsecuredJWT, type JWTPayload } from 'jose'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import {
+  allowsChannel,
+  createTokenVerifier,
+  equal,
+  Sessions,
+  type TokenVerifier,
+} from '../../src/connections/identity.js'
+
+const SECRET = 'a secret of more than thirty-two bytes'
+const nowSeconds = (): number => Math.floor(Date.now() / 1000)
+
+interface Signing {
+  readonly alg?: string
+  readonly kid?: string
+  readonly key?: KeyObject | Uint8Array
+}
+
+function sign(payload: JWTPayload, { alg = 'HS256', kid, key = Buffer.from(SECRET) }: Signing = {}): Promise<string> {
+  return new SignJWT(payload).setProtectedHeader({ alg, ...(kid !== undefined && { kid }) }).sign(key)
+}
+
+function verifier(options: Parameters<typeof createTokenVerifier>[0]): TokenVerifier {
+  const verify = createTokenVerifier(options)
+  if (!verify) throw new Error('no verifier')
+  return verify
+}
+
+const pem = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }).toString()
+
+test('nothing configured is no verifier: the server is open', () => {
+  expect(createTokenVerifier({})).toBeUndefined()
+  expect(createTokenVerifier({ authIssuer: 'us' })).toBeUndefined()
+})
+
+describe('a token with a shared secret', () => {
+  const verify = verifier({ authSecret: SECRET })
+
+  test('says whom it is for, until when, and for which channels', async () => {
+    const exp = nowSeconds() + 60
+    expect(await verify(await sign({ sub: 'anna', exp, channels: ['news.*'] }))).toEqual({
+      subject: 'anna',
+      expiresAtMs: exp * 1000,
+      channels: ['news.*'],
+    })
+  })
+
+  test('may say nothing: it is for anybody, for ever, for all channels', async () => {
+    expect(await verify(await sign({}))).toEqual({ subject: undefined, expiresAtMs: Infinity, channels: undefined })
+  })
+
+  test('is not believed when another secret signed it', async () => {
+    expect(await verify(await sign({ sub: 'anna' }, { key: Buffer.from(`${SECRET}!`) }))).toBeUndefined()
+  })
+
+  test('is not believed when it has expired or is not valid yet', async () => {
+    expect(await verify(await sign({ exp: nowSeconds() - 1 }))).toBeUndefined()
+    expect(await verify(await sign({ nbf: nowSeconds() + 60 }))).toBeUndefined()
+  })
+
+  test('is not believed when any character of it was changed', async () => {
+    const token = await sign({ sub: 'anna' })
+    for (const index of [0, 5, token.indexOf('.') + 3, token.length - 3]) {
+      const other = token[index] === 'A' ? 'B' : 'A'
+      expect(await verify(token.slice(0, index) + other + token.slice(index + 1))).toBeUndefined()
+    }
+  })
+
+  test('is not believed without a signature', async () => {
+    expect(await verify(new UnsecuredJWT({ sub: 'anna' }).encode())).toBeUndefined()
+    const [header, payload] = (await sign({ sub: 'anna' })).split('.')
+    expect(await verify(`${String(header)}.${String(payload)}.`)).toBeUndefined()
+  })
+
+  test('is not believed with another algorithm of the same secret', async () => {
+    const key = Buffer.alloc(64, SECRET)
+    expect(await verifier({ authSecret: key.toString() })(await sign({}, { alg: 'HS512', key }))).toBeUndefined()
+  })
+
+  test.each([
+    ['a text', 'news'],
+    ['null', null],
+    ['a list with something else in it', ['news', 7]],
+    ['an object', { 0: 'news' }],
+  ])('is not believed when its channels are %s: what it allows would be a guess', async (_name, channels) => {
+    expect(await verify(await sign({ sub: 'anna', channels }))).toBeUndefined()
+  })
+
+  test('is for no channel when its list is empty', async () => {
+    expect(await verify(await sign({ channels: [] }))).toMatchObject({ channels: [] })
+  })
+
+  test('whatever it is, is an answer and never a rejection', async () => {
+    const parts = (await sign({ sub: 'anna' })).split('.') as [string, string, string]
+    const part = fc.oneof(
+      fc.constantFrom(...parts, ''),
+      fc.string({ unit: 'binary', maxLength: 40 }),
+      fc.json().map((json) => Buffer.from(json).toString('base64url')),
+      fc.constantFrom(
+        ...[
+          { alg: 'HS256', crit: ['b64'], b64: false },
+          { alg: 'dir', enc: 'A128GCM' },
+          { alg: 'HS256', zip: 'DEF' },
+        ].map((header) => Buffer.from(JSON.stringify(header)).toString('base64url')),
+      ),
+    )
+    const token = fc.oneof(
+      fc.array(part, { minLength: 1, maxLength: 6 }).map((all) => all.join('.')),
+      fc.string({ unit: 'binary' }),
+    )
+    await fc.assert(
+      fc.asyncProperty(token, async (text) => {
+        if (text !== parts.join('.')) expect(await verify(text)).toBeUndefined()
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('of 8193 characters or more is not looked at', async () => {
+    const padded = async (length: number): Promise<string> => sign({ sub: 'anna', pad: 'p'.repeat(length) })
+    expect((await padded(6000)).length).toBeLessThan(8192)
+    expect(await verify(await padded(6000))).toBeDefined()
+    expect(await verify(await padded(7000))).toBeUndefined()
+  })
+})
+
+describe('issuer and audience', () => {
+  const verify = verifier({ authSecret: SECRET, authIssuer: 'us', authAudience: 'chat' })
+
+  test.each([
+    ['both as asked for', { iss: 'us', aud: 'chat' }, true],
+    ['the audience among others', { iss: 'us', aud: ['mail', 'chat'] }, true],
+    ['another issuer', { iss: 'them', aud: 'chat' }, false],
+    ['another audience', { iss: 'us', aud: 'mail' }, false],
+    ['no issuer', { aud: 'chat' }, false],
+    ['no audience', { iss: 'us' }, false],
+  ])('%s', async (_name, payload, isBelieved) => {
+    expect((await verify(await sign(payload))) !== undefined).toBe(isBelieved)
+  })
+})
+
+describe('a public key as PEM', () => {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const ec384 = generateKeyPairSync('ec', { namedCurve: 'P-384' })
+  const ed = generateKeyPairSync('ed25519')
+
+  test.each([
+    ['RS256', rsa],
+    ['RS512', rsa],
+    ['PS256', rsa],
+    ['ES256', ec],
+    ['ES384', ec384],
+    ['EdDSA', ed],
+  ])('verifies %s', async (alg, { publicKey, privateKey }) => {
+    const verify = verifier({ authPublicKey: pem(publicKey) })
+    expect(await verify(await sign({ sub: 'anna' }, { alg, key: privateKey }))).toMatchObject({ subject: 'anna' })
+  })
+
+  test.each([
+    ['RS256', rsa, generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['ES256', ec, generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+    ['EdDSA', ed, generateKeyPairSync('ed25519')],
+  ])('does not believe another key with %s', async (alg, { publicKey }, { privateKey }) => {
+    const verify = verifier({ authPublicKey: pem(publicKey) })
+    expect(await verify(await sign({ sub: 'anna' }, { alg, key: privateKey }))).toBeUndefined()
+  })
+
+  test('is never taken for a shared secret, though everybody knows it', async () => {
+    for (const { publicKey } of [rsa, ec, ed]) {
+      const text = pem(publicKey)
+      const verify = verifier({ authPublicKey: text })
+      for (const key of [Buffer.from(text), Buffer.from(text.trim())]) {
+        expect(await verify(await sign({ sub: 'anna' }, { key }))).toBeUndefined()
+      }
+    }
+  })
+
+  test('of one kind does not reject, but not believe, a token of another kind', async () => {
+    const tokens = await Promise.all([
+      sign({}, { alg: 'RS256', key: rsa.privateKey }),
+      sign({}, { alg: 'ES256', key: ec.privateKey }),
+      sign({}, { alg: 'ES384', key: ec384.privateKey }),
+      sign({}, { alg: 'EdDSA', key: ed.privateKey }),
+      sign({}),
+    ])
+    const verifiers = [rsa, ec, ec384, ed].map(({ publicKey }) => verifier({ authPublicKey: pem(publicKey) }))
+    for (const [own, verify] of verifiers.entries()) {
+      for (const [index, token] of tokens.entries()) expect((await verify(token)) !== undefined).toBe(index === own)
+    }
+  })
+})
+
+describe('keys that the issuer publishes', () => {
+  const first = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const second = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  let keys: object[]
+  beforeAll(async () => {
+    keys = [
+      { ...(await exportJWK(first.publicKey)), kid: 'first', alg: 'RS256', use: 'sig' },
+      { ...(await exportJWK(second.publicKey)), kid: 'second', alg: 'ES256', use: 'sig' },
+    ]
+  })
+
+  async function publish(
+    answer: () => { status: number; body: string },
+  ): Promise<{ url: string; asked: () => number }> {
+    let asked = 0
+    const server = createServer((_request, response) => {
+      asked++
+      const { status, body } = answer()
+      response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+    return {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`,
+      asked: () => asked,
+    }
+  }
+
+  test('verify the tokens that name them, and are asked for once', async () => {
+    const { url, asked } = await publish(() => ({ status: 200, body: JSON.stringify({ keys }) }))
+    const verify = verifier({ authJwksUrl: url })
+    expect(asked()).toBe(0)
+    const rs = await sign({ sub: 'anna' }, { alg: 'RS256', kid: 'first', key: first.privateKey })
+    const es = await sign({ sub: 'bob' }, { alg: 'ES256', kid: 'second', key: second.privateKey })
+    expect(await Promise.all([verify(rs), verify(es)])).toMatchObject([{ subject: 'anna' }, { subject: 'bob' }])
+    expect(asked()).toBe(1)
+  })
+
+  test('do not verify a token of a key that is not among them, of a wrong name, or of a shared secret', async () => {
+    const { url } = await publish(() => ({ status: 200, body: JSON.stringify({ keys }) }))
+    const verify = verifier({ authJwksUrl: url })
+    const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+    for (const signing of [
+      { alg: 'RS256', kid: 'first', key: stranger },
+      { alg: 'RS256', kid: 'third', key: first.privateKey },
+      { alg: 'ES256', kid: 'first', key: second.privateKey },
+      { alg: 'HS256', kid: 'first', key: Buffer.from(pem(first.publicKey)) },
+      { alg: 'HS256', kid: 'first', key: Buffer.from(JSON.stringify(keys[0])) },
+    ]) {
+      expect(await verify(await sign({ sub: 'anna' }, signing))).toBeUndefined()
+    }
+  })
+
+  test('are asked for again when they could not be had', async () => {
+    let status = 503
+    const { url } = await publish(() => ({ status, body: JSON.stringify({ keys }) }))
+    const verify = verifier({ authJwksUrl: url })
+    const token = await sign({ sub: 'anna' }, { alg: 'RS256', kid: 'first', key: first.privateKey })
+    expect(await verify(token).catch(() => undefined)).toBeUndefined()
+    status = 200
+    expect(await verify(token)).toMatchObject({ subject: 'anna' })
+  })
+})
+
+describe('a session', () => {
+  const sessions = new Sessions('the same everywhere')
+
+  test('is believed for the client that it was issued for, by every instance with the same secret', () => {
+    const session = sessions.issue('anna', 'first-connection')
+    expect(sessions.isValid(session, 'anna')).toBe(true)
+    expect(new Sessions('the same everywhere').isValid(session, 'anna')).toBe(true)
+  })
+
+  test('is not believed for anybody else, nor with another secret', () => {
+    const session = sessions.issue('anna', 'id')
+    expect(sessions.isValid(session, 'bob')).toBe(false)
+    expect(sessions.isValid(session, 'Anna')).toBe(false)
+    expect(new Sessions('another').isValid(session, 'anna')).toBe(false)
+    expect(new Sessions(undefined).isValid(session, 'anna')).toBe(false)
+  })
+
+  test('of a process without a secret is that process’ own', () => {
+    const [one, other] = [new Sessions(undefined), new Sessions(undefined)]
+    expect(one.isValid(one.issue('anna', 'id'), 'anna')).toBe(true)
+    expect(other.isValid(one.issue('anna', 'id'), 'anna')).toBe(false)
+  })
+
+  test('is an id and what HMAC-SHA256 of RFC 2104 makes of it, as Node’s own has it', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: 1, maxLength: 200 }),
+        fc.stringMatching(/^[a-zA-Z0-9_-]{1,64}$/),
+        fc.uuid(),
+        (secret, clientId, id) => {
+          const key = createHash('sha256').update(secret).digest()
+          const mac = createHmac('sha256', key).update(`${clientId}.${id}`).digest('base64url')
+          const [givenId, givenMac] = new Sessions(secret).issue(clientId, id).split('.') as [string, string]
+          expect(givenId).toBe(id)
+          expect(mac.startsWith(givenMac)).toBe(true)
+          // 128 bits at least.
+          expect(givenMac.length * 6).toBeGreaterThanOrEqual(128)
+        },
+      ),
+    )
+  })
+
+  test('with anything changed, added or missing is not believed', () => {
+    const session = sessions.issue('anna', 'id')
+    fc.assert(
+      fc.property(fc.nat(session.length - 1), fc.string({ minLength: 1, maxLength: 1 }), (index, character) => {
+        const changed = session.slice(0, index) + character + session.slice(index + 1)
+        if (changed !== session) expect(sessions.isValid(changed, 'anna')).toBe(false)
+      }),
+    )
+    for (const wrong of [
+      '',
+      '.',
+      'id',
+      'id.',
+      '.mac',
+      `${session}.`,
+      `${session}A`,
+      `.${session}`,
+      session.slice(0, -1),
+    ]) {
+      expect(sessions.isValid(wrong, 'anna')).toBe(false)
+    }
+  })
+
+  test('any text is an answer and never a throw', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !sessions.isValid(text, 'anna')))
+  })
+})
+
+test('secrets are equal when their bytes are', () => {
+  expect([equal('a', 'a'), equal('', ''), equal('a', 'b'), equal('a', 'aa'), equal('ї', 'i')]).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ])
+})
+
+describe('which channels patterns allow', () => {
+  test.each<[patterns: string[] | undefined, channel: string, isAllowed: boolean]>([
+    [undefined, 'anything', true],
+    [[], 'lobby', false],
+    [['lobby'], 'lobby', true],
+    [['lobby'], 'lobby2', false],
+    [['*'], 'anything', true],
+    [['news.*'], 'news.sport', true],
+    [['news.*'], 'news.', true],
+    [['news.*'], 'news', false],
+    [['news.*'], 'newsXsport', false],
+    [['*.anna'], 'room.anna', true],
+    [['a*a'], 'a', false],
+    [['a*a'], 'aa', true],
+    [['a*b*c'], 'a-b-c', true],
+    [['a*b*c'], 'acb', false],
+    [['ab*ba'], 'aba', false],
+    [['**'], 'x', true],
+    [['news', 'lobby'], 'lobby', true],
+    [['LOBBY'], 'lobby', false],
+    [[''], 'lobby', false],
+  ])('%j and %s: %s', (patterns, channel, isAllowed) => {
+    expect(allowsChannel(patterns, channel)).toBe(isAllowed)
+  })
+
+  test('the same that a regular expression would', () => {
+    const letters = fc.constantFrom('a', 'b', '.', ':', '-')
+    const pattern = fc.array(fc.oneof(letters, fc.constant('*')), { maxLength: 8 }).map((all) => all.join(''))
+    const channel = fc.array(letters, { minLength: 1, maxLength: 8 }).map((all) => all.join(''))
+    fc.assert(
+      fc.property(fc.array(pattern, { maxLength: 3 }), channel, (patterns, name) => {
+        const model = patterns.some((each) =>
+          new RegExp(`^${each.replaceAll('.', '\\.').replaceAll('*', '.*')}$`, 's').test(name),
+        )
+        expect(allowsChannel(patterns, name)).toBe(model)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('a pattern made to take long does not', () => {
+    const startedAtMs = performance.now()
+    expect(allowsChannel([`${'a*'.repeat(2000)}b`], 'a'.repeat(64))).toBe(false)
+    expect(performance.now() - startedAtMs).toBeLessThan(1000)
+  })
+})
