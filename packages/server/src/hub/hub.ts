@@ -44,8 +44,8 @@ export interface Start {
 /** A connection with this many messages on their way into the journal is not read from until some are back. */
 const MAX_UNACKED = 64
 
-/** In a crowd presence is gathered longer, so that a storm of joins is not a storm of frames: 2.5 s for 10,000. */
-const MAX_PRESENCE_PER_MS = 4
+/** In a crowd presence is gathered longer, so that a storm of joins is not a storm of frames: 5 s for 10,000. */
+const MAX_PRESENCE_PER_MS = 2
 
 export class Hub {
   readonly #options: HubOptions
@@ -272,9 +272,18 @@ export class Hub {
   }
 
   #schedulePresence(): void {
-    if (this.#presenceTimer) return
-    const waitMs = Math.max(this.#options.presenceIntervalMs, this.#memberCount / MAX_PRESENCE_PER_MS)
-    this.#presenceTimer = this.#options.clock.after(waitMs, () => {
+    this.#presenceTimer ??= this.#waitWithPresence(0)
+  }
+
+  /** Looked at again when it is over: by then there may be more to wait for. */
+  #waitWithPresence(waitedMs: number): () => void {
+    const dueInMs = Math.max(this.#options.presenceIntervalMs, this.#memberCount / MAX_PRESENCE_PER_MS) - waitedMs
+    return this.#options.clock.after(dueInMs, () => {
+      const stillMs = this.#memberCount / MAX_PRESENCE_PER_MS - waitedMs - dueInMs
+      if (stillMs >= this.#options.presenceIntervalMs) {
+        this.#presenceTimer = this.#waitWithPresence(waitedMs + dueInMs)
+        return
+      }
       this.#presenceTimer = undefined
       this.#flushPresence()
     })

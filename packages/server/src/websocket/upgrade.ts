@@ -44,7 +44,6 @@ export function serveUpgrades(server: Server, given: UpgradeOptions): () => void
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const newcomer = readHandshake(request, options.path)
     if (newcomer === undefined && !options.refuseOthers) return
-    socket.on('error', ignore)
     if (newcomer === undefined) {
       answer(socket, 404, `WebSockets are served at ${options.path}/{clientId}`)
       return
@@ -63,27 +62,36 @@ interface Upgrades extends UpgradeOptions {
 }
 
 function receive(request: IncomingMessage, socket: Duplex, head: Buffer, newcomer: Newcomer, options: Upgrades): void {
-  const { admission, hub, onConnect, log } = options
-  const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
-  if (!admission.asksForToken && !cursor && !onConnect) {
+  const { admission, onConnect, log } = options
+  if (!admission.asksForToken && newcomer.cursor === undefined && !onConnect) {
     admit(request, socket, head, newcomer, undefined, options)
     return
   }
-  check().catch((error: unknown) => {
+  // Until it is accepted nobody else listens: who resets the connection meanwhile needs no answer.
+  socket.on('error', ignore)
+  check(request, socket, head, newcomer, options).catch((error: unknown) => {
     log.error('error', { error }, 'a newcomer could not be checked')
     turnAway(request, socket, head, rejection('refused', admission.localeOf(newcomer)), options)
   })
+}
 
-  /** What takes time comes first: admission decides on who is connected at that moment. */
-  async function check(): Promise<void> {
-    const [claims] = await Promise.all([
-      admission.claims(newcomer),
-      cursor && hub.reached(cursor, MAX_WAIT_FOR_CURSOR_MS),
-    ])
-    const isWelcome = (await onConnect?.({ clientId: newcomer.clientId ?? claims?.subject, request })) !== false
-    if (isWelcome) admit(request, socket, head, newcomer, claims, options)
-    else turnAway(request, socket, head, rejection('refused', admission.localeOf(newcomer)), options)
-  }
+/** What takes time comes first: admission decides on who is connected at that moment. */
+async function check(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  newcomer: Newcomer,
+  options: Upgrades,
+): Promise<void> {
+  const { admission, hub, onConnect } = options
+  const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
+  const [claims] = await Promise.all([
+    admission.claims(newcomer),
+    cursor && hub.reached(cursor, MAX_WAIT_FOR_CURSOR_MS),
+  ])
+  const isWelcome = (await onConnect?.({ clientId: newcomer.clientId ?? claims?.subject, request })) !== false
+  if (isWelcome) admit(request, socket, head, newcomer, claims, options)
+  else turnAway(request, socket, head, rejection('refused', admission.localeOf(newcomer)), options)
 }
 
 function admit(
@@ -115,6 +123,7 @@ function turnAway(request: IncomingMessage, socket: Duplex, head: Buffer, why: R
 
 /** Answers the upgrade with an HTTP response, and reads on to the peer's end: what nobody reads is never over. */
 function answer(socket: Duplex, status: number, text: string): void {
+  socket.on('error', ignore)
   const overdue = setTimeout(() => socket.destroy(), LINGER_MS).unref()
   socket.once('close', () => clearTimeout(overdue))
   socket.resume()
@@ -168,5 +177,5 @@ function decoded(text: string): string {
 }
 
 function ignore(): void {
-  // Who resets the connection before it is one needs no answer.
+  // Nothing to do: see where it is registered.
 }
