@@ -1,0 +1,460 @@
+/**
+ * The shutdown, step by step: with a clock and sockets that do what the test says.
+ */
+import type { ShutdownMessage } from '@lastcall/protocol'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { ConnectionManager } from '../../src/connections/connection-manager.js'
+import type { LogEvent, LogFields, Logger } from '../../src/observability/log.js'
+import type { DrainReport } from '../../src/shutdown/drain-report.js'
+import { GracefulShutdownManager, type GracefulShutdownOptions } from '../../src/shutdown/graceful-shutdown-manager.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { FakeTransport, type FakeTransportOptions } from '../support/fake-transport.js'
+
+interface Line {
+  readonly event: LogEvent
+  readonly fields: LogFields
+}
+
+function recordingLogger(): { log: Logger; lines: Line[]; of: (event: LogEvent) => LogFields[] } {
+  const lines: Line[] = []
+  const write = (event: LogEvent, fields: LogFields | string): void => {
+    lines.push({ event, fields: typeof fields === 'string' ? {} : fields })
+  }
+  const log: Logger = {
+    enabled: () => true,
+    debug: write,
+    info: write,
+    warn: write,
+    error: write,
+    child: () => log,
+    flush: () => undefined,
+  }
+  return { log, lines, of: (event) => lines.filter((line) => line.event === event).map(({ fields }) => fields) }
+}
+
+interface Drill {
+  readonly shutdown: GracefulShutdownManager
+  readonly connections: ConnectionManager
+  readonly clock: FakeClock
+  readonly states: string[]
+  readonly log: ReturnType<typeof recordingLogger>
+  readonly join: (clientId: string, options?: FakeTransportOptions) => FakeTransport
+  /** Whether everybody has gone and everything is closed. */
+  readonly ended: () => Promise<DrainReport | undefined>
+}
+
+function drill(options: Partial<GracefulShutdownOptions> = {}): Drill {
+  const clock = new FakeClock()
+  const connections = new ConnectionManager({ clock, closeTimeoutSeconds: 5, heartbeatIntervalSeconds: 86_400 })
+  const states: string[] = []
+  const log = recordingLogger()
+  const shutdown = new GracefulShutdownManager({
+    connectionManager: connections,
+    timeoutSeconds: 100,
+    onState: (state) => states.push(state),
+    clock,
+    log: log.log,
+    ...options,
+  })
+  shutdown.started()
+  let report: DrainReport | undefined
+  void shutdown.waitForShutdown().then((value) => (report = value))
+  return {
+    shutdown,
+    connections,
+    clock,
+    states,
+    log,
+    join(clientId, transportOptions) {
+      const transport = new FakeTransport(transportOptions)
+      const connection = connections.connect(transport, clientId)
+      transport.onEnd = (code) => connections.disconnect(connection, code)
+      return transport
+    },
+    async ended() {
+      await new Promise((resolve) => setImmediate(resolve))
+      return report
+    },
+  }
+}
+
+const told = (transport: FakeTransport): ShutdownMessage[] => transport.messages as unknown as ShutdownMessage[]
+const phases = (transport: FakeTransport): string[] => told(transport).map(({ phase }) => phase)
+const crowd = (count: number): string[] => Array.from({ length: count }, (_, index) => `c${index}`)
+const closes = (all: readonly FakeTransport[]): number => all.filter(({ isOpen }) => !isOpen).length
+
+describe('a shutdown', () => {
+  test('warns everybody at once, how long there is, and that nobody is pushed', () => {
+    const { shutdown, join, states } = drill({ timeoutSeconds: 1800 })
+    const all = crowd(3).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    for (const transport of all) {
+      expect(told(transport)).toEqual([
+        {
+          type: 'shutdown',
+          phase: 'warning',
+          deadlineInMs: 1_800_000,
+          leaveInMs: null,
+          remaining: 3,
+          text: expect.stringContaining('30 хвилин') as string,
+        },
+      ])
+      expect(transport.isOpen).toBe(true)
+    }
+    expect(states).toEqual(['serving', 'draining'])
+    expect([shutdown.isReady, shutdown.isShuttingDown, shutdown.isClosedToNewcomers]).toEqual([false, true, true])
+  })
+
+  test('that is asked for again does not start again', () => {
+    const { shutdown, join, clock } = drill()
+    const anna = join('anna')
+    shutdown.begin('first')
+    clock.advance(1000)
+    shutdown.begin('second')
+    expect(phases(anna)).toEqual(['warning'])
+    expect(shutdown.report).toMatchObject({ why: 'first', durationSeconds: 1 })
+  })
+
+  test('ends as soon as the last client has left, and pushes nobody before', async () => {
+    const { shutdown, join, clock, ended } = drill()
+    const [anna, bob] = [join('anna'), join('bob')]
+    shutdown.begin('request')
+    clock.advance(20_000)
+    anna.end(1000)
+    clock.advance(20_000)
+    expect(bob.isOpen).toBe(true)
+    expect(await ended()).toBeUndefined()
+    bob.end(1001)
+    expect(await ended()).toMatchObject({ connectionsAtStart: 2, left: 2, remaining: 0, durationSeconds: 40 })
+    expect(shutdown.state).toBe('closed')
+  })
+
+  test('of an empty server ends at once', async () => {
+    const { shutdown, ended } = drill()
+    shutdown.begin('request')
+    expect(await ended()).toMatchObject({ connectionsAtStart: 0, remaining: 0 })
+  })
+
+  test('reminds at half time, a minute and ten seconds before the end, each time with the time that is left', () => {
+    const { shutdown, join, clock } = drill({ timeoutSeconds: 180 })
+    const anna = join('anna')
+    shutdown.begin('request')
+    clock.advance(179_000)
+    expect(told(anna).map(({ phase, deadlineInMs }) => [phase, deadlineInMs])).toEqual([
+      ['warning', 180_000],
+      ['reminder', 90_000],
+      ['reminder', 60_000],
+      ['reminder', 10_000],
+    ])
+  })
+
+  test('before anybody was served at all is possible, too', async () => {
+    const clock = new FakeClock()
+    const connectionManager = new ConnectionManager({ clock })
+    const shutdown = new GracefulShutdownManager({ connectionManager, clock })
+    expect([shutdown.state, shutdown.isReady]).toEqual(['starting', false])
+    shutdown.begin('request')
+    await shutdown.waitForShutdown()
+    shutdown.started()
+    expect(shutdown.state).toBe('closed')
+  })
+})
+
+describe('at the deadline', () => {
+  test('who is left is told, and closed with 1001', async () => {
+    const { shutdown, join, clock, ended, states } = drill({ timeoutSeconds: 100 })
+    const anna = join('anna')
+    shutdown.begin('request')
+    clock.advance(99_900)
+    expect(anna.isOpen).toBe(true)
+    clock.advance(100)
+    expect(phases(anna).at(-1)).toBe('closing')
+    expect(told(anna).at(-1)).toMatchObject({ deadlineInMs: 0, leaveInMs: null, remaining: 1 })
+    expect(anna.calls.at(-1)).toMatch(/^close 1001 Сервер завершує роботу/)
+    expect(await ended()).toMatchObject({ closedAtDeadline: 1, left: 0, lost: 0, remaining: 0 })
+    expect(states).toEqual(['serving', 'draining', 'closing', 'closed'])
+  })
+
+  test('the close code may be 1012', () => {
+    const { shutdown, join, clock } = drill({ timeoutSeconds: 1, closeCode: 1012 })
+    const anna = join('anna')
+    shutdown.begin('request')
+    clock.advance(1000)
+    expect(anna.calls.at(-1)).toMatch(/^close 1012 /)
+  })
+
+  test('many are not closed at one stroke, and all are closed by then', () => {
+    const { shutdown, join, clock } = drill({ timeoutSeconds: 100 })
+    const all = crowd(4000).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    clock.advance(95_000)
+    expect(closes(all)).toBe(0)
+    let before = 0
+    const perTick: number[] = []
+    for (let tick = 0; tick < 100; tick++) {
+      clock.advance(50)
+      perTick.push(closes(all) - before)
+      before = closes(all)
+    }
+    expect(closes(all)).toBe(4000)
+    expect(Math.max(...perTick)).toBeLessThanOrEqual(60)
+  })
+
+  test('of no time at all everybody is closed at once', async () => {
+    const { shutdown, join, clock, ended } = drill({ timeoutSeconds: 0 })
+    const all = crowd(2000).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    clock.advance(50)
+    expect(closes(all)).toBe(2000)
+    expect(await ended()).toMatchObject({ closedAtDeadline: 2000, remaining: 0 })
+  })
+
+  test('who does not answer the close is cut off after CLOSE_TIMEOUT and counted as lost', async () => {
+    const { shutdown, join, clock, ended } = drill({ timeoutSeconds: 10 })
+    const anna = join('anna', { answersClose: false })
+    shutdown.begin('request')
+    clock.advance(10_000)
+    expect(anna.isOpen).toBe(false)
+    clock.advance(4_900)
+    expect(await ended()).toBeUndefined()
+    clock.advance(200)
+    expect(await ended()).toMatchObject({ lost: 1, closedAtDeadline: 0, remaining: 0 })
+  })
+
+  test('a client that leaves by itself while others are being closed has left', async () => {
+    const { shutdown, join, clock, ended } = drill({ timeoutSeconds: 10 })
+    const all = crowd(2000).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    clock.advance(9_000)
+    const open = all.filter(({ isOpen }) => isOpen)
+    open.at(-1)?.end(1000)
+    clock.advance(1_000)
+    expect(await ended()).toMatchObject({ left: 1, closedAtDeadline: 1999, remaining: 0 })
+  })
+})
+
+describe('SHUTDOWN_DELAY', () => {
+  test('serves newcomers and warns nobody until it is over, though it is not ready any more', () => {
+    const { shutdown, join, clock } = drill({ delaySeconds: 5, timeoutSeconds: 100 })
+    const anna = join('anna')
+    shutdown.begin('request')
+    expect([shutdown.isReady, shutdown.isShuttingDown, shutdown.isClosedToNewcomers]).toEqual([false, true, false])
+    clock.advance(4_999)
+    const late = join('late')
+    expect([phases(anna), phases(late)]).toEqual([[], []])
+    clock.advance(1)
+    expect(told(anna)).toMatchObject([{ phase: 'warning', deadlineInMs: 95_000, remaining: 2 }])
+    expect(phases(late)).toEqual(['warning'])
+    expect(shutdown.isClosedToNewcomers).toBe(true)
+    expect(shutdown.report).toMatchObject({ connectionsAtStart: 1, cameLater: 1 })
+  })
+
+  test('is waited for by an empty server, too, and by one that becomes empty', async () => {
+    const { shutdown, join, clock, ended } = drill({ delaySeconds: 5 })
+    const anna = join('anna')
+    shutdown.begin('request')
+    anna.end(1000)
+    clock.advance(4_900)
+    expect(await ended()).toBeUndefined()
+    clock.advance(100)
+    expect(await ended()).toMatchObject({ left: 1, remaining: 0 })
+  })
+
+  test('longer than the timeout does not make the shutdown longer', async () => {
+    const { shutdown, join, clock, ended } = drill({ delaySeconds: 50, timeoutSeconds: 10 })
+    const anna = join('anna')
+    shutdown.begin('request')
+    clock.advance(10_000)
+    expect(anna.isOpen).toBe(false)
+    expect(await ended()).toMatchObject({ closedAtDeadline: 1 })
+  })
+})
+
+describe('signals', () => {
+  test('the first begins, the second ends the waiting, the third ends the process', async () => {
+    let ends = 0
+    const { shutdown, join, ended } = drill({ onThirdSignal: () => ends++ })
+    const [anna, stubborn] = [join('anna'), join('stubborn', { answersClose: false })]
+    shutdown.handleSignal('SIGTERM')
+    expect([anna.isOpen, phases(anna)]).toEqual([true, ['warning']])
+    shutdown.handleSignal('SIGINT')
+    expect([anna.isOpen, phases(anna)]).toEqual([false, ['warning', 'closing']])
+    expect(stubborn.isOpen).toBe(false)
+    expect(await ended()).toBeUndefined()
+    expect(ends).toBe(0)
+    shutdown.handleSignal('SIGTERM')
+    expect(ends).toBe(1)
+  })
+
+  test('the second closes everybody at once, however many', () => {
+    const { shutdown, join } = drill()
+    const all = crowd(3000).map((clientId) => join(clientId))
+    shutdown.handleSignal('SIGTERM')
+    shutdown.handleSignal('SIGTERM')
+    expect(closes(all)).toBe(3000)
+  })
+
+  test('the second ends the waiting of SHUTDOWN_DELAY, too', async () => {
+    const { shutdown, ended, log } = drill({ delaySeconds: 60 })
+    shutdown.handleSignal('SIGTERM')
+    expect(await ended()).toBeUndefined()
+    shutdown.handleSignal('SIGTERM')
+    expect(await ended()).toMatchObject({ why: 'SIGTERM' })
+    expect(log.of('shutdown.second_signal')).toHaveLength(1)
+  })
+
+  test('of the process are handled once they are registered, and no longer when that is taken back', () => {
+    const { shutdown } = drill({ onThirdSignal: () => undefined })
+    const before = process.listenerCount('SIGTERM')
+    const unregister = shutdown.registerSignals()
+    onTestFinished(() => unregister())
+    process.emit('SIGTERM', 'SIGTERM')
+    expect(shutdown.report?.why).toBe('SIGTERM')
+    unregister()
+    expect(process.listenerCount('SIGTERM')).toBe(before)
+    expect(process.listenerCount('SIGHUP')).toBe(0)
+  })
+})
+
+describe('who comes in the middle of the handshake when it begins', () => {
+  test('is warned like all others, and counted', async () => {
+    const { shutdown, join, ended } = drill()
+    const anna = join('anna')
+    shutdown.begin('request')
+    const late = join('late')
+    expect(await ended()).toBeUndefined()
+    expect(phases(late)).toEqual(['warning'])
+    anna.end(1000)
+    late.end(1000)
+    expect(await ended()).toMatchObject({ connectionsAtStart: 1, cameLater: 1, left: 2, remaining: 0 })
+  })
+})
+
+describe('a takeover while it drains', () => {
+  test('is neither a coming nor a going', async () => {
+    const { shutdown, join, ended } = drill({ delaySeconds: 10 })
+    join('anna')
+    shutdown.begin('request')
+    const second = join('anna')
+    expect(shutdown.report).toMatchObject({ connectionsAtStart: 1, cameLater: 0, left: 0, remaining: 1 })
+    second.end(1000)
+    expect(shutdown.report).toMatchObject({ left: 1, remaining: 0 })
+    expect(await ended()).toBeUndefined()
+  })
+})
+
+describe('progress', () => {
+  test('is logged every ten seconds: who is left, the rate, and whether it will be done in time', () => {
+    const { shutdown, join, clock, log } = drill({ timeoutSeconds: 60 })
+    const all = crowd(20).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    clock.advance(10_000)
+    for (const transport of all.slice(0, 5)) transport.end(1000)
+    clock.advance(10_000)
+    for (const transport of all.slice(5, 10)) transport.end(1006)
+    clock.advance(10_000)
+    expect(log.of('shutdown.progress')).toMatchObject([
+      {
+        remaining: 20,
+        left: 0,
+        lost: 0,
+        perSecond: 0,
+        doneInSeconds: null,
+        deadlineInSeconds: 50,
+        deadlineWillBeMissed: true,
+      },
+      {
+        remaining: 15,
+        left: 5,
+        lost: 0,
+        perSecond: 0.5,
+        doneInSeconds: 30,
+        deadlineInSeconds: 40,
+        deadlineWillBeMissed: false,
+      },
+      {
+        remaining: 10,
+        left: 5,
+        lost: 5,
+        perSecond: 0.5,
+        doneInSeconds: 20,
+        deadlineInSeconds: 30,
+        deadlineWillBeMissed: false,
+      },
+    ])
+  })
+
+  test('goes on while who is left is being closed', () => {
+    const { shutdown, join, clock, log } = drill({ timeoutSeconds: 60 })
+    for (const clientId of crowd(25_000)) join(clientId)
+    shutdown.begin('request')
+    clock.advance(59_000)
+    expect(log.of('shutdown.progress').length).toBeGreaterThanOrEqual(5)
+  })
+})
+
+describe('at the end', () => {
+  test('everything else is closed before it is said that it is over', async () => {
+    const order: string[] = []
+    let finish: (() => void) | undefined
+    const { shutdown, ended, log } = drill({
+      onEverybodyGone: () => {
+        order.push('closing the rest')
+        return new Promise((resolve) => (finish = resolve))
+      },
+    })
+    shutdown.begin('request')
+    expect(await ended()).toBeUndefined()
+    expect(order).toEqual(['closing the rest'])
+    finish?.()
+    expect(await ended()).toBeDefined()
+    expect(log.of('shutdown.report')).toHaveLength(1)
+    expect(log.lines.at(-1)?.event).toBe('shutdown.closed')
+  })
+
+  test('it is over even when something could not be closed, and that is logged', async () => {
+    const { shutdown, ended, log } = drill({ onEverybodyGone: () => Promise.reject(new Error('disk')) })
+    shutdown.begin('request')
+    expect(await ended()).toBeDefined()
+    expect(log.of('error')).toHaveLength(1)
+  })
+
+  test('who asks afterwards is given the same report', async () => {
+    const { shutdown, join, clock } = drill()
+    const anna = join('anna')
+    shutdown.begin('request')
+    clock.advance(1234)
+    anna.end(1000)
+    const report = await shutdown.waitForShutdown()
+    clock.advance(10_000)
+    expect(await shutdown.waitForShutdown()).toBe(report)
+    expect(shutdown.report).toBe(report)
+    expect(report.durationSeconds).toBe(1.234)
+  })
+
+  test('no timer is left', async () => {
+    const { shutdown, connections, join, clock, ended } = drill({ timeoutSeconds: 10, delaySeconds: 1 })
+    join('anna')
+    shutdown.begin('request')
+    clock.advance(20_000)
+    expect(await ended()).toBeDefined()
+    connections.dispose()
+    expect(clock.running).toBe(0)
+  })
+})
+
+test('it works by itself, with the ConnectionManager alone and the real clock', async () => {
+  const connectionManager = new ConnectionManager()
+  const shutdown = new GracefulShutdownManager({ connectionManager, timeoutSeconds: 0.1 })
+  const transport = new FakeTransport()
+  const connection = connectionManager.connect(transport, 'anna')
+  transport.onEnd = (code) => connectionManager.disconnect(connection, code)
+  shutdown.started()
+  shutdown.handleSignal('SIGTERM')
+  const keepAlive = setInterval(() => undefined, 10)
+  const report = await shutdown.waitForShutdown()
+  clearInterval(keepAlive)
+  connectionManager.dispose()
+  expect(report).toMatchObject({ why: 'SIGTERM', connectionsAtStart: 1, closedAtDeadline: 1, remaining: 0 })
+  expect(transport.calls.at(-1)).toMatch(/^close 1001/)
+})
