@@ -39,6 +39,8 @@ export interface Desk {
 export interface ErrorDetails {
   readonly id?: string | undefined
   readonly retryInMs?: number | undefined
+  /** Not a message but a request: nothing can be meant to come after it. */
+  readonly isRequest?: boolean | undefined
   /** For developers, in English; stands behind the text. */
   readonly detail?: string | undefined
 }
@@ -89,7 +91,7 @@ export class Inbox implements TransportListener {
     const retryInMs = this.#desk.rateLimit.take(connection.bucket, connection.lastHeardAtMs)
     if (retryInMs > 0) {
       this.#desk.stats.rateLimited++
-      this.#refuse('rate_limited', { id: idOf(message), retryInMs })
+      this.#refuse('rate_limited', { id: idOf(message), retryInMs, isRequest: !('after' in message) })
       return
     }
     this.#take(message)
@@ -232,10 +234,10 @@ export function refuse(
   connection: Connection,
   encodeFrame: (text: string) => Buffer,
   code: ErrorCode,
-  { id, retryInMs, detail }: ErrorDetails,
+  { id, retryInMs, isRequest, detail }: ErrorDetails,
 ): void {
   const temporary = isTemporary(code)
-  if (temporary && id !== undefined) connection.refusedId = id
+  if (temporary && !isRequest && id !== undefined) connection.refusedId = id
   const text = TEXTS[connection.locale].errors[code]
   const message = detail === undefined ? text : `${text} (${detail})`
   connection.send(encodeFrame(JSON.stringify({ type: 'error', code, message, temporary, id, retryInMs })))
