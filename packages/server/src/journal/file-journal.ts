@@ -3,7 +3,7 @@
  * disk before an append is acked or an entry is told. Appends that come while one is being written share the next write.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, fstatSync, watch, write, type FSWatcher } from 'node:fs'
+import { closeSync, fstatSync, watch, write } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
@@ -11,6 +11,7 @@ import type { Logger } from '../observability/log.js'
 import { encodeEntry } from './entry-codec.js'
 import { tellHistory } from './history.js'
 import type { Journal, JournalListener, NewEntry, Retention, Tail } from './journal.js'
+import { Listeners } from './listeners.js'
 import { flushFile, recover, type Recovered } from './recovery.js'
 import { expectToFit, removeExpired } from './retention.js'
 import { broken, explain, SegmentDirectory, WRITES_ARE_DURABLE } from './segment-directory.js'
@@ -64,9 +65,9 @@ class FileJournal implements Journal {
   readonly #directory: SegmentDirectory
   readonly #options: FileJournalOptions
   readonly #writer = randomBytes(6).readUIntBE(0, 6)
-  readonly #tails = new Set<{ readonly listener: JournalListener }>()
+  readonly #listeners = new Listeners()
   readonly #histories = new Set<Promise<void>>()
-  readonly #watcher: FSWatcher | undefined
+  readonly #stopWatching: () => void
   readonly #stopCare: () => void
   #reader: SegmentReader
   /** The segment up to here is on the disk. */
@@ -92,9 +93,8 @@ class FileJournal implements Journal {
     this.#options = options
     this.#reader = reader
     this.#durable = durable
-    this.#watcher = this.#watch()
-    const intervalMs = this.#watcher ? CARE_INTERVAL_MS : UNWATCHED_INTERVAL_MS
-    this.#stopCare = options.clock.every(intervalMs, () => this.#takeCare())
+    this.#stopWatching = this.#watch()
+    this.#stopCare = options.clock.every(CARE_INTERVAL_MS, () => this.#takeCare())
     this.#readOn()
   }
 
@@ -126,7 +126,7 @@ class FileJournal implements Journal {
 
   #write(appends: readonly Append[]): void {
     const { file, mark, position, nextOffset: offset } = this.#reader
-    const sequence = ++this.#sequence
+    const sequence = (this.#sequence = (this.#sequence + 1) % 2 ** 32)
     const entries = appends.flatMap((append) => append.entries)
     const frame = encodeFrame({ writer: this.#writer, sequence, position, offset, entries }, mark)
     const own: OwnWrite = { appends, sequence, bytes: frame.length, isWritten: false }
@@ -172,7 +172,8 @@ class FileJournal implements Journal {
     this.#isReading = true
     void this.#read().then(() => {
       this.#isReading = false
-      this.#writeNext()
+      if (this.#readAgain && !this.#isOver) this.#readOn()
+      else this.#writeNext()
     })
   }
 
@@ -217,8 +218,7 @@ class FileJournal implements Journal {
   }
 
   #tell(frames: readonly PlacedFrame[]): void {
-    const entries = entriesOf(this.#reader.file, frames)
-    if (entries.length > 0) for (const { listener } of this.#tails) listener.onBatch(entries)
+    this.#listeners.onBatch(entriesOf(this.#reader.file, frames))
     const isOwn = ({ frame }: PlacedFrame): boolean =>
       frame.writer === this.#writer && frame.sequence === this.#own?.sequence
     if (frames.some(isOwn)) this.#endOwn((append) => append.resolve())
@@ -242,9 +242,7 @@ class FileJournal implements Journal {
     this.#durable = file.headerBytes
     closeSync(ended.fd)
     // Overtaken: others have moved on and removed what is missing here.
-    if (file.header.firstOffset !== nextOffset) {
-      for (const { listener } of this.#tails) listener.onEpoch(epoch, file.header.firstOffset)
-    }
+    if (file.header.firstOffset !== nextOffset) this.#listeners.onEpoch(epoch, file.header.firstOffset)
     // Written behind the end of the segment, where it does not count.
     const again = this.#own?.appends ?? []
     this.#own = undefined
@@ -265,14 +263,14 @@ class FileJournal implements Journal {
     const error = this.#readError ?? this.#writeError
     if (this.#isAvailable === !error) return
     this.#isAvailable = !error
-    for (const { listener } of this.#tails) listener.onAvailability(!error, error)
+    this.#listeners.onAvailability(!error, error)
   }
 
   async tail(listener: JournalListener): Promise<Tail> {
     if (this.#closed) throw new LastcallError('wrong_state', 'the journal is closed')
-    const tail = { listener }
+    let tail: Tail = { stop: () => Promise.resolve() }
     const onCaughtUp = (): void => {
-      this.#tails.add(tail)
+      tail = this.#listeners.add(listener)
       if (!this.#isAvailable) listener.onAvailability(false, this.#readError ?? this.#writeError)
     }
     const isStopped = (): boolean => this.#closed !== undefined
@@ -286,27 +284,24 @@ class FileJournal implements Journal {
     } finally {
       this.#histories.delete(history)
     }
-    return {
-      stop: () => {
-        this.#tails.delete(tail)
-        return Promise.resolve()
-      },
-    }
+    return tail
   }
 
   // ——— taking care
 
-  #watch(): FSWatcher | undefined {
+  /** Reads on whenever somebody has written. What is under way here does so anyhow when it is over. */
+  #watch(): () => void {
     const { path } = this.#directory
+    const onChange = (name: string | null): void => {
+      if (!this.#own && name?.endsWith('.log') !== false) this.#readOn()
+    }
+    const onError = (error: unknown): void => this.#options.log.warn('error', { error, path }, UNWATCHED)
     try {
-      const watcher = watch(path, { persistent: false }, (_event, name) => {
-        // What is under way reads on when it is over.
-        if (!this.#own && name?.endsWith('.log') !== false) this.#readOn()
-      })
-      return watcher.on('error', (error) => this.#options.log.warn('error', { error, path }, UNWATCHED))
+      const watcher = watch(path, { persistent: false }, (_event, name) => onChange(name)).on('error', onError)
+      return () => watcher.close()
     } catch (error) {
-      this.#options.log.warn('error', { error, path }, UNWATCHED)
-      return undefined
+      onError(error)
+      return this.#options.clock.every(UNWATCHED_INTERVAL_MS, () => onChange(null))
     }
   }
 
@@ -349,9 +344,9 @@ class FileJournal implements Journal {
   }
 
   async #shutDown(): Promise<void> {
-    this.#tails.clear()
+    this.#listeners.clear()
     this.#stopCare()
-    this.#watcher?.close()
+    this.#stopWatching()
     await Promise.allSettled(this.#histories)
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve

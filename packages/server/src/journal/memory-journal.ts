@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
 import { decodeEntry, encodeEntry } from './entry-codec.js'
 import type { Entry, Journal, JournalListener, NewEntry, Retention, Tail } from './journal.js'
+import { Listeners } from './listeners.js'
 import { expectToFit, isFresh, isWithin } from './retention.js'
 import { newEpoch } from './segment.js'
 
@@ -22,7 +23,7 @@ interface Placed {
 export class MemoryJournal implements Journal {
   readonly #options: MemoryJournalOptions
   readonly #epoch = newEpoch()
-  readonly #tails = new Set<{ readonly listener: JournalListener }>()
+  readonly #listeners = new Listeners()
   #entries: Placed[] = []
   /** So many of them are not kept any more. */
   #goneCount = 0
@@ -43,7 +44,7 @@ export class MemoryJournal implements Journal {
     await Promise.resolve()
     const entries = encoded.map((bytes) => this.#keep(decodeEntry(this.#nextOffset, bytes)))
     this.#trim()
-    if (entries.length > 0) for (const { listener } of this.#tails) listener.onBatch(entries)
+    this.#listeners.onBatch(entries)
   }
 
   #keep(entry: Entry): Entry {
@@ -72,19 +73,12 @@ export class MemoryJournal implements Journal {
     const entries = this.#entries.slice(this.#goneCount).map(({ entry }) => entry)
     listener.onEpoch(this.#epoch, entries[0]?.offset ?? this.#nextOffset)
     if (entries.length > 0) listener.onBatch(entries)
-    const tail = { listener }
-    if (!this.#isClosed) this.#tails.add(tail)
-    return {
-      stop: () => {
-        this.#tails.delete(tail)
-        return Promise.resolve()
-      },
-    }
+    return this.#isClosed ? { stop: () => Promise.resolve() } : this.#listeners.add(listener)
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#tails.clear()
+    this.#listeners.clear()
     await Promise.resolve()
   }
 

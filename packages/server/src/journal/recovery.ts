@@ -20,6 +20,8 @@ export interface Recovered {
 
 /** Other processes make and remove segments meanwhile. */
 const MAX_ATTEMPTS = 20
+/** What stands at the end and can't be a frame may be one soon, should a file system show writes before they are done. */
+const MAX_LOOKS = 5
 const RETRY_MS = 50
 
 /**
@@ -66,7 +68,7 @@ async function readAll(directory: SegmentDirectory): Promise<Recovered | undefin
 }
 
 /** See SegmentDirectory.openBehind. */
-const isLeftover = ({ nextOffset, file }: SegmentReader): boolean => nextOffset === file.header.firstOffset
+const isLeftover = ({ file }: SegmentReader): boolean => fstatSync(file.fd).size === file.headerBytes
 
 function expectToFollow(before: SegmentReader, next: SegmentReader): void {
   const { header, path } = next.file
@@ -86,13 +88,12 @@ async function readWhole(reader: SegmentReader, isNewest: boolean, checkpoint?: 
     const isThere = reader.position === checkpoint.position && reader.nextOffset === checkpoint.nextOffset
     if (!isThere) throw damaged(file, reader.position, `it went on to entry ${checkpoint.nextOffset - 1} at least`)
   }
-  for (let attempt = 1; ; attempt++) {
+  for (let look = 1; ; look++) {
     const { size } = fstatSync(file.fd)
     if (isNewest) await flushFile(file.fd)
     await readUpTo(reader, size)
     if (!reader.isSuspect) return size
-    // A write of another process, just being made? Not on the file systems that are known.
-    if (attempt === MAX_ATTEMPTS) throw damaged(file, reader.position, 'what stands there was never written so')
+    if (look === MAX_LOOKS) throw damaged(file, reader.position, 'what stands there was never written so')
     await setTimeout(RETRY_MS)
   }
 }

@@ -37,6 +37,9 @@ export const WRITES_ARE_DURABLE = process.platform === 'linux'
 
 const OPEN_FLAGS = constants.O_RDWR | constants.O_APPEND | (WRITES_ARE_DURABLE ? constants.O_DSYNC : 0)
 
+/** It holds what people said to each other. */
+const FILE_MODE = 0o600
+
 const SEGMENT_NAME = /^(\d{16})\.log$/
 const CHECKPOINT_NAME = 'checkpoint'
 const CHECKPOINT_TITLE = 'lastcall-checkpoint'
@@ -133,7 +136,7 @@ export class SegmentDirectory {
   async create(header: SegmentHeader): Promise<void> {
     const temporary = join(this.path, temporaryName())
     try {
-      await writeFile(temporary, encodeHeader(header), { flag: 'wx', flush: true })
+      await writeFile(temporary, encodeHeader(header), { flag: 'wx', mode: FILE_MODE, flush: true })
       // Unlike a rename, a link does not replace what is there: of several processes one wins.
       await link(temporary, join(this.path, segmentName(header.firstOffset))).catch((error: unknown) => {
         const code = String(codeOf(error))
@@ -188,7 +191,7 @@ export class SegmentDirectory {
   async writeCheckpoint(checkpoint: Checkpoint): Promise<void> {
     const temporary = join(this.path, temporaryName())
     try {
-      await writeFile(temporary, encodeLine(CHECKPOINT_TITLE, checkpoint), { flag: 'wx' })
+      await writeFile(temporary, encodeLine(CHECKPOINT_TITLE, checkpoint), { flag: 'wx', mode: FILE_MODE })
       await rename(temporary, join(this.path, CHECKPOINT_NAME))
     } catch {
       // A full disk: the next one will do.
@@ -249,10 +252,14 @@ export function explain(path: string, error: unknown): LastcallError {
       return unusable(path, 'a journal is a directory of files, and this is something else', ELSEWHERE, error)
     default: {
       const why = error instanceof Error ? error.message : String(error)
-      return new LastcallError('journal_unavailable', `the journal ${path} cannot be reached: ${why}`, {
-        temporary: true,
-        cause: error,
-      })
+      return new LastcallError(
+        'journal_unavailable',
+        `the journal ${path} cannot be read or written just now: ${why}`,
+        {
+          temporary: true,
+          cause: error,
+        },
+      )
     }
   }
 }

@@ -25,8 +25,12 @@ export interface SegmentHeader {
 
 export const newEpoch = (): string => randomBytes(12).toString('base64url')
 
-/** Without zeros: a hole left by a power cut must not look like the beginning of a frame. */
-export const newMark = (): string => Buffer.from(randomBytes(8).map((byte) => byte || 1)).toString('hex')
+/** What ends a frame. No mark has it: the mark of the next frame must not complete one that was cut short. */
+const END = 0x0a
+
+/** Without zeros either: a hole left by a power cut must not look like the beginning of a frame. */
+export const newMark = (): string =>
+  Buffer.from(randomBytes(8).map((byte) => (byte === 0 || byte === END ? 1 : byte))).toString('hex')
 
 export const encodeHeader = (header: SegmentHeader): Buffer => encodeLine(TITLE, header)
 
@@ -58,7 +62,7 @@ export function decodeLine<Content>(title: string, bytes: Buffer): DecodedLine<C
  * What one write appends: the entries of one or more appends, all or none.
  *
  *     mark 8 · body's length 4 · entries 4 · writer 8 · sequence 4 · body's CRC 4 · position 8 · offset 8 · header's CRC 4
- *     then each entry: length 4 · bytes
+ *     then each entry: length 4 · bytes; then END
  *
  * Numbers are little-endian, those of eight bytes are doubles: exact up to 2^53.
  */
@@ -75,7 +79,8 @@ export interface Frame {
 const HEADER_BYTES = 52
 
 /** What a frame with entries of these bytes takes. */
-export const frameBytes = (entryCount: number, entryBytes: number): number => HEADER_BYTES + entryCount * 4 + entryBytes
+export const frameBytes = (entryCount: number, entryBytes: number): number =>
+  HEADER_BYTES + entryCount * 4 + entryBytes + 1
 
 export function encodeFrame(frame: Frame, mark: Buffer): Buffer {
   const entryBytes = frame.entries.reduce((sum, entry) => sum + entry.length, 0)
@@ -85,6 +90,7 @@ export function encodeFrame(frame: Frame, mark: Buffer): Buffer {
     at = bytes.writeUInt32LE(entry.length, at)
     at += entry.copy(bytes, at)
   }
+  bytes[at] = END
   mark.copy(bytes, 0)
   bytes.writeUInt32LE(bytes.length - HEADER_BYTES, 8)
   bytes.writeUInt32LE(frame.entries.length, 12)

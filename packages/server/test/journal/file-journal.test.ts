@@ -119,7 +119,7 @@ describe('file:', () => {
     it('that a sleeper made anew when all had moved on does not count', async () => {
       const journal = await place.open({ retention: limits })
       const isLive = (segment: string): boolean => place.segments().includes(segment)
-      for (const [first = ''] = [place.segment]; isLive(first);) await journal.append(messages(100, 'x'.repeat(KIB)))
+      for (const first = place.segment; isLive(first);) await journal.append(messages(100, 'x'.repeat(KIB)))
       const leftover = { firstOffset: 5, bytesBefore: 1000, limit: 256 * KIB, mark: newMark() }
       await new SegmentDirectory(place.path).create({ epoch: headerOf(place.segment).epoch, ...leftover })
       const recorder = await record(await place.open())

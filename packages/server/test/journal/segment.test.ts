@@ -91,6 +91,18 @@ describe('a frame', () => {
     )
   })
 
+  it('cut short is not made whole by the next one', () => {
+    for (let run = 0; run < 100; run++) {
+      const anyMark = Buffer.from(newMark(), 'hex')
+      const cut = 1 + (run % 8)
+      const entry = Buffer.concat([Buffer.from('data'), anyMark.subarray(0, cut)])
+      const bytes = encodeFrame({ writer: 1, sequence: 1, position: 0, offset: 1, entries: [entry] }, anyMark)
+      const buffer = Buffer.concat([bytes.subarray(0, bytes.length - cut), bytes])
+      expect(parseFrame(buffer, 0, anyMark).kind).toBe('invalid')
+      expect(findFrame(buffer, 1, anyMark)).toBe(bytes.length - cut)
+    }
+  })
+
   it('with a sector of zeros is torn: that is what a power cut leaves', () => {
     const bytes = encodeFrame(
       { writer: 1, sequence: 1, position: 0, offset: 1, entries: [Buffer.alloc(2000, 'x')] },

@@ -1,0 +1,163 @@
+/**
+ * The file journal among processes: several at once, killed at any moment, on a full disk. The processes run what is
+ * built (`tsc -b`).
+ */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { FilePlace } from './file-place.js'
+import { message, record } from './recorder.js'
+
+/** A child process, and the lines it has printed. */
+class Program {
+  readonly lines: string[] = []
+  readonly child: ChildProcess
+  readonly #ended: Promise<unknown>
+  #waiting: (() => void)[] = []
+
+  constructor(command: string, args: readonly string[]) {
+    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    const ended = once(this.child, 'close')
+    this.#ended = ended
+    if (!this.child.stdout) throw new Error('no stdout')
+    createInterface(this.child.stdout).on('line', (line) => {
+      this.lines.push(line)
+      for (const resolve of this.#waiting.splice(0)) resolve()
+    })
+    void ended.then(() => this.#waiting.splice(0).forEach((resolve) => resolve()))
+  }
+
+  async until(isReached: (lines: readonly string[]) => boolean): Promise<void> {
+    while (!isReached(this.lines)) {
+      if (this.child.exitCode !== null) throw new Error(`it ended: ${this.lines.join('\n')}`)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+  }
+
+  /** Its exit code, and all lines are there. */
+  async end(): Promise<number | null> {
+    await this.#ended
+    return this.child.exitCode
+  }
+
+  numbers(prefix: string): number[] {
+    return this.lines.filter((line) => line.startsWith(prefix)).map((line) => Number(line.slice(prefix.length)))
+  }
+}
+
+const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
+const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0
+
+describe('file: among processes', () => {
+  let place: FilePlace
+  let programs: Program[]
+
+  beforeEach(() => {
+    place = new FilePlace()
+    programs = []
+  })
+
+  afterEach(async () => {
+    for (const { child } of programs) child.kill('SIGKILL')
+    await Promise.all(programs.map((program) => program.end()))
+    await place.dispose()
+  })
+
+  function run(name: string, ...args: readonly (string | number)[]): Program {
+    const program = new Program(process.execPath, [fixture(name), place.path, ...args.map(String)])
+    programs.push(program)
+    return program
+  }
+
+  const acked = (program: Program): number[] => program.numbers('acked ')
+
+  it('is one journal, made once, however many begin at the same time', async () => {
+    const starting = Array.from({ length: 6 }, (_, index) => run('appender.mjs', `node-${index}`, 10, 10))
+    await Promise.all(starting.map((program) => program.end()))
+    expect(new Set(starting.map(({ lines }) => lines[0])).size).toBe(1)
+    expect((await place.read()).lastOffset).toBe(60)
+  })
+
+  it('tells each reader everything, in one order, whichever writer it came from', async () => {
+    const readers = [run('reader.mjs', 600), run('reader.mjs', 600)]
+    const writers = [run('appender.mjs', 'a', 300, 100), run('appender.mjs', 'b', 300, 100)]
+    for (const program of [...writers, ...readers]) expect(await program.end()).toBe(0)
+    const [one, other] = readers
+    expect(one?.lines).toEqual(other?.lines)
+    const told = await place.read()
+    expect(one?.lines.slice(1)).toEqual(told.entries.map((entry) => `${entry.offset} ${entry.node}:${entry.sequence}`))
+    for (const node of ['a', 'b']) {
+      const sequences = told.entries.filter((entry) => entry.node === node).map(({ sequence }) => sequence)
+      expect(sequences).toEqual(Array.from({ length: 300 }, (_, index) => index + 1))
+    }
+  })
+
+  it('has everything that was acked, without a gap, after processes were killed in the middle of it', async () => {
+    const ackedOrigins = new Set<string>()
+    const watching = await record(await place.open())
+    for (let round = 0; round < 6; round++) {
+      const writers = ['a', 'b'].map((name) => run('appender.mjs', `${name}${round}`, 1e9, round % 2 ? 30_000 : 100))
+      const ackCount = 5 + Math.random() * 300
+      await Promise.all(
+        writers.map(async (writer) => {
+          await writer.until(() => acked(writer).length > ackCount)
+          writer.child.kill('SIGKILL')
+          await writer.end()
+        }),
+      )
+      for (const [index, name] of ['a', 'b'].entries()) {
+        for (const sequence of acked(writers[index] as Program)) ackedOrigins.add(`${name}${round}:${sequence}`)
+      }
+    }
+    const journal = await place.open()
+    await journal.append([message('marker', { node: 'marker', sequence: 1 })])
+    await watching.until(({ origins }) => origins.at(-1) === 'marker:1')
+    const told = new Set(watching.origins)
+    expect([...ackedOrigins].filter((origin) => !told.has(origin))).toEqual([])
+    expect(told.size).toBe(watching.origins.length)
+    const kept = await record(journal)
+    expect(kept.entries).toEqual(watching.entries.slice(-kept.entries.length))
+  })
+
+  it('loses nothing of what one writes while others come and go', async () => {
+    const writer = run('appender.mjs', 'writer', 1e9, 100)
+    for (let round = 0; round < 40; round++) {
+      await writer.until(() => acked(writer).length > round * 20)
+      const journal = await place.open()
+      await journal.append([message('visitor', { node: 'visitor', sequence: round })])
+      await journal.close()
+    }
+    writer.child.kill('SIGKILL')
+    await writer.end()
+    const { origins } = await place.read()
+    const expected = acked(writer).map((sequence) => `writer:${sequence}`)
+    expect(origins.filter((origin) => origin.startsWith('writer:')).slice(0, expected.length)).toEqual(expected)
+    expect(origins.filter((origin) => origin.startsWith('visitor:'))).toHaveLength(40)
+  })
+
+  it.runIf(hasPrlimit)('on a full disk refuses appends for the time being, and takes them again', async () => {
+    const limited = ['--fsize=200000:', process.execPath, fixture('full-disk.mjs'), place.path]
+    const program = new Program('prlimit', limited)
+    programs.push(program)
+    await program.until((lines) => lines.includes('full'))
+    const failed = program.lines.filter((line) => line.startsWith('failed '))
+    expect(failed.length).toBeGreaterThan(20)
+    for (const line of failed) expect(line).toMatch(/^failed \d+ journal_unavailable true$/)
+    expect(program.lines).toContain('available false journal_unavailable true')
+
+    spawnSync('prlimit', ['--pid', String(program.child.pid), '--fsize=unlimited:'])
+    program.child.stdin?.write('room\n')
+    expect(await program.end()).toBe(0)
+    expect(program.lines.at(-1)).toBe('acked 41')
+    expect(program.lines.filter((line) => line.startsWith('available '))).toEqual([
+      'available false journal_unavailable true',
+      'available true undefined undefined',
+    ])
+    expect(program.lines.filter((line) => line.startsWith('unhandled'))).toEqual([])
+    const told = await place.read()
+    expect(told.entries.map(({ sequence }) => sequence)).toEqual(program.numbers('told '))
+    expect(told.entries.map(({ sequence }) => sequence)).toEqual(acked(program))
+  })
+})
