@@ -114,7 +114,7 @@ export class GracefulShutdownManager {
       this.begin(signal)
     } else if (this.#signals <= 2) {
       this.#log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
-      if (this.#move('hurry')) this.#close(0)
+      if (this.#state === 'closing' || this.#move('hurry')) this.#close(0)
     } else {
       this.#log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
       this.#log.flush()
@@ -256,13 +256,13 @@ export class GracefulShutdownManager {
       { remaining: this.#connections.getActiveCount(), overSeconds: overMs / 1000 },
       'closing who is left',
     )
+    for (const stop of this.#timers.splice(0)) stop()
     const endMs = this.#clock.monotonic() + overMs
     const lastFrame = localized(this.#encodeFrame, this.#message('closing'))
     // Not a snapshot: nobody comes any more, and who leaves by itself leaves the iterator too.
     const queue: Iterator<Connection, undefined> = this.#connections.all()
     const tick = (): void => {
-      const remaining = this.#notYetClosed()
-      let due = closesDue(remaining, endMs - this.#clock.monotonic(), PACE_TICK_MS)
+      let due = closesDue(this.#notYetClosed(), endMs - this.#clock.monotonic(), PACE_TICK_MS)
       while (due > 0) {
         const next = queue.next()
         if (next.done) return

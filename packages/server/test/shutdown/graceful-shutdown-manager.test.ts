@@ -294,6 +294,17 @@ describe('signals', () => {
     expect(closes(all)).toBe(3000)
   })
 
+  test('the second ends the pacing of closes that the deadline has begun', () => {
+    const { shutdown, join, clock } = drill()
+    const all = crowd(3000).map((clientId) => join(clientId))
+    shutdown.handleSignal('SIGTERM')
+    clock.advance(98_000)
+    expect(closes(all)).toBeGreaterThan(0)
+    expect(closes(all)).toBeLessThan(3000)
+    shutdown.handleSignal('SIGTERM')
+    expect(closes(all)).toBe(3000)
+  })
+
   test('the second ends the waiting of SHUTDOWN_DELAY, too', async () => {
     const { shutdown, ended, log } = drill({ delaySeconds: 60 })
     shutdown.handleSignal('SIGTERM')
