@@ -72,7 +72,7 @@ export function exchange({ host, port }: Place, text: string): Promise<string> {
 
 /** The request of a handshake, with these headers besides or instead. */
 export function handshake(path: string, headers: Readonly<Record<string, string | undefined>> = {}): string {
-  const all = {
+  const all: Readonly<Record<string, string | undefined>> = {
     Host: 'localhost',
     Connection: 'Upgrade',
     Upgrade: 'websocket',

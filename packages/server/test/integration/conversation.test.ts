@@ -1,0 +1,242 @@
+/**
+ * Clients that talk: who hears what, and in which order.
+ */
+import { describe, expect, test } from 'vitest'
+import { startServer } from '../support/test-server.js'
+
+describe('A, B and C', () => {
+  test('what A says reaches B and C once each, and A gets the ack', async () => {
+    const server = await startServer()
+    const [a, b, c] = [await server.connect('A'), await server.connect('B'), await server.connect('C')]
+    const offset = await a.publish({ text: 'hello', ключ: [1, null] }, { id: 'first' })
+    await a.publish('marker')
+    for (const client of [b, c]) {
+      await client.first('message', ({ data }) => data === 'marker')
+      expect(client.heard).toEqual([{ text: 'hello', ключ: [1, null] }, 'marker'])
+      expect(await client.first('message')).toEqual({
+        type: 'message',
+        channel: 'lobby',
+        from: 'A',
+        data: { text: 'hello', ключ: [1, null] },
+        id: 'first',
+        offset,
+        at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string,
+      })
+    }
+    expect(a.all('ack').filter(({ id }) => id === 'first')).toEqual([{ type: 'ack', id: 'first', offset }])
+    expect(a.heard).toEqual([])
+  })
+
+  test('the periodic message reaches all of them', async () => {
+    const server = await startServer({ broadcastIntervalSeconds: 0.05 })
+    const [a, b] = [await server.connect('A'), await server.connect('B')]
+    const c = await server.connect('C', { headers: { 'accept-language': 'en' } })
+    for (const client of [a, b]) {
+      expect(await client.first('periodic', ({ active }) => active === 3)).toMatchObject({
+        active: 3,
+        uptimeSeconds: expect.any(Number) as number,
+        text: expect.stringMatching(/^Періодичне повідомлення: на звʼязку 3 клієнти/) as string,
+      })
+    }
+    expect((await c.first('periodic')).text).toMatch(/^Periodic message: 3 clients/)
+  })
+
+  test('B and C learn that A has come and that A has gone', async () => {
+    const server = await startServer({ presenceIntervalMs: 10 })
+    const [b, c] = [await server.connect('B'), await server.connect('C')]
+    const a = await server.connect('A')
+    for (const client of [b, c]) {
+      const came = await client.first('presence', ({ joined }) => joined.includes('A'))
+      expect(came).toMatchObject({ channel: 'lobby', active: 3 })
+      expect(came.text).toMatch(/Приєдналися: .*A/)
+    }
+    await a.leave()
+    for (const client of [b, c]) {
+      const went = await client.first('presence', ({ left }) => left.includes('A'))
+      expect(went).toMatchObject({ channel: 'lobby', left: ['A'], leftCount: 1, active: 2 })
+      expect(went.text).toMatch(/Вийшли: A\./)
+    }
+  })
+
+  test('B learns that A has gone, too, when A only hung up', async () => {
+    const server = await startServer({ presenceIntervalMs: 10 })
+    const [a, b] = [await server.connect('A'), await server.connect('B')]
+    await b.first('presence')
+    a.socket.terminate()
+    await b.first('presence', ({ left }) => left.includes('A'))
+    expect(server.connections.getActiveCount()).toBe(1)
+  })
+})
+
+test('everybody hears everything in one order', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const clients = await Promise.all(['a', 'b', 'c', 'd'].map((name) => server.connect(name)))
+  for (let index = 0; index < 50; index++) {
+    for (const client of clients) client.send({ type: 'message', data: index, id: `i${index}` })
+  }
+  const ofJournal = async (client: (typeof clients)[number]): Promise<number[]> => {
+    await client.until((message) => 'offset' in message && message.offset === 200)
+    return client.messages.flatMap((message) => ('offset' in message ? [message.offset] : []))
+  }
+  for (const offsets of await Promise.all(clients.map(ofJournal))) {
+    expect(offsets).toEqual(Array.from({ length: 200 }, (_, index) => index + 1))
+  }
+  for (const client of clients)
+    expect(client.all('ack').map(({ id }) => id)).toEqual(client.all('ack').map((_, i) => `i${i}`))
+})
+
+describe('the welcome', () => {
+  test('comes first and says everything that a client needs', async () => {
+    const server = await startServer()
+    await server.connect('bob')
+    const anna = await server.connect('anna')
+    expect(anna.messages[0]).toEqual({
+      type: 'welcome',
+      clientId: 'anna',
+      connectionId: expect.stringMatching(/./) as string,
+      session: expect.stringMatching(/./) as string,
+      cursor: expect.stringMatching(/^[\w-]+:\d+$/) as string,
+      recovered: null,
+      channels: ['lobby'],
+      node: server.node,
+      active: 2,
+      heartbeatSeconds: 25,
+      text: 'Вітаємо, anna! Зараз на звʼязку: 2.',
+    })
+  })
+
+  test.each([
+    [undefined, 'Вітаємо'],
+    ['uk-UA,uk;q=0.9,en;q=0.5', 'Вітаємо'],
+    ['en-GB,en;q=0.9', 'Welcome'],
+    ['de', 'Вітаємо'],
+  ])('is in the language of the client: %s', async (language, word) => {
+    const server = await startServer()
+    const anna = await server.connect(
+      'anna',
+      language === undefined ? {} : { headers: { 'accept-language': language } },
+    )
+    expect(anna.texts[0]).toContain(word)
+  })
+
+  test('is in LOCALE for who asks for none of ours', async () => {
+    const server = await startServer({ locale: 'en' })
+    expect((await server.connect('anna')).texts[0]).toContain('Welcome')
+  })
+})
+
+describe('a plain client, without the subprotocol', () => {
+  test('says a text to the lobby, as the specification has it', async () => {
+    const server = await startServer()
+    const [plain, other] = [await server.connect('plain'), await server.connect('other')]
+    for (const text of ['Привіт', '{"no":"message"}', '{broken', '42']) plain.send(text)
+    await other.first('message', ({ data }) => data === '42')
+    expect(other.heard).toEqual(['Привіт', '{"no":"message"}', '{broken', '42'])
+    expect(other.all('message').map(({ channel, from }) => [channel, from])).toEqual(
+      Array.from({ length: 4 }, () => ['lobby', 'plain']),
+    )
+    await plain.until(() => plain.all('ack').length === 4)
+  })
+
+  test('may use the messages of the protocol as well', async () => {
+    const server = await startServer()
+    const [plain, other] = [await server.connect('plain'), await server.connect('other')]
+    await plain.publish('hello')
+    expect((await other.first('message')).data).toBe('hello')
+  })
+})
+
+describe('channels', () => {
+  test('are heard by those who are in them', async () => {
+    const server = await startServer({ presenceIntervalMs: 0 })
+    const [a, b, c] = [
+      await server.connect('a?channels=news'),
+      await server.connect('b?channels=news'),
+      await server.connect('c'),
+    ]
+    await a.publish('for news', { channel: 'news' })
+    await a.publish('for all')
+    await Promise.all([b, c].map((client) => client.first('message', ({ data }) => data === 'for all')))
+    expect(b.all('message').map(({ channel, data }) => [channel, data])).toEqual([
+      ['news', 'for news'],
+      ['lobby', 'for all'],
+    ])
+    expect(c.heard).toEqual(['for all'])
+  })
+
+  test('are joined and left at any time, and others in them are told', async () => {
+    const server = await startServer({ presenceIntervalMs: 10 })
+    const a = await server.connect('a?channels=news')
+    const b = await server.connect('b')
+    b.send({ type: 'subscribe', channels: ['news'] })
+    expect(await b.first('subscribed')).toMatchObject({ channels: ['news'], recovered: null })
+    expect(
+      await a.first('presence', ({ channel, joined }) => channel === 'news' && joined.includes('b')),
+    ).toMatchObject({
+      active: 2,
+    })
+    await a.publish('one', { channel: 'news' })
+    await b.first('message', ({ data }) => data === 'one')
+    b.send({ type: 'unsubscribe', channels: ['news'] })
+    await b.first('unsubscribed')
+    await a.first('presence', ({ channel, left }) => channel === 'news' && left.includes('b'))
+    await a.publish('two', { channel: 'news' })
+    await a.publish('marker')
+    await b.first('message', ({ data }) => data === 'marker')
+    expect(b.heard).toEqual(['one', 'marker'])
+  })
+
+  test('that the client is not in can not be spoken to', async () => {
+    const server = await startServer()
+    const [a, b] = [await server.connect('a'), await server.connect('b?channels=news')]
+    a.send({ type: 'message', channel: 'news', data: 'x', id: '1' })
+    expect(await a.first('error')).toMatchObject({ code: 'not_subscribed', id: '1', temporary: false })
+    await a.publish('marker')
+    await b.first('message')
+    expect(b.heard).toEqual(['marker'])
+  })
+
+  test('the lobby can be left, too', async () => {
+    const server = await startServer({ presenceIntervalMs: 0 })
+    const [a, b] = [await server.connect('a'), await server.connect('b?channels=news')]
+    b.send({ type: 'unsubscribe', channels: ['lobby'] })
+    await b.first('unsubscribed')
+    await a.publish('to the lobby')
+    a.send({ type: 'subscribe', channels: ['news'] })
+    await a.publish('marker', { channel: 'news' })
+    await b.first('message')
+    expect(b.heard).toEqual(['marker'])
+  })
+
+  test('of one connection are at most a hundred', async () => {
+    const server = await startServer({ presenceIntervalMs: 0 })
+    const a = await server.connect('a')
+    const names = (from: number, count: number): string[] => Array.from({ length: count }, (_, i) => `c${from + i}`)
+    a.send({ type: 'subscribe', channels: names(0, 99) })
+    await a.first('subscribed')
+    a.send({ type: 'subscribe', channels: names(99, 1) })
+    expect(await a.first('error')).toMatchObject({ code: 'forbidden' })
+    a.send({ type: 'subscribe', channels: names(0, 50) })
+    await a.first('subscribed', ({ channels }) => channels.length === 50)
+  })
+})
+
+test('a storm of joins is a handful of frames, and everybody is counted', async () => {
+  const server = await startServer({ presenceIntervalMs: 50 })
+  const watcher = await server.connect('watcher')
+  const crowd = await Promise.all(Array.from({ length: 120 }, (_, index) => server.connect(`c${index}`)))
+  await watcher.first('presence', ({ active }) => active === 121)
+  const told = watcher.all('presence')
+  expect(told.reduce((sum, { joinedCount }) => sum + joinedCount, 0)).toBeGreaterThanOrEqual(120)
+  expect(told.length).toBeLessThan(60)
+  for (const { joined } of told) expect(joined.length).toBeLessThanOrEqual(50)
+  await Promise.all(crowd.map((client) => client.leave()))
+  await watcher.first('presence', ({ active }) => active === 1)
+})
+
+test('ping is answered with pong', async () => {
+  const server = await startServer()
+  const a = await server.connect('a')
+  a.send({ type: 'ping' })
+  expect(await a.first('pong')).toMatchObject({ type: 'pong' })
+})
