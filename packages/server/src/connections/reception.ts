@@ -25,7 +25,9 @@ export class Reception {
 
   constructor(options: ReceptionOptions) {
     this.#options = options
-    this.#desk = { ...options, onClosed: (connection, code) => this.#gone(connection, code) }
+    this.#desk = { ...options, onClosed: (connection, code) => options.connections.disconnect(connection, code) }
+    // Told by the registry and not by the socket: a broadcast may have found out before.
+    options.connections.observe({ onDisconnect: (connection, code) => this.#gone(connection, code) })
   }
 
   /** Lets somebody in who was admitted in this same turn of the event loop. */
@@ -91,13 +93,9 @@ export class Reception {
   #gone(connection: Connection, code: number): void {
     const { connections, hub, rateLimit, clock, log } = this.#options
     const { clientId, audience } = connection
-    const channels = audience?.channels
     hub.leave(connection)
-    const wasCurrent = connections.get(clientId) === connection
-    connections.disconnect(connection, code)
-    if (!wasCurrent) return
     rateLimit.keep(clientId, connection.bucket, clock.monotonic())
-    if (channels) hub.announceLeave(clientId, channels)
+    if (audience) hub.announceLeave(clientId, audience.channels)
     try {
       this.#options.hooks.onDisconnect?.({ clientId, code })
     } catch (error) {
