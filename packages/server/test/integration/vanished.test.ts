@@ -1,0 +1,81 @@
+/**
+ * Clients that vanish: in the middle of a broadcast, of a close, or without a word.
+ */
+import { once } from 'node:events'
+import { expect, test } from 'vitest'
+import { RawClient } from '../support/raw-client.js'
+import { startServer } from '../support/test-server.js'
+
+test('a client that is cut off in the middle of a broadcast does not stop it', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const speaker = await server.connect('speaker')
+  const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => server.connect(`c${index}`)))
+  for (let index = 0; index < 200; index++) {
+    speaker.send({ type: 'message', data: index })
+    if (index % 20 === 10) clients[index / 20 - 0.5]?.socket.terminate()
+  }
+  await speaker.publish('marker')
+  for (const client of clients.slice(10)) {
+    await client.first('message', ({ data }) => data === 'marker')
+    expect(client.heard).toHaveLength(201)
+  }
+})
+
+test('that a client has gone is told even when a broadcast finds it between its close and its end', async () => {
+  const server = await startServer({ presenceIntervalMs: 10 })
+  const watcher = await server.connect('watcher')
+  const a = await RawClient.connect(server, 'a')
+  await watcher.first('presence', ({ joined }) => joined.includes('a'))
+  a.sendClose(1000)
+  await a.closeFrame
+  // The closing handshake is over; the client has not hung up yet.
+  server.connections.broadcast('{"type":"shutdownCancelled","text":"anything"}')
+  a.socket.end()
+  await watcher.first('presence', ({ left }) => left.includes('a'))
+  expect(server.connections.getActiveCount()).toBe(1)
+  await a.ended
+  await server.connect('a')
+})
+
+test('a client that ends with a reset is gone', async () => {
+  const server = await startServer({ presenceIntervalMs: 10 })
+  const watcher = await server.connect('watcher')
+  const a = await RawClient.connect(server, 'a')
+  await watcher.first('presence', ({ joined }) => joined.includes('a'))
+  a.socket.resetAndDestroy()
+  await watcher.first('presence', ({ left }) => left.includes('a'))
+  expect(server.connections.getActiveCount()).toBe(1)
+})
+
+test('a client that half-closes its side is gone, and is not written to for ever', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const a = await RawClient.connect(server, 'a')
+  const ended = new Promise<number>((resolve) =>
+    server.connections.observe({ onDisconnect: (_connection, code) => resolve(code) }),
+  )
+  a.socket.end()
+  expect(await ended).toBe(1006)
+  await a.ended
+})
+
+test('heartbeat: a client that answers no ping is ended, one that does is not', async () => {
+  const server = await startServer({ heartbeatIntervalSeconds: 0.2, presenceIntervalMs: 10 })
+  const alive = await server.connect('alive')
+  const dead = await server.connect('dead', { autoPong: false })
+  await once(dead.socket, 'ping')
+  expect(await dead.closed).toMatchObject({ code: 1006 })
+  await alive.first('presence', ({ left }) => left.includes('dead'))
+  await once(alive.socket, 'ping')
+  await once(alive.socket, 'ping')
+  await alive.publish('still here')
+})
+
+test('heartbeat: whoever talks is alive, whether it answers pings or not', async () => {
+  const server = await startServer({ heartbeatIntervalSeconds: 0.2, presenceIntervalMs: 0 })
+  const talker = await server.connect('talker', { autoPong: false })
+  for (let ping = 0; ping < 5; ping++) {
+    await talker.publish(ping)
+    await once(talker.socket, 'ping')
+  }
+  await talker.publish('still here')
+})
