@@ -48,7 +48,9 @@ class Program {
 }
 
 const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
-const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0
+/** Limits the size of files, also of a process that runs: to that process it is like a full disk. Linux has it. */
+const PRLIMIT = 'prlimit'
+const hasPrlimit = spawnSync(PRLIMIT, ['--version']).status === 0
 
 describe('file: among processes', () => {
   let place: FilePlace
@@ -139,7 +141,7 @@ describe('file: among processes', () => {
 
   it.runIf(hasPrlimit)('on a full disk refuses appends for the time being, and takes them again', async () => {
     const limited = ['--fsize=200000:', process.execPath, fixture('full-disk.mjs'), place.path]
-    const program = new Program('prlimit', limited)
+    const program = new Program(PRLIMIT, limited)
     programs.push(program)
     await program.until((lines) => lines.includes('full'))
     const failed = program.lines.filter((line) => line.startsWith('failed '))
@@ -147,7 +149,7 @@ describe('file: among processes', () => {
     for (const line of failed) expect(line).toMatch(/^failed \d+ journal_unavailable true$/)
     expect(program.lines).toContain('available false journal_unavailable true')
 
-    spawnSync('prlimit', ['--pid', String(program.child.pid), '--fsize=unlimited:'])
+    spawnSync(PRLIMIT, ['--pid', String(program.child.pid), '--fsize=unlimited:'])
     program.child.stdin?.write('room\n')
     expect(await program.end()).toBe(0)
     expect(program.lines.at(-1)).toBe('acked 41')
