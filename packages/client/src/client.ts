@@ -58,7 +58,7 @@ export class Client {
     this.#permanent = new Set(options.channels)
     this.#core = new Core({
       clientId: options.clientId,
-      channels: [...this.#permanent],
+      channels: [...this.#permanent].map(checked),
       minDelayMs: options.minDelayMs ?? 1000,
       maxDelayMs: options.maxDelayMs ?? 30_000,
       connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
@@ -108,10 +108,12 @@ export class Client {
   /**
    * Hears a channel, from what the client has heard last on. If the server refuses that, `error` tells, and a `for await`
    * throws.
+   *
+   * @throws {TypeError} A channel's name is 1–64 of `a-z A-Z 0-9 _ . : -`.
    */
   subscribe(channel: string, handler?: MessageHandler): Subscription {
     const { maxBuffer = 1000 } = this.#options
-    const subscription = new ChannelSubscription(channel, {
+    const subscription = new ChannelSubscription(checked(channel), {
       handler,
       maxBuffer,
       onUnsubscribe: (ended) => this.#unsubscribe(ended),
@@ -145,16 +147,12 @@ export class Client {
     this.#run((nowMs) => this.#core.start(saved ?? undefined, nowMs))
   }
 
-  #send(data: unknown, channel: string | undefined, to: string | undefined, id = this.#newId()): Promise<number> {
+  async #send(data: unknown, channel?: string, to?: string, id = this.#newId()): Promise<number> {
     const known = this.#pending.get(id)
     if (known) return known.promise
-    let json: string | undefined
-    try {
-      json = JSON.stringify(data) as string | undefined
-    } catch (error) {
-      return Promise.reject(new ClientError('bad_message', 'the data is not JSON', error))
-    }
-    if (json === undefined) return Promise.reject(new ClientError('bad_message', 'the data is not JSON'))
+    // The server could not say which one it refuses.
+    if (!/^.{1,64}$/s.test(id)) throw new ClientError('bad_message', 'an id is 1–64 characters')
+    const json = jsonOf(data)
     let resolve!: Pending['resolve']
     let reject!: Pending['reject']
     const promise = new Promise<number>((onResolve, onReject) => {
@@ -162,8 +160,7 @@ export class Client {
       reject = onReject
     })
     this.#pending.set(id, { promise, resolve, reject })
-    const outgoing = { id, channel, to, data: json }
-    this.#run((nowMs) => this.#core.publish(outgoing, nowMs))
+    this.#run((nowMs) => this.#core.publish({ id, channel, to, data: json }, nowMs))
     return promise
   }
 
@@ -306,6 +303,24 @@ export class Client {
 }
 
 const keyOf = (saved: SavedState | undefined): string | undefined => saved && `${saved.cursor} ${saved.session}`
+
+function jsonOf(data: unknown): string {
+  let json: unknown
+  let cause: unknown
+  try {
+    json = JSON.stringify(data)
+  } catch (error) {
+    cause = error
+  }
+  if (typeof json !== 'string') throw new ClientError('bad_message', 'the data is not JSON', cause)
+  return json
+}
+
+/** A name that is none would spoil the handshake for all others. */
+function checked(channel: string): string {
+  if (!/^[\w.:-]{1,64}$/.test(channel)) throw new TypeError('a channel is 1–64 of a-z A-Z 0-9 _ . : -')
+  return channel
+}
 
 /** Connects a client. */
 export const connect = (url: string | URL, options?: ClientOptions): Client => new Client(url, options)

@@ -214,12 +214,10 @@ export class Core {
     switch (message.type) {
       case 'message':
       case 'presence':
-        if (!this.#isNew(message.offset, message.channel) || !this.#channels.hears(message.channel)) break
-        if (message.type === 'message') this.#emit('message', message)
-        else this.#emit('presence', message)
+        if (this.#isNew(message.offset, message.channel) && this.#channels.hears(message.channel)) this.#pass(message)
         break
       case 'direct':
-        if (this.#isNew(message.offset)) this.#emit('direct', message)
+        if (this.#isNew(message.offset)) this.#pass(message)
         break
       case 'ack':
         this.#isNew(message.offset)
@@ -239,13 +237,9 @@ export class Core {
         this.#refused(message, nowMs)
         break
       case 'periodic':
-        this.#emit('periodic', message)
-        break
       case 'shutdown':
-        this.#emit('shutdown', message)
-        break
       case 'shutdownCancelled':
-        this.#emit('shutdownCancelled', message)
+        this.#pass(message)
         break
       case 'welcome':
         break
@@ -407,6 +401,11 @@ export class Core {
 
   #emit<Event extends keyof ClientEvents>(event: Event, payload: ClientEvents[Event]): void {
     this.#effects.push({ type: 'emit', event, payload } as EmitEffect)
+  }
+
+  /** What the server says is told as it is. */
+  #pass(message: Extract<ServerMessage, { type: keyof ClientEvents }>): void {
+    this.#effects.push({ type: 'emit', event: message.type, payload: message } as EmitEffect)
   }
 
   #setState(state: ClientState): void {

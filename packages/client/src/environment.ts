@@ -4,9 +4,9 @@
 
 export interface EnvironmentListener {
   /** The network is back, or the page is looked at again. */
-  onWake(): void
+  readonly onWake: () => void
   /** The page is left or hidden; it may not come back. */
-  onHide(): void
+  readonly onHide: () => void
 }
 
 /** Listens. The answer ends it. */

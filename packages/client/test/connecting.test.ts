@@ -1,0 +1,272 @@
+/**
+ * How the client comes to the server and comes back: what it says in the handshake, when it tries, when it gives up.
+ */
+import { expect, test, vi } from 'vitest'
+import { ClientError, connect } from '../src/index.js'
+import { reconnect, start, startOpen } from './support/setup.js'
+import { settled } from './support/fake-clock.js'
+import { fakeWebSockets } from './support/fake-socket.js'
+
+test('the handshake names the client, its channels and its token, in the strict dialect', async () => {
+  const { socket } = await start({ clientId: 'anna', channels: ['news', 'games'], token: 'a.b.c' })
+  expect(socket.protocol).toBe('lastcall.v1')
+  expect(socket.url.pathname).toBe('/ws/anna')
+  expect(socket.parameter('channels')).toBe('news,games')
+  expect(socket.parameter('token')).toBe('a.b.c')
+  expect(socket.parameter('cursor')).toBeNull()
+})
+
+test('an http URL is taken for its WebSocket, and its own query stays', async () => {
+  const { sockets, WebSocket } = fakeWebSockets()
+  const client = connect('https://server/here/ws/?region=eu', { webSocket: WebSocket, clientId: 'anna' })
+  await settled()
+  expect(sockets[0]?.url.href).toBe('wss://server/here/ws/anna?region=eu')
+  client.close()
+})
+
+test('without a WebSocket anywhere it says which option is missing', () => {
+  vi.stubGlobal('WebSocket', undefined)
+  expect(() => connect('ws://server/ws')).toThrow('webSocket')
+  vi.unstubAllGlobals()
+})
+
+test('what comes back is the same client at its place: name, session, cursor', async () => {
+  const setup = await startOpen()
+  setup.socket.hear(7)
+  await reconnect(setup)
+  expect(setup.socket.url.pathname).toBe('/ws/anna')
+  expect(setup.socket.parameter('session')).toBe('secret')
+  expect(setup.socket.parameter('cursor')).toBe('e:7')
+})
+
+test('the states are told, each once', async () => {
+  const setup = await start()
+  expect(setup.client.state).toBe('connecting')
+  setup.socket.end()
+  await setup.clock.advance(1000)
+  expect(setup.client.state).toBe('connecting')
+  setup.socket.welcome()
+  await reconnect(setup)
+  setup.socket.welcome()
+  setup.client.close()
+  expect(setup.told.state).toEqual(['open', 'reconnecting', 'open', 'closed'])
+})
+
+test('each attempt waits up to twice as long as the one before, within the bounds', async () => {
+  const setup = await start({ minDelayMs: 100, maxDelayMs: 1000 })
+  for (const waitMs of [100, 200, 400, 800, 1000, 1000]) {
+    setup.socket.end()
+    const { length } = setup.sockets
+    await setup.clock.advance(waitMs - 1)
+    expect(setup.sockets).toHaveLength(length)
+    await setup.clock.advance(1)
+    expect(setup.sockets).toHaveLength(length + 1)
+  }
+})
+
+test('the wait is anything between nothing and its bound', async () => {
+  const setup = await start({ random: () => 0 })
+  setup.socket.end()
+  await setup.clock.advance(0)
+  expect(setup.sockets).toHaveLength(2)
+})
+
+test('a connection that lasted is not held against the server, one that did not is', async () => {
+  const setup = await startOpen()
+  setup.socket.end()
+  await setup.clock.advance(1000)
+  setup.socket.welcome()
+  setup.socket.end()
+  await setup.clock.advance(1999)
+  expect(setup.sockets).toHaveLength(2)
+  await setup.clock.advance(1)
+  setup.socket.welcome()
+  await setup.clock.advance(5000)
+  setup.socket.end()
+  await setup.clock.advance(1000)
+  expect(setup.sockets).toHaveLength(4)
+})
+
+test.each([1011, 1012, 1013])('after %d it takes its time', async (code) => {
+  const setup = await startOpen({ random: () => 0 })
+  setup.socket.end(code)
+  await setup.clock.advance(3999)
+  expect(setup.sockets).toHaveLength(1)
+  await setup.clock.advance(1)
+  expect(setup.sockets).toHaveLength(2)
+})
+
+test.each([1000, 1003, 1007, 1009, 4001, 4009])('after %d it does not come back, and says so', async (code) => {
+  const setup = await startOpen()
+  setup.socket.end(code, 'because')
+  await setup.clock.advance(1_000_000)
+  expect(setup.sockets).toHaveLength(1)
+  expect(setup.told.close).toEqual([{ code, reason: 'because' }])
+  expect(setup.client.state).toBe('closed')
+})
+
+test.each([1001, 1005, 1006, 4008, 4999])('after %d it comes back with its cursor', async (code) => {
+  const setup = await startOpen()
+  setup.socket.hear(3)
+  await reconnect(setup, code)
+  expect(setup.socket.parameter('cursor')).toBe('e:3')
+})
+
+test('a fresh token is got for each attempt', async () => {
+  let count = 0
+  const setup = await start({ token: () => Promise.resolve(`token-${++count}`) })
+  expect(setup.socket.parameter('token')).toBe('token-1')
+  setup.socket.welcome()
+  await reconnect(setup)
+  expect(setup.socket.parameter('token')).toBe('token-2')
+})
+
+test('an expired token is replaced if there is a way to get another', async () => {
+  const renewable = await startOpen({ token: () => 'fresh' })
+  await reconnect(renewable, 1008)
+  expect(renewable.client.state).toBe('reconnecting')
+  const fixed = await startOpen({ token: 'old' })
+  fixed.socket.end(1008)
+  expect(fixed.client.state).toBe('closed')
+})
+
+test('a fresh token that is not taken is the end', async () => {
+  const setup = await start({ token: () => 'wrong' })
+  setup.socket.end(1008, 'unauthorized')
+  expect(setup.told.close).toEqual([{ code: 1008, reason: 'unauthorized' }])
+})
+
+test('a token that can not be had is told, and asked for again', async () => {
+  let isBroken = true
+  const cause = new Error('no network')
+  const setup = await start({ token: () => (isBroken ? Promise.reject(cause) : 'fresh') })
+  expect(setup.told.error).toEqual([new ClientError('connect_failed', 'no network', cause)])
+  expect(setup.told.error[0]?.cause).toBe(cause)
+  isBroken = false
+  await setup.clock.advance(1000)
+  expect(setup.socket.parameter('token')).toBe('fresh')
+})
+
+test('an attempt that leads to nothing is given up, even one that waits for its token', async () => {
+  const setup = await start({ connectTimeoutMs: 3000 })
+  const [first] = setup.sockets
+  await setup.clock.advance(3000)
+  expect(first?.isTerminated).toBe(true)
+  await setup.clock.advance(1000)
+  expect(setup.sockets).toHaveLength(2)
+
+  let asked = 0
+  const waiting = await start({ connectTimeoutMs: 3000, token: () => (++asked === 1 ? new Promise(() => {}) : 'x') })
+  await waiting.clock.advance(4000)
+  expect(waiting.sockets).toHaveLength(1)
+})
+
+test('what a socket says that was given up is not heard', async () => {
+  const setup = await startOpen()
+  const old = setup.socket
+  await setup.clock.advance(50_000)
+  expect(old.isTerminated).toBe(true)
+  await setup.clock.advance(1000)
+  setup.socket.welcome()
+  old.hear(99)
+  old.end(4001)
+  expect(setup.told.message).toEqual([])
+  expect(setup.client.state).toBe('open')
+})
+
+test('silence is asked about after a heartbeat, and taken for the end after another', async () => {
+  const setup = await startOpen()
+  await setup.clock.advance(24_999)
+  expect(setup.socket.sent).toEqual([])
+  await setup.clock.advance(1)
+  expect(setup.socket.sent).toEqual([{ type: 'ping' }])
+  await setup.clock.advance(24_999)
+  expect(setup.client.state).toBe('open')
+  await setup.clock.advance(1)
+  expect(setup.client.state).toBe('reconnecting')
+})
+
+test('whatever is heard after the question is a sign of life', async () => {
+  const setup = await startOpen()
+  await setup.clock.advance(25_000)
+  await setup.clock.advance(20_000)
+  setup.socket.hear(1)
+  await setup.clock.advance(24_000)
+  setup.socket.say({ type: 'pong', offset: 1 })
+  await setup.clock.advance(24_000)
+  expect(setup.client.state).toBe('open')
+  expect(setup.socket.sentOf('ping')).toHaveLength(1)
+})
+
+test('a client that hears nothing but periodic messages still learns how far the journal is', async () => {
+  const setup = await startOpen()
+  for (let i = 0; i < 3; i++) {
+    await setup.clock.advance(10_000)
+    setup.socket.say({ type: 'periodic', at: '', active: 1, uptimeSeconds: 1, text: '' })
+  }
+  expect(setup.socket.sentOf('ping')).toHaveLength(1)
+  setup.socket.say({ type: 'pong', offset: 500 })
+  await reconnect(setup)
+  expect(setup.socket.parameter('cursor')).toBe('e:500')
+})
+
+test('when the network comes back it tries at once', async () => {
+  const page = new EventTarget()
+  vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
+  vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
+  const setup = await startOpen()
+  setup.socket.end()
+  expect(setup.sockets).toHaveLength(1)
+  page.dispatchEvent(new Event('online'))
+  await settled()
+  expect(setup.sockets).toHaveLength(2)
+  setup.client.close()
+  page.dispatchEvent(new Event('online'))
+  await settled()
+  expect(setup.sockets).toHaveLength(2)
+  vi.unstubAllGlobals()
+})
+
+test('when the page is looked at again a connection that has died is found within the time of an attempt', async () => {
+  const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  vi.stubGlobal('document', page)
+  const setup = await startOpen({ connectTimeoutMs: 3000 })
+  page.dispatchEvent(new Event('visibilitychange'))
+  expect(setup.socket.sent).toEqual([{ type: 'ping' }])
+  await setup.clock.advance(2999)
+  expect(setup.client.state).toBe('open')
+  await setup.clock.advance(1)
+  expect(setup.client.state).toBe('reconnecting')
+  vi.unstubAllGlobals()
+})
+
+test('close says goodbye, ends the timers and is final', async () => {
+  const setup = await startOpen()
+  const { socket } = setup
+  setup.client.close()
+  setup.client.close()
+  expect(socket.closedWith).toBe(1000)
+  expect(setup.told.close).toEqual([{ code: 1000, reason: '' }])
+  expect(setup.clock.pending).toBe(0)
+  socket.hear(1)
+  expect(setup.told.message).toEqual([])
+})
+
+test('a client that is closed before it was let in leaves nothing behind', async () => {
+  const setup = await start()
+  setup.client.close()
+  expect(setup.socket.closedWith).toBe(1000)
+  expect(setup.clock.pending).toBe(0)
+
+  const unborn = connect('ws://server/ws', { webSocket: fakeWebSockets().WebSocket })
+  unborn.close()
+  await settled()
+  expect(unborn.state).toBe('closed')
+})
+
+test('that another instance serves it is told', async () => {
+  const setup = await startOpen()
+  await reconnect(setup)
+  setup.socket.welcome({ node: 'n2' })
+  expect(setup.told.move).toEqual([{ from: 'n1', to: 'n2' }])
+})

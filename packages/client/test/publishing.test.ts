@@ -1,0 +1,222 @@
+/**
+ * What becomes of what is said: acked, refused, sent again, or told to be unknown.
+ */
+import { expect, test } from 'vitest'
+import { ClientError } from '../src/index.js'
+import type { FakeSocket } from './support/fake-socket.js'
+import { reconnect, start, startOpen } from './support/setup.js'
+
+const dataOf = (socket: FakeSocket): unknown[] => socket.sentOf('message').map(({ data }) => data)
+const idOf = (socket: FakeSocket, data: unknown): string =>
+  socket.sentOf('message').find((message) => message['data'] === data)?.['id'] as string
+const ack = (socket: FakeSocket, data: unknown, offset: number): void =>
+  socket.say({ type: 'ack', id: idOf(socket, data), offset })
+const refusal = { type: 'error', message: 'no' } as const
+
+test('a promise is kept with the offset of the ack', async () => {
+  const { client, socket } = await startOpen()
+  const promise = client.publish({ text: 'hello' }, { id: 'mine' })
+  expect(socket.sent).toEqual([{ type: 'message', channel: 'lobby', id: 'mine', data: { text: 'hello' } }])
+  socket.say({ type: 'ack', id: 'mine', offset: 5 })
+  await expect(promise).resolves.toBe(5)
+})
+
+test('a message to one client goes the same way', async () => {
+  const { client, socket } = await startOpen()
+  const promise = client.direct('boris', null, { id: 'mine' })
+  expect(socket.sent).toEqual([{ type: 'direct', to: 'boris', id: 'mine', data: null }])
+  socket.say({ type: 'ack', id: 'mine', offset: 5 })
+  await expect(promise).resolves.toBe(5)
+})
+
+test('what is said before there is a connection is sent when there is one, in order', async () => {
+  const { client, socket } = await start()
+  for (const data of [1, 2, 3]) void client.publish(data).catch(() => undefined)
+  expect(socket.sent).toEqual([])
+  socket.welcome()
+  expect(dataOf(socket)).toEqual([1, 2, 3])
+})
+
+test('each message names the one before it that is not answered', async () => {
+  const { client, socket } = await startOpen()
+  for (const data of [1, 2]) void client.publish(data).catch(() => undefined)
+  ack(socket, 1, 1)
+  ack(socket, 2, 2)
+  void client.publish(3).catch(() => undefined)
+  expect(socket.sent.map(({ after }) => after)).toEqual([undefined, idOf(socket, 1), undefined])
+})
+
+test('what was not acked is sent again, with its id, only after the catch-up, and before what is newer', async () => {
+  const setup = await startOpen()
+  const first = setup.socket
+  const one = setup.client.publish(1)
+  void setup.client.publish(2).catch(() => undefined)
+  await reconnect(setup)
+  void setup.client.publish(3).catch(() => undefined)
+  const { socket } = setup
+  socket.welcome()
+  expect(socket.sent).toEqual([{ type: 'ping' }])
+  socket.say({ type: 'ack', id: idOf(first, 1), offset: 1 })
+  await expect(one).resolves.toBe(1)
+  expect(socket.sentOf('message')).toEqual([])
+  socket.say({ type: 'pong', offset: 4 })
+  expect(dataOf(socket)).toEqual([2, 3])
+  expect(idOf(socket, 2)).toBe(idOf(first, 2))
+})
+
+test('nothing is waited for when nothing was left without an answer', async () => {
+  const setup = await startOpen()
+  await reconnect(setup)
+  void setup.client.publish(1).catch(() => undefined)
+  setup.socket.welcome()
+  expect(dataOf(setup.socket)).toEqual([1])
+  expect(setup.socket.sentOf('ping')).toEqual([])
+})
+
+test('a connection that is lost in the catch-up changes nothing: nothing is sent before the next one is over', async () => {
+  const setup = await startOpen()
+  void setup.client.publish(1).catch(() => undefined)
+  await reconnect(setup)
+  setup.socket.welcome()
+  await reconnect(setup)
+  setup.socket.welcome()
+  expect(dataOf(setup.socket)).toEqual([])
+  setup.socket.say({ type: 'pong', offset: 0 })
+  expect(dataOf(setup.socket)).toEqual([1])
+})
+
+test('when the answers are out of reach, what was sent is told to be unknown and what was not is sent', async () => {
+  const setup = await startOpen()
+  const sent = setup.client.publish(1)
+  setup.socket.end()
+  void setup.client.publish(2).catch(() => undefined)
+  await setup.clock.advance(1000)
+  setup.socket.welcome({ recovered: false, cursor: 'f:9' })
+  await expect(sent).rejects.toMatchObject({ code: 'outcome_unknown' })
+  expect(dataOf(setup.socket)).toEqual([2])
+})
+
+test('a refusal for good rejects, and does not hold up the next message', async () => {
+  const { client, socket } = await startOpen()
+  const refused = client.publish(1, { channel: 'elsewhere' })
+  const next = client.publish(2)
+  socket.say({ ...refusal, code: 'not_subscribed', temporary: false, id: idOf(socket, 1) })
+  await expect(refused).rejects.toEqual(new ClientError('not_subscribed', 'no'))
+  ack(socket, 2, 1)
+  await expect(next).resolves.toBe(1)
+})
+
+test('a refusal for now is tried again when the server says so, in order, carefully', async () => {
+  const { client, socket, clock } = await startOpen()
+  for (const data of [1, 2, 3]) void client.publish(data).catch(() => undefined)
+  socket.say({ ...refusal, code: 'rate_limited', temporary: true, id: idOf(socket, 1), retryInMs: 700 })
+  socket.say({ ...refusal, code: 'out_of_order', temporary: true, id: idOf(socket, 2) })
+  socket.say({ ...refusal, code: 'out_of_order', temporary: true, id: idOf(socket, 3) })
+  void client.publish(4).catch(() => undefined)
+  await clock.advance(699)
+  expect(dataOf(socket)).toEqual([1, 2, 3])
+  await clock.advance(1)
+  expect(dataOf(socket)).toEqual([1, 2, 3, 1])
+  ack(socket, 1, 1)
+  expect(dataOf(socket)).toEqual([1, 2, 3, 1, 2, 3])
+  ack(socket, 2, 2)
+  ack(socket, 3, 3)
+  expect(dataOf(socket)).toEqual([1, 2, 3, 1, 2, 3, 4])
+})
+
+test('without a hint it waits longer after each refusal in a row', async () => {
+  const { client, socket, clock } = await startOpen()
+  void client.publish(1).catch(() => undefined)
+  for (const [count, waitMs] of [1000, 2000, 4000].entries()) {
+    socket.say({ ...refusal, code: 'journal_unavailable', temporary: true, id: idOf(socket, 1) })
+    await clock.advance(waitMs - 1)
+    expect(dataOf(socket)).toHaveLength(count + 1)
+    await clock.advance(1)
+    expect(dataOf(socket)).toHaveLength(count + 2)
+    socket.say({ type: 'pong', offset: 0 })
+  }
+})
+
+test('a server that closes the connection takes nothing more from it; the next one does', async () => {
+  const setup = await startOpen()
+  void setup.client.publish(1).catch(() => undefined)
+  setup.socket.say({ ...refusal, code: 'shutting_down', temporary: true, id: idOf(setup.socket, 1) })
+  await setup.clock.advance(20_000)
+  expect(dataOf(setup.socket)).toEqual([1])
+  await reconnect(setup, 1001)
+  setup.socket.welcome()
+  expect(dataOf(setup.socket)).toEqual([1])
+})
+
+test('no more than 64 messages are on their way at a time', async () => {
+  const { client, socket } = await startOpen()
+  for (let data = 1; data <= 100; data++) void client.publish(data).catch(() => undefined)
+  expect(dataOf(socket)).toHaveLength(64)
+  ack(socket, 1, 1)
+  expect(dataOf(socket)).toHaveLength(65)
+})
+
+test('the queue is bounded, and a rejection says so', async () => {
+  const { client, socket } = await startOpen({ maxQueue: 2 })
+  void client.publish(1).catch(() => undefined)
+  void client.publish(2).catch(() => undefined)
+  await expect(client.publish(3)).rejects.toMatchObject({ code: 'queue_full' })
+  ack(socket, 1, 1)
+  void client.publish(4).catch(() => undefined)
+  expect(dataOf(socket)).toEqual([1, 2, 4])
+})
+
+test('after close the promises say whether a message was sent', async () => {
+  const { client } = await startOpen()
+  const sent = client.publish(1)
+  const never = client.publish(2, { channel: 'news' })
+  client.close()
+  await expect(sent).rejects.toMatchObject({ code: 'outcome_unknown' })
+  await expect(never).rejects.toMatchObject({ code: 'outcome_unknown' })
+  await expect(client.publish(3)).rejects.toMatchObject({ code: 'closed' })
+
+  const waiting = await start()
+  const unsent = waiting.client.publish(1)
+  waiting.client.close()
+  await expect(unsent).rejects.toMatchObject({ code: 'closed' })
+})
+
+test('two messages with the same id are one', async () => {
+  const { client, socket } = await startOpen()
+  const promises = [client.publish('a', { id: 'same' }), client.publish('a', { id: 'same' })]
+  expect(socket.sentOf('message')).toHaveLength(1)
+  socket.say({ type: 'ack', id: 'same', offset: 3 })
+  await expect(Promise.all(promises)).resolves.toEqual([3, 3])
+})
+
+test.each([
+  ['undefined', undefined],
+  ['a function', () => undefined],
+  ['a circle', circle()],
+  ['a bigint', 1n],
+])('%s is no JSON: rejected, not sent', async (_name, data) => {
+  const { client, socket } = await startOpen()
+  await expect(client.publish(data)).rejects.toMatchObject({ code: 'bad_message' })
+  expect(socket.sent).toEqual([])
+})
+
+test.each(['', 'x'.repeat(65)])('an id the server would not repeat is rejected: %j', async (id) => {
+  const { client, socket } = await startOpen()
+  await expect(client.publish(1, { id })).rejects.toMatchObject({ code: 'bad_message' })
+  expect(socket.sent).toEqual([])
+})
+
+test('what is said is what it was when it was said', async () => {
+  const { client, socket } = await start()
+  const data = { text: 'before' }
+  void client.publish(data).catch(() => undefined)
+  data.text = 'after'
+  socket.welcome()
+  expect(dataOf(socket)).toEqual([{ text: 'before' }])
+})
+
+function circle(): unknown {
+  const one: Record<string, unknown> = {}
+  one['self'] = one
+  return one
+}
