@@ -130,14 +130,19 @@ export async function createServer({
     'the journal is open',
   )
 
+  const periodic = { intervalSeconds: config.broadcastIntervalSeconds, startedAtMs }
+  let stopPeriodicBroadcast = (): void => undefined
   const shutdown = new GracefulShutdownManager({
     connectionManager: connections,
     timeoutSeconds: config.shutdownTimeoutSeconds,
     delaySeconds: config.shutdownDelaySeconds,
+    mode: config.shutdownMode,
+    spreadSeconds: config.shutdownSpreadSeconds,
     closeCode: config.shutdownCloseCode,
     encodeFrame: encodeTextFrame,
     onState: (state) => {
-      if (state === 'draining') stopPeriodicBroadcast()
+      stopPeriodicBroadcast()
+      if (state === 'serving') stopPeriodicBroadcast = startPeriodicBroadcast(connections, { ...periodic, clock })
     },
     onEverybodyGone: closeTheRest,
     clock,
@@ -196,6 +201,7 @@ export async function createServer({
   const app = await createApp({
     health,
     isReady: () => shutdown.isReady,
+    shutdown: config.adminToken === undefined ? undefined : { token: config.adminToken, control: shutdown },
     isDraining: () => shutdown.isShuttingDown,
     metrics: config.metrics ? registry : undefined,
     keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000,
@@ -222,10 +228,6 @@ export async function createServer({
     if (verifyToken || hooks.onConnect) return
     log.warn('open_access', 'no authentication is configured: everybody may come in under any free name')
   }
-  const stopPeriodicBroadcast = startPeriodicBroadcast(connections, {
-    intervalSeconds: config.broadcastIntervalSeconds,
-    clock,
-  })
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
     hub.sweep()
     rateLimit.sweep(clock.monotonic())

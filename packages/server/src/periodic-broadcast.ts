@@ -6,13 +6,20 @@ import { TEXTS } from '@lastcall/protocol'
 import type { Clock } from './clock.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
 
+export interface PeriodicBroadcastOptions {
+  /** 0: there is none. */
+  readonly intervalSeconds: number
+  /** Since when the server has been up, by the monotonic clock. */
+  readonly startedAtMs: number
+  readonly clock: Clock
+}
+
 /** Begins it; the answer ends it. */
 export function startPeriodicBroadcast(
   connections: ConnectionManager,
-  { intervalSeconds, clock }: { readonly intervalSeconds: number; readonly clock: Clock },
+  { intervalSeconds, startedAtMs, clock }: PeriodicBroadcastOptions,
 ): () => void {
   if (intervalSeconds === 0) return () => undefined
-  const startedAtMs = clock.monotonic()
   return clock.every(intervalSeconds * 1000, () => {
     const active = connections.getActiveCount()
     const uptimeSeconds = Math.round((clock.monotonic() - startedAtMs) / 1000)

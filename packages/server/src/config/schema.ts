@@ -114,7 +114,6 @@ export const configSchema = z.object({
     group: 'Shutdown',
     default: 'wait',
     doc: '`wait` pushes nobody before the deadline; `migrate` closes each client when its slot is over.',
-    notYet: { values: '`migrate`', includes: (mode) => mode === 'migrate' },
   }),
   shutdownDelaySeconds: variable('SHUTDOWN_DELAY', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
     group: 'Shutdown',
@@ -125,7 +124,6 @@ export const configSchema = z.object({
     group: 'Shutdown',
     defaultText: 'the smaller of 30 s and half of SHUTDOWN_TIMEOUT',
     doc: 'Over how long the departures of the clients are spread.',
-    notYet: EVERYTHING,
   }),
   shutdownCloseCode: variable('SHUTDOWN_CLOSE_CODE', choice([1001, 1012]), {
     group: 'Shutdown',
@@ -221,7 +219,6 @@ export const configSchema = z.object({
     group: 'Who may come in',
     defaultText: 'none: the API is off',
     doc: 'What a caller of /api must present as a Bearer token.',
-    notYet: EVERYTHING,
   }),
   allowedOrigins: optional('ALLOWED_ORIGINS', origins(), {
     group: 'Who may come in',

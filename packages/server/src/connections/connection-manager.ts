@@ -124,11 +124,20 @@ export class ConnectionManager {
   /** Sends to everybody on this instance; the answer is how many that were. Who has gone is removed. */
   broadcast(message: Broadcast): number {
     const frameFor = this.#encoder(message)
+    return this.#sendAll((connection) => frameFor(connection.locale))
+  }
+
+  /** The same, with a message of its own for each. */
+  broadcastEach(messageFor: (connection: Connection) => ServerMessage): number {
+    return this.#sendAll((connection) => this.#encodeFrame(JSON.stringify(messageFor(connection))))
+  }
+
+  #sendAll(frameFor: (connection: Connection) => Buffer): number {
     const gone: Connection[] = []
     let count = 0
     for (const connection of this.#connections.values()) {
       if (connection.transport.isOpen) {
-        connection.send(frameFor(connection.locale))
+        connection.send(frameFor(connection))
         count++
       } else if (!connection.serverClose) gone.push(connection)
     }

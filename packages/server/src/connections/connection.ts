@@ -47,6 +47,8 @@ export class Connection {
   /** Which of the sweep's ticks pings it. */
   readonly heartbeatSlot: number
 
+  /** When it is its turn to move on, by the monotonic clock; `undefined` while nobody has to. The shutdown's to set. */
+  leaveAtMs: number | undefined
   /** Whom it hears with; `undefined` before it joined the hub and after it left. The hub's to set. */
   audience: Audience<Connection> | undefined
   /** Where it stands while it is behind; `undefined` while it is live. The hub's to set. */

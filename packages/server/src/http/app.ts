@@ -4,6 +4,7 @@
  */
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { COMMON_HEADERS, ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
+import { registerApi, type ApiDependencies } from './api.js'
 import { registerHealth, type HealthDependencies } from './health.js'
 import { registerMetrics, type MetricsSource } from './metrics.js'
 import { registerOpenApi } from './openapi.js'
@@ -12,6 +13,8 @@ import { registerPage } from './page.js'
 export interface AppDependencies extends HealthDependencies {
   /** From then on every answer carries `Connection: close`, so that kept-alive connections leave too. */
   readonly isDraining: () => boolean
+  /** `undefined`: there is no `/api`. */
+  readonly shutdown?: ApiDependencies | undefined
   /** `undefined`: `/metrics` is not found. */
   readonly metrics: MetricsSource | undefined
   /** How long an idle HTTP connection is kept, in milliseconds; 0: Fastify's default, 72 s. */
@@ -64,6 +67,7 @@ export async function createApp(deps: AppDependencies): Promise<FastifyInstance>
   await registerPage(app)
   registerHealth(app, deps)
   if (deps.metrics) registerMetrics(app, deps.metrics)
+  if (deps.shutdown) await registerApi(app, deps.shutdown)
   registerUpgradeRequired(app)
   await app.ready()
   return app

@@ -73,7 +73,9 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
         { name: 'page', description: 'For people' },
         { name: 'probes', description: 'For load balancers, orchestrators and Prometheus' },
         { name: 'websocket', description: 'For clients' },
+        { name: 'shutdown', description: 'For whoever has the ADMIN_TOKEN; not there without one' },
       ],
+      components: { securitySchemes: { adminToken: { type: 'http', scheme: 'bearer' } } },
     },
   })
   const icon = await readFile(new URL('icon.svg', PAGE_FOLDER), 'utf8')

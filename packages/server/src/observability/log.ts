@@ -25,6 +25,7 @@ export const LOG_EVENTS = {
   'shutdown.second_signal': 'Another signal came during a shutdown: no more waiting.',
   'shutdown.closing': 'Those who are left are being closed.',
   'shutdown.report': 'What happened to whom.',
+  'shutdown.cancelled': 'A shutdown was called off; the server serves on.',
   'shutdown.closed': 'Everything is closed; the process ends.',
   'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
   http: 'An HTTP request could not be answered.',

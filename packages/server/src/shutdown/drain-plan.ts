@@ -44,6 +44,24 @@ export function closesDue(remaining: number, timeLeftMs: number, tickMs: number)
   return Math.min(remaining, Math.ceil((remaining * tickMs) / timeLeftMs))
 }
 
+/** Whoever has a slot gets so much of the spread to move in, before it is closed in `migrate`. */
+const GRACE_SHARE = 0.1
+const MAX_GRACE_MS = 2000
+
+/** The longest spread that is chosen by itself. */
+const DEFAULT_SPREAD_MS = 30_000
+
+/** Over how long departures are spread, in milliseconds: what was asked for, or the smaller of 30 s and half the time. */
+export const spreadMs = (asked: number | undefined, timeoutMs: number): number =>
+  asked === undefined ? Math.min(DEFAULT_SPREAD_MS, timeoutMs / 2) : Math.min(asked, timeoutMs)
+
+/** How long after the beginning of its slot a client is closed in `migrate`, in milliseconds. */
+export const graceMs = (overMs: number): number => Math.min(MAX_GRACE_MS, overMs * GRACE_SHARE)
+
+/** When the slot of the so manieth (from 0) of so many clients begins: evenly, so that the last one's grace fits in. */
+export const slotMs = (index: number, count: number, overMs: number): number =>
+  (index / count) * (overMs - graceMs(overMs))
+
 export interface Forecast {
   /** Connections per second that went, over the time given. */
   readonly perSecond: number

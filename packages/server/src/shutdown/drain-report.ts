@@ -4,6 +4,9 @@
  */
 import type { Connection } from '../connections/connection.js'
 
+/** `wait`: nobody is pushed before the deadline. `migrate`: each client is closed when its slot is over. */
+export type ShutdownMode = 'wait' | 'migrate'
+
 export interface DrainReport {
   /** ISO 8601, UTC. */
   readonly startedAt: string
@@ -12,7 +15,7 @@ export interface DrainReport {
   readonly durationSeconds: number
   /** What asked for it: a signal's name, or `request`. */
   readonly why: string
-  readonly mode: 'wait' | 'migrate'
+  readonly mode: ShutdownMode
   readonly connectionsAtStart: number
   readonly cameLater: number
   /** Closed by the clients themselves. */
@@ -37,7 +40,7 @@ const ABNORMAL = 1006
 
 export class DrainCounter {
   readonly #why: string
-  readonly #mode: 'wait' | 'migrate'
+  readonly #mode: ShutdownMode
   readonly #startedAtMs: number
   readonly #startedAt: string
   readonly #atStart: number
@@ -53,7 +56,7 @@ export class DrainCounter {
   #second = -1
   #endsInSecond = 0
 
-  constructor(start: { why: string; mode: 'wait' | 'migrate'; now: number; monotonicMs: number; connections: number }) {
+  constructor(start: { why: string; mode: ShutdownMode; now: number; monotonicMs: number; connections: number }) {
     this.#why = start.why
     this.#mode = start.mode
     this.#startedAtMs = start.monotonicMs

@@ -6,10 +6,10 @@ import { TEXTS, type ShutdownMessage, type ShutdownPhase } from '@lastcall/proto
 import { systemClock, type Clock } from '../clock.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
-import { localized, type EncodeFrame } from '../hub/frames.js'
+import type { EncodeFrame } from '../hub/frames.js'
 import { silentLogger, type Logger } from '../observability/log.js'
-import { closesDue, closingTimeMs, forecast, reminderTimes } from './drain-plan.js'
-import { DrainCounter, type DrainReport } from './drain-report.js'
+import { closesDue, closingTimeMs, forecast, graceMs, reminderTimes, slotMs, spreadMs } from './drain-plan.js'
+import { DrainCounter, type DrainReport, type ShutdownMode } from './drain-report.js'
 import { isReady, isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from './shutdown-state.js'
 import { onShutdownSignals, type ShutdownSignal } from './signals.js'
 
@@ -20,6 +20,10 @@ export interface GracefulShutdownOptions {
   readonly timeoutSeconds?: number
   /** How long newcomers are still served, in seconds; part of the timeout. Default: 0. */
   readonly delaySeconds?: number
+  /** `wait` (default): nobody is pushed before the deadline. `migrate`: each is closed when its slot is over. */
+  readonly mode?: ShutdownMode
+  /** Over how long slots are spread, in seconds; 0: there are none. Default: the smaller of 30 and half the timeout. */
+  readonly spreadSeconds?: number | undefined
   /** The code of forced closes. Default: 1001. */
   readonly closeCode?: number
   /** Called at each change of the state. */
@@ -32,6 +36,14 @@ export interface GracefulShutdownOptions {
   readonly encodeFrame?: EncodeFrame
   readonly clock?: Clock
   readonly log?: Logger
+  /** Where the slot of a latecomer lies: from 0 to 1. Default: Math.random. */
+  readonly random?: () => number
+}
+
+/** What one shutdown may have otherwise than configured. */
+export interface ShutdownRequest {
+  readonly timeoutSeconds?: number | undefined
+  readonly mode?: ShutdownMode | undefined
 }
 
 const PROGRESS_EVERY_MS = 10_000
@@ -45,14 +57,18 @@ export class GracefulShutdownManager {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #encodeFrame: EncodeFrame
-  readonly #timeoutMs: number
   readonly #closeCode: number
+  readonly #random: () => number
+  #timeoutMs: number
+  #mode: ShutdownMode
   #state: ShutdownState = 'starting'
   #signals = 0
   #counter: DrainCounter | undefined
   #startedAtMs = 0
   /** Whether newcomers are turned away already: after SHUTDOWN_DELAY. */
   #hasWarned = false
+  /** When the last slot is over, by the monotonic clock; `undefined`: there are no slots. */
+  #spreadEndMs: number | undefined
   #progress = { gone: 0, atMs: 0 }
   /** What the present state has running. */
   #timers: (() => void)[] = []
@@ -67,7 +83,9 @@ export class GracefulShutdownManager {
     this.#log = options.log ?? silentLogger
     this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
     this.#timeoutMs = timeoutSeconds * 1000
+    this.#mode = options.mode ?? 'wait'
     this.#closeCode = closeCode
+    this.#random = options.random ?? Math.random
     this.#connections.observe({
       onConnect: (connection, isTakeover) => this.#came(connection, isTakeover),
       onDisconnect: (connection, code) => this.#ended(connection, code),
@@ -123,23 +141,25 @@ export class GracefulShutdownManager {
     }
   }
 
-  /** Begins a shutdown. While one runs it does nothing. */
-  begin(why: string): void {
-    if (!this.#move('shutdown')) return
-    const { delaySeconds = 0 } = this.#options
+  /** Begins a shutdown. `false`: one runs already, and goes on as it was begun. */
+  begin(why: string, request: ShutdownRequest = {}): boolean {
+    if (!this.#move('shutdown')) return false
+    const { delaySeconds = 0, timeoutSeconds = 1800, mode = 'wait' } = this.#options
+    this.#timeoutMs = (request.timeoutSeconds ?? timeoutSeconds) * 1000
+    this.#mode = request.mode ?? mode
     const connections = this.#connections.getActiveCount()
     this.#startedAtMs = this.#clock.monotonic()
     this.#progress = { gone: 0, atMs: this.#startedAtMs }
     this.#counter = new DrainCounter({
       why,
-      mode: 'wait',
+      mode: this.#mode,
       now: this.#clock.now(),
       monotonicMs: this.#startedAtMs,
       connections,
     })
     this.#log.info(
       'shutdown.started',
-      { why, totalConnections: connections, timeoutSeconds: this.#timeoutMs / 1000, delaySeconds },
+      { why, mode: this.#mode, totalConnections: connections, timeoutSeconds: this.#timeoutMs / 1000, delaySeconds },
       'a shutdown began',
     )
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
@@ -148,6 +168,23 @@ export class GracefulShutdownManager {
       this.#log.info('shutdown.delay', { delaySeconds }, 'newcomers are still served while load balancers take notice')
       this.#timers.push(this.#clock.after(delaySeconds * 1000, () => this.#warn()))
     } else this.#warn()
+    return true
+  }
+
+  /** Calls a shutdown off: everybody may stay, and newcomers are welcome. `false`: it is too late, or there is none. */
+  cancel(why: string): boolean {
+    if (!this.#move('cancel')) return false
+    this.#signals = 0
+    this.#hasWarned = false
+    this.#spreadEndMs = undefined
+    this.#counter = undefined
+    for (const connection of this.#connections.all()) connection.leaveAtMs = undefined
+    const told = this.#connections.broadcast((locale) => ({
+      type: 'shutdownCancelled',
+      text: TEXTS[locale].shutdownCancelled,
+    }))
+    this.#log.info('shutdown.cancelled', { why, told }, 'the shutdown is called off')
+    return true
   }
 
   /** Resolves when everybody has gone and everything is closed. Does not begin a shutdown. */
@@ -174,31 +211,70 @@ export class GracefulShutdownManager {
     return Math.max(0, Math.round(this.#startedAtMs + this.#timeoutMs - this.#clock.monotonic()))
   }
 
-  #message(phase: ShutdownPhase): (locale: 'uk' | 'en') => ShutdownMessage {
+  #message(phase: ShutdownPhase): (connection: Connection) => ShutdownMessage {
     const deadlineInMs = phase === 'closing' ? 0 : this.#deadlineInMs
     const remaining = this.#connections.getActiveCount()
-    return (locale) => ({
+    const now = this.#clock.monotonic()
+    const texts = { uk: TEXTS.uk.shutdown(phase, deadlineInMs), en: TEXTS.en.shutdown(phase, deadlineInMs) }
+    return ({ leaveAtMs, locale }) => ({
       type: 'shutdown',
       phase,
       deadlineInMs,
-      leaveInMs: null,
+      leaveInMs: phase === 'closing' ? 0 : leaveAtMs === undefined ? null : Math.max(0, Math.round(leaveAtMs - now)),
       remaining,
-      text: TEXTS[locale].shutdown(phase, deadlineInMs),
+      text: texts[locale],
     })
   }
 
   #warn(): void {
     this.#hasWarned = true
-    const elapsedMs = this.#clock.monotonic() - this.#startedAtMs
+    const now = this.#clock.monotonic()
+    const elapsedMs = now - this.#startedAtMs
     for (const time of reminderTimes(this.#timeoutMs)) {
       if (time > elapsedMs) this.#timers.push(this.#clock.after(time - elapsedMs, () => this.#tell('reminder')))
     }
+    this.#assignSlots(now)
     this.#tell('warning')
+    if (this.#mode === 'migrate') this.#migrate()
     this.#endIfEverybodyGone()
   }
 
+  /** Quiet clients first: whom it disturbs least. */
+  #assignSlots(now: number): void {
+    const { spreadSeconds } = this.#options
+    const asked = spreadSeconds === undefined ? undefined : spreadSeconds * 1000
+    const overMs = spreadMs(asked, this.#deadlineInMs)
+    if (overMs === 0) return
+    this.#spreadEndMs = now + overMs
+    const order = [...this.#connections.all()].sort((one, other) => one.lastHeardAtMs - other.lastHeardAtMs)
+    order.forEach((connection, index) => (connection.leaveAtMs = now + slotMs(index, order.length, overMs)))
+  }
+
+  /** Closes whoever has not left when its slot is over, never faster than evenly. */
+  #migrate(): void {
+    const endMs = this.#spreadEndMs
+    if (endMs === undefined) return
+    const grace = graceMs(endMs - this.#clock.monotonic())
+    const tick = (): void => {
+      const now = this.#clock.monotonic()
+      const waiting = [...this.#connections.all()].filter(({ serverClose }) => !serverClose)
+      const over = waiting.filter(({ leaveAtMs = now }) => leaveAtMs + grace <= now)
+      over.sort((one, other) => (one.leaveAtMs ?? now) - (other.leaveAtMs ?? now))
+      this.#closeSome(over.slice(0, closesDue(waiting.length, endMs - now, PACE_TICK_MS)), 'slot')
+    }
+    this.#timers.push(this.#clock.every(PACE_TICK_MS, tick))
+  }
+
+  #closeSome(connections: Iterable<Connection>, why: 'slot' | 'deadline'): void {
+    const message = this.#message('closing')
+    for (const connection of connections) {
+      const lastFrame = this.#encodeFrame(JSON.stringify(message(connection)))
+      this.#connections.closePolitely(connection, { why, code: this.#closeCode, reason: 'shuttingDown', lastFrame })
+    }
+  }
+
   #tell(phase: ShutdownPhase): void {
-    const warned = this.#connections.broadcast(this.#message(phase))
+    const warned = this.#connections.broadcastEach(this.#message(phase))
     this.#log.info(
       'shutdown.warning',
       { phase, warned, deadlineInSeconds: this.#deadlineInMs / 1000 },
@@ -210,9 +286,13 @@ export class GracefulShutdownManager {
     if (!this.#counter) return
     if (!isTakeover) this.#counter.came()
     // The registry is live: who was in the middle of its handshake is warned like all others, after its welcome.
-    if (this.isClosedToNewcomers) {
-      setImmediate(() => connection.send(localized(this.#encodeFrame, this.#message('warning'))(connection.locale)))
+    if (!this.isClosedToNewcomers) return
+    const now = this.#clock.monotonic()
+    if (this.#spreadEndMs !== undefined) {
+      connection.leaveAtMs =
+        now + this.#random() * Math.max(0, this.#spreadEndMs - graceMs(this.#spreadEndMs - now) - now)
     }
+    setImmediate(() => connection.send(this.#encodeFrame(JSON.stringify(this.#message('warning')(connection)))))
   }
 
   #ended(connection: Connection, code: number): void {
@@ -258,31 +338,15 @@ export class GracefulShutdownManager {
     )
     for (const stop of this.#timers.splice(0)) stop()
     const endMs = this.#clock.monotonic() + overMs
-    const lastFrame = localized(this.#encodeFrame, this.#message('closing'))
-    // Not a snapshot: nobody comes any more, and who leaves by itself leaves the iterator too.
-    const queue: Iterator<Connection, undefined> = this.#connections.all()
     const tick = (): void => {
-      let due = closesDue(this.#notYetClosed(), endMs - this.#clock.monotonic(), PACE_TICK_MS)
-      while (due > 0) {
-        const next = queue.next()
-        if (next.done) return
-        const connection = next.value
-        if (connection.serverClose) continue
-        const how = { code: this.#closeCode, reason: 'shuttingDown', lastFrame: lastFrame(connection.locale) } as const
-        this.#connections.closePolitely(connection, { why: 'deadline', ...how })
-        due--
-      }
+      const waiting = [...this.#connections.all()].filter(({ serverClose }) => !serverClose)
+      const due = closesDue(waiting.length, endMs - this.#clock.monotonic(), PACE_TICK_MS)
+      this.#closeSome(waiting.slice(0, due), 'deadline')
     }
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
     this.#timers.push(this.#clock.every(PACE_TICK_MS, tick))
     tick()
     this.#endIfEverybodyGone()
-  }
-
-  #notYetClosed(): number {
-    let count = 0
-    for (const connection of this.#connections.all()) if (!connection.serverClose) count++
-    return count
   }
 
   #endIfEverybodyGone(): void {

@@ -140,11 +140,8 @@ describe('problems', () => {
 
   test.each([
     ['WORKERS', '4'],
-    ['SHUTDOWN_MODE', 'migrate'],
     ['TLS_CERT', 'cert.pem'],
     ['TLS_KEY', 'key.pem'],
-    ['SHUTDOWN_SPREAD', '10'],
-    ['ADMIN_TOKEN', 'sixteen bytes, 16'],
     ['JOURNAL_URL', 'redis://localhost'],
     ['JOURNAL_URL', 'amqps://localhost'],
   ])('are wishes that this version does not serve yet: %s=%s', (name, text) => {
@@ -220,7 +217,7 @@ describe('as a library', () => {
   })
 
   test('all problems are in one error with a code', () => {
-    const options = { port: 70_000, prot: 1, authSecret: 'hunter2', shutdownMode: 'migrate' as const }
+    const options = { port: 70_000, prot: 1, authSecret: 'hunter2', workers: 2 }
     let thrown: unknown
     try {
       configFrom(options)
@@ -232,7 +229,7 @@ describe('as a library', () => {
     const message = thrown instanceof Error ? thrown.message : ''
     expect(message).toContain('prot: is not an option. Did you mean port?')
     expect(message).toContain('port=70000: must be')
-    expect(message).toContain('shutdownMode="migrate": is not in this version yet')
+    expect(message).toContain('workers=2: is not in this version yet')
     expect(message).toContain('authSecret=')
     expect(message).not.toContain('hunter2')
   })

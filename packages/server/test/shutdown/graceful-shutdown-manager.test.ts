@@ -94,7 +94,7 @@ describe('a shutdown', () => {
           type: 'shutdown',
           phase: 'warning',
           deadlineInMs: 1_800_000,
-          leaveInMs: null,
+          leaveInMs: expect.any(Number) as number,
           remaining: 3,
           text: expect.stringContaining('30 хвилин') as string,
         },
@@ -169,7 +169,7 @@ describe('at the deadline', () => {
     expect(anna.isOpen).toBe(true)
     clock.advance(100)
     expect(phases(anna).at(-1)).toBe('closing')
-    expect(told(anna).at(-1)).toMatchObject({ deadlineInMs: 0, leaveInMs: null, remaining: 1 })
+    expect(told(anna).at(-1)).toMatchObject({ deadlineInMs: 0, leaveInMs: 0, remaining: 1 })
     expect(anna.calls.at(-1)).toMatch(/^close 1001 Сервер завершує роботу/)
     expect(await ended()).toMatchObject({ closedAtDeadline: 1, left: 0, lost: 0, remaining: 0 })
     expect(states).toEqual(['serving', 'draining', 'closing', 'closed'])
@@ -267,6 +267,109 @@ describe('SHUTDOWN_DELAY', () => {
     clock.advance(10_000)
     expect(anna.isOpen).toBe(false)
     expect(await ended()).toMatchObject({ closedAtDeadline: 1 })
+  })
+})
+
+describe('slots', () => {
+  const slotOf = (transport: FakeTransport): number | null | undefined => told(transport)[0]?.leaveInMs
+
+  test('are spread evenly, and the quietest client has the first', () => {
+    const { shutdown, join, clock, connections } = drill({ spreadSeconds: 10 })
+    const all = crowd(1000).map((clientId) => join(clientId))
+    // The later in the list, the longer it has said nothing.
+    all.forEach((_, index) => {
+      const connection = connections.get(crowd(1000)[index] as string)
+      if (connection) connection.lastHeardAtMs = clock.monotonic() - index
+    })
+    shutdown.begin('test')
+    const slots = all.map((transport) => slotOf(transport) as number).reverse()
+    expect(slots).toEqual(slots.toSorted((a, b) => a - b))
+    // Kolmogorov–Smirnov: how far the share of slots so far is from an even one, at most.
+    const distance = Math.max(...slots.map((slot, index) => Math.abs(slot / 9000 - index / 1000)))
+    expect(distance).toBeLessThan(0.002)
+  })
+
+  test('are nobody’s where the spread is none', () => {
+    const { shutdown, join } = drill({ spreadSeconds: 0 })
+    const anna = join('anna')
+    shutdown.begin('test')
+    expect(slotOf(anna)).toBeNull()
+  })
+
+  test('fit into the time there is', () => {
+    const { shutdown, join } = drill({ spreadSeconds: 1000, timeoutSeconds: 4 })
+    const all = crowd(10).map((clientId) => join(clientId))
+    shutdown.begin('test')
+    for (const transport of all) expect(slotOf(transport)).toBeLessThan(4000)
+  })
+
+  test('push nobody in mode wait', () => {
+    const { shutdown, join, clock } = drill({ spreadSeconds: 10 })
+    const all = crowd(100).map((clientId) => join(clientId))
+    shutdown.begin('test')
+    clock.advance(60_000)
+    expect(closes(all)).toBe(0)
+  })
+
+  test('are kept in mode migrate: nobody is closed before its own, never many at once, all when the spread is over', () => {
+    const { shutdown, join, clock } = drill({ spreadSeconds: 10, mode: 'migrate' })
+    const all = crowd(2000).map((clientId) => join(clientId))
+    shutdown.begin('test')
+    let closed = 0
+    for (let passedMs = 100; passedMs <= 10_000; passedMs += 100) {
+      clock.advance(100)
+      const now = closes(all)
+      expect(now - closed).toBeLessThanOrEqual(1.3 * (2000 / 100))
+      closed = now
+      for (const transport of all) if (!transport.isOpen) expect(slotOf(transport)).toBeLessThanOrEqual(passedMs)
+    }
+    expect(closed).toBe(2000)
+    expect(shutdown.report).toMatchObject({ mode: 'migrate', closedInSlot: 2000, closedAtDeadline: 0 })
+  })
+
+  test('of who leaves by itself are not given to others', () => {
+    const { shutdown, join, clock } = drill({ spreadSeconds: 10, mode: 'migrate' })
+    const all = crowd(100).map((clientId) => join(clientId))
+    shutdown.begin('test')
+    for (const transport of all) if ((slotOf(transport) as number) < 4500) transport.end(1000)
+    clock.advance(5000)
+    expect(closes(all)).toBe(50)
+    clock.advance(5000)
+    expect(closes(all)).toBe(100)
+  })
+})
+
+describe('cancelling', () => {
+  test('makes everything as it was: newcomers are welcome, everybody is told, nobody is closed', () => {
+    const { shutdown, join, clock, states } = drill({ spreadSeconds: 10, mode: 'migrate' })
+    const all = crowd(10).map((clientId) => join(clientId))
+    shutdown.begin('test')
+    expect(shutdown.cancel('test')).toBe(true)
+    clock.advance(1_000_000)
+    expect(closes(all)).toBe(0)
+    expect(all.every((transport) => transport.messages.at(-1)?.['type'] === 'shutdownCancelled')).toBe(true)
+    expect([shutdown.isReady, shutdown.isClosedToNewcomers, shutdown.remainingMs]).toEqual([true, false, 0])
+    expect(states).toEqual(['serving', 'draining', 'serving'])
+  })
+
+  test('is too late once closing has begun, and means nothing while serving', () => {
+    const { shutdown, join } = drill()
+    expect(shutdown.cancel('test')).toBe(false)
+    join('stubborn', { answersClose: false })
+    shutdown.handleSignal('SIGTERM')
+    shutdown.handleSignal('SIGTERM')
+    expect(shutdown.cancel('test')).toBe(false)
+  })
+
+  test('lets the next signal begin anew', async () => {
+    const { shutdown, join, ended } = drill()
+    const anna = join('anna')
+    shutdown.handleSignal('SIGTERM')
+    shutdown.cancel('test')
+    shutdown.handleSignal('SIGTERM')
+    expect(anna.isOpen).toBe(true)
+    anna.end(1000)
+    expect(await ended()).toMatchObject({ connectionsAtStart: 1, left: 1 })
   })
 })
 

@@ -1,0 +1,76 @@
+/**
+ * `/api/shutdown`, over real HTTP, with a server behind it and a client in it.
+ */
+import { describe, expect, test } from 'vitest'
+import { startServer, type TestServer } from '../support/test-server.js'
+
+const TOKEN = 'a token for the tests of the API'
+
+function ask(server: TestServer, method: string, body?: object, token: string | undefined = TOKEN): Promise<Response> {
+  return fetch(new URL('/api/shutdown', server.httpUrl), {
+    method,
+    headers: {
+      ...(token !== '' && { authorization: `Bearer ${token}` }),
+      ...(body && { 'content-type': 'application/json' }),
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+}
+
+describe('the API', () => {
+  test('is not there without an ADMIN_TOKEN', async () => {
+    const server = await startServer()
+    expect((await ask(server, 'GET')).status).toBe(404)
+  })
+
+  test('turns away who has no token or another one', async () => {
+    const server = await startServer({ adminToken: TOKEN })
+    for (const token of ['', 'wrong', `${TOKEN}!`]) {
+      const answer = await ask(server, 'POST', {}, token)
+      expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+    }
+    expect(server.shutdown.state).toBe('serving')
+  })
+
+  test('says that nothing is going on', async () => {
+    const server = await startServer({ adminToken: TOKEN })
+    expect(await (await ask(server, 'GET')).json()).toEqual({ state: 'serving', remainingSeconds: 0, report: null })
+  })
+
+  test('begins a shutdown with its own time and mode, and tells how it goes', async () => {
+    const server = await startServer({ adminToken: TOKEN })
+    const anna = await server.connect('anna')
+    const answer = await ask(server, 'POST', { timeoutSeconds: 60, mode: 'migrate' })
+    expect(answer.status).toBe(202)
+    expect((await anna.first('shutdown')).deadlineInMs).toBeLessThanOrEqual(60_000)
+    expect(await (await ask(server, 'GET')).json()).toMatchObject({
+      state: 'draining',
+      report: { why: 'api', mode: 'migrate', connectionsAtStart: 1, remaining: 1 },
+    })
+    expect((await ask(server, 'POST')).status).toBe(409)
+    await anna.leave()
+    expect(await server.shutdown.waitForShutdown()).toMatchObject({ left: 1, remaining: 0 })
+  })
+
+  test('calls it off: everybody is told, newcomers are welcome, and the periodic line goes on', async () => {
+    const server = await startServer({ adminToken: TOKEN, broadcastIntervalSeconds: 0.05 })
+    const anna = await server.connect('anna')
+    await ask(server, 'POST')
+    await anna.first('shutdown')
+    expect((await ask(server, 'DELETE')).status).toBe(200)
+    await anna.first('shutdownCancelled')
+    const told = anna.messages.length
+    await server.connect('bob')
+    await anna.until((message) => message.type === 'periodic' && anna.messages.indexOf(message) >= told)
+    expect((await fetch(new URL('/ready', server.httpUrl))).status).toBe(200)
+    expect((await ask(server, 'DELETE')).status).toBe(409)
+  })
+
+  test('refuses what it does not understand', async () => {
+    const server = await startServer({ adminToken: TOKEN })
+    for (const body of [{ timeoutSeconds: -1 }, { mode: 'abrupt' }, { timeoutSeconds: 'soon' }]) {
+      expect((await ask(server, 'POST', body)).status).toBe(400)
+    }
+    expect(server.shutdown.state).toBe('serving')
+  })
+})
