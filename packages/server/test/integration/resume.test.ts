@@ -1,0 +1,274 @@
+/**
+ * Coming back: what was missed, once, in order, joined to what is live; or the plain word that it can not be had.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { TestClient } from '../support/test-client.js'
+import { startServer, type TestServer } from '../support/test-server.js'
+
+const quiet = (some: Parameters<typeof startServer>[0] = {}): Promise<TestServer> =>
+  startServer({ presenceIntervalMs: 0, ...some })
+
+/** Everything from the journal, in the order in which it came. */
+const offsets = (client: TestClient): number[] =>
+  client.messages.flatMap((message) => ('offset' in message && message.type !== 'pong' ? [message.offset] : []))
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+/** Says so many messages, which are numbered on from those before. */
+async function say(client: TestClient, count: number, padding = ''): Promise<void> {
+  for (let index = 1; index < count; index++) client.send({ type: 'message', data: padding })
+  await client.publish(padding)
+}
+
+describe('with its cursor a client gets', () => {
+  test('what it missed, in order, and then what is new', async () => {
+    const server = await quiet()
+    const [a, b] = [await server.connect('a'), await server.connect('b')]
+    await say(a, 100)
+    await b.until(() => offsets(b).length === 100)
+    const { cursor } = b
+    await b.leave()
+    await say(a, 500)
+    const back = await server.connect(`b?cursor=${cursor}`)
+    expect(await back.first('welcome')).toMatchObject({ recovered: true, cursor })
+    await say(a, 10)
+    await back.until(() => offsets(back).length === 510)
+    expect(offsets(back)).toEqual(range(101, 610))
+    expect(back.messages[0]?.type).toBe('welcome')
+  })
+
+  test('no gap and no repeat, though others never stop talking', async () => {
+    const server = await quiet()
+    const speaker = await server.connect('speaker')
+    let isTalking = true
+    const talk = async (): Promise<void> => {
+      while (isTalking) await say(speaker, 20, 'x'.repeat(200))
+    }
+    const talking = talk()
+    const heard: number[] = []
+    let client = await server.connect('a')
+    const { session } = await client.first('welcome')
+    const start = Number((await client.first('welcome')).cursor.split(':')[1])
+    for (let round = 0; round < 15; round++) {
+      const enough = offsets(client).length + 60
+      await client.until(() => offsets(client).length >= enough)
+      client.socket.terminate()
+      const { cursor } = client
+      heard.push(...offsets(client))
+      client = await server.connect(`a?cursor=${cursor}&session=${session}`)
+      expect(await client.first('welcome')).toMatchObject({ recovered: true })
+    }
+    isTalking = false
+    await talking
+    const last = await speaker.publish('last')
+    await client.until((message) => 'offset' in message && message.offset === last)
+    heard.push(...offsets(client))
+    expect(heard).toEqual(range(start + 1, last))
+  })
+
+  test('its own messages among the missed ones as acks, so that it knows which were taken', async () => {
+    const server = await quiet()
+    const [a, b] = [await server.connect('a'), await server.connect('b')]
+    const { cursor, session } = await a.first('welcome')
+    await a.publish('mine', { id: 'x' })
+    await b.publish('yours', { id: 'y' })
+    a.socket.terminate()
+    const back = await server.connect(`a?cursor=${cursor}&session=${session}`)
+    await back.first('message')
+    expect(back.messages.slice(1)).toMatchObject([
+      { type: 'ack', id: 'x', offset: 1 },
+      { type: 'message', id: 'y', offset: 2 },
+    ])
+  })
+
+  test('what the channels it is in now have had, and of others nothing', async () => {
+    const server = await quiet()
+    const a = await server.connect('a?channels=news,sport')
+    const { cursor } = await a.first('welcome')
+    await a.publish('in the lobby')
+    await a.publish('in news', { channel: 'news' })
+    await a.publish('in sport', { channel: 'sport' })
+    const b = await server.connect(`b?channels=news&cursor=${cursor}`)
+    await a.publish('marker')
+    await b.first('message', ({ data }) => data === 'marker')
+    expect(b.heard).toEqual(['in the lobby', 'in news', 'marker'])
+  })
+
+  test('nothing again, when it has missed nothing', async () => {
+    const server = await quiet()
+    const a = await server.connect('a')
+    await say(a, 5)
+    const { cursor } = a
+    await a.leave()
+    const b = await server.connect(`b?cursor=${cursor}`)
+    expect(await b.first('welcome')).toMatchObject({ recovered: true, cursor })
+    await b.publish('first')
+    expect(offsets(b)).toEqual([6])
+  })
+
+  test('everything that is kept, when it has seen nothing yet', async () => {
+    const server = await quiet()
+    const a = await server.connect('a')
+    const { cursor } = await a.first('welcome')
+    expect(cursor).toMatch(/:0$/)
+    await say(a, 5)
+    const b = await server.connect(`b?cursor=${cursor}`)
+    await b.until(() => offsets(b).length === 5)
+    expect(offsets(b)).toEqual(range(1, 5))
+  })
+
+  test('all of it, when it is many times what a socket takes at once', async () => {
+    const server = await quiet()
+    const a = await server.connect('a')
+    const { cursor } = await a.first('welcome')
+    await say(a, 400, 'ї'.repeat(10_000))
+    const clients = await Promise.all(
+      Array.from({ length: 5 }, (_, index) => server.connect(`b${index}?cursor=${cursor}`)),
+    )
+    for (const client of clients) {
+      await client.until(() => offsets(client).length === 400)
+      expect(offsets(client)).toEqual(range(1, 400))
+    }
+  })
+})
+
+describe('after a restart of the server on its file journal', () => {
+  async function restarted(
+    before: (server: TestServer) => Promise<string>,
+  ): Promise<{ server: TestServer; cursor: string }> {
+    const folder = mkdtempSync(join(tmpdir(), 'lastcall-resume-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const journalUrl = `file:${folder}`
+    const first = await quiet({ journalUrl })
+    const cursor = await before(first)
+    first.connections.terminateAll()
+    await first.close()
+    return { server: await quiet({ journalUrl }), cursor }
+  }
+
+  test('a client gets what it missed, and offsets go on', async () => {
+    const { server, cursor } = await restarted(async (first) => {
+      const [a, b] = [await first.connect('a'), await first.connect('b')]
+      await say(a, 3)
+      await b.until(() => offsets(b).length === 3)
+      const at = b.cursor
+      await say(a, 4)
+      return at
+    })
+    const b = await server.connect(`b?cursor=${cursor}`)
+    expect(await b.first('welcome')).toMatchObject({ recovered: true })
+    expect(await b.publish('on')).toBe(8)
+    expect(offsets(b)).toEqual(range(4, 8))
+  })
+})
+
+describe('a cursor that can not be served is said so, and nothing is half-served', () => {
+  async function crowded(): Promise<{ server: TestServer; a: TestClient; epoch: string }> {
+    const server = await quiet({ historySize: 10 })
+    const a = await server.connect('a')
+    const epoch = (await a.first('welcome')).cursor.split(':')[0] as string
+    await say(a, 30)
+    return { server, a, epoch }
+  }
+
+  test.each([
+    ['older than what is kept', (epoch: string) => `${epoch}:19`],
+    ['older than everything', (epoch: string) => `${epoch}:0`],
+    ['ahead of the journal', (epoch: string) => `${epoch}:31`],
+    ['of another journal', () => 'elsewhere:25'],
+    ['malformed', () => 'nonsense'],
+    ['empty', () => ''],
+    ['negative', (epoch: string) => `${epoch}:-1`],
+    ['of a huge number', (epoch: string) => `${epoch}:99999999999999999999`],
+  ])('%s', async (_name, cursor) => {
+    const { server, a, epoch } = await crowded()
+    const b = await server.connect(`b?cursor=${encodeURIComponent(cursor(epoch))}`)
+    expect(await b.first('welcome')).toMatchObject({ recovered: false, cursor: `${epoch}:30` })
+    await a.publish('marker')
+    await b.first('message')
+    expect(offsets(b)).toEqual([31])
+  })
+
+  test('the oldest that can be served is', async () => {
+    const { server, epoch } = await crowded()
+    const b = await server.connect(`b?cursor=${epoch}:20`)
+    expect(await b.first('welcome')).toMatchObject({ recovered: true })
+    await b.until(() => offsets(b).length === 10)
+    expect(offsets(b)).toEqual(range(21, 30))
+  })
+
+  test('no cursor is neither recovered nor not', async () => {
+    const { server } = await crowded()
+    expect(await (await server.connect('b')).first('welcome')).toMatchObject({ recovered: null })
+  })
+})
+
+describe('subscribing with `since`', () => {
+  test('says what the channel had, then `subscribed`, then goes on live', async () => {
+    const server = await quiet()
+    const [a, b] = [await server.connect('a?channels=news'), await server.connect('b')]
+    const { cursor } = await b.first('welcome')
+    for (let index = 1; index <= 50; index++) a.send({ type: 'message', channel: 'news', data: index })
+    await a.publish('lobby')
+    await b.first('message')
+    b.send({ type: 'subscribe', channels: ['news'], since: cursor })
+    for (let index = 51; index <= 60; index++) a.send({ type: 'message', channel: 'news', data: index })
+    const subscribed = await b.first('subscribed')
+    expect(subscribed).toMatchObject({ channels: ['news'], recovered: true })
+    await b.first('message', ({ data }) => data === 60)
+    const news = b.all('message').filter(({ channel }) => channel === 'news')
+    expect(news.map(({ data }) => data)).toEqual(range(1, 60))
+    const replayed = b.messages
+      .slice(0, b.messages.indexOf(subscribed))
+      .filter((message) => news.includes(message as never))
+    const upTo = Number(subscribed.cursor.split(':')[1])
+    expect(replayed).toEqual(news.filter(({ offset }) => offset <= upTo))
+    // What it had heard in the lobby is not said again.
+    expect(b.all('message').filter(({ channel }) => channel === 'lobby')).toHaveLength(1)
+  })
+
+  test.each(['nonsense', 'elsewhere:1', 42])('%j that can not be served is said so', async (since) => {
+    const server = await quiet()
+    const [a, b] = [await server.connect('a?channels=news'), await server.connect('b')]
+    await a.publish('before', { channel: 'news' })
+    b.send({ type: 'subscribe', channels: ['news'], since })
+    expect(await b.first('subscribed')).toMatchObject({ recovered: false })
+    await a.publish('after', { channel: 'news' })
+    await b.first('message')
+    expect(b.heard).toEqual(['after'])
+  })
+
+  test('who loses the connection before `subscribed` asks again and misses nothing', async () => {
+    const server = await quiet()
+    const [a, b] = [await server.connect('a?channels=news'), await server.connect('b')]
+    const { cursor } = await b.first('welcome')
+    for (let index = 0; index < 100; index++) a.send({ type: 'message', channel: 'news', data: index })
+    await a.publish('marker')
+    await b.first('message')
+    b.send({ type: 'subscribe', channels: ['news'], since: cursor })
+    await b.first('message', ({ channel }) => channel === 'news')
+    b.socket.terminate()
+    const again = await server.connect('c')
+    again.send({ type: 'subscribe', channels: ['news'], since: cursor })
+    await again.first('subscribed')
+    expect(again.heard).toEqual(range(0, 99))
+  })
+})
+
+test('many that come back at once all get everything', async () => {
+  const server = await quiet()
+  const a = await server.connect('a')
+  const { cursor } = await a.first('welcome')
+  await say(a, 100, 'x'.repeat(500))
+  const clients = await Promise.all(
+    Array.from({ length: 200 }, (_, index) => server.connect(`c${index}?cursor=${cursor}`)),
+  )
+  await a.publish('marker')
+  for (const client of clients) {
+    await client.first('message', ({ data }) => data === 'marker')
+    expect(offsets(client)).toEqual(range(1, 101))
+  }
+})
