@@ -4,7 +4,7 @@
  */
 import { TEXTS, type CloseReason, type Locale } from '@lastcall/protocol'
 import type { Audience } from '../hub/audience.js'
-import type { CatchUp } from '../hub/catch-up.js'
+import type { CatchUp } from '../hub/pieces.js'
 import type { TokenBucket } from './rate-limit.js'
 import type { Transport } from './transport.js'
 

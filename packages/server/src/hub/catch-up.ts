@@ -6,26 +6,8 @@ import { CLOSE_CODES } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 import type { Stats } from '../observability/stats.js'
-import { PieceCutter, type Past, type Piece } from './pieces.js'
+import { PieceCutter, type CatchUp, type Piece } from './pieces.js'
 import type { Window } from './window.js'
-
-/** The past of some channels, asked for with `since`: said before the stream goes on. */
-export interface Replay extends Past {
-  /** Who leaves a channel meanwhile is spared its past. */
-  readonly channels: Set<string>
-  position: number
-  /** Follows the last entry. */
-  readonly lastFrame: Buffer
-}
-
-/** Where a connection that is behind stands. */
-export interface CatchUp {
-  /** Everything up to this offset that concerns the connection has been written to it. */
-  position: number
-  readonly replays: Replay[]
-  /** Waits for this position to be told that it has caught up. */
-  whenCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
-}
 
 export interface CatchUpsOptions {
   readonly window: Window

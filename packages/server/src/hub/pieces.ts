@@ -58,6 +58,24 @@ export interface Past {
   readonly upTo: number
 }
 
+/** The past of some channels, asked for with `since`: said before the stream goes on. */
+export interface Replay extends Past {
+  /** Who leaves a channel meanwhile is spared its past. */
+  readonly channels: Set<string>
+  position: number
+  /** Follows the last entry. */
+  readonly lastFrame: Buffer
+}
+
+/** Where a connection that is behind stands. */
+export interface CatchUp {
+  /** Everything up to this offset that concerns the connection has been written to it. */
+  position: number
+  readonly replays: Replay[]
+  /** Waits for this position to be told that it has caught up. */
+  whenCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
+}
+
 /** How many shared pieces are kept for others who are at the same place. */
 const MAX_KEPT_PIECES = 64
 

@@ -45,7 +45,7 @@ export function closesDue(remaining: number, timeLeftMs: number, tickMs: number)
 }
 
 /** Whoever has a slot gets so much of the spread to move in, before it is closed in `migrate`. */
-const GRACE_SHARE = 0.1
+const GRACE_SHARE = 0.05
 const MAX_GRACE_MS = 2000
 
 /** The longest spread that is chosen by itself. */

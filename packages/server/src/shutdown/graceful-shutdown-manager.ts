@@ -48,8 +48,11 @@ export interface ShutdownRequest {
 
 const PROGRESS_EVERY_MS = 10_000
 
-/** How often closes are paced. */
-const PACE_TICK_MS = 50
+/** How often closes are paced: seldom enough to cost nothing, often enough that nobody sees steps. */
+const PACE_TICK_MS = 10
+
+/** How often is looked whether the deadline is near. */
+const DEADLINE_TICK_MS = 50
 
 export class GracefulShutdownManager {
   readonly #options: GracefulShutdownOptions
@@ -69,6 +72,8 @@ export class GracefulShutdownManager {
   #hasWarned = false
   /** When the last slot is over, by the monotonic clock; `undefined`: there are no slots. */
   #spreadEndMs: number | undefined
+  /** By their slots. Who comes late is at the end, whatever its slot: there are few. */
+  #order: Connection[] = []
   #progress = { gone: 0, atMs: 0 }
   /** What the present state has running. */
   #timers: (() => void)[] = []
@@ -132,7 +137,7 @@ export class GracefulShutdownManager {
       this.begin(signal)
     } else if (this.#signals <= 2) {
       this.#log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
-      if (this.#state === 'closing' || this.#move('hurry')) this.#close(0)
+      if (this.#state === 'closing' || this.#move('hurry')) this.#closeWhoIsLeft(0)
     } else {
       this.#log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
       this.#log.flush()
@@ -163,7 +168,7 @@ export class GracefulShutdownManager {
       'a shutdown began',
     )
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
-    this.#timers.push(this.#clock.every(PACE_TICK_MS, () => this.#checkDeadline()))
+    this.#timers.push(this.#clock.every(DEADLINE_TICK_MS, () => this.#checkDeadline()))
     if (delaySeconds > 0) {
       this.#log.info('shutdown.delay', { delaySeconds }, 'newcomers are still served while load balancers take notice')
       this.#timers.push(this.#clock.after(delaySeconds * 1000, () => this.#warn()))
@@ -177,6 +182,7 @@ export class GracefulShutdownManager {
     this.#signals = 0
     this.#hasWarned = false
     this.#spreadEndMs = undefined
+    this.#order = []
     this.#counter = undefined
     for (const connection of this.#connections.all()) connection.leaveAtMs = undefined
     const told = this.#connections.broadcast((locale) => ({
@@ -246,8 +252,9 @@ export class GracefulShutdownManager {
     const overMs = spreadMs(asked, this.#deadlineInMs)
     if (overMs === 0) return
     this.#spreadEndMs = now + overMs
-    const order = [...this.#connections.all()].sort((one, other) => one.lastHeardAtMs - other.lastHeardAtMs)
-    order.forEach((connection, index) => (connection.leaveAtMs = now + slotMs(index, order.length, overMs)))
+    this.#order = [...this.#connections.all()].sort((one, other) => one.lastHeardAtMs - other.lastHeardAtMs)
+    const count = this.#order.length
+    this.#order.forEach((connection, index) => (connection.leaveAtMs = now + slotMs(index, count, overMs)))
   }
 
   /** Closes whoever has not left when its slot is over, never faster than evenly. */
@@ -255,22 +262,31 @@ export class GracefulShutdownManager {
     const endMs = this.#spreadEndMs
     if (endMs === undefined) return
     const grace = graceMs(endMs - this.#clock.monotonic())
+    let next = 0
     const tick = (): void => {
       const now = this.#clock.monotonic()
-      const waiting = [...this.#connections.all()].filter(({ serverClose }) => !serverClose)
-      const over = waiting.filter(({ leaveAtMs = now }) => leaveAtMs + grace <= now)
-      over.sort((one, other) => (one.leaveAtMs ?? now) - (other.leaveAtMs ?? now))
-      this.#closeSome(over.slice(0, closesDue(waiting.length, endMs - now, PACE_TICK_MS)), 'slot')
+      let due = closesDue(this.#countWaiting(), endMs - now, PACE_TICK_MS)
+      for (; due > 0 && next < this.#order.length; next++) {
+        const connection = this.#order[next] as Connection
+        if ((connection.leaveAtMs ?? now) + grace > now) return
+        if (connection.serverClose || !connection.transport.isOpen) continue
+        this.#closeOne(connection, 'slot')
+        due--
+      }
     }
     this.#timers.push(this.#clock.every(PACE_TICK_MS, tick))
   }
 
-  #closeSome(connections: Iterable<Connection>, why: 'slot' | 'deadline'): void {
-    const message = this.#message('closing')
-    for (const connection of connections) {
-      const lastFrame = this.#encodeFrame(JSON.stringify(message(connection)))
-      this.#connections.closePolitely(connection, { why, code: this.#closeCode, reason: 'shuttingDown', lastFrame })
-    }
+  /** How many are still to leave, or to be closed. */
+  #countWaiting(): number {
+    let count = 0
+    for (const connection of this.#connections.all()) if (!connection.serverClose) count++
+    return count
+  }
+
+  #closeOne(connection: Connection, why: 'slot' | 'deadline'): void {
+    const lastFrame = this.#encodeFrame(JSON.stringify(this.#message('closing')(connection)))
+    this.#connections.closePolitely(connection, { why, code: this.#closeCode, reason: 'shuttingDown', lastFrame })
   }
 
   #tell(phase: ShutdownPhase): void {
@@ -326,11 +342,11 @@ export class GracefulShutdownManager {
   #checkDeadline(): void {
     const timeLeftMs = this.#deadlineInMs
     if (timeLeftMs > closingTimeMs(this.#connections.getActiveCount(), this.#timeoutMs)) return
-    if (this.#move('deadline')) this.#close(timeLeftMs)
+    if (this.#move('deadline')) this.#closeWhoIsLeft(timeLeftMs)
   }
 
   /** Closes who is left, spread over this time. */
-  #close(overMs: number): void {
+  #closeWhoIsLeft(overMs: number): void {
     this.#log.warn(
       'shutdown.closing',
       { remaining: this.#connections.getActiveCount(), overSeconds: overMs / 1000 },
@@ -338,10 +354,17 @@ export class GracefulShutdownManager {
     )
     for (const stop of this.#timers.splice(0)) stop()
     const endMs = this.#clock.monotonic() + overMs
+    // Live: who leaves by itself leaves the iterator too, and nobody comes any more.
+    const queue: Iterator<Connection, undefined> = this.#connections.all()
     const tick = (): void => {
-      const waiting = [...this.#connections.all()].filter(({ serverClose }) => !serverClose)
-      const due = closesDue(waiting.length, endMs - this.#clock.monotonic(), PACE_TICK_MS)
-      this.#closeSome(waiting.slice(0, due), 'deadline')
+      let due = closesDue(this.#countWaiting(), endMs - this.#clock.monotonic(), PACE_TICK_MS)
+      while (due > 0) {
+        const { value: connection } = queue.next()
+        if (!connection) return
+        if (connection.serverClose) continue
+        this.#closeOne(connection, 'deadline')
+        due--
+      }
     }
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
     this.#timers.push(this.#clock.every(PACE_TICK_MS, tick))

@@ -285,7 +285,7 @@ describe('slots', () => {
     const slots = all.map((transport) => slotOf(transport) as number).reverse()
     expect(slots).toEqual(slots.toSorted((a, b) => a - b))
     // Kolmogorov–Smirnov: how far the share of slots so far is from an even one, at most.
-    const distance = Math.max(...slots.map((slot, index) => Math.abs(slot / 9000 - index / 1000)))
+    const distance = Math.max(...slots.map((slot, index) => Math.abs(slot / 9500 - index / 1000)))
     expect(distance).toBeLessThan(0.002)
   })
 
@@ -331,7 +331,7 @@ describe('slots', () => {
     const { shutdown, join, clock } = drill({ spreadSeconds: 10, mode: 'migrate' })
     const all = crowd(100).map((clientId) => join(clientId))
     shutdown.begin('test')
-    for (const transport of all) if ((slotOf(transport) as number) < 4500) transport.end(1000)
+    for (const transport of all) if ((slotOf(transport) as number) < 4750) transport.end(1000)
     clock.advance(5000)
     expect(closes(all)).toBe(50)
     clock.advance(5000)
