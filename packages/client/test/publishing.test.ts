@@ -169,11 +169,9 @@ test('the queue is bounded, and a rejection says so', async () => {
 test('after close the promises say whether a message was sent', async () => {
   const { client } = await startOpen()
   const sent = client.publish(1)
-  const never = client.publish(2, { channel: 'news' })
   client.close()
   await expect(sent).rejects.toMatchObject({ code: 'outcome_unknown' })
-  await expect(never).rejects.toMatchObject({ code: 'outcome_unknown' })
-  await expect(client.publish(3)).rejects.toMatchObject({ code: 'closed' })
+  await expect(client.publish(2)).rejects.toMatchObject({ code: 'closed' })
 
   const waiting = await start()
   const unsent = waiting.client.publish(1)

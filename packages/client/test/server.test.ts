@@ -1,0 +1,200 @@
+/**
+ * The client and the server, over real sockets.
+ */
+import { createHmac } from 'node:crypto'
+import { expect, test } from 'vitest'
+import type { SavedState, Store } from '../src/index.js'
+import { Heard, journalUrl, next, opened, startClient, startServer, type RunningServer } from './support/real.js'
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+const stop = async (server: RunningServer): Promise<void> => {
+  server.connections.terminateAll()
+  await server.close()
+}
+
+test('two clients talk: to all, to one, in a channel', async () => {
+  const server = await startServer()
+  const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
+  const direct = next(boris, 'direct')
+  const message = next(boris, 'message')
+  const news = boris.subscribe('news')[Symbol.asyncIterator]()
+  anna.subscribe('news')
+  await opened(boris)
+
+  const offset = await anna.publish({ text: 'hello' })
+  expect(await message).toMatchObject({ channel: 'lobby', from: 'anna', data: { text: 'hello' }, offset })
+  await anna.direct('boris', 'psst')
+  expect(await direct).toMatchObject({ from: 'anna', data: 'psst' })
+  await anna.publish('extra', { channel: 'news' })
+  expect((await news.next()).value).toMatchObject({ channel: 'news', data: 'extra' })
+})
+
+test('a client without a name is given one, and keeps it', async () => {
+  const server = await startServer()
+  const client = startClient(server)
+  await opened(client)
+  const { clientId } = client
+  expect(clientId).toMatch(/^guest-/)
+  const back = opened(client)
+  server.connections.terminateAll()
+  await back
+  expect(client.clientId).toBe(clientId)
+})
+
+test('who was away hears what was said meanwhile, once, in order, then goes on', async () => {
+  const server = await startServer()
+  const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
+  const heard = new Heard(boris)
+  boris.subscribe('news')
+  anna.subscribe('news')
+  await Promise.all([opened(anna), opened(boris)])
+  for (const number of range(1, 10)) await anna.publish(number, { channel: number % 2 ? 'lobby' : 'news' })
+  await heard.until(10)
+  const recovered = next(boris, 'recovered')
+  server.connections.get('boris')?.terminate('request')
+  await Promise.all(range(11, 500).map((number) => anna.publish(number, { channel: number % 2 ? 'lobby' : 'news' })))
+  await anna.publish('the last')
+  await heard.until('the last')
+  expect((await recovered).recovered).toBe(true)
+  expect(heard.data).toEqual([...range(1, 500), 'the last'])
+})
+
+test('a publisher whose connection is cut again and again is in the journal once and in order', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
+  const heard = new Heard(boris)
+  await Promise.all([opened(anna), opened(boris)])
+  const acks: Promise<number>[] = []
+  for (let cut = 0; cut < 40; cut++) {
+    for (let i = 0; i < 25; i++) acks.push(anna.publish(acks.length))
+    // Some are on their way to the server, some in its hands, some acks on their way back.
+    for (let turns = cut % 8; turns > 0; turns--) await new Promise(setImmediate)
+    server.connections.get('anna')?.terminate('request')
+    if (cut % 5 === 0) await acks.at(-1)
+  }
+  const offsets = await Promise.all(acks)
+  await heard.until(acks.length - 1)
+  expect(heard.data).toEqual(range(0, acks.length - 1))
+  expect(offsets).toEqual([...offsets].sort((a, b) => a - b))
+})
+
+test('a restart of the server on its file journal is not noticed but by its event', async () => {
+  const options = { journalUrl: journalUrl(), sessionSecret: 'x'.repeat(32) }
+  const first = await startServer(options)
+  const [anna, boris] = [startClient(first, { clientId: 'anna' }), startClient(first, { clientId: 'boris' })]
+  const heard = new Heard(boris)
+  await Promise.all([opened(anna), opened(boris)])
+  const acks = range(1, 50).map((number) => anna.publish(number))
+  await acks[20]
+
+  const recovered = next(boris, 'recovered')
+  const moved = next(boris, 'move')
+  const closed = first.close()
+  acks.push(...range(51, 100).map((number) => anna.publish(number)))
+  await closed
+  acks.push(...range(101, 150).map((number) => anna.publish(number)))
+  const second = await startServer({ ...options, port: first.port })
+  acks.push(...range(151, 200).map((number) => anna.publish(number)))
+  await Promise.all(acks)
+  await heard.until(200)
+  expect(heard.data).toEqual(range(1, 200))
+  expect((await recovered).recovered).toBe(true)
+  expect(await moved).toEqual({ from: first.node, to: second.node })
+})
+
+test('a server that has lost its journal is told as a loss, once, and what comes next is heard', async () => {
+  const first = await startServer()
+  const [anna, boris] = [startClient(first, { clientId: 'anna' }), startClient(first, { clientId: 'boris' })]
+  const heard = new Heard(boris)
+  const recoveries: boolean[] = []
+  boris.on('recovered', ({ recovered }) => void recoveries.push(recovered))
+  for (const number of range(1, 20)) await anna.publish(number)
+  await heard.until(20)
+  const back = Promise.all([opened(anna), opened(boris)])
+  await stop(first)
+  await startServer({ port: first.port })
+  await back
+  await anna.publish(21)
+  await heard.until(21)
+  expect(heard.data).toEqual(range(1, 21))
+  expect(recoveries).toEqual([false])
+})
+
+test('more than the rate limit allows arrives all the same, later and in order', async () => {
+  const server = await startServer({ maxMessagesPerMinute: 600 })
+  const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
+  const heard = new Heard(boris)
+  await opened(boris)
+  const offsets = await Promise.all(range(1, 610).map((number) => anna.publish(number)))
+  await heard.until(610)
+  expect(heard.data).toEqual(range(1, 610))
+  expect(offsets).toEqual([...offsets].sort((a, b) => a - b))
+})
+
+test('the past of a channel is heard from where the client stood when it asked', async () => {
+  const server = await startServer()
+  const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
+  anna.subscribe('news')
+  await Promise.all([opened(anna), opened(boris)])
+  await anna.publish('before', { channel: 'news' })
+  const marker = next(boris, 'message', ({ data }) => data === 'marker')
+  await anna.publish('marker')
+  await marker
+  server.connections.get('boris')?.terminate('request')
+  await next(boris, 'state', (state) => state === 'reconnecting')
+  const news = boris.subscribe('news')[Symbol.asyncIterator]()
+  await anna.publish('meanwhile', { channel: 'news' })
+  expect((await news.next()).value).toMatchObject({ data: 'meanwhile' })
+})
+
+test('a client that another one replaces ends, and does not fight', async () => {
+  const server = await startServer()
+  let state: SavedState | undefined
+  let isSaved: (() => void) | undefined
+  const saved = new Promise<void>((resolve) => (isSaved = resolve))
+  const store: Store = {
+    load: () => state,
+    save(next) {
+      state = next
+      isSaved?.()
+    },
+  }
+  const first = startClient(server, { store })
+  const closed = next(first, 'close')
+  await saved
+  const second = startClient(server, { store })
+  await opened(second)
+  expect((await closed).code).toBe(4001)
+  expect(second.clientId).toBe(first.clientId)
+  await expect(second.publish('still here')).resolves.toBeGreaterThan(0)
+})
+
+test('a token that has expired is replaced by a fresh one; channels it does not allow are refused', async () => {
+  const authSecret = 's'.repeat(32)
+  const server = await startServer({ authSecret, heartbeatIntervalSeconds: 1 })
+  let count = 0
+  const token = (): string => {
+    const exp = Date.now() / 1000 + (++count === 1 ? 1 : 1000)
+    return jwt({ sub: 'anna', exp: Math.floor(exp), channels: ['lobby', 'news'] }, authSecret)
+  }
+  const anna = startClient(server, { clientId: 'anna', token })
+  await opened(anna)
+  const error = next(anna, 'error')
+  const back = opened(anna)
+  anna.subscribe('news')
+  const secret = anna.subscribe('secret')[Symbol.asyncIterator]().next()
+  await expect(secret).rejects.toMatchObject({ code: 'forbidden' })
+  expect((await error).code).toBe('forbidden')
+  await back
+  expect(count).toBe(2)
+  await expect(anna.publish('in', { channel: 'news' })).resolves.toBeGreaterThan(0)
+})
+
+function jwt(claims: object, secret: string): string {
+  const encoded = [{ alg: 'HS256', typ: 'JWT' }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  )
+  const text = encoded.join('.')
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
+}
