@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+/**
+ * Chaos: clients that talk through a network that fails, to servers that are killed; and then the whole history is checked
+ * for what lastcall promises: nothing lost, nothing twice, one order, and no pretending. A seed stands for
+ * what happens; its timing is the machine's.
+ *
+ *   npm run chaos -- [--seed 1] [--seeds 1] [--seconds 10]     so many runs, with the seeds that follow one another
+ *   npm run chaos -- --minutes 60 [--seed 1]                   runs until the time is over
+ *   npm run chaos -- --break dedup                             with a defect built in, which must be found
+ *   npm run chaos -- --check FILE                              judges a history that was kept
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { breakServer, DEFECTS } from './chaos/broken-server.mjs'
+import { check } from './chaos/checker.mjs'
+import { planOf, summaryOf } from './chaos/plan.mjs'
+import { Random } from './chaos/random.mjs'
+import { runRound } from './chaos/round.mjs'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    seeds: { type: 'string', default: '1' },
+    seconds: { type: 'string' },
+    minutes: { type: 'string' },
+    break: { type: 'string' },
+    check: { type: 'string' },
+    keep: { type: 'boolean', default: false },
+  },
+})
+
+const SHOWN = 10
+
+function show(violations) {
+  for (const { kind, text } of violations.slice(0, SHOWN)) console.log(`  ${kind}: ${text}`)
+  if (violations.length > SHOWN) console.log(`  … and ${violations.length - SHOWN} more`)
+}
+
+const sum = (numbers) => Object.values(numbers).reduce((total, number) => total + number, 0)
+
+const inWords = ({ published, told, connections, faults, killed, stopped }) =>
+  `${published} published, ${told} told, ${connections} connections, ${sum(faults)} faults, ${killed} kills, ${stopped} stops`
+
+async function runSeed(seed, { seconds, cli }) {
+  const heading = `seed ${seed}: ${summaryOf(planOf(new Random(seed).fork('plan')))}`
+  if (!process.stderr.isTTY) console.log(heading)
+  const onProgress = (figures) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${heading} | ${inWords(figures)}`)
+  }
+  const run = await runRound({ seed, seconds, cli, onProgress })
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  const violations = check(run)
+  if (process.stderr.isTTY) console.log(heading)
+  console.log(`  ${inWords(run.figures)}: ${violations.length === 0 ? 'kept' : `${violations.length} VIOLATIONS`}`)
+  show(violations)
+  if (violations.length > 0 || values.keep) {
+    const file = join(tmpdir(), `lastcall-chaos-${seed}.json`)
+    writeFileSync(file, JSON.stringify({ terms: run.terms, events: run.events }))
+    console.log(`  its history: ${file}`)
+  }
+  return { seed, figures: run.figures, violations }
+}
+
+async function main() {
+  if (values.check !== undefined) {
+    const violations = check(JSON.parse(readFileSync(values.check, 'utf8')))
+    console.log(`${violations.length} violations`)
+    show(violations)
+    return violations.length
+  }
+  if (values.break !== undefined && !Object.hasOwn(DEFECTS, values.break)) {
+    throw new Error(`--break is one of ${Object.keys(DEFECTS).join(', ')}`)
+  }
+  const broken = values.break === undefined ? undefined : breakServer(values.break)
+  const cli = broken?.cli ?? fileURLToPath(new URL('../packages/server/dist/cli.js', import.meta.url))
+  const until = values.minutes === undefined ? Infinity : performance.now() + Number(values.minutes) * 60_000
+  const count = values.minutes === undefined ? Number(values.seeds) : Infinity
+  const seconds = Number(values.seconds ?? (values.minutes === undefined ? 10 : 30))
+  const runs = []
+  try {
+    for (let index = 0; index < count && performance.now() < until; index++) {
+      runs.push(await runSeed(Number(values.seed) + index, { seconds, cli }))
+    }
+  } finally {
+    broken?.remove()
+  }
+  const total = (read) => runs.reduce((all, { figures }) => all + read(figures), 0)
+  const failed = runs.filter(({ violations }) => violations.length > 0)
+  const all = inWords({
+    published: total(({ published }) => published),
+    told: total(({ told }) => told),
+    connections: total(({ connections }) => connections),
+    faults: { all: total(({ faults }) => sum(faults)) },
+    killed: total(({ killed }) => killed),
+    stopped: total(({ stopped }) => stopped),
+  })
+  console.log(`${runs.length} seeds: ${all}`)
+  if (failed.length === 0) console.log('no violation')
+  else console.log(`violations with the seeds ${failed.map(({ seed }) => seed).join(', ')}`)
+  return failed.length
+}
+
+const violations = await main()
+process.exitCode = violations > 0 ? 1 : 0

@@ -1,0 +1,64 @@
+/**
+ * Servers with a defect built in, to show that the checker would notice: a copy of the built server with one line changed.
+ */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+/** name → what is changed in which file of the built server */
+export const DEFECTS = {
+  /** Forgets who has said what with which id. */
+  dedup: {
+    file: 'hub/window.js',
+    from: 'this.#offsetOf.set(key, entry.offset)',
+    to: 'void entry',
+  },
+  /** The first entry that a client missed is left out. */
+  'catch-up': {
+    file: 'hub/hub.js',
+    from: 'this.#catchUps.begin(connection, cursor.offset)',
+    to: 'this.#catchUps.begin(connection, cursor.offset + 1)',
+  },
+  /** The last entry that a client heard comes again. */
+  repeat: {
+    file: 'hub/hub.js',
+    from: 'this.#catchUps.begin(connection, cursor.offset)',
+    to: 'this.#catchUps.begin(connection, Math.max(0, cursor.offset - 1))',
+  },
+  /** Who can't be served what it missed is told that it missed nothing. */
+  pretend: {
+    file: 'hub/hub.js',
+    from: 'return { cursor: this.#cursorAt(this.#window.head), recovered: false }',
+    to: 'return { cursor: formatCursor(cursor), recovered: true }',
+  },
+  /** Whoever comes back is told that something is missing. */
+  'cry-wolf': {
+    file: 'hub/hub.js',
+    from: 'if (!this.canRecover(cursor)) {',
+    to: 'if (cursor.offset % 8 === 0 || !this.canRecover(cursor)) {',
+  },
+}
+
+/**
+ * @param {keyof typeof DEFECTS} defect
+ * @returns {{ cli: string, remove: () => void }} Its command.
+ * @throws {Error} The line that is to be changed is not there, or not once.
+ */
+export function breakServer(defect) {
+  const { file, from, to } = DEFECTS[defect]
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-broken-'))
+  const server = join(folder, 'packages/server')
+  mkdirSync(server, { recursive: true })
+  for (const part of ['dist', 'page', 'package.json']) {
+    cpSync(join(ROOT, 'packages/server', part), join(server, part), { recursive: true })
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  const changed = join(server, 'dist', file)
+  const pieces = readFileSync(changed, 'utf8').split(from)
+  if (pieces.length !== 2) throw new Error(`${file} has ${pieces.length - 1} times: ${from}`)
+  writeFileSync(changed, pieces.join(to))
+  return { cli: join(server, 'dist/cli.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
+}

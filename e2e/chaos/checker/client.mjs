@@ -1,0 +1,130 @@
+/**
+ * One client over all its connections: whether it got everything that concerns it from the first time it was let in up to
+ * the end, but for what it was told to be out of reach. And, where there is a library between the connections and the application,
+ * whether the application was given the same, once and in order.
+ */
+import { parseCursor } from './reading.mjs'
+import { between } from './truth.mjs'
+
+export function checkClient(client, covered, reading, truth, report) {
+  if (covered.length === 0) return
+  const losses = lossesOf(covered)
+  const told = union(covered.map((each) => each.told))
+  const bad = (kind, text, index) => report.add(kind, `${client.name}: ${text}`, index)
+  const isLost = (offset, channel) =>
+    losses.some((loss) => offset > loss.from && offset <= loss.to && (loss.channel ?? channel) === channel)
+
+  const expect = (entries, channel) => {
+    for (const entry of entries) {
+      const { offset, from, alone } = entry
+      if (from === client.name || alone === client.name || told.has(offset) || isLost(offset, channel)) continue
+      bad('lost', `offset ${offset}${channel === undefined ? '' : ` of ${channel}`} never came`)
+    }
+  }
+  for (const { channel, from, to } of periodsOf(client, covered, reading)) {
+    expect(between(truth.list(`channel ${channel}`), from, to), channel)
+  }
+  const end = Math.max(...covered.map(({ position }) => position))
+  expect(between(truth.list(`to ${client.name}`), covered[0].start, end), undefined)
+  if (client.kind === 'library') checkApplication(client, covered, told, truth, { bad, isLost })
+}
+
+/** What the client was told to be out of reach. */
+function lossesOf(covered) {
+  const losses = covered.flatMap((each) => each.losses)
+  covered.forEach(({ welcome, start }, index) => {
+    if (index === 0 || welcome.recovered === true) return
+    const heard = Math.max(...covered.slice(0, index).map(({ position }) => position))
+    // Without a cursor it has begun anew.
+    const from = welcome.recovered === false ? (parseCursor(covered[index].given)?.offset ?? 0) : heard
+    losses.push({ channel: undefined, from: Math.min(from, start), to: start })
+  })
+  return losses
+}
+
+/** From which offset up to which the client was to hear which channel. */
+function periodsOf({ wishes }, covered, { events }) {
+  const periods = []
+  const channels = new Set(covered.flatMap(({ memberships }) => memberships.map(({ channel }) => channel)))
+  for (const channel of channels) {
+    const changes = wishes.filter((wish) => wish.channel === channel)
+    // Without a wish it has been wanted from the first handshake on.
+    const begins = changes[0]?.type === 'wants' ? [] : [{ type: 'wants', index: -1 }]
+    const bounds = [...begins, ...changes]
+    bounds.forEach((bound, at) => {
+      if (bound.type !== 'wants') return
+      const end = bounds[at + 1]?.index ?? events.length
+      const from = firstPlace(channel, covered, bound.index, end)
+      const to = lastPlace(covered, end, events)
+      if (from !== undefined) periods.push({ channel, from, to })
+    })
+  }
+  return periods
+}
+
+/** Where a channel is heard from, between these events. */
+function firstPlace(channel, covered, begin, end) {
+  for (const { welcome, replays, memberships, start } of covered) {
+    const replay = replays.find((each) => each.channel === channel && each.frame.index > begin && each.frame.index < end)
+    const isIn = welcome.index > begin && welcome.index < end && welcome.channels.includes(channel)
+    if (isIn) return start
+    if (replay) return replay.from
+    const membership = memberships.find((each) => each.channel === channel && each.index > begin && each.index < end)
+    if (membership) return membership.from
+  }
+  return undefined
+}
+
+/** How far the client had heard at this event. */
+function lastPlace(covered, end, events) {
+  let last = 0
+  for (const { id, start, position, welcome, lastIndex } of covered) {
+    if (welcome.index >= end) break
+    if (lastIndex < end) last = Math.max(last, position)
+    else {
+      last = Math.max(last, start)
+      for (let index = welcome.index; index < end; index++) {
+        const { connection, offset } = events[index]
+        if (connection === id && offset !== undefined) last = Math.max(last, offset)
+      }
+    }
+  }
+  return last
+}
+
+function union(sets) {
+  const all = new Set()
+  for (const set of sets) for (const item of set) all.add(item)
+  return all
+}
+
+function checkApplication(client, covered, told, truth, { bad, isLost }) {
+  const given = new Set()
+  const last = new Map()
+  for (const { kind, channel, offset, index } of client.delivered) {
+    if (given.has(offset)) bad('delivered-twice', `the application got offset ${offset} twice`, index)
+    if (!told.has(offset)) bad('invented', `the application got offset ${offset}, which nobody told`, index)
+    given.add(offset)
+    // A replay may bring a channel's past behind another one's present; within a channel there is one order.
+    const stream = kind === 'direct' ? 'direct' : channel
+    if (offset < (last.get(stream) ?? 0)) {
+      bad('delivered-out-of-order', `the application got offset ${offset} of ${stream} after ${last.get(stream)}`, index)
+    }
+    last.set(stream, offset)
+  }
+  const isSettled = client.wishes.length === 0
+  for (const offset of told) {
+    const { channel } = truth.entries.get(offset) ?? {}
+    if (given.has(offset) || isLost(offset, channel)) continue
+    // What came in a channel that was no longer wanted is rightly kept back.
+    if (isSettled || channel === undefined || !client.wishes.some((wish) => wish.channel === channel)) {
+      bad('swallowed', `offset ${offset} came and was not given to the application`)
+    }
+  }
+  const lossCount =
+    covered.filter(({ welcome }) => welcome.recovered === false).length +
+    new Set(covered.flatMap(({ losses }) => losses.map(({ frame }) => frame))).size
+  if (client.missed.length !== lossCount) {
+    bad('wrong-missed', `the application was told ${client.missed.length} times of a loss, there were ${lossCount}`)
+  }
+}

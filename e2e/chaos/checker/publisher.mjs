@@ -1,0 +1,35 @@
+/**
+ * What one client said: every message has one place, the one that it was told; the places are in the order in which it was
+ * said; and what is given up, is so for a reason.
+ */
+
+/** @param complete At the end nothing may be open. */
+export function checkPublisher(client, covered, truth, { complete }, report) {
+  const bad = (kind, text, index) => report.add(kind, `${client.name}: ${text}`, index)
+  let last = { offset: 0 }
+  for (const publish of client.publishes.values()) {
+    const { id } = publish
+    const offset = truth.offsetOf(client.name, id)
+    const outcomes = client.outcomes.get(id) ?? []
+    if (outcomes.length > 1) bad('settled-twice', `${id} was answered ${outcomes.length} times`, outcomes[1].index)
+    const [outcome] = outcomes
+    if (!outcome && complete) bad('unsettled', `${id} was never answered`, publish.index)
+    if (outcome?.type === 'settled' && outcome.offset !== offset) {
+      bad('wrong-offset', `${id} was settled at ${outcome.offset}, it is at ${offset}`, outcome.index)
+    }
+    if (outcome?.type === 'rejected') checkRejection(outcome, client, covered, bad)
+    if (offset === undefined) continue
+    if (offset < last.offset) bad('out-of-order', `${id} is at ${offset}, ${last.id}, said before it, at ${last.offset}`)
+    last = { offset, id }
+  }
+}
+
+/** Nobody knows: only after the server has said that something is out of reach, and if no ack had come. */
+function checkRejection({ id, code, index }, { connections }, covered, bad) {
+  const wasAcked = connections.some(({ frames }) =>
+    frames.some((frame) => frame.type === 'ack' && frame.id === id && frame.index < index),
+  )
+  if (wasAcked) bad('gave-up', `${id} was acked, and is said to be ${code}`, index)
+  const hasLoss = covered.some(({ welcome }, at) => at > 0 && welcome.recovered !== true && welcome.index < index)
+  if (code !== 'outcome_unknown' || !hasLoss) bad('gave-up', `${id} was given up: ${code}`, index)
+}

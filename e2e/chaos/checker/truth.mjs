@@ -1,0 +1,138 @@
+/**
+ * The one journal that all connections speak of: which entry stands at which offset, put together from everything that
+ * anybody was told. Finds where they contradict each other, or what was said.
+ */
+import { parseCursor } from './reading.mjs'
+
+export class Truth {
+  /** offset → entry */
+  entries = new Map()
+  #offsetsOf = new Map()
+  #lists = new Map()
+
+  /** Where this client's message stands; `undefined`: nobody was told of it. */
+  offsetOf(client, id) {
+    return this.#offsetsOf.get(`${client}\n${id}`)
+  }
+
+  /** The entries of a kind, say `channel lobby`, in order. */
+  list(name) {
+    return this.#lists.get(name) ?? []
+  }
+
+  add(entry, report) {
+    const known = this.entries.get(entry.offset)
+    if (known) {
+      if (describe(known) === describe(entry)) return
+      report.add('disagreement', `offset ${entry.offset} is ${describe(known)}, and also ${describe(entry)}`)
+      return
+    }
+    this.entries.set(entry.offset, entry)
+    if (entry.id === undefined) return
+    const before = this.offsetOf(entry.from, entry.id)
+    if (before === undefined) this.#offsetsOf.set(`${entry.from}\n${entry.id}`, entry.offset)
+    else report.add('twice', `${entry.id} of ${entry.from} is at ${before} and at ${entry.offset}`)
+  }
+
+  sort() {
+    const sorted = [...this.entries.values()].sort((a, b) => a.offset - b.offset)
+    for (const entry of sorted) for (const name of listsOf(entry)) this.#push(name, entry)
+  }
+
+  #push(name, entry) {
+    const list = this.#lists.get(name)
+    if (list) list.push(entry)
+    else this.#lists.set(name, [entry])
+  }
+}
+
+function listsOf({ kind, channel, from, to }) {
+  if (kind === 'presence') return [`channel ${channel}`]
+  return [`from ${from}`, kind === 'message' ? `channel ${channel}` : `to ${to}`]
+}
+
+/** What is the same for everybody. */
+function describe({ kind, channel, from, to, id, digest, presence }) {
+  if (kind === 'presence') return `presence in ${channel}: ${presence}`
+  return `${kind} ${id ?? 'without id'} of ${from} ${kind === 'message' ? `in ${channel}` : `to ${to}`} (${digest})`
+}
+
+/** The entries after `after`, up to `upTo`, of a sorted list. */
+export function between(list, after, upTo) {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (list[middle].offset <= after) low = middle + 1
+    else high = middle
+  }
+  const found = []
+  for (let at = low; at < list.length && list[at].offset <= upTo; at++) found.push(list[at])
+  return found
+}
+
+/** The client that comes or goes alone, and is not told of itself. */
+const aloneIn = ({ joined, left, joinedCount, leftCount }) =>
+  joinedCount + leftCount === 1 ? (joined[0] ?? left[0]) : undefined
+
+export function findTruth({ clients, connections, head }, terms, report) {
+  const truth = new Truth()
+  const epochs = new Set()
+  for (const { client, frames } of connections.values()) {
+    for (const frame of frames) {
+      if (frame.type === 'welcome') epochs.add(parseCursor(frame.cursor)?.epoch)
+      const entry = entryOf(frame, client, clients, report)
+      if (entry) truth.add(entry, report)
+    }
+  }
+  truth.sort()
+  if (epochs.size > 1) report.add('epoch', `the journal was replaced: ${[...epochs].join(', ')}`)
+  // A second instance may have taken a message for the second time: such an entry is told to nobody.
+  if (!terms.presence && terms.instances === 1 && terms.complete) expectExplained(clients, head, truth, report)
+  return truth
+}
+
+/** Every place in the journal belongs to something that was said, if only to what its sender had to give up. */
+function expectExplained(clients, head, truth, report) {
+  const unknown = []
+  for (let offset = 1; offset <= head; offset++) if (!truth.entries.has(offset)) unknown.push(offset)
+  let givenUp = 0
+  for (const { name, outcomes } of clients.values()) {
+    for (const [id, [{ type }]] of outcomes) {
+      if (type === 'rejected' && truth.offsetOf(name, id) === undefined) givenUp++
+    }
+  }
+  if (unknown.length > givenUp) report.add('unexplained', `nobody knows what stands at the offsets ${unknown.join()}`)
+}
+
+function entryOf(frame, client, clients, report) {
+  const { type: kind, offset, channel, from, id, digest } = frame
+  switch (kind) {
+    case 'message':
+    case 'direct': {
+      const entry = { kind, offset, channel, from, to: kind === 'direct' ? client : undefined, id, digest }
+      const meant = clients.get(from)?.publishes.get(id)
+      if (!meant) report.add('invented', `${client} was told ${describe(entry)}: nobody said that`)
+      else if (meant.digest !== digest || meant.channel !== channel || meant.to !== entry.to) {
+        report.add('altered', `${client} was told ${describe(entry)}: that is not what was said`)
+      }
+      return { ...entry, at: Date.parse(frame.saidAt) }
+    }
+    case 'presence': {
+      const { joined, left, joinedCount, leftCount, active } = frame
+      const presence = JSON.stringify([joined, left, joinedCount, leftCount, active])
+      return { kind, offset, channel, presence, alone: aloneIn(frame) }
+    }
+    case 'ack': {
+      const meant = clients.get(client)?.publishes.get(id)
+      if (!meant) {
+        report.add('invented', `${client} got an ack for ${id}, which it did not say`)
+        return undefined
+      }
+      const { channel, to, digest } = meant
+      return { kind: to === undefined ? 'message' : 'direct', offset, channel, from: client, to, id, digest }
+    }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * A TCP proxy that treats connections as networks do: delays, cuts into pieces, stalls, half-closes, and cuts off, in the
+ * middle of a frame as likely as anywhere. What it does to which connection is drawn from a seeded source. It holds
+ * one chunk per direction and no more: who does not read is not read for.
+ */
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+
+/**
+ * What becomes of a connection. `afterBytes` counts in the fault's direction, so a fault may never come.
+ *
+ * @typedef {object} Fate
+ * @property {'none' | 'refuse' | 'silence' | 'cut' | 'stall' | 'half-close'} fault `silence`: accepted, and nothing passes.
+ * @property {'up' | 'down' | 'both'} direction `up`: towards the server. A cut ends both.
+ * @property {number} afterBytes
+ * @property {'fin' | 'rst'} by
+ * @property {number} stallMs `Infinity`: until somebody gives up.
+ * @property {() => number} delayMs Of the next piece; 0: none.
+ * @property {() => number} pieceBytes The size of the next piece; `Infinity`: as it came.
+ */
+
+/** Draws a fate. @returns {Fate} */
+export function drawFate(random, weights) {
+  const fault = random.weighted(weights)
+  const afterBytes = random.magnitude(1, 100_000)
+  const pieces = random.fork(String(random.next()))
+  const slowness = random.weighted({ none: 6, little: 3, much: 1 })
+  const isTorn = random.chance(0.2)
+  return {
+    fault,
+    afterBytes,
+    direction: random.pick(['up', 'down', 'both']),
+    by: random.pick(['fin', 'rst']),
+    stallMs: random.chance(0.3) ? Infinity : random.magnitude(50, 4000),
+    delayMs: () => (slowness === 'none' ? 0 : pieces.magnitude(1, slowness === 'little' ? 10 : 80)),
+    pieceBytes: () => (isTorn ? pieces.magnitude(1, 4000) : Infinity),
+  }
+}
+
+/** As networks are: most connections live for a while. */
+export const ROUGH = { none: 3, refuse: 1, silence: 0.5, cut: 6, stall: 3, 'half-close': 2 }
+
+const CALM = {
+  fault: 'none',
+  afterBytes: Infinity,
+  direction: 'both',
+  by: 'fin',
+  stallMs: 0,
+  delayMs: () => 0,
+  pieceBytes: () => Infinity,
+}
+
+export class FaultProxy {
+  #target
+  #nextFate
+  #onFault
+  #connections = new Set()
+  #isCalm = false
+  #server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+
+  /**
+   * @param {object} options
+   * @param {() => number | undefined} options.target The port to connect to; `undefined`: nobody is there.
+   * @param {() => Fate} options.nextFate Of the connection that just came.
+   * @param {(what: string) => void} [options.onFault] Told of each fault as it happens.
+   */
+  constructor({ target, nextFate, onFault = () => undefined }) {
+    this.#target = target
+    this.#nextFate = nextFate
+    this.#onFault = onFault
+  }
+
+  /** Resolves with its port. */
+  async listen() {
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+    return this.#server.address().port
+  }
+
+  /** Connections that are open. */
+  get size() {
+    return this.#connections.size
+  }
+
+  /** Cuts everything off, as when a line goes down. */
+  outage(by) {
+    for (const connection of [...this.#connections]) {
+      this.#onFault('outage')
+      connection.cut(by)
+    }
+  }
+
+  /** No faults any more: those that have one are cut, and whoever comes from now on has none. */
+  calm() {
+    this.#isCalm = true
+    for (const connection of [...this.#connections]) connection.cut('rst')
+  }
+
+  async close() {
+    this.#server.close()
+    for (const connection of [...this.#connections]) connection.cut('rst')
+    await once(this.#server, 'close')
+  }
+
+  #accept(client) {
+    const fate = this.#isCalm ? CALM : this.#nextFate()
+    const port = this.#target()
+    client.on('error', () => undefined)
+    if (port === undefined || fate.fault === 'refuse') {
+      if (port !== undefined) this.#onFault('refuse')
+      client.resetAndDestroy()
+      return
+    }
+    const server = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+    const connection = new ProxiedConnection(client, server, fate, this.#onFault)
+    this.#connections.add(connection)
+    connection.onGone = () => this.#connections.delete(connection)
+  }
+}
+
+class ProxiedConnection {
+  #client
+  #server
+  #open = 2
+  onGone = () => undefined
+
+  constructor(client, server, fate, onFault) {
+    this.#client = client
+    this.#server = server
+    for (const [socket, other] of [
+      [client, server],
+      [server, client],
+    ]) {
+      socket.on('error', () => other.destroyed || other.resetAndDestroy())
+      socket.on('close', () => {
+        // What has been written to the other one still leaves; a reset has been passed on already.
+        if (!other.destroyed && !other.writableEnded) other.end()
+        if (--this.#open === 0) this.onGone()
+      })
+    }
+    const shared = { isOver: false }
+    for (const [direction, from, to] of [
+      ['up', client, server],
+      ['down', server, client],
+    ]) {
+      const concerned = fate.direction === direction || fate.direction === 'both'
+      const pipe = new Pipe(from, to, fate, {
+        faultAfter: concerned && fate.fault !== 'none' ? (fate.fault === 'silence' ? 0 : fate.afterBytes) : Infinity,
+        onFault: () => this.#fault(fate, to, shared, onFault),
+      })
+      void pipe.run()
+    }
+  }
+
+  /** `true`: the direction goes on; a promise: it does so later; `false`: it is over. */
+  #fault(fate, to, shared, onFault) {
+    const isFirst = !shared.isOver
+    shared.isOver = true
+    switch (fate.fault) {
+      case 'silence':
+        if (isFirst) onFault('silence')
+        return new Promise(() => undefined)
+      case 'stall':
+        if (isFirst) onFault('stall')
+        if (fate.stallMs === Infinity) return new Promise(() => undefined)
+        return new Promise((resolve) => setTimeout(() => resolve(true), fate.stallMs).unref())
+      case 'half-close':
+        if (isFirst) onFault('half-close')
+        if (isFirst) to.end()
+        return !isFirst
+      default:
+        if (isFirst) onFault(`cut-${fate.by}`)
+        this.cut(fate.by)
+        return false
+    }
+  }
+
+  cut(by) {
+    for (const socket of [this.#client, this.#server]) {
+      if (by === 'rst') socket.resetAndDestroy()
+      else {
+        // An end that the peer sees as one, although it may still have something to say.
+        socket.end()
+        socket.once('finish', () => socket.destroy())
+        if (socket.writableFinished || socket.connecting) socket.destroy()
+      }
+    }
+  }
+}
+
+/** One direction. */
+class Pipe {
+  #from
+  #to
+  #fate
+  #faultAfter
+  #onFault
+
+  constructor(from, to, fate, { faultAfter, onFault }) {
+    this.#from = from
+    this.#to = to
+    this.#fate = fate
+    this.#faultAfter = faultAfter
+    this.#onFault = onFault
+  }
+
+  async run() {
+    try {
+      for await (const chunk of this.#from.iterator({ destroyOnReturn: false })) {
+        if (await this.#pass(chunk)) continue
+        // What still comes goes nowhere, but its end is to be noticed.
+        this.#from.on('data', () => undefined)
+        return
+      }
+      if (!this.#to.writableEnded) this.#to.end()
+    } catch {
+      // The source has failed: its `error` has been passed on.
+    }
+  }
+
+  /** Passes a chunk on, as far as the fate lets it. `false`: nothing more is to be passed. */
+  async #pass(chunk) {
+    const { delayMs, pieceBytes } = this.#fate
+    while (chunk.length > 0) {
+      if (this.#faultAfter <= 0) {
+        this.#faultAfter = Infinity
+        if (!(await this.#onFault())) return false
+      }
+      const length = Math.min(chunk.length, pieceBytes(), this.#faultAfter)
+      const delay = delayMs()
+      if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay).unref())
+      if (this.#to.writableEnded || this.#to.destroyed) return false
+      const hasRoom = this.#to.write(chunk.subarray(0, length))
+      if (!hasRoom) await drained(this.#to)
+      this.#faultAfter -= length
+      chunk = chunk.subarray(length)
+    }
+    return true
+  }
+}
+
+/** Resolves when there is room again, or there never will be. */
+const drained = (socket) =>
+  new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done)
+      socket.off('close', done)
+      resolve()
+    }
+    socket.on('drain', done)
+    socket.on('close', done)
+    if (socket.destroyed || !socket.writableNeedDrain) done()
+  })

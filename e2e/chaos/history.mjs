@@ -1,0 +1,113 @@
+/**
+ * What happened, in order: what clients meant to say and were answered, what each connection was told, what became of the
+ * servers. Plain data, so that it can be kept in a file and be checked again. The events are described in history.d.mts.
+ */
+import { createHash } from 'node:crypto'
+import { WebSocket } from 'ws'
+
+export class History {
+  events = []
+  #start = performance.now()
+
+  constructor() {
+    this.record('begin', { wallMs: Date.now() })
+  }
+
+  record(type, fields) {
+    this.events.push({ type, at: Math.round(performance.now() - this.#start), ...fields })
+  }
+
+  /** Figures for who watches. */
+  count(type) {
+    return this.events.reduce((count, event) => count + (event.type === type ? 1 : 0), 0)
+  }
+}
+
+/** What is compared in place of the data. */
+export const digestOf = (data) => createHash('sha256').update(JSON.stringify(data)).digest('base64url').slice(0, 12)
+
+/** What one frame tells a connection, as an event; `undefined`: nothing that is checked. */
+export function eventOf(message) {
+  const { type, id, offset, channel, from } = message
+  switch (type) {
+    case 'welcome': {
+      const { cursor, recovered, channels, node } = message
+      return [type, { cursor, recovered, channels, node }]
+    }
+    case 'message':
+      return [type, { channel, from, id, offset, digest: digestOf(message.data), saidAt: message.at }]
+    case 'direct':
+      return [type, { from, id, offset, digest: digestOf(message.data), saidAt: message.at }]
+    case 'presence': {
+      const { joined, left, joinedCount, leftCount, active } = message
+      return [type, { channel, offset, joined, left, joinedCount, leftCount, active }]
+    }
+    case 'ack':
+      return [type, { id, offset }]
+    case 'pong':
+      return [type, { offset }]
+    case 'subscribed':
+    case 'unsubscribed': {
+      const { channels, cursor, recovered } = message
+      return [type, { request: id, channels, cursor, recovered }]
+    }
+    case 'error':
+      return ['refused', { id, code: message.code }]
+    default:
+      return undefined
+  }
+}
+
+/** A WebSocket class whose connections write down what they say and are told, until their client has given them up. */
+export function recordedSocket(history, client, { onOpen = () => undefined } = {}) {
+  let count = 0
+  return class RecordedSocket extends WebSocket {
+    connection = `${client}#${++count}`
+    #isGivenUp = false
+
+    constructor(url, protocol) {
+      super(url, protocol, { perMessageDeflate: false })
+      const query = new URL(url).searchParams
+      const channels = query.get('channels')
+      history.record('connect', {
+        client,
+        connection: this.connection,
+        cursor: query.get('cursor') ?? undefined,
+        channels: channels ? channels.split(',') : [],
+      })
+      this.on('message', (data) => this.#take(data.toString()))
+      this.on('close', (code) => this.#isGivenUp || history.record('closed', { connection: this.connection, code }))
+      onOpen(this)
+    }
+
+    #take(text) {
+      if (this.#isGivenUp) return
+      const event = eventOf(JSON.parse(text))
+      if (event) history.record(event[0], { connection: this.connection, ...event[1] })
+    }
+
+    send(text) {
+      const { type, id, channels, since } = JSON.parse(text)
+      if (type === 'subscribe' || type === 'unsubscribe') {
+        history.record(type, { connection: this.connection, request: id, channels, since })
+      } else if (type !== 'ping') history.record('send', { connection: this.connection, id })
+      super.send(text)
+    }
+
+    close(code, reason) {
+      this.#giveUp()
+      super.close(code, reason)
+    }
+
+    terminate() {
+      this.#giveUp()
+      super.terminate()
+    }
+
+    #giveUp() {
+      if (this.#isGivenUp) return
+      this.#isGivenUp = true
+      history.record('given-up', { connection: this.connection })
+    }
+  }
+}

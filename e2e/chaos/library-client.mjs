@@ -1,0 +1,120 @@
+/**
+ * A client by @lastcall/client, as an application would use it, with everything written down that goes in and comes out,
+ * above it and below it.
+ */
+import { connect } from '@lastcall/client'
+import { digestOf, recordedSocket } from './history.mjs'
+
+export class LibraryClient {
+  #options
+  #client
+  #socket
+  #subscriptions = new Map()
+  #open = new Set()
+  #count = 0
+
+  /** @param {object} options As those of PlainClient. */
+  constructor(options) {
+    this.#options = { token: undefined, ...options }
+    this.name = options.name
+    this.channels = ['lobby', ...options.channels]
+    options.history.record('client', { client: this.name, kind: 'library' })
+  }
+
+  start() {
+    const { name, history, endpoint, channels, random, patienceMs, token } = this.#options
+    const jitter = random.fork('jitter')
+    const client = connect(endpoint(), {
+      clientId: name,
+      channels,
+      webSocket: recordedSocket(history, name, { onOpen: (socket) => (this.#socket = socket) }),
+      minDelayMs: 100,
+      maxDelayMs: 400,
+      connectTimeoutMs: patienceMs,
+      random: () => jitter.next(),
+      ...(token && { token }),
+    })
+    this.#client = client
+    client.on('message', ({ channel, offset }) => this.#delivered('message', offset, channel))
+    client.on('presence', ({ channel, offset }) => this.#delivered('presence', offset, channel))
+    client.on('direct', ({ offset }) => this.#delivered('direct', offset))
+    client.on('recovered', ({ recovered, channels: missed }) => {
+      if (!recovered) history.record('missed', { client: name, channels: missed })
+    })
+    client.on('error', ({ code, message }) => this.#fault(`error ${code}: ${message}`))
+    client.on('close', ({ code, reason }) => this.#fault(`closed for good: ${code} ${reason}`))
+  }
+
+  #isStopped = false
+
+  stop() {
+    this.#isStopped = true
+    this.#client.close()
+  }
+
+  #fault(text) {
+    if (!this.#isStopped) this.#options.history.record('server', { instance: this.name, what: 'fault', text })
+  }
+
+  #delivered(kind, offset, channel) {
+    this.#options.history.record('delivered', { client: this.name, kind, offset, channel })
+  }
+
+  publish({ channel, to }, data) {
+    const { history } = this.#options
+    const id = `${this.name}-${++this.#count}`
+    history.record('publish', { client: this.name, id, channel, to, digest: digestOf(data) })
+    this.#open.add(id)
+    const promise = to === undefined ? this.#client.publish(data, { channel, id }) : this.#client.direct(to, data, { id })
+    promise
+      .then(
+        (offset) => history.record('settled', { client: this.name, id, offset }),
+        ({ code }) => history.record('rejected', { client: this.name, id, code }),
+      )
+      .finally(() => this.#open.delete(id))
+  }
+
+  /** As the network does it: the library has no say in it. */
+  leave() {
+    const socket = this.#socket
+    // Not its own doing, so not written down as that.
+    if (socket) Object.getPrototypeOf(Object.getPrototypeOf(socket)).terminate.call(socket)
+  }
+
+  takeOver() {
+    // It does not come twice.
+  }
+
+  stopReading(forMs) {
+    const socket = this.#socket
+    if (socket?.readyState !== 1) return
+    socket.pause()
+    setTimeout(() => socket.resume(), forMs).unref()
+  }
+
+  part(channel) {
+    const subscription = this.#subscriptions.get(channel)
+    if (!subscription) return
+    this.#subscriptions.delete(channel)
+    this.#options.history.record('done-with', { client: this.name, channel })
+    subscription.unsubscribe()
+  }
+
+  join(channel) {
+    if (this.#subscriptions.has(channel)) return
+    this.#options.history.record('wants', { client: this.name, channel })
+    this.#subscriptions.set(channel, this.#client.subscribe(channel, () => undefined))
+  }
+
+  get absentChannels() {
+    return []
+  }
+
+  isDone() {
+    return this.#client.state === 'open' && this.#open.size === 0
+  }
+
+  get report() {
+    return `${this.name}: ${this.#client.state}, ${this.#open.size} unanswered`
+  }
+}

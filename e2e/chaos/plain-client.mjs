@@ -1,0 +1,306 @@
+/**
+ * A client by hand, as PROTOCOL.md says at its end: keeps its session and its cursor, comes back with them, and sends what
+ * was not acked again, with its id, once the replay has shown which acks it missed. And it behaves badly, if it is told to:
+ * vanishes, reads nothing, comes twice.
+ */
+import { URLSearchParams } from 'node:url'
+import { digestOf, recordedSocket } from './history.mjs'
+
+const TICK_MS = 50
+const PING_EVERY_MS = 500
+const MAX_IN_FLIGHT = 64
+
+
+export class PlainClient {
+  #options
+  #Socket
+  #socket
+  /** Those that a newer one is about to replace. */
+  #older = new Set()
+  #epoch
+  #offset = 0
+  #session
+  /** channel → the cursor at which it was left, or `undefined`: from the present on */
+  #absent = new Map()
+  #joined = new Set()
+  /** request → channel */
+  #requests = new Map()
+  #requestCount = 0
+  #outbox = []
+  #count = 0
+  #isCaughtUp = false
+  #holdUntil = 0
+  #lastHeardAt = 0
+  #lastPingAt = 0
+  #returnAt = 0
+  #isStopped = false
+  #timer
+
+  /**
+   * @param {object} options
+   * @param {string} options.name
+   * @param {() => string} options.endpoint Of the next connection.
+   * @param {readonly string[]} options.channels Besides the lobby; what it hears.
+   * @param {object} options.history
+   * @param {object} options.random
+   * @param {number} options.patienceMs A connection that is silent for so long is given up.
+   * @param {() => string | undefined} [options.token]
+   */
+  constructor(options) {
+    this.#options = { token: () => undefined, ...options }
+    const { name, history, channels } = options
+    this.name = name
+    this.channels = ['lobby', ...channels]
+    this.#Socket = recordedSocket(history, name)
+    history.record('client', { client: name, kind: 'plain' })
+  }
+
+  start() {
+    this.#connect()
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+  }
+
+  stop() {
+    this.#isStopped = true
+    clearInterval(this.#timer)
+    for (const socket of [this.#socket, ...this.#older]) socket?.terminate()
+  }
+
+  // ——— what it is asked to do
+
+  /** @param {{ channel?: string, to?: string }} where */
+  publish(where, data) {
+    const { history } = this.#options
+    const id = `${this.name}-${++this.#count}`
+    history.record('publish', { client: this.name, id, ...where, digest: digestOf(data) })
+    this.#outbox.push({ id, where, data, isSent: false, wasSent: false })
+    this.#flush()
+  }
+
+  /** Goes away for a while: politely, or not. */
+  leave(forMs, isPolite) {
+    const socket = this.#socket
+    if (!socket) return
+    this.#lose(performance.now() + forMs)
+    if (isPolite) socket.close(1000)
+    else socket.terminate()
+  }
+
+  /** Opens a second connection beside the first one. */
+  takeOver() {
+    if (!this.#isCaughtUp || this.#older.size > 0) return
+    this.#older.add(this.#socket)
+    this.#connect()
+  }
+
+  /** Reads nothing for a while. */
+  stopReading(forMs) {
+    const socket = this.#socket
+    if (socket?.readyState !== 1) return
+    socket.pause()
+    setTimeout(() => socket.resume(), forMs).unref()
+  }
+
+  /** Leaves a channel; `join` takes up where this ended. */
+  part(channel) {
+    if (!this.#isCaughtUp || !this.#joined.has(channel)) return
+    this.#ask('unsubscribe', channel)
+  }
+
+  join(channel) {
+    if (!this.#isCaughtUp || !this.#absent.has(channel)) return
+    const offset = this.#absent.get(channel)
+    this.#ask('subscribe', channel, offset === undefined ? undefined : `${this.#epoch}:${offset}`)
+  }
+
+  get absentChannels() {
+    return [...this.#absent.keys()]
+  }
+
+  /** Whether it is connected, has heard everything up to this offset, and was answered to all it said. */
+  isDone(head) {
+    return this.#isCaughtUp && this.#outbox.length === 0 && this.#absent.size === 0 && this.#offset >= head
+  }
+
+  /** What it stands at, for who wonders why it is not done. */
+  get report() {
+    const { readyState } = this.#socket ?? {}
+    return `${this.name}: socket ${readyState}, caught up ${this.#isCaughtUp}, at ${this.#offset}, ${this.#outbox.length} unacked, absent from ${this.absentChannels.join() || 'nothing'}`
+  }
+
+  // ——— connections
+
+  #connect() {
+    const { endpoint, token } = this.#options
+    const wanted = this.channels.filter((channel) => channel !== 'lobby' && !this.#absent.has(channel))
+    const parameters = {
+      session: this.#session,
+      cursor: this.#epoch === undefined ? undefined : `${this.#epoch}:${this.#offset}`,
+      channels: wanted.join() || undefined,
+      token: token(),
+    }
+    const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined))
+    const socket = new this.#Socket(`${endpoint()}/${this.name}?${query}`, 'lastcall.v1')
+    this.#socket = socket
+    this.#isCaughtUp = false
+    this.#lastHeardAt = this.#lastPingAt = performance.now()
+    socket.on('error', () => undefined)
+    socket.on('message', (data) => this.#hear(socket, JSON.parse(data.toString())))
+    socket.on('close', (code) => this.#closed(socket, code))
+  }
+
+  #closed(socket, code) {
+    this.#older.delete(socket)
+    if (socket !== this.#socket || this.#isStopped) return
+    // What it needs is no longer kept: the protocol asks to come back without the cursor.
+    if (code === 4008) this.#epoch = undefined
+    const isLater = code === 1001 || code === 1013 || code === 4009
+    this.#lose(performance.now() + this.#options.random.between(0, isLater ? 400 : 150))
+  }
+
+  /** The connection is gone; there will be another one then. */
+  #lose(returnAt) {
+    this.#socket = undefined
+    for (const socket of this.#older) socket.terminate()
+    this.#older.clear()
+    this.#isCaughtUp = false
+    this.#returnAt = returnAt
+    this.#requests.clear()
+    for (const item of this.#outbox) item.isSent = false
+  }
+
+  #tick() {
+    const now = performance.now()
+    if (!this.#socket) {
+      if (now >= this.#returnAt) this.#connect()
+      return
+    }
+    if (now - this.#lastHeardAt > this.#options.patienceMs) {
+      const socket = this.#socket
+      this.#lose(now)
+      socket.terminate()
+      return
+    }
+    if (this.#isCaughtUp && now - this.#lastPingAt > PING_EVERY_MS) this.#ping()
+    this.#flush()
+  }
+
+  #ping() {
+    this.#lastPingAt = performance.now()
+    this.#say({ type: 'ping' })
+  }
+
+  #say(message) {
+    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message))
+  }
+
+  #ask(type, channel, since) {
+    if ([...this.#requests.values()].includes(channel)) return
+    const id = `${this.name}-request-${++this.#requestCount}`
+    this.#requests.set(id, channel)
+    this.#say({ type, channels: [channel], id, since })
+  }
+
+  // ——— what is heard
+
+  #hear(socket, message) {
+    const isCurrent = socket === this.#socket
+    if (!isCurrent && !this.#older.has(socket)) return
+    if (isCurrent) this.#lastHeardAt = performance.now()
+    switch (message.type) {
+      case 'welcome':
+        this.#welcomed(message)
+        return
+      case 'pong':
+        this.#offset = Math.max(this.#offset, message.offset)
+        if (isCurrent) this.#isCaughtUp = true
+        break
+      case 'ack':
+        this.#offset = Math.max(this.#offset, message.offset)
+        this.#acked(message)
+        break
+      case 'subscribed':
+      case 'unsubscribed':
+        this.#answered(message)
+        break
+      case 'error':
+        if (isCurrent) this.#refused(message)
+        break
+      default:
+        // What has been heard already is recognised by its offset; the history has it anyway.
+        if (message.offset !== undefined) this.#offset = Math.max(this.#offset, message.offset)
+    }
+    if (isCurrent) this.#flush()
+  }
+
+  #welcomed({ session, cursor, recovered, channels }) {
+    const [epoch, offset] = cursor.split(':')
+    this.#session = session
+    this.#joined = new Set(channels)
+    if (recovered !== true) {
+      this.#epoch = epoch
+      this.#offset = Number(offset)
+      // Whether these were taken can't be found out any more.
+      const inDoubt = this.#outbox.filter(({ wasSent }) => wasSent)
+      this.#outbox = this.#outbox.filter(({ wasSent }) => !wasSent)
+      for (const { id } of inDoubt) this.#reject(id, 'outcome_unknown')
+    }
+    this.#ping()
+  }
+
+  #answered({ type, id, channels, cursor }) {
+    const offset = Number(cursor.split(':')[1])
+    this.#offset = Math.max(this.#offset, offset)
+    this.#requests.delete(id)
+    for (const channel of channels) {
+      if (type === 'subscribed') {
+        this.#absent.delete(channel)
+        this.#joined.add(channel)
+      } else {
+        this.#absent.set(channel, offset)
+        this.#joined.delete(channel)
+      }
+    }
+  }
+
+  // ——— what is said
+
+  #flush() {
+    if (!this.#isCaughtUp || this.#older.size > 0 || performance.now() < this.#holdUntil) return
+    let after
+    let inFlight = 0
+    for (const item of this.#outbox) {
+      if (++inFlight > MAX_IN_FLIGHT) break
+      if (!item.isSent) {
+        const { id, where, data } = item
+        item.isSent = item.wasSent = true
+        this.#say({ type: where.to === undefined ? 'message' : 'direct', ...where, data, id, after })
+      }
+      after = item.id
+    }
+  }
+
+  #acked({ id, offset }) {
+    const index = this.#outbox.findIndex((item) => item.id === id)
+    if (index < 0) return
+    this.#outbox.splice(index, 1)
+    this.#options.history.record('settled', { client: this.name, id, offset })
+  }
+
+  #refused({ id, temporary, code, retryInMs = 50 }) {
+    if (this.#requests.delete(id)) return
+    const item = this.#outbox.find((each) => each.id === id)
+    if (!item) return
+    if (temporary) {
+      item.isSent = false
+      if (code !== 'out_of_order') this.#holdUntil = performance.now() + retryInMs
+    } else {
+      this.#outbox.splice(this.#outbox.indexOf(item), 1)
+      this.#reject(id, code)
+    }
+  }
+
+  #reject(id, code) {
+    this.#options.history.record('rejected', { client: this.name, id, code })
+  }
+}

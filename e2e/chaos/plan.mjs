@@ -1,0 +1,66 @@
+/**
+ * What a seed stands for: how many servers with which limits, who takes part, how rough the network is.
+ */
+import { ROUGH } from './fault-proxy.mjs'
+
+const CHANNELS = ['news', 'sport', 'weather']
+const SECRET = 'a secret of the chaos, which is no secret at all'
+const HOUR_MS = 3_600_000
+
+export function planOf(random) {
+  const kept = random.weighted({ everything: 6, few: 3, 'a while': 1 })
+  const historySize = kept === 'few' ? random.magnitude(10, 400) : 1_000_000
+  const historyTtlMs = kept === 'a while' ? random.between(2, 5) * 1000 : HOUR_MS
+  const instances = random.chance(0.25) ? 2 : 1
+  const presenceMs = random.chance(0.5) ? 0 : random.magnitude(10, 300)
+  const hasTokens = random.chance(0.3)
+  const messagesPerMinute = random.chance(0.15) ? random.between(300, 1500) : 0
+  const isFlooded = random.chance(0.25)
+  const libraries = random.between(1, 4)
+  const plain = random.between(2, 6)
+  return {
+    terms: { historySize, historyTtlMs, instances, presence: presenceMs > 0, complete: true },
+    env: {
+      HISTORY_SIZE: String(historySize),
+      HISTORY_TTL: `${historyTtlMs / 1000}`,
+      HISTORY_BYTES: String(2 ** 30),
+      PRESENCE_INTERVAL: String(presenceMs),
+      BROADCAST_INTERVAL: random.chance(0.5) ? '0' : '0.3',
+      MAX_MESSAGES_PER_MINUTE: String(messagesPerMinute),
+      MAX_BUFFERED: String(random.magnitude(1024, 1_000_000)),
+      HEARTBEAT_INTERVAL: '1',
+      SHUTDOWN_TIMEOUT: String(random.pick([0, 0.3, 1])),
+      CLOSE_TIMEOUT: '0.5',
+      SESSION_SECRET: SECRET,
+      ...(hasTokens && { AUTH_SECRET: SECRET }),
+    },
+    secret: hasTokens ? SECRET : undefined,
+    clients: [
+      ...Array.from({ length: libraries }, (_, index) => ({ name: `lib-${index + 1}`, isLibrary: true })),
+      ...Array.from({ length: plain }, (_, index) => ({ name: `plain-${index + 1}`, isLibrary: false })),
+    ].map((client) => ({ ...client, channels: CHANNELS.filter(() => random.chance(0.6)) })),
+    extraChannel: 'extra',
+    faults: random.chance(0.15) ? { none: 1 } : ROUGH,
+    /** Between messages of one client, on the average. */
+    pauseMs: random.magnitude(30, 300),
+    /** Between what happens to servers or to everybody's line. */
+    disasterMs: random.magnitude(800, 4000),
+    /** Between what a client does out of the ordinary. */
+    whimMs: random.magnitude(500, 3000),
+    isFlooded,
+  }
+}
+
+export const summaryOf = ({ terms, clients, secret, env, isFlooded }) =>
+  [
+    `${terms.instances} server${terms.instances > 1 ? 's' : ''}`,
+    `${clients.length} clients`,
+    terms.historySize < 1_000_000 ? `${terms.historySize} entries kept` : undefined,
+    terms.historyTtlMs < HOUR_MS ? `${terms.historyTtlMs / 1000} s kept` : undefined,
+    terms.presence ? 'presence' : undefined,
+    secret === undefined ? undefined : 'tokens',
+    env.MAX_MESSAGES_PER_MINUTE === '0' ? undefined : `${env.MAX_MESSAGES_PER_MINUTE}/min`,
+    isFlooded ? 'floods' : undefined,
+  ]
+    .filter((part) => part !== undefined)
+    .join(', ')

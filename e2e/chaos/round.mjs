@@ -1,0 +1,209 @@
+/**
+ * One run: servers, a proxy for each client, clients, and what happens to them for so many seconds. Then everything is
+ * healed, everybody is waited for, a newcomer reads the whole journal, and the history is complete.
+ */
+import { createHmac } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { drawFate, FaultProxy } from './fault-proxy.mjs'
+import { History } from './history.mjs'
+import { LibraryClient } from './library-client.mjs'
+import { PlainClient } from './plain-client.mjs'
+import { planOf } from './plan.mjs'
+import { readJournal } from './reader.mjs'
+import { Random } from './random.mjs'
+import { Servers } from './servers.mjs'
+
+const PATIENCE_MS = 1500
+const HEAL_TIMEOUT_MS = 30_000
+
+/**
+ * @param {object} options
+ * @param {number} options.seed
+ * @param {number} options.seconds How long it is rough.
+ * @param {string} options.cli The server's command.
+ * @param {(figures: object) => void} [options.onProgress] Called once per second.
+ * @param {AbortSignal} [options.signal] Ends the rough part early.
+ * @returns {Promise<{ terms: object, events: object[], figures: object }>}
+ */
+export async function runRound({ seed, seconds, cli, onProgress = () => undefined, signal }) {
+  const random = new Random(seed)
+  const plan = planOf(random.fork('plan'))
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-chaos-'))
+  const history = new History()
+  const env = { ...plan.env, JOURNAL_URL: `file:${join(folder, 'journal')}` }
+  const servers = new Servers({ cli, env, count: plan.terms.instances, history })
+  const faults = new Map()
+  const onFault = (what) => faults.set(what, (faults.get(what) ?? 0) + 1)
+  const proxies = []
+  const clients = []
+  const figures = () => figuresOf(history, faults, servers)
+  const timer = setInterval(() => onProgress(figures()), 1000)
+  try {
+    await servers.startAll()
+    for (const given of plan.clients) {
+      const own = random.fork(given.name)
+      const proxy = new FaultProxy({
+        target: () => (servers.ports.length > 0 ? own.pick(servers.ports) : undefined),
+        nextFate: fates(own.fork('fates'), plan.faults),
+        onFault,
+      })
+      proxies.push(proxy)
+      const endpoint = `ws://127.0.0.1:${await proxy.listen()}/ws`
+      const Client = given.isLibrary ? LibraryClient : PlainClient
+      clients.push(
+        new Client({
+          ...given,
+          endpoint: () => endpoint,
+          history,
+          random: own,
+          patienceMs: PATIENCE_MS,
+          ...(plan.secret && { token: () => tokenFor(given.name, plan.secret) }),
+        }),
+      )
+    }
+    for (const client of clients) client.start()
+
+    await beRough({ random, plan, seconds, servers, proxies, clients, signal })
+    await heal({ servers, proxies, clients, history })
+    await readJournal({ port: servers.ports[0], plan, history, token: plan.secret && tokenFor('reader', plan.secret) })
+    for (const client of clients) client.stop()
+    await servers.stopAll()
+  } finally {
+    clearInterval(timer)
+    for (const client of clients) client.stop()
+    servers.destroy()
+    await Promise.all(proxies.map((proxy) => proxy.close()))
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return { terms: plan.terms, events: history.events, figures: figures() }
+}
+
+/** The same connection of the same client meets the same fate, whenever it comes. */
+const fates = (random, weights) => {
+  let count = 0
+  return () => drawFate(random.fork(String(++count)), weights)
+}
+
+/** A JWT (RFC 7519), HS256. */
+function tokenFor(sub, secret) {
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const text = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ sub, exp: Math.round(Date.now() / 1000) + 600 })}`
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
+}
+
+// ——— the rough part
+
+async function beRough({ random, plan, seconds, servers, proxies, clients, signal }) {
+  const until = performance.now() + seconds * 1000
+  const isOver = () => signal?.aborted || performance.now() >= until
+  const again = async (averageMs, stream, action) => {
+    for (;;) {
+      // Never later than the end, so that nobody has to wait for it.
+      await sleep(Math.min(stream.magnitude(averageMs / 4, averageMs * 2), Math.max(1, until - performance.now())))
+      if (isOver()) return
+      await action(stream)
+    }
+  }
+  await Promise.all([
+    ...clients.map((client) =>
+      again(plan.pauseMs, random.fork(`says ${client.name}`), (stream) => say(client, clients, stream, plan)),
+    ),
+    ...clients.map((client) =>
+      again(plan.whimMs, random.fork(`whims ${client.name}`), (stream) => haveWhim(client, plan, stream)),
+    ),
+    again(plan.disasterMs, random.fork('disasters'), (stream) => strike(servers, proxies, stream)),
+  ])
+}
+
+function say(client, clients, random, { isFlooded }) {
+  const where =
+    random.chance(0.2) && clients.length > 1
+      ? { to: random.pick(clients.filter((other) => other !== client)).name }
+      : { channel: random.pick(client.channels) }
+  const isFlood = isFlooded && random.chance(0.01)
+  for (let count = isFlood ? 150 : random.chance(0.1) ? random.between(2, 30) : 1; count > 0; count--) {
+    client.publish(where, { filler: 'x'.repeat(isFlood ? 30_000 : random.magnitude(1, 3000)), n: random.below(1e9) })
+  }
+}
+
+function haveWhim(client, { extraChannel }, random) {
+  const whim = random.weighted({ leave: 4, takeOver: 2, stopReading: 2, join: 3, part: 3 })
+  switch (whim) {
+    case 'leave':
+      client.leave(random.magnitude(1, 3000), random.chance(0.5))
+      break
+    case 'takeOver':
+      client.takeOver()
+      break
+    case 'stopReading':
+      client.stopReading(random.magnitude(50, 2500))
+      break
+    case 'join':
+      client.join(random.pick([extraChannel, ...client.absentChannels]))
+      break
+    case 'part':
+      client.part(extraChannel)
+  }
+}
+
+async function strike(servers, proxies, random) {
+  const what = random.weighted({ kill: 5, stop: 2, stopAndKill: 1, outage: 2 })
+  const instance = random.pick(servers.instances)
+  if (what === 'outage') {
+    const by = random.pick(['fin', 'rst'])
+    for (const proxy of proxies) proxy.outage(by)
+    return
+  }
+  if (what === 'kill') await servers.kill(instance)
+  else {
+    const stopped = servers.stop(instance)
+    if (what === 'stopAndKill') {
+      await Promise.race([stopped, sleep(random.between(1, 300))])
+      await servers.kill(instance)
+    }
+    await stopped
+  }
+  await sleep(random.magnitude(1, 500))
+  await servers.start(instance)
+}
+
+// ——— the end
+
+/** Everything works again. Resolves when everybody has come back and is done. */
+async function heal({ servers, proxies, clients, history }) {
+  await servers.startAll()
+  for (const proxy of proxies) proxy.calm()
+  const deadline = performance.now() + HEAL_TIMEOUT_MS
+  const head = () => history.events.reduce((most, { offset = 0 }) => Math.max(most, offset), 0)
+  let rounds = 0
+  for (;;) {
+    for (const client of clients) for (const channel of client.absentChannels) client.join(channel)
+    const now = head()
+    const open = clients.filter((client) => !client.isDone(now))
+    // Twice, with a last word in between: then everybody has heard everything up to there.
+    if (open.length === 0 && ++rounds === 2) return
+    if (open.length === 0) for (const client of clients) client.publish({ channel: 'lobby' }, 'the last word')
+    if (performance.now() > deadline) {
+      for (const { report } of open) history.record('stuck', { text: report })
+      return
+    }
+    await sleep(50)
+  }
+}
+
+function figuresOf(history, faults, servers) {
+  const counts = {}
+  for (const { type } of history.events) counts[type] = (counts[type] ?? 0) + 1
+  return {
+    published: counts.publish ?? 0,
+    acked: counts.settled ?? 0,
+    told: (counts.message ?? 0) + (counts.direct ?? 0) + (counts.presence ?? 0),
+    connections: counts.connect ?? 0,
+    faults: Object.fromEntries(faults),
+    killed: servers.killed,
+    stopped: servers.stopped,
+  }
+}
