@@ -29,6 +29,7 @@ export class Log {
   #last
   #unread = 0
   #isAtEnd = true
+  #scrollTop = 0
 
   /** `onAgain(id)`: a person wants a message sent again. */
   constructor({ list, jump, onAgain }) {
@@ -178,13 +179,17 @@ export class Log {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#list
-    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX
+    const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX
+    // Only who scrolls up leaves the end: when the countdown takes its space from the log, the end goes and not the reader.
+    this.#isAtEnd = isNearEnd || (this.#isAtEnd && scrollTop >= this.#scrollTop)
+    this.#scrollTop = scrollTop
     if (this.#isAtEnd) this.#read()
   }
 
   #toEnd() {
     this.#isAtEnd = true
     this.#list.scrollTop = this.#list.scrollHeight
+    this.#scrollTop = this.#list.scrollTop
     this.#read()
   }
 

@@ -60,7 +60,7 @@ export class People {
     const known = this.#items.size
     const more = Math.max(0, this.#active - 1 - known)
     this.#more.hidden = known > 0 && more === 0
-    this.#more.textContent = known > 0 ? t('peopleMore', more) : t('peopleNobody')
+    this.#more.textContent = t(known > 0 ? 'peopleMore' : more > 0 ? 'peopleUnheard' : 'peopleNobody', more)
   }
 
   #person(name) {

@@ -60,7 +60,9 @@ const TEXTS = {
 
     people: 'За стійкою',
     peopleMore: (count) => `та ще ${count}`,
-    peopleNobody: 'Ще нікого не чути',
+    peopleUnheard: (count) =>
+      `${count} ${uk(count, 'гість поки мовчить', 'гості поки мовчать', 'гостей поки мовчать')}`,
+    peopleNobody: 'Поки лише ви',
     tellPrivately: (name) => `Сказати лише ${name}`,
 
     welcome: (name) => `Вітаємо, ${name}!`,
@@ -74,10 +76,8 @@ const TEXTS = {
 
     shutdownLabel: 'Сервер завершує роботу',
     shutdownTitle: 'Останнє замовлення',
-    shutdownText: (remaining) =>
-      `Сервер завершує роботу. Договоріть спокійно: світло згасне, коли всі підуть або скінчиться час. Ще тут: ${remaining}.`,
+    shutdownText: 'Сервер завершує роботу. Договоріть спокійно: світло згасне, коли всі підуть або скінчиться час.',
     shutdownSoonText: 'Ось-ось зачиняємо. Якщо є останнє слово, то зараз.',
-    shutdownYourTurn: (left) => `Ваша черга переходити: за ${left}.`,
     closingTitle: 'Зачиняємо',
     closingText: 'Усе прийняте записано. Дякуємо, що були.',
     warningLine: (left) => `Останнє замовлення: сервер завершує роботу, на все є ${left}.`,
@@ -175,7 +175,8 @@ const TEXTS = {
 
     people: 'At the bar',
     peopleMore: (count) => `and ${count} more`,
-    peopleNobody: 'Nobody heard yet',
+    peopleUnheard: (count) => `${count} ${en(count, 'guest')}, not heard yet`,
+    peopleNobody: 'Only you so far',
     tellPrivately: (name) => `Tell ${name} alone`,
 
     welcome: (name) => `Welcome, ${name}!`,
@@ -187,13 +188,12 @@ const TEXTS = {
 
     shutdownLabel: 'The server is shutting down',
     shutdownTitle: 'Last call',
-    shutdownText: (remaining) =>
-      `The server is shutting down. Finish in peace: the lights go off when all have left or the time is up. Still here: ${remaining}.`,
+    shutdownText:
+      'The server is shutting down. Finish in peace: the lights go off when all have left or the time is up.',
     shutdownSoonText: 'Closing any moment. If there is a last word, now is the time.',
-    shutdownYourTurn: (left) => `Your turn to move on: in ${left}.`,
     closingTitle: 'Closing',
     closingText: 'Everything taken is written down. Thank you for coming.',
-    warningLine: (left) => `Last call: the server is shutting down, there are ${left} for everything.`,
+    warningLine: (left) => `Last call: the server is shutting down, ${left} are left for everything.`,
     reminderLine: (left) => `${left} until closing.`,
     closingLine: 'The server is closing.',
     shutdownCancelled: 'The shutdown has been cancelled: you can stay.',

@@ -95,9 +95,7 @@ export class View {
       const now = performance.now()
       this.#shutdown = {
         phase: frame.phase,
-        remaining: frame.remaining,
         deadline: now + frame.deadlineInMs,
-        leave: frame.leaveInMs === null || frame.leaveInMs === undefined ? undefined : now + frame.leaveInMs,
         totalMs: Math.max(this.#shutdown?.totalMs ?? 0, frame.deadlineInMs, 1),
       }
     }
@@ -257,11 +255,7 @@ export class View {
     const isClosing = shutdown.phase === 'closing'
     const isSoon = shutdown.deadline - performance.now() < 15_000
     setText($('shutdown-title'), isClosing ? t('closingTitle') : t('shutdownTitle'))
-    const words = isClosing ? t('closingText') : isSoon ? t('shutdownSoonText') : t('shutdownText', shutdown.remaining)
-    // As it was when it was said: an alert that counted down would be read out all the time.
-    const turn =
-      shutdown.leave === undefined ? '' : ` ${t('shutdownYourTurn', duration(shutdown.leave - performance.now()))}`
-    setText($('shutdown-text'), isClosing ? words : words + turn)
+    setText($('shutdown-text'), t(isClosing ? 'closingText' : isSoon ? 'shutdownSoonText' : 'shutdownText'))
   }
 
   #writeCountdown() {
