@@ -1,0 +1,106 @@
+/**
+ * The client in a browser, where there is one: its bundle, on a page of the server, with the browser's own WebSocket.
+ */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { chromium, type Page } from 'playwright-core'
+import { expect, onTestFinished, test } from 'vitest'
+import type * as Lastcall from '../../src/index.js'
+import { Heard, opened, startClient, startServer, type RunningServer } from '../support/real.js'
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
+
+/** What the test puts on the page. */
+interface PageGlobals {
+  lastcall: typeof Lastcall
+  client: Lastcall.Client
+  heard: unknown[]
+  states: string[]
+}
+
+async function openPage(server: RunningServer): Promise<Page> {
+  const browser = await chromium.launch({ executablePath: CHROMIUM as string, args: ['--no-sandbox'] })
+  onTestFinished(() => browser.close())
+  const page = await browser.newPage()
+  await page.goto(server.httpUrl)
+  return page
+}
+
+/** Puts a client on the page: it keeps itself in sessionStorage and writes down what it hears. */
+async function addClient(page: Page, url: string, options: Lastcall.ClientOptions = {}): Promise<void> {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL('../../src/index.ts', import.meta.url))],
+    bundle: true,
+    format: 'iife',
+    globalName: 'lastcall',
+    write: false,
+    logLevel: 'silent',
+  })
+  // Not as a script element: the page's own policy would refuse that.
+  await page.evaluate(`${outputFiles[0]?.text ?? ''}; globalThis.lastcall = lastcall`)
+  await page.evaluate(
+    ([url, options]) => {
+      const globals = globalThis as unknown as PageGlobals
+      const store: Lastcall.Store = {
+        load: () => JSON.parse(sessionStorage.getItem('test') ?? 'null') as Lastcall.SavedState | null,
+        save: (state) => sessionStorage.setItem('test', JSON.stringify(state)),
+      }
+      globals.heard = []
+      globals.states = []
+      globals.client = globals.lastcall.connect(url, { ...options, store })
+      globals.client.on('message', ({ data }) => void globals.heard.push(data))
+      globals.client.on('state', (state) => void globals.states.push(state))
+    },
+    [url, options] as const,
+  )
+  await page.waitForFunction(() => (globalThis as unknown as PageGlobals).client.state === 'open')
+}
+
+const until = (page: Page, data: unknown) =>
+  page.waitForFunction((data) => (globalThis as unknown as PageGlobals).heard.includes(data), data)
+const heardOn = (page: Page): Promise<unknown[]> => page.evaluate(() => (globalThis as unknown as PageGlobals).heard)
+
+test.skipIf(!CHROMIUM)('a page talks, and after a reload it is the same client and has missed nothing', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const anna = startClient(server, { clientId: 'anna' })
+  const heard = new Heard(anna)
+  await opened(anna)
+  const page = await openPage(server)
+  await addClient(page, server.webSocketUrl)
+
+  await page.evaluate(() => (globalThis as unknown as PageGlobals).client.publish('from the page'))
+  await heard.until('from the page')
+  await anna.publish(1)
+  await until(page, 1)
+  const name = () => page.evaluate(() => (globalThis as unknown as PageGlobals).client.clientId)
+  const before = await name()
+  await page.reload()
+  await anna.publish(2)
+  await addClient(page, server.webSocketUrl)
+  await anna.publish(3)
+  await until(page, 3)
+  expect(await heardOn(page)).toEqual([2, 3])
+  expect(await name()).toBe(before)
+})
+
+test.skipIf(!CHROMIUM)('a page whose network comes back does not wait for its turn', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const anna = startClient(server, { clientId: 'anna' })
+  await opened(anna)
+  const page = await openPage(server)
+  // A wait that no test would sit out.
+  const minDelayMs = 1_000_000_000
+  await addClient(page, server.webSocketUrl, { clientId: 'page', minDelayMs, maxDelayMs: minDelayMs })
+  await page.context().setOffline(true)
+  server.connections.get('page')?.terminate('request')
+  await page.waitForFunction(() => (globalThis as unknown as PageGlobals).client.state === 'reconnecting')
+  await anna.publish(1)
+  await page.context().setOffline(false)
+  await until(page, 1)
+  expect(await page.evaluate(() => (globalThis as unknown as PageGlobals).states)).toEqual([
+    'open',
+    'reconnecting',
+    'open',
+  ])
+})
