@@ -141,7 +141,9 @@ export class Publisher<From extends Author> {
     const pending = this.#pending.get(entry.sequence)
     if (!pending) return
     this.#lagMs = Math.max(0, this.#options.clock.now() - entry.at)
-    const { entry: said, retriedBy } = pending
+    const { entry: said, retriedBy, key } = pending
+    // It has arrived: whoever asks for it from here on must not be put off until it comes back.
+    if (key !== undefined) this.#underWay.delete(key)
     if (retriedBy && said.kind !== 'presence') {
       for (const author of retriedBy) this.#options.onRetryBack(author, said.from, said.id as string)
     }

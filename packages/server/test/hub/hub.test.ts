@@ -466,6 +466,21 @@ describe('publishing', () => {
     expect(second.transport.messages).toContainEqual({ type: 'ack', id: 'x', offset: 1 })
   })
 
+  test('a retry of what is no longer kept when it comes back has been acked in the stream', async () => {
+    const { hub, journal, join } = await openHub({ retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity } })
+    const anna = join('anna')
+    hub.publish(anna.connection, says('x'))
+    hub.publish(anna.connection, says('x'))
+    hub.publish(anna.connection, says('y'))
+    await turns()
+    journal.succeed()
+    expect(told(anna.transport.messages)).toEqual([
+      ['ack', 1],
+      ['ack', 2],
+    ])
+    expect(anna.connection.unacked).toBe(0)
+  })
+
   test('a retry by somebody else on another instance is dropped here as there', async () => {
     const { journal, join, stats } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
