@@ -16,7 +16,7 @@ function frame(text) {
 }
 
 /** Opens one client. `onData` gets whatever comes after the handshake. */
-export function openClient({ port, path, hello }, onData) {
+function openClient({ port, path, hello }, onData) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => {
       socket.setNoDelay()

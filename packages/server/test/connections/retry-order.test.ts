@@ -15,13 +15,11 @@ interface Said {
 /** Sends it again each time it is refused. */
 async function sendUntilTaken(client: TestClient, message: Said): Promise<void> {
   const refused = () => client.all('error').filter(({ id }) => id === message.id).length
-  for (let isTaken = false; !isTaken;) {
+  const isTaken = (): boolean => client.all('ack').some(({ id }) => id === message.id)
+  while (!isTaken()) {
     const before = refused()
     client.send(message)
-    await client.until(() => {
-      isTaken = client.all('ack').some(({ id }) => id === message.id)
-      return isTaken || refused() > before
-    })
+    await client.until(() => isTaken() || refused() > before)
   }
 }
 

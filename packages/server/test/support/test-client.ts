@@ -113,7 +113,8 @@ export class TestClient {
   }
 
   /** Publishes and waits for the ack; the answer is its offset. */
-  async publish(data: unknown, { id = crypto.randomUUID() as string, channel = 'lobby' } = {}): Promise<number> {
+  async publish(data: unknown, options: { id?: string; channel?: string } = {}): Promise<number> {
+    const { id = crypto.randomUUID(), channel = 'lobby' } = options
     this.send({ type: 'message', channel, data, id })
     return (await this.first('ack', (ack) => ack.id === id)).offset
   }
