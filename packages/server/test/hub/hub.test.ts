@@ -467,7 +467,9 @@ describe('publishing', () => {
   })
 
   test('a retry of what is no longer kept when it comes back has been acked in the stream', async () => {
-    const { hub, journal, join } = await openHub({ retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity } })
+    const { hub, journal, join } = await openHub({
+      retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity },
+    })
     const anna = join('anna')
     hub.publish(anna.connection, says('x'))
     hub.publish(anna.connection, says('x'))
