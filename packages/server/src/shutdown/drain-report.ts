@@ -28,7 +28,7 @@ export interface DrainReport {
   /** Ended without a closing handshake: reset, vanished, or too slow to take its end. */
   readonly lost: number
   readonly remaining: number
-  /** Bytes that were still queued for connections when they ended. */
+  /** Bytes that were still queued for those that were lost. */
   readonly bytesUnflushed: number
   /** Messages that were taken from connections that ended before their ack. */
   readonly messagesUnacked: number
@@ -69,11 +69,12 @@ export class DrainCounter {
   }
 
   ended(connection: Connection, code: number, monotonicMs: number): void {
-    if (code === ABNORMAL) this.#lost++
-    else if (connection.serverClose === 'slot') this.#closedInSlot++
+    if (code === ABNORMAL) {
+      this.#lost++
+      this.#bytesUnflushed += connection.transport.bufferedBytes
+    } else if (connection.serverClose === 'slot') this.#closedInSlot++
     else if (connection.serverClose === 'deadline') this.#closedAtDeadline++
     else this.#left++
-    this.#bytesUnflushed += connection.transport.bufferedBytes
     this.#messagesUnacked += connection.unacked
     const second = Math.floor((monotonicMs - this.#startedAtMs) / 1000)
     if (second !== this.#second) [this.#second, this.#endsInSecond] = [second, 0]

@@ -74,6 +74,8 @@ export class WebSocketTransport implements Transport {
   faultCode: number | undefined
   /** Set while the owner wants nothing read, whatever the socket says. */
   #held = false
+  /** What was queued when the end began: a destroyed socket says that nothing is. */
+  #unflushedBytes = 0
   listener: TransportListener | undefined
 
   constructor(webSocket: WebSocket, socket: Duplex, maxBufferedBytes: number) {
@@ -103,7 +105,7 @@ export class WebSocketTransport implements Transport {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength
+    return this.#socket.destroyed ? this.#unflushedBytes : this.#socket.writableLength
   }
 
   write(frames: Buffer): void {
@@ -129,6 +131,7 @@ export class WebSocketTransport implements Transport {
 
   /** The socket takes more again. */
   drained(): void {
+    this.#unflushedBytes = 0
     if (!this.#held && this.#socket.writableLength <= this.#maxBufferedBytes) this.#webSocket.resume()
   }
 
@@ -136,9 +139,11 @@ export class WebSocketTransport implements Transport {
     // The peer's answer must be read, else its end is a reset and it loses what was on its way.
     this.#webSocket.resume()
     this.#webSocket.close(code, reason)
+    this.#unflushedBytes = this.#socket.writableLength
   }
 
   terminate(): void {
+    this.#unflushedBytes = this.bufferedBytes
     this.#webSocket.terminate()
   }
 }
