@@ -215,6 +215,7 @@ export async function createServer({
     closeTimeoutMs: config.closeTimeoutSeconds * 1000,
   })
   const stopUpgrades: (() => void)[] = []
+  let listening: Promise<unknown> | undefined
   function serveWebSockets(
     httpServer: HttpServer,
     { path, refuseOthers }: { path: string; refuseOthers: boolean },
@@ -245,6 +246,8 @@ export async function createServer({
     connections.dispose()
     for (const stop of stopUpgrades) stop()
     const hurry = clock.after(HTTP_CLOSE_TIMEOUT_MS, () => app.server.closeAllConnections())
+    // Closed while it begins to listen it would listen all the same.
+    await listening?.catch(() => undefined)
     await app.close()
     hurry()
     await hub.close()
@@ -257,7 +260,8 @@ export async function createServer({
     shutdown,
     async listen() {
       serveWebSockets(app.server, { path: WEBSOCKET_PATH, refuseOthers: true })
-      await app.listen({ host: config.host, port: config.port })
+      listening = app.listen({ host: config.host, port: config.port })
+      await listening
       const { port } = app.server.address() as AddressInfo
       const host = config.host.includes(':') ? `[${config.host}]` : config.host
       const address = {
