@@ -1,7 +1,7 @@
 /**
  * A client by hand, as PROTOCOL.md says at its end: keeps its session and its cursor, comes back with them, and sends what
  * was not acked again, with its id, once the replay has shown which acks it missed. And it behaves badly, if it is told to:
- * vanishes, reads nothing, comes twice.
+ * vanishes, reads nothing, comes twice, says things again that were heard.
  */
 import { URLSearchParams } from 'node:url'
 import { digestOf, recordedSocket } from './history.mjs'
@@ -9,6 +9,7 @@ import { digestOf, recordedSocket } from './history.mjs'
 const TICK_MS = 50
 const PING_EVERY_MS = 500
 const MAX_IN_FLIGHT = 64
+const MAX_REMEMBERED = 30
 
 
 export class PlainClient {
@@ -27,8 +28,11 @@ export class PlainClient {
   #requests = new Map()
   #requestCount = 0
   #outbox = []
+  /** What was acked lately. */
+  #said = []
   #count = 0
   #isCaughtUp = false
+  #maySpeak = false
   #holdUntil = 0
   #lastHeardAt = 0
   #lastPingAt = 0
@@ -44,6 +48,7 @@ export class PlainClient {
    * @param {object} options.history
    * @param {object} options.random
    * @param {number} options.patienceMs A connection that is silent for so long is given up.
+   * @param {boolean} [options.isImpatient] It sends again without waiting for the replay, and now and then for no reason.
    * @param {() => string | undefined} [options.token]
    */
   constructor(options) {
@@ -142,7 +147,7 @@ export class PlainClient {
     const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined))
     const socket = new this.#Socket(`${endpoint()}/${this.name}?${query}`, 'lastcall.v1')
     this.#socket = socket
-    this.#isCaughtUp = false
+    this.#isCaughtUp = this.#maySpeak = false
     this.#lastHeardAt = this.#lastPingAt = performance.now()
     socket.on('error', () => undefined)
     socket.on('message', (data) => this.#hear(socket, JSON.parse(data.toString())))
@@ -163,7 +168,7 @@ export class PlainClient {
     this.#socket = undefined
     for (const socket of this.#older) socket.terminate()
     this.#older.clear()
-    this.#isCaughtUp = false
+    this.#isCaughtUp = this.#maySpeak = false
     this.#returnAt = returnAt
     this.#requests.clear()
     for (const item of this.#outbox) item.isSent = false
@@ -183,6 +188,15 @@ export class PlainClient {
     }
     if (this.#isCaughtUp && now - this.#lastPingAt > PING_EVERY_MS) this.#ping()
     this.#flush()
+    if (this.#options.isImpatient && this.#maySpeak && this.#options.random.chance(0.05)) this.#stutter()
+  }
+
+  /** Says again what has been said, or is being said. Nobody is to notice. */
+  #stutter() {
+    const candidates = [...this.#said, ...this.#outbox.filter(({ isSent }) => isSent)]
+    if (candidates.length === 0) return
+    const { id, where, data } = this.#options.random.pick(candidates)
+    this.#say({ type: where.to === undefined ? 'message' : 'direct', ...where, data, id })
   }
 
   #ping() {
@@ -213,7 +227,7 @@ export class PlainClient {
         return
       case 'pong':
         this.#offset = Math.max(this.#offset, message.offset)
-        if (isCurrent) this.#isCaughtUp = true
+        if (isCurrent) this.#isCaughtUp = this.#maySpeak = true
         break
       case 'ack':
         this.#offset = Math.max(this.#offset, message.offset)
@@ -245,6 +259,7 @@ export class PlainClient {
       this.#outbox = this.#outbox.filter(({ wasSent }) => !wasSent)
       for (const { id } of inDoubt) this.#reject(id, 'outcome_unknown')
     }
+    this.#maySpeak = this.#options.isImpatient === true
     this.#ping()
   }
 
@@ -266,7 +281,7 @@ export class PlainClient {
   // ——— what is said
 
   #flush() {
-    if (!this.#isCaughtUp || this.#older.size > 0 || performance.now() < this.#holdUntil) return
+    if (!this.#maySpeak || this.#older.size > 0 || performance.now() < this.#holdUntil) return
     let after
     let inFlight = 0
     for (const item of this.#outbox) {
@@ -283,7 +298,8 @@ export class PlainClient {
   #acked({ id, offset }) {
     const index = this.#outbox.findIndex((item) => item.id === id)
     if (index < 0) return
-    this.#outbox.splice(index, 1)
+    this.#said.push(...this.#outbox.splice(index, 1))
+    if (this.#said.length > MAX_REMEMBERED) this.#said.shift()
     this.#options.history.record('settled', { client: this.name, id, offset })
   }
 

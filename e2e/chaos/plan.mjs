@@ -38,7 +38,12 @@ export function planOf(random) {
     clients: [
       ...Array.from({ length: libraries }, (_, index) => ({ name: `lib-${index + 1}`, isLibrary: true })),
       ...Array.from({ length: plain }, (_, index) => ({ name: `plain-${index + 1}`, isLibrary: false })),
-    ].map((client) => ({ ...client, channels: CHANNELS.filter(() => random.chance(0.6)) })),
+    ].map((client) => ({
+      ...client,
+      channels: CHANNELS.filter(() => random.chance(0.6)),
+      // Where little is kept, ids are soon forgotten, and who says them again has said something new.
+      isImpatient: kept === 'everything' && random.chance(0.5),
+    })),
     extraChannel: 'extra',
     faults: random.chance(0.15) ? { none: 1 } : ROUGH,
     /** Between messages of one client, on the average. */
