@@ -154,7 +154,7 @@ describe('when the last client has left', () => {
     for (const client of clients) await client.leave()
     const leftAtMs = performance.now()
     const report = await ended
-    expect(performance.now() - leftAtMs).toBeLessThan(200)
+    expect(performance.now() - leftAtMs).toBeLessThan(1000)
     expect(report).toMatchObject({
       why: 'request',
       mode: 'wait',
@@ -220,7 +220,7 @@ describe('at the deadline', () => {
     }
     const report = await ended
     expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(500)
-    expect(performance.now() - startedAtMs).toBeLessThan(1500)
+    expect(performance.now() - startedAtMs).toBeLessThan(3000)
     expect(report).toMatchObject({ connectionsAtStart: 25, left: 5, closedAtDeadline: 20, lost: 0, remaining: 0 })
     expect(report).toMatchObject({ bytesUnflushed: 0, messagesUnacked: 0 })
     addsUp(report)

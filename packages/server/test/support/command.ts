@@ -1,0 +1,122 @@
+/**
+ * The real command as a child process, with its log. It is killed when the test ends, if it has not ended by then.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { TestClient, type TestClientOptions } from './test-client.js'
+
+const COMMAND = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+
+export interface LogLine {
+  readonly level: string
+  readonly event: string
+  readonly [field: string]: unknown
+}
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export class Command {
+  readonly child: ChildProcess
+  readonly lines: LogLine[] = []
+  /** What is not JSON, or on standard error. */
+  readonly other: string[] = []
+  readonly exited: Promise<Exit>
+  #checks = new Set<() => void>()
+  #hasExited = false
+
+  private constructor(env: Readonly<Record<string, string>>) {
+    this.child = spawn(process.execPath, [COMMAND], {
+      env: {
+        HOST: '127.0.0.1',
+        PORT: '0',
+        JOURNAL_URL: 'memory:',
+        LOG_FORMAT: 'json',
+        BROADCAST_INTERVAL: '0',
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      if (!stream) throw new Error('no output')
+      createInterface(stream).on('line', (line) => {
+        try {
+          this.lines.push(JSON.parse(line) as LogLine)
+        } catch {
+          this.other.push(line)
+        }
+        for (const check of [...this.#checks]) check()
+      })
+    }
+    this.exited = new Promise((resolve) => {
+      this.child.on('close', (code, signal) => {
+        this.#hasExited = true
+        resolve({ code, signal })
+        for (const check of [...this.#checks]) check()
+      })
+    })
+  }
+
+  static start(env: Readonly<Record<string, string>> = {}): Command {
+    const command = new Command(env)
+    onTestFinished(async () => {
+      command.child.kill('SIGKILL')
+      await command.exited
+    })
+    return command
+  }
+
+  /** Starts it and waits until it listens. */
+  static async serving(env: Readonly<Record<string, string>> = {}): Promise<Command> {
+    const command = Command.start(env)
+    await command.logged('listening')
+    return command
+  }
+
+  /** The first line of this event that fits; waits for it. Rejects if the process ends first. */
+  logged(event: string, fits: (line: LogLine) => boolean = () => true): Promise<LogLine> {
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        const line = this.lines.find((each) => each.event === event && fits(each))
+        if (!line && !this.#hasExited) return
+        this.#checks.delete(check)
+        if (line) resolve(line)
+        else reject(new Error(`it ended without ${event}: ${JSON.stringify(this.lines)} ${this.other.join('\n')}`))
+      }
+      this.#checks.add(check)
+      check()
+    })
+  }
+
+  get #address(): LogLine {
+    const line = this.lines.find(({ event }) => event === 'listening')
+    if (!line) throw new Error('it does not listen')
+    return line
+  }
+
+  get port(): number {
+    return this.#address['port'] as number
+  }
+
+  get httpUrl(): string {
+    return this.#address['httpUrl'] as string
+  }
+
+  get webSocketUrl(): string {
+    return this.#address['webSocketUrl'] as string
+  }
+
+  async connect(path: string, options?: TestClientOptions): Promise<TestClient> {
+    const client = await TestClient.connect(`${this.webSocketUrl}/${path}`, options)
+    await client.first('welcome')
+    return client
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal)
+  }
+}
