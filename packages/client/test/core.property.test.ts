@@ -70,6 +70,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.constant<Step>((world) => world.cut()) },
   { weight: 1, arbitrary: fc.constant<Step>((world) => world.stall()) },
   { weight: 1, arbitrary: fc.constant<Step>((world) => world.wake()) },
+  { weight: 1, arbitrary: fc.constant<Step>((world) => world.haunt()) },
   {
     weight: 1,
     arbitrary: fc.boolean().map(

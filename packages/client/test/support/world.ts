@@ -218,6 +218,15 @@ export class World {
     if (message) this.#give(message)
   }
 
+  /** A link that was given up says something all the same: that there is news from the future, and that it is over. */
+  haunt(): void {
+    const message = { type: 'message', channel: 'lobby', from: 'ghost', data: null, offset: 1_000_000, at: '' } as const
+    this.#input((nowMs) => {
+      this.core.received(this.link - 1, message, nowMs)
+      this.core.ended(this.link - 1, 4001, '', nowMs)
+    })
+  }
+
   /** Nothing bad happens any more, and everything that is due is done. */
   settle(): void {
     for (let rounds = 0; rounds < 10_000; rounds++) {
