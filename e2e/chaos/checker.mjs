@@ -34,7 +34,8 @@ export function check({ terms, events }) {
   checkReach(reading, truth, terms, report)
   events.forEach((event, index) => {
     if (event.type === 'stuck') report.add('stuck', event.text, index)
-    if (event.type === 'server' && event.what === 'fault') report.add('fault', `${event.instance}: ${event.text}`, index)
+    if (event.type === 'server' && event.what === 'fault')
+      report.add('fault', `${event.instance}: ${event.text}`, index)
   })
   return report.violations
 }

@@ -30,10 +30,7 @@ export type HistoryEvent =
       'message',
       { connection: string; channel: string; from: string; id?: string; offset: number; digest: string; saidAt: string }
     >
-  | Of<
-      'direct',
-      { connection: string; from: string; id?: string; offset: number; digest: string; saidAt: string }
-    >
+  | Of<'direct', { connection: string; from: string; id?: string; offset: number; digest: string; saidAt: string }>
   | Of<
       'presence',
       {

@@ -76,7 +76,7 @@ export function recordedSocket(history, client, { onOpen = () => undefined } = {
         channels: channels ? channels.split(',') : [],
       })
       this.on('message', (data) => this.#take(data.toString()))
-      this.on('close', (code) => this.#isGivenUp || history.record('closed', { connection: this.connection, code }))
+      this.on('close', (code) => history.record('closed', { connection: this.connection, code }))
       onOpen(this)
     }
 
@@ -94,6 +94,7 @@ export function recordedSocket(history, client, { onOpen = () => undefined } = {
       super.send(text)
     }
 
+    /** `ws` itself calls this, too, when it has read the peer's close frame. */
     close(code, reason) {
       this.#giveUp()
       super.close(code, reason)

@@ -65,7 +65,8 @@ export class LibraryClient {
     const id = `${this.name}-${++this.#count}`
     history.record('publish', { client: this.name, id, channel, to, digest: digestOf(data) })
     this.#open.add(id)
-    const promise = to === undefined ? this.#client.publish(data, { channel, id }) : this.#client.direct(to, data, { id })
+    const promise =
+      to === undefined ? this.#client.publish(data, { channel, id }) : this.#client.direct(to, data, { id })
     promise
       .then(
         (offset) => history.record('settled', { client: this.name, id, offset }),
@@ -103,7 +104,10 @@ export class LibraryClient {
   join(channel) {
     if (this.#subscriptions.has(channel)) return
     this.#options.history.record('wants', { client: this.name, channel })
-    this.#subscriptions.set(channel, this.#client.subscribe(channel, () => undefined))
+    this.#subscriptions.set(
+      channel,
+      this.#client.subscribe(channel, () => undefined),
+    )
   }
 
   get absentChannels() {

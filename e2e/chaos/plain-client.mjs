@@ -11,7 +11,6 @@ const PING_EVERY_MS = 500
 const MAX_IN_FLIGHT = 64
 const MAX_REMEMBERED = 30
 
-
 export class PlainClient {
   #options
   #Socket
@@ -147,6 +146,8 @@ export class PlainClient {
     const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined))
     const socket = new this.#Socket(`${endpoint()}/${this.name}?${query}`, 'lastcall.v1')
     this.#socket = socket
+    this.#requests.clear()
+    for (const item of this.#outbox) item.isSent = false
     this.#isCaughtUp = this.#maySpeak = false
     this.#lastHeardAt = this.#lastPingAt = performance.now()
     socket.on('error', () => undefined)
@@ -170,8 +171,6 @@ export class PlainClient {
     this.#older.clear()
     this.#isCaughtUp = this.#maySpeak = false
     this.#returnAt = returnAt
-    this.#requests.clear()
-    for (const item of this.#outbox) item.isSent = false
   }
 
   #tick() {

@@ -65,7 +65,9 @@ function periodsOf({ wishes }, covered, { events }) {
 /** Where a channel is heard from, between these events. */
 function firstPlace(channel, covered, begin, end) {
   for (const { welcome, replays, memberships, start } of covered) {
-    const replay = replays.find((each) => each.channel === channel && each.frame.index > begin && each.frame.index < end)
+    const replay = replays.find(
+      (each) => each.channel === channel && each.frame.index > begin && each.frame.index < end,
+    )
     const isIn = welcome.index > begin && welcome.index < end && welcome.channels.includes(channel)
     if (isIn) return start
     if (replay) return replay.from
@@ -108,7 +110,11 @@ function checkApplication(client, covered, told, truth, { bad, isLost }) {
     // A replay may bring a channel's past behind another one's present; within a channel there is one order.
     const stream = kind === 'direct' ? 'direct' : channel
     if (offset < (last.get(stream) ?? 0)) {
-      bad('delivered-out-of-order', `the application got offset ${offset} of ${stream} after ${last.get(stream)}`, index)
+      bad(
+        'delivered-out-of-order',
+        `the application got offset ${offset} of ${stream} after ${last.get(stream)}`,
+        index,
+      )
     }
     last.set(stream, offset)
   }

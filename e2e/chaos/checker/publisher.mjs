@@ -19,7 +19,8 @@ export function checkPublisher(client, covered, truth, { complete }, report) {
     }
     if (outcome?.type === 'rejected') checkRejection(outcome, client, covered, bad)
     if (offset === undefined) continue
-    if (offset < last.offset) bad('out-of-order', `${id} is at ${offset}, ${last.id}, said before it, at ${last.offset}`)
+    if (offset < last.offset)
+      bad('out-of-order', `${id} is at ${offset}, ${last.id}, said before it, at ${last.offset}`)
     last = { offset, id }
   }
 }

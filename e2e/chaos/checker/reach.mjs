@@ -67,7 +67,6 @@ function checkTooSlow(position, closed, reach, bad) {
 
 class Reach {
   #reading
-  #truth
   #terms
   /** By event: the lowest offset of what was said only afterwards. */
   #saidAfter
@@ -77,7 +76,6 @@ class Reach {
 
   constructor(reading, truth, terms) {
     this.#reading = reading
-    this.#truth = truth
     this.#terms = terms
     this.#sorted = [...truth.entries.values()].filter(({ at }) => at !== undefined).sort((a, b) => a.offset - b.offset)
     this.#saidAfter = new Array(reading.events.length)

@@ -21,17 +21,18 @@ export class Truth {
   }
 
   add(entry, report) {
+    this.#expectOnce(entry, report)
     const known = this.entries.get(entry.offset)
-    if (known) {
-      if (describe(known) === describe(entry)) return
-      report.add('disagreement', `offset ${entry.offset} is ${describe(known)}, and also ${describe(entry)}`)
-      return
-    }
-    this.entries.set(entry.offset, entry)
-    if (entry.id === undefined) return
-    const before = this.offsetOf(entry.from, entry.id)
-    if (before === undefined) this.#offsetsOf.set(`${entry.from}\n${entry.id}`, entry.offset)
-    else report.add('twice', `${entry.id} of ${entry.from} is at ${before} and at ${entry.offset}`)
+    if (!known) this.entries.set(entry.offset, entry)
+    else if (describe(known) === describe(entry)) known.at ??= entry.at
+    else report.add('disagreement', `offset ${entry.offset} is ${describe(known)}, and also ${describe(entry)}`)
+  }
+
+  #expectOnce({ from, id, offset }, report) {
+    if (id === undefined) return
+    const before = this.offsetOf(from, id)
+    if (before === undefined) this.#offsetsOf.set(`${from}\n${id}`, offset)
+    else if (before !== offset) report.add('twice', `${id} of ${from} is at ${before} and at ${offset}`)
   }
 
   sort() {

@@ -1,0 +1,437 @@
+/**
+ * The checker finds each kind of broken promise in a history that has it, and none in one that hasn't.
+ */
+import { describe, expect, test } from 'vitest'
+import { check } from '../../e2e/chaos/checker.mjs'
+import type { Terms } from '../../e2e/chaos/history.mjs'
+import { Story } from './story.js'
+
+const kinds = (story: Story): string[] => [...new Set(check(story.file).map(({ kind }) => kind))].sort()
+
+/** Anna and bob are there. */
+const both = (terms?: Partial<Terms>): Story => new Story(terms).come('anna').come('bob')
+
+/** … and anna has said a-1, a-2 and a-3, which bob was told. */
+const talk = (terms?: Partial<Terms>): Story => {
+  const story = both(terms)
+  for (const offset of [1, 2, 3]) {
+    const id = `a-${offset}`
+    story.says('anna', id).acked('anna', offset, id).told('bob', offset, id)
+  }
+  return story
+}
+
+/** … and bob has gone after the first of them. */
+const missedTwo = (terms?: Partial<Terms>): Story => {
+  const story = both(terms).says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1').close('bob')
+  return story.says('anna', 'a-2').acked('anna', 2, 'a-2').says('anna', 'a-3').acked('anna', 3, 'a-3')
+}
+
+describe('nothing is found', () => {
+  test.each<[string, Story]>([
+    ['in a talk', talk()],
+    [
+      'where somebody comes back and gets what was missed',
+      missedTwo().comeBack('bob', 1).told('bob', 2, 'a-2').told('bob', 3, 'a-3'),
+    ],
+    ['where somebody does not come back', missedTwo()],
+    [
+      'where an ack comes again, for what was said again',
+      talk().ack('anna', 1, 'a-1').close('anna').comeBack('anna', 3).ack('anna', 2, 'a-2'),
+    ],
+    [
+      'where the missed acks come first',
+      both()
+        .says('anna', 'a-1')
+        .close('anna')
+        .told('bob', 1, 'a-1')
+        .comeBack('anna', 0)
+        .acked('anna', 1, 'a-1')
+        .pong('anna', 1),
+    ],
+    [
+      'where somebody is told that the rest is out of reach, and it is',
+      missedTwo({ historySize: 1 }).connect('bob', 'E:1').welcome('bob', 'E:3', false).pong('bob', 3),
+    ],
+    [
+      'where the same is so because it was too long ago',
+      missedTwo({ historyTtlMs: 1000 })
+        .come('carl', 3)
+        .says('anna', 'a-4')
+        .acked('anna', 4, 'a-4')
+        .told('carl', 4, 'a-4')
+        .wait(2000)
+        .connect('bob', 'E:1')
+        .welcome('bob', 'E:4', false),
+    ],
+    [
+      'where the cursor is no cursor, or of another journal',
+      talk()
+        .close('bob')
+        .connect('bob', 'X:1')
+        .welcome('bob', 'E:3', false)
+        .close('bob')
+        .connect('bob', '?')
+        .welcome('bob', 'E:3', false),
+    ],
+    [
+      'where somebody was too slow',
+      missedTwo({ historySize: 1 })
+        .come('carl', 3)
+        .says('anna', 'a-4')
+        .says('anna', 'a-5')
+        .close('carl', 4008)
+        .acked('anna', 4, 'a-4')
+        .acked('anna', 5, 'a-5'),
+    ],
+    [
+      'where a message is given up because nobody can know any more',
+      both({ historySize: 1 })
+        .says('anna', 'a-1')
+        .close('anna')
+        .says('bob', 'b-1')
+        .acked('bob', 2, 'b-1')
+        .says('bob', 'b-2')
+        .acked('bob', 3, 'b-2')
+        .connect('anna', 'E:0')
+        .welcome('anna', 'E:3', false)
+        .add({ type: 'rejected', client: 'anna', id: 'a-1', code: 'outcome_unknown' }),
+    ],
+    [
+      'where a channel is left and taken up again',
+      new Story()
+        .come('anna', 0, ['news'])
+        .come('bob', 0, ['news'])
+        .says('anna', 'a-1', { channel: 'news' })
+        .acked('anna', 1, 'a-1')
+        .told('bob', 1, 'a-1')
+        .unsubscribed('bob', 'news', 'E:1')
+        .says('anna', 'a-2', { channel: 'news' })
+        .acked('anna', 2, 'a-2')
+        .subscribe('bob', 'news', 'E:1')
+        .told('bob', 2, 'a-2')
+        .subscribed('bob', 'news', 'E:2', true)
+        .says('anna', 'a-3', { channel: 'news' })
+        .acked('anna', 3, 'a-3')
+        .told('bob', 3, 'a-3'),
+    ],
+    [
+      'where a direct message waits for its receiver',
+      both()
+        .close('bob')
+        .says('anna', 'a-1', { to: 'bob' })
+        .acked('anna', 1, 'a-1')
+        .comeBack('bob', 0)
+        .told('bob', 1, 'a-1'),
+    ],
+  ])('%s', (_name, story) => {
+    expect(check(story.file)).toEqual([])
+  })
+})
+
+describe('one journal', () => {
+  test.each<[string, string[], Story]>([
+    [
+      'two entries at one offset',
+      ['disagreement'],
+      talk()
+        .says('anna', 'a-4')
+        .acked('anna', 4, 'a-4')
+        .come('carl', 3)
+        .says('bob', 'b-1')
+        .told('carl', 4, 'b-1')
+        .acked('bob', 5, 'b-1'),
+    ],
+    ['one message at two offsets', ['twice'], talk().told('bob', 4, 'a-1').pong('anna', 3)],
+    ['what nobody said', ['invented'], talk().come('carl', 3).told('carl', 4, 'c-1').told('bob', 4, 'c-1')],
+    ['an ack for what was not said', ['invented'], talk({ presence: true }).ack('bob', 4, 'b-1')],
+    [
+      'what was said otherwise',
+      ['altered', 'disagreement'],
+      both().says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1', { digest: 'other' }),
+    ],
+    ['a journal that was replaced', ['epoch'], talk().connect('carl').welcome('carl', 'X:3')],
+    ['a place of which nobody knows what stands there', ['unexplained'], talk().pong('bob', 4)],
+  ])('%s', (_name, expected, story) => {
+    expect(kinds(story)).toEqual(expect.arrayContaining(expected))
+  })
+
+  test('one order: two clients that were told the same in another order', () => {
+    const story = both()
+      .come('carl')
+      .says('anna', 'a-1')
+      .acked('anna', 1, 'a-1')
+      .says('bob', 'b-1')
+      .acked('bob', 2, 'b-1')
+    story.told('carl', 2, 'a-1').told('carl', 1, 'b-1')
+    expect(kinds(story)).toEqual(expect.arrayContaining(['backwards', 'disagreement', 'twice']))
+  })
+})
+
+describe('one connection', () => {
+  test.each<[string, string[], Story]>([
+    ['an entry twice', ['repeated'], talk().told('bob', 3, 'a-3')],
+    [
+      'an entry too late',
+      ['backwards'],
+      both()
+        .says('anna', 'a-1')
+        .acked('anna', 1, 'a-1')
+        .says('anna', 'a-2')
+        .acked('anna', 2, 'a-2')
+        .told('bob', 2, 'a-2')
+        .told('bob', 1, 'a-1'),
+    ],
+    [
+      'an ack too late',
+      ['backwards'],
+      both()
+        .says('anna', 'a-1')
+        .told('bob', 1, 'a-1')
+        .says('bob', 'b-1')
+        .acked('bob', 2, 'b-1')
+        .told('anna', 2, 'b-1')
+        .acked('anna', 1, 'a-1'),
+    ],
+    ['an entry not at all', ['lost', 'missing'], both().says('anna', 'a-1').acked('anna', 1, 'a-1').pong('bob', 1)],
+    [
+      'the first of the missed entries left out',
+      ['lost', 'missing'],
+      missedTwo().comeBack('bob', 1).told('bob', 3, 'a-3'),
+    ],
+    [
+      'the last entry again on coming back',
+      ['half-served'],
+      missedTwo().comeBack('bob', 1).told('bob', 1, 'a-1').told('bob', 2, 'a-2').told('bob', 3, 'a-3'),
+    ],
+    [
+      'an ack left out',
+      ['missing'],
+      both().says('anna', 'a-1').told('bob', 1, 'a-1').close('anna').comeBack('anna', 0).pong('anna', 1),
+    ],
+    [
+      'a direct message left out',
+      ['lost', 'missing'],
+      both().says('anna', 'a-1', { to: 'bob' }).acked('anna', 1, 'a-1').pong('bob', 1),
+    ],
+    [
+      'its own message',
+      ['not-concerned'],
+      both().says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1').told('anna', 1, 'a-1'),
+    ],
+    [
+      'a channel in which it is not',
+      ['not-concerned'],
+      talk()
+        .come('carl', 3, ['news'])
+        .says('carl', 'c-1', { channel: 'news' })
+        .acked('carl', 4, 'c-1')
+        .told('bob', 4, 'c-1'),
+    ],
+    [
+      'something after unsubscribing',
+      ['not-concerned'],
+      talk().unsubscribed('bob', 'lobby', 'E:3').says('anna', 'a-4').acked('anna', 4, 'a-4').told('bob', 4, 'a-4'),
+    ],
+    [
+      'a direct message for another',
+      ['disagreement'],
+      both().come('carl').says('anna', 'a-1', { to: 'bob' }).acked('anna', 1, 'a-1').told('carl', 1, 'a-1'),
+    ],
+    [
+      'something old although it began anew',
+      ['half-served'],
+      missedTwo({ historySize: 1 }).connect('bob', 'E:1').welcome('bob', 'E:3', false).told('bob', 2, 'a-2'),
+    ],
+    ['something before the welcome', ['before-welcome'], talk().connect('carl').told('carl', 3, 'a-3')],
+    ['two welcomes', ['before-welcome'], talk().welcome('bob', 'E:3')],
+    ['something after its end', ['after-close'], talk().close('bob').told('bob', 3, 'a-3')],
+    [
+      'another beginning than it asked for',
+      ['wrong-start'],
+      missedTwo().connect('bob', 'E:1').welcome('bob', 'E:2', true).told('bob', 3, 'a-3'),
+    ],
+  ])('%s', (_name, expected, story) => {
+    expect(kinds(story)).toEqual(expect.arrayContaining(expected))
+  })
+
+  const left = (): Story =>
+    new Story()
+      .come('anna', 0, ['news'])
+      .come('bob', 0, ['news'])
+      .unsubscribed('bob', 'news', 'E:0')
+      .says('anna', 'a-1', { channel: 'news' })
+      .acked('anna', 1, 'a-1')
+      .says('anna', 'a-2', { channel: 'news' })
+      .acked('anna', 2, 'a-2')
+      .subscribe('bob', 'news', 'E:0')
+
+  test.each<[string, string[], Story]>([
+    ['an entry left out', ['lost', 'missing'], left().told('bob', 2, 'a-2').subscribed('bob', 'news', 'E:2', true)],
+    [
+      'an entry twice',
+      ['repeated'],
+      left().told('bob', 1, 'a-1').told('bob', 1, 'a-1').told('bob', 2, 'a-2').subscribed('bob', 'news', 'E:2', true),
+    ],
+    [
+      'a part of it, and then nothing',
+      ['half-served'],
+      left().told('bob', 1, 'a-1').subscribed('bob', 'news', 'E:2', false),
+    ],
+    ['that there is none, although there is', ['wrong-recovered'], left().subscribed('bob', 'news', 'E:2', false)],
+    ['no word on it', ['wrong-recovered'], left().subscribed('bob', 'news', 'E:2', null)],
+  ])('a replay: %s', (_name, expected, story) => {
+    expect(kinds(story)).toEqual(expect.arrayContaining(expected))
+  })
+})
+
+describe('no pretending', () => {
+  test.each<[string, string[], Story]>([
+    [
+      'out of reach by number, and not said',
+      ['pretended'],
+      missedTwo({ historySize: 1 }).comeBack('bob', 1).told('bob', 2, 'a-2').told('bob', 3, 'a-3'),
+    ],
+    [
+      'out of reach by age, and not said',
+      ['pretended'],
+      talk({ historyTtlMs: 1000 })
+        .close('bob')
+        .wait(60_000)
+        .comeBack('bob', 0)
+        .told('bob', 1, 'a-1')
+        .told('bob', 2, 'a-2')
+        .told('bob', 3, 'a-3'),
+    ],
+    [
+      'of another journal, and not said',
+      ['epoch', 'pretended', 'wrong-start'],
+      talk().close('bob').connect('bob', 'X:1').welcome('bob', 'E:1', true),
+    ],
+    [
+      'within reach, and said not to be',
+      ['wrong-recovered'],
+      missedTwo({ historySize: 2 }).connect('bob', 'E:1').welcome('bob', 'E:3', false),
+    ],
+    ['not asked, and answered', ['wrong-recovered'], talk().connect('carl').welcome('carl', 'E:3', false)],
+    [
+      'asked, and not answered',
+      ['wrong-recovered'],
+      talk().close('bob').connect('bob', 'E:3').welcome('bob', 'E:3', null),
+    ],
+    [
+      'a journal that has lost what was told',
+      ['stale-start', 'wrong-recovered'],
+      talk().close('bob').connect('bob', 'E:3').welcome('bob', 'E:2', false),
+    ],
+    [
+      'a newcomer that begins in the past',
+      ['stale-start'],
+      talk().connect('carl').welcome('carl', 'E:1').told('carl', 2, 'a-2').told('carl', 3, 'a-3'),
+    ],
+    [
+      'closed as too slow, and was not',
+      ['wrong-4008'],
+      missedTwo({ historySize: 3 }).come('carl', 3).close('carl', 4008),
+    ],
+  ])('%s', (_name, expected, story) => {
+    // Of what is in no journal nothing else can be said.
+    const found = kinds(story)
+    expect(expected.filter((kind) => kind !== 'epoch').filter((kind) => !found.includes(kind))).toEqual([])
+  })
+})
+
+describe('one client over all its connections', () => {
+  test('a cursor ahead of what it has heard loses something', () => {
+    expect(kinds(missedTwo().comeBack('bob', 2).told('bob', 3, 'a-3'))).toEqual(['lost'])
+  })
+
+  test('a channel that is forgotten on coming back loses something', () => {
+    const story = new Story()
+      .come('anna', 0, ['news'])
+      .come('bob', 0, ['news'])
+      .close('bob')
+      .says('anna', 'a-1', { channel: 'news' })
+      .acked('anna', 1, 'a-1')
+      .comeBack('bob', 0)
+      .pong('bob', 1)
+    expect(kinds(story)).toEqual(['lost'])
+  })
+
+  const application = (): Story => {
+    const story = both().add({ type: 'client', client: 'bob', kind: 'library' })
+    for (const offset of [1, 2, 3]) {
+      const id = `a-${offset}`
+      story.says('anna', id).acked('anna', offset, id).told('bob', offset, id)
+    }
+    return story
+  }
+  const given = (...offsets: number[]): Story => {
+    const story = application()
+    for (const offset of offsets) story.delivered('bob', offset)
+    return story
+  }
+
+  test('an application gets what came, once, in order', () => {
+    expect(kinds(given(1, 2, 3))).toEqual([])
+    expect(kinds(given(1, 2, 2, 3))).toEqual(['delivered-twice'])
+    expect(kinds(given(1, 3, 2))).toEqual(['delivered-out-of-order'])
+    expect(kinds(given(1, 3))).toEqual(['swallowed'])
+    expect(kinds(given(1, 2, 3, 4))).toEqual(['invented'])
+  })
+
+  test('an application is told of a loss, once, and of none that is none', () => {
+    const lossy = (): Story => {
+      const story = missedTwo({ historySize: 1 }).add({ type: 'client', client: 'bob', kind: 'library' })
+      return story.delivered('bob', 1).connect('bob', 'E:1').welcome('bob', 'E:3', false)
+    }
+    const missed = (story: Story): Story => story.add({ type: 'missed', client: 'bob', channels: ['lobby'] })
+    expect(kinds(missed(lossy()))).toEqual([])
+    expect(kinds(lossy())).toEqual(['wrong-missed'])
+    expect(kinds(missed(missed(lossy())))).toEqual(['wrong-missed'])
+    expect(kinds(missed(given(1, 2, 3)))).toEqual(['wrong-missed'])
+  })
+})
+
+describe('what one client said', () => {
+  test.each<[string, string[], Story]>([
+    [
+      'two messages that have changed places',
+      ['out-of-order'],
+      both().says('anna', 'a-1').says('anna', 'a-2').acked('anna', 1, 'a-2').acked('anna', 2, 'a-1'),
+    ],
+    ['never answered', ['unsettled'], talk().says('anna', 'a-4')],
+    ['answered twice', ['settled-twice'], talk().settled('anna', 3, 'a-3')],
+    [
+      'answered with another place',
+      ['wrong-offset'],
+      both().says('anna', 'a-1').ack('anna', 1, 'a-1').settled('anna', 2, 'a-1'),
+    ],
+    ['answered without an ack', ['wrong-offset'], both().says('anna', 'a-1').settled('anna', 1, 'a-1')],
+    [
+      'given up for no reason',
+      ['gave-up'],
+      both().says('anna', 'a-1').add({ type: 'rejected', client: 'anna', id: 'a-1', code: 'outcome_unknown' }),
+    ],
+    [
+      'given up although it was acked',
+      ['gave-up'],
+      both({ historySize: 1 })
+        .says('anna', 'a-1')
+        .ack('anna', 1, 'a-1')
+        .close('anna')
+        .connect('anna')
+        .welcome('anna', 'E:1')
+        .add({ type: 'rejected', client: 'anna', id: 'a-1', code: 'outcome_unknown' }),
+    ],
+  ])('%s', (_name, expected, story) => {
+    expect(kinds(story)).toEqual(expect.arrayContaining(expected))
+  })
+})
+
+test('what the run itself has noticed is a violation, too', () => {
+  const story = talk()
+    .add({ type: 'stuck', text: 'bob' })
+    .add({ type: 'server', instance: 'server-1', what: 'fault', text: 'ended with 1' })
+  expect(kinds(story)).toEqual(['fault', 'stuck'])
+})
