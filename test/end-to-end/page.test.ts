@@ -1,0 +1,163 @@
+/**
+ * The page at `/` in a real browser, against the real command.
+ */
+import type { Browser, BrowserContextOptions } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lacksChromium, launchChromium } from '../support/browser.js'
+import { Command } from '../support/command.js'
+import { Guest } from './guest.js'
+
+const PHONE = {
+  viewport: { width: 390, height: 844 },
+  colorScheme: 'dark',
+  locale: 'uk-UA',
+} satisfies BrowserContextOptions
+const DESK = {
+  viewport: { width: 1280, height: 800 },
+  colorScheme: 'light',
+  locale: 'en-GB',
+} satisfies BrowserContextOptions
+
+const LONG = `https://example.com/${'x'.repeat(200)}`
+
+describe.skipIf(lacksChromium())('the page', () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await launchChromium()
+  })
+  afterAll(() => browser.close())
+
+  const start = (variables: Record<string, string> = {}): Promise<Command> =>
+    Command.start({ BROADCAST_INTERVAL: '0', MAX_MESSAGES_PER_MINUTE: '0', PRESENCE_INTERVAL: '20', ...variables })
+
+  /** Anna has a phone and speaks Ukrainian, Bob sits at a desk and speaks English. */
+  async function annaAndBob({ pageUrl }: Command): Promise<[Guest, Guest]> {
+    const anna = await Guest.at(browser, pageUrl, 'anna', PHONE)
+    return [anna, await Guest.at(browser, pageUrl, 'bob', DESK)]
+  }
+
+  test('two people see each other come, talk, and go', async () => {
+    const [anna, bob] = await annaAndBob(await start({ BROADCAST_INTERVAL: '0.2' }))
+    expect(await anna.note('joined')).toContain('bob')
+    await anna.see('#people [data-person=bob]').waitFor()
+    await anna.see('#active-count', '2').waitFor()
+    await anna.note('periodic')
+
+    const markup = '<img src="/nothing" onerror="alert(1)">'
+    await anna.say('Привіт!')
+    await bob.hears('Привіт!')
+    await bob.say(markup)
+    await anna.hears(markup)
+    await anna.say(LONG)
+    await bob.hears(LONG)
+    for (const guest of [anna, bob]) {
+      expect(await guest.conversation()).toEqual(['Привіт!', markup, LONG])
+      await guest.fitsItsWidth()
+    }
+
+    await bob.see('#people [data-person=anna]').click()
+    await bob.say('for you alone')
+    await anna.see('.line[data-kind=direct]', 'for you alone').waitFor()
+
+    await bob.see('#leave').click()
+    await bob.see('#name').waitFor()
+    expect(await anna.note('left')).toContain('bob')
+    await anna.see('#people [data-person=bob]').waitFor({ state: 'detached' })
+    await anna.see('#active-count', '1').waitFor()
+    for (const guest of [anna, bob]) guest.hasNothingToComplainOf()
+  })
+
+  test('it speaks the language of the browser, and another one at a press', async () => {
+    const { pageUrl } = await start()
+    const anna = await Guest.at(browser, pageUrl, undefined, PHONE)
+    await anna.see('h1', 'Заходьте').waitFor()
+    await anna.fitsItsWidth()
+    await anna.knock('Ганна')
+    expect(await anna.note('welcome')).toBe('Вітаємо, Hanna!')
+    await anna.say('Привіт!')
+    const status = anna.see('.line[data-kind=own] .status')
+    expect(await status.innerText()).toContain('у журналі')
+
+    await anna.see('#language').click()
+    expect(await anna.note('welcome')).toBe('Welcome, Hanna!')
+    expect(await status.innerText()).toContain('in the journal')
+    expect(await anna.conversation()).toEqual(['Привіт!'])
+    expect(await anna.page.locator('html').getAttribute('lang')).toBe('en')
+
+    const bob = await Guest.at(browser, pageUrl, undefined, DESK)
+    await bob.see('h1', 'Come in').waitFor()
+    for (const guest of [anna, bob]) guest.hasNothingToComplainOf()
+  })
+
+  test('a name that is taken leads back to the door, a reload does not', async () => {
+    const { pageUrl } = await start()
+    const anna = await Guest.at(browser, pageUrl, 'anna', PHONE)
+    const other = await Guest.at(browser, pageUrl, undefined, DESK)
+    await other.knock('anna')
+    await other.see('#door-notice', 'taken').waitFor()
+    await other.knock('another')
+    await other.isIn('online')
+
+    await anna.page.reload()
+    await anna.isIn('online')
+    await anna.say('still me')
+    await other.see('.line[data-kind=message][data-from=anna]', 'still me').waitFor()
+    for (const guest of [anna, other]) guest.hasNothingToComplainOf()
+  })
+
+  test('after a kill and a restart both come back, and nothing is missing or there twice', async () => {
+    const server = await start()
+    const [anna, bob] = await annaAndBob(server)
+    await anna.say('before')
+    await bob.hears('before')
+
+    await server.stop('SIGKILL')
+    await Promise.all([anna.isIn('waiting'), bob.isIn('waiting')])
+    await bob.say('in between', 'queued')
+    await server.startAgain()
+    await Promise.all([anna.hears('in between'), bob.isIn('online')])
+    await anna.say('afterwards')
+    await bob.hears('afterwards')
+
+    for (const guest of [anna, bob]) {
+      expect(await guest.conversation()).toEqual(['before', 'in between', 'afterwards'])
+      expect(await guest.see('.line[data-kind=recovered]').count()).toBe(1)
+      expect(await guest.see('#notice').count()).toBe(0)
+      guest.hasNothingToComplainOf()
+    }
+    expect(await bob.see('.line[data-kind=own][data-status=journaled]').count()).toBe(1)
+  })
+
+  test('a shutdown counts down, says when it is over, and the next server is found', async () => {
+    const server = await start({ SHUTDOWN_TIMEOUT: '90' })
+    const [anna, bob] = await annaAndBob(server)
+    for (let index = 1; index <= 4; index += 1) await anna.say(`${index} ${LONG}`)
+
+    const exit = server.stop('SIGTERM')
+    for (const guest of [anna, bob]) {
+      await guest.see('#shutdown[data-phase=warning]').waitFor()
+      expect(await guest.see('#countdown').innerText()).toMatch(/^1:[0-3]\d$/)
+      await guest.fitsItsWidth()
+    }
+    // The countdown takes its space from the conversation, whose end stays in sight.
+    expect(await anna.note('shutdown')).toContain('Останнє замовлення')
+    await anna.page.waitForFunction('log.scrollHeight - log.scrollTop - log.clientHeight < 1')
+    expect(await anna.see('#jump').count()).toBe(0)
+
+    await bob.say('one for the road')
+    await anna.hears('one for the road')
+    const [toAnna, toBob] = [await anna.watchFor(1001), await bob.watchFor(1001)]
+    // A second signal: no more waiting.
+    await server.stop('SIGTERM')
+    expect(await exit).toBe(0)
+    expect(await toAnna()).toContain('Сервер зачинився або перезапускається.')
+    expect(await toBob()).toContain('The server has closed or is restarting.')
+
+    await server.startAgain()
+    for (const guest of [anna, bob]) {
+      await guest.note('recovered')
+      expect(await guest.see('#shutdown, #notice').count()).toBe(0)
+      guest.hasNothingToComplainOf()
+    }
+  })
+})

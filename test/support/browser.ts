@@ -1,0 +1,61 @@
+/**
+ * Chromium, as Debian has it, and what a page in it complains of. Without it the tests that need it are skipped, or fail
+ * with REQUIRE_ALL=1.
+ */
+import { existsSync } from 'node:fs'
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import { onTestFinished } from 'vitest'
+
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+const CHROMIUM = PLACES.find(existsSync)
+
+/** It runs as root, too, and asks nobody for updates. */
+const FLAGS = [
+  ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  ...['--disable-component-update', '--disable-sync'],
+]
+
+/** For `describe.skipIf`. */
+export function lacksChromium(): boolean {
+  if (CHROMIUM !== undefined) return false
+  const reason = `there is no Chromium (${PLACES.join(', ')})`
+  if (process.env['REQUIRE_ALL'] === '1') throw new Error(reason)
+  console.warn(`skipped: ${reason}`)
+  return true
+}
+
+export const launchChromium = (): Promise<Browser> => chromium.launch({ executablePath: CHROMIUM ?? '', args: FLAGS })
+
+export interface WatchedPage {
+  readonly page: Page
+  /** Errors and warnings in the console, exceptions, violations of the page's policy. */
+  readonly complaints: readonly string[]
+}
+
+/** That the server is not there, or does not let anybody in, is written to the console by the browser itself. */
+const IS_EXPECTED = /^WebSocket connection to '[^']+' failed/
+
+/** A page in a browser of its own, as far as cookies and storage go. It is closed when the test ends. */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<WatchedPage> {
+  // Nothing that moves: a click need not wait for it.
+  const context = await browser.newContext({ reducedMotion: 'reduce', ...options })
+  onTestFinished(() => context.close())
+  await context.addInitScript(`
+    addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+      console.error('against the policy:', violatedDirective, blockedURI))
+    // The pauses before an attempt to come back are a part of the longest.
+    Math.random = () => 0.1`)
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('console', (message) => {
+    if (!['error', 'warning'].includes(message.type()) || IS_EXPECTED.test(message.text())) return
+    complaints.push(message.text())
+  })
+  await page.goto(url)
+  return { page, complaints }
+}

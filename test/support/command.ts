@@ -1,0 +1,75 @@
+/**
+ * The real command as a process of its own, on a free port and with a file journal; both stay the same when it is
+ * started again. Who still runs when the test ends is killed.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+
+const COMMAND = fileURLToPath(new URL('../../packages/server/dist/cli.js', import.meta.url))
+
+type Variables = Readonly<Record<string, string>>
+
+export class Command {
+  readonly #variables: Variables
+  #process: ChildProcess | undefined
+  #port = 0
+
+  private constructor(variables: Variables) {
+    this.#variables = variables
+  }
+
+  /** Resolves when it listens. `variables`: its configuration, where it differs from the defaults. */
+  static async start(variables: Variables = {}): Promise<Command> {
+    const place = mkdtempSync(join(tmpdir(), 'lastcall-'))
+    const command = new Command({ HOST: '127.0.0.1', JOURNAL_URL: `file:${join(place, 'journal')}`, ...variables })
+    onTestFinished(async () => {
+      await command.stop('SIGKILL')
+      rmSync(place, { recursive: true, force: true })
+    })
+    await command.startAgain()
+    return command
+  }
+
+  get pageUrl(): string {
+    return `http://127.0.0.1:${this.#port}/`
+  }
+
+  get webSocketUrl(): string {
+    return `ws://127.0.0.1:${this.#port}/ws`
+  }
+
+  /** The same server anew, after its end. Resolves when it listens. */
+  async startAgain(): Promise<void> {
+    const env = { ...this.#variables, PORT: String(this.#port), LOG_FORMAT: 'json' }
+    const child = spawn(process.execPath, [COMMAND], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#process = child
+    const lines: string[] = []
+    this.#port = await new Promise((resolve, reject) => {
+      createInterface({ input: child.stdout })
+        .on('line', (line) => {
+          lines.push(line)
+          const { event, port } = JSON.parse(line) as { event: string; port: number }
+          if (event === 'listening') resolve(port)
+        })
+        .on('close', () => reject(new Error(`it never listened:\n${lines.join('\n')}`)))
+    })
+  }
+
+  /** Sends the signal and waits for the end; the answer is the exit code, `null` after SIGKILL. */
+  async stop(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#process
+    if (!child) return null
+    if (child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit')
+      child.kill(signal)
+      await exited
+    }
+    return child.exitCode
+  }
+}
