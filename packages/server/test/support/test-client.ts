@@ -70,7 +70,8 @@ export class TestClient {
         }
         if (!this.#hasEnded) return
         this.#waiting.delete(check)
-        reject(new Error(`the connection ended first; it was told ${this.texts.join('\n')}`))
+        const told = this.texts.slice(-20).map((text) => text.slice(0, 300))
+        reject(new Error(`the connection ended first; at last it was told ${told.join('\n')}`))
       }
       this.#waiting.add(check)
       check()
