@@ -109,6 +109,7 @@ describe('broadcast', () => {
     expect(stats.failedBroadcasts).toBe(1)
     bob.transport.end()
     expect(events.filter((event) => event.startsWith('disconnect'))).toHaveLength(1)
+    expect([...stats.ends]).toEqual([[1006, 1]])
   })
 
   test('of a message per language is made once for each', () => {
@@ -281,6 +282,17 @@ describe('a polite close', () => {
     expect(transport.calls).toEqual([`close 1008 ${TEXTS.uk.reasons.tokenExpired}`])
     expect(transport.writes).toEqual([])
     expect(connection.serverClose).toBe('expired')
+  })
+
+  test('is not begun again while it waits', () => {
+    const served: (() => void)[] = []
+    const { manager, join } = managed({ whenServed: (_connection, callback) => served.push(callback) })
+    const { connection, transport } = join('anna')
+    manager.closePolitely(connection, { why: 'expired', code: 1008, reason: 'tokenExpired' })
+    manager.closePolitely(connection, closing({ lastFrame: Buffer.from('bye') }))
+    for (const callback of served) callback()
+    expect(transport.writes).toEqual([])
+    expect(transport.calls).toEqual([`close 1008 ${TEXTS.uk.reasons.tokenExpired}`])
   })
 
   test('leaves no timer behind', () => {

@@ -145,7 +145,7 @@ describe('a name that is connected', () => {
     expect((await again.first('welcome')).connectionId).not.toBe(connectionId)
     // A later change is the marker: whatever was told of the takeover came before it.
     await server.connect('marker')
-    await b.first('presence', ({ joined }) => joined.includes('marker'))
+    expect(await b.first('presence', ({ joined }) => joined.includes('marker'))).toMatchObject({ active: 3 })
     const told = b.all('presence').flatMap(({ joined, left }) => [...joined, ...left.map((name) => `-${name}`)])
     expect(told.filter((name) => name.endsWith('a'))).toEqual(['a'])
     expect(told).not.toContain('-a')

@@ -455,6 +455,17 @@ describe('a takeover while it drains', () => {
     expect(shutdown.report).toMatchObject({ left: 1, remaining: 0 })
     expect(await ended()).toBeUndefined()
   })
+
+  test('is over only when the socket that was taken over has ended, too', async () => {
+    const { shutdown, join, clock, ended } = drill()
+    join('anna', { answersClose: false })
+    const second = join('anna')
+    shutdown.begin('request')
+    second.end(1000)
+    expect(await ended()).toBeUndefined()
+    clock.advance(5_100)
+    expect(await ended()).toMatchObject({ connectionsAtStart: 1, left: 1, lost: 0, remaining: 0 })
+  })
 })
 
 describe('progress', () => {
