@@ -13,7 +13,7 @@ export interface WelcomeMessage {
   readonly connectionId: string
   /** Proves to a later connection that it is the same client: `?session=`. A secret of this client. */
   readonly session: string
-  /** The cursor at which this connection begins; what follows has higher offsets. */
+  /** The cursor at which this connection begins: its stream goes on after it. */
   readonly cursor: string
   /** `true`: everything missed follows. `false`: something was out of reach. `null`: no cursor was given. */
   readonly recovered: boolean | null
@@ -22,7 +22,7 @@ export interface WelcomeMessage {
   readonly node: string
   /** Clients that are connected now. */
   readonly active: number
-  /** The server pings this often, in seconds: a client that hears nothing for twice that long is cut off. */
+  /** The server pings this often, in seconds: a client that answers none by the next one is cut off. */
   readonly heartbeatSeconds: number
   readonly text: string
 }

@@ -162,7 +162,7 @@ export const configSchema = z.object({
   maxBufferedBytes: variable('MAX_BUFFERED', bytes({ min: 1024, max: 1024 ** 3 }), {
     group: 'Connections and messages',
     default: 1_048_576,
-    doc: 'How much may wait for one slow client before it is no longer written to, until it has read that.',
+    doc: 'How much may wait for one client that does not read before nothing more is read from it, either.',
   }),
   maxMessagesPerMinute: variable('MAX_MESSAGES_PER_MINUTE', integer({ min: 0, max: 1_000_000 }), {
     group: 'Connections and messages',

@@ -68,6 +68,11 @@ export class Audiences<Member extends AudienceMember> {
     return this.#byChannel.get(channel) ?? EMPTY
   }
 
+  /** All of them. */
+  all(): Iterable<Audience<Member>> {
+    return this.#byKey.values()
+  }
+
   /** How many connections are in a channel. */
   countIn(channel: string): number {
     let count = 0

@@ -2,7 +2,7 @@
  * The hub: reads the journal and writes to each connection what concerns it, in the journal's order. Publishing,
  * fan-out, acks, resuming, deduplication and slow clients all pass through here, because all read the same window.
  */
-import { formatCursor, type Cursor } from '@lastcall/protocol'
+import { CLOSE_CODES, formatCursor, type Cursor } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 import type { LastcallError } from '../errors.js'
@@ -304,7 +304,11 @@ export class Hub {
     this.#window.reset(nextOffset)
     if (!replaced) return
     log.error('journal.epoch', { epoch, nextOffset }, 'the journal is another one: who resumes will not recover')
+    // Nobody may go on as if nothing had happened: what was missed can't be told, and offsets may begin anew.
     this.#catchUps.closeAll()
+    for (const audience of this.#audiences.all()) {
+      for (const connection of audience.live) connection.close('slow', CLOSE_CODES.tooSlow, 'tooSlow')
+    }
   }
 
   #onAvailability(available: boolean, error: unknown): void {

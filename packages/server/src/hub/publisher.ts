@@ -44,7 +44,8 @@ export class Publisher<From extends Author> {
   readonly #pending = new Map<number, Pending<From>>()
   readonly #underWay = new Map<string, Pending<From>>()
   #gathered: Pending<From>[] = []
-  #flushScheduled = false
+  /** From the scheduling of an append until it is over and what came meanwhile has been looked for. */
+  #isFlushing = false
   #pendingSize = 0
   #sequence = 0
   #waiting: (() => void)[] = []
@@ -88,14 +89,14 @@ export class Publisher<From extends Author> {
     this.#pendingSize += size
     this.#pending.set(entry.sequence, pending)
     this.#gathered.push(pending)
-    if (this.#flushScheduled) return
-    this.#flushScheduled = true
+    if (this.#isFlushing) return
+    this.#isFlushing = true
     // After the poll phase: everything that this turn's sockets brought goes into one append.
     setImmediate(() => void this.#flush())
   }
 
+  /** One append at a time: what comes meanwhile is gathered, and leaves together. */
   async #flush(): Promise<void> {
-    this.#flushScheduled = false
     const batch = this.#gathered
     this.#gathered = []
     try {
@@ -104,6 +105,14 @@ export class Publisher<From extends Author> {
     } catch (error) {
       await this.#failed(batch, error)
     }
+    // Two turns, for the delivery of this batch took its time: what the sockets brought meanwhile is read in the first,
+    // and goes along in the second. Else a fan-out to everybody for one message alternates with one for all the others.
+    setImmediate(() =>
+      setImmediate(() => {
+        if (this.#gathered.length > 0) void this.#flush()
+        else this.#isFlushing = false
+      }),
+    )
   }
 
   async #failed(batch: readonly Pending<From>[], error: unknown): Promise<void> {

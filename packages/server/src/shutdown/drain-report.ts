@@ -18,7 +18,7 @@ export interface DrainReport {
   readonly mode: ShutdownMode
   readonly connectionsAtStart: number
   readonly cameLater: number
-  /** Closed by the clients themselves. */
+  /** Left by themselves, or were closed for a reason of their own: an expired token, abuse, too slow. */
   readonly left: number
   /** Seen elsewhere in the journal. */
   readonly moved: number

@@ -89,7 +89,9 @@ async function check(
     admission.claims(newcomer),
     cursor && hub.reached(cursor, MAX_WAIT_FOR_CURSOR_MS),
   ])
-  const isWelcome = (await onConnect?.({ clientId: newcomer.clientId ?? claims?.subject, request })) !== false
+  // Who has no valid token is turned away whatever the application would say of it.
+  const isAsked = onConnect !== undefined && (claims !== undefined || !admission.asksForToken)
+  const isWelcome = !isAsked || (await onConnect({ clientId: newcomer.clientId ?? claims?.subject, request })) !== false
   if (isWelcome) admit(request, socket, head, newcomer, claims, options)
   else turnAway(request, socket, head, rejection('refused', admission.localeOf(newcomer)), options)
 }

@@ -70,7 +70,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => se
 
 const tooLarge = (): LastcallError => new LastcallError('entry_too_large', 'too large')
 
-test('what one turn of the event loop brings is one append, in its order', async () => {
+test('what one turn of the event loop brings is one append, in its order; what comes meanwhile is the next', async () => {
   const { publisher: p, journal, clock } = publisher()
   clock.advance(5)
   p.publish(says(1), author())
@@ -80,6 +80,12 @@ test('what one turn of the event loop brings is one append, in its order', async
   await turn()
   p.publish(says(3), author())
   await turn()
+  p.publish(says(4), author())
+  await turn()
+  expect(journal.appends).toHaveLength(1)
+  journal.succeed()
+  await turn()
+  await turn()
   const at = FakeClock.BEGINNING_MS + 5
   expect(journal.appends).toEqual([
     [
@@ -87,7 +93,10 @@ test('what one turn of the event loop brings is one append, in its order', async
       { ...PRESENCE, at, node: 'node', sequence: 2 },
       { ...says(2, 'x'), at, node: 'node', sequence: 3 },
     ],
-    [{ ...says(3), at, node: 'node', sequence: 4 }],
+    [
+      { ...says(3), at, node: 'node', sequence: 4 },
+      { ...says(4), at, node: 'node', sequence: 5 },
+    ],
   ])
 })
 
@@ -290,6 +299,7 @@ describe('settled', () => {
     const settled = p.settled().then(() => (isSettled = true))
     await turn()
     journal.succeed()
+    await turn()
     await turn()
     expect(isSettled).toBe(false)
     journal.fail(new Error('disk'))
