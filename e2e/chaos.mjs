@@ -103,5 +103,6 @@ async function main() {
   return failed.length
 }
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const violations = await main()
 process.exitCode = violations > 0 ? 1 : 0

@@ -14,8 +14,9 @@ export function planOf(random) {
   const instances = random.chance(0.25) ? 2 : 1
   const presenceMs = random.chance(0.5) ? 0 : random.magnitude(10, 300)
   const hasTokens = random.chance(0.3)
-  const messagesPerMinute = random.chance(0.15) ? random.between(300, 1500) : 0
-  const isFlooded = random.chance(0.25)
+  const messagesPerMinute = random.chance(0.15) ? random.between(600, 1500) : 0
+  // Who may say ten things per second would be at it for minutes.
+  const isFlooded = random.chance(0.25) && messagesPerMinute === 0
   const libraries = random.between(1, 4)
   const plain = random.between(2, 6)
   return {

@@ -41,6 +41,12 @@ export async function runRound({ seed, seconds, cli, onProgress = () => undefine
   const clients = []
   const figures = () => figuresOf(history, faults, servers)
   const timer = setInterval(() => onProgress(figures()), 1000)
+  // Who is interrupted leaves nothing behind.
+  const cleanUp = () => {
+    servers.destroy()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', cleanUp)
   try {
     await servers.startAll()
     for (const given of plan.clients) {
@@ -74,9 +80,10 @@ export async function runRound({ seed, seconds, cli, onProgress = () => undefine
   } finally {
     clearInterval(timer)
     for (const client of clients) client.stop()
+    process.off('exit', cleanUp)
     servers.destroy()
     await Promise.all(proxies.map((proxy) => proxy.close()))
-    rmSync(folder, { recursive: true, force: true })
+    cleanUp()
   }
   return { terms: plan.terms, events: history.events, figures: figures() }
 }
