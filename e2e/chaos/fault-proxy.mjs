@@ -15,6 +15,8 @@ import { connect, createServer } from 'node:net'
  * @property {number} afterBytes
  * @property {'fin' | 'rst'} by
  * @property {number} stallMs `Infinity`: until somebody gives up.
+ * @property {(direction: 'up' | 'down', chunk: Buffer) => number} [watch] Sees what comes; how much of it still passes
+ *   before the fault, `Infinity`: no fault yet.
  * @property {() => number} delayMs Of the next piece; 0: none.
  * @property {() => number} pieceBytes The size of the next piece; `Infinity`: as it came.
  */
@@ -145,6 +147,7 @@ class ProxiedConnection {
     ]) {
       const concerned = fate.direction === direction || fate.direction === 'both'
       const pipe = new Pipe(from, to, fate, {
+        direction,
         faultAfter: concerned && fate.fault !== 'none' ? (fate.fault === 'silence' ? 0 : fate.afterBytes) : Infinity,
         onFault: () => this.#fault(fate, to, shared, onFault),
       })
@@ -192,11 +195,13 @@ class ProxiedConnection {
 class Pipe {
   #from
   #to
+  #direction
   #fate
   #faultAfter
   #onFault
 
-  constructor(from, to, fate, { faultAfter, onFault }) {
+  constructor(from, to, fate, { direction, faultAfter, onFault }) {
+    this.#direction = direction
     this.#from = from
     this.#to = to
     this.#fate = fate
@@ -220,20 +225,22 @@ class Pipe {
 
   /** Passes a chunk on, as far as the fate lets it. `false`: nothing more is to be passed. */
   async #pass(chunk) {
-    const { delayMs, pieceBytes } = this.#fate
+    const { delayMs, pieceBytes, watch } = this.#fate
+    if (watch) this.#faultAfter = Math.min(this.#faultAfter, watch(this.#direction, chunk))
     while (chunk.length > 0) {
-      if (this.#faultAfter <= 0) {
-        this.#faultAfter = Infinity
-        if (!(await this.#onFault())) return false
+      if (this.#faultAfter > 0) {
+        const length = Math.min(chunk.length, pieceBytes(), this.#faultAfter)
+        const delay = delayMs()
+        if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay).unref())
+        if (this.#to.writableEnded || this.#to.destroyed) return false
+        const hasRoom = this.#to.write(chunk.subarray(0, length))
+        if (!hasRoom) await drained(this.#to)
+        this.#faultAfter -= length
+        chunk = chunk.subarray(length)
       }
-      const length = Math.min(chunk.length, pieceBytes(), this.#faultAfter)
-      const delay = delayMs()
-      if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay).unref())
-      if (this.#to.writableEnded || this.#to.destroyed) return false
-      const hasRoom = this.#to.write(chunk.subarray(0, length))
-      if (!hasRoom) await drained(this.#to)
-      this.#faultAfter -= length
-      chunk = chunk.subarray(length)
+      if (this.#faultAfter > 0) continue
+      this.#faultAfter = Infinity
+      if (!(await this.#onFault())) return false
     }
     return true
   }

@@ -27,7 +27,7 @@ export class History {
 export const digestOf = (data) => createHash('sha256').update(JSON.stringify(data)).digest('base64url').slice(0, 12)
 
 /** What one frame tells a connection, as an event; `undefined`: nothing that is checked. */
-export function eventOf(message) {
+function eventOf(message) {
   const { type, id, offset, channel, from } = message
   switch (type) {
     case 'welcome': {

@@ -35,7 +35,7 @@ export class PlainClient {
   #holdUntil = 0
   #lastHeardAt = 0
   #lastPingAt = 0
-  #returnAt = 0
+  #returnTimer
   #isStopped = false
   #timer
 
@@ -47,11 +47,12 @@ export class PlainClient {
    * @param {object} options.history
    * @param {object} options.random
    * @param {number} options.patienceMs A connection that is silent for so long is given up.
+   * @param {number} [options.returnWithinMs] After a loss it comes back within this.
    * @param {boolean} [options.isImpatient] It sends again without waiting for the replay, and now and then for no reason.
    * @param {() => string | undefined} [options.token]
    */
   constructor(options) {
-    this.#options = { token: () => undefined, ...options }
+    this.#options = { token: () => undefined, returnWithinMs: 150, ...options }
     const { name, history, channels } = options
     this.name = name
     this.channels = ['lobby', ...channels]
@@ -67,6 +68,7 @@ export class PlainClient {
   stop() {
     this.#isStopped = true
     clearInterval(this.#timer)
+    clearTimeout(this.#returnTimer)
     for (const socket of [this.#socket, ...this.#older]) socket?.terminate()
   }
 
@@ -85,7 +87,7 @@ export class PlainClient {
   leave(forMs, isPolite) {
     const socket = this.#socket
     if (!socket) return
-    this.#lose(performance.now() + forMs)
+    this.#lose(forMs)
     if (isPolite) socket.close(1000)
     else socket.terminate()
   }
@@ -161,27 +163,26 @@ export class PlainClient {
     // What it needs is no longer kept: the protocol asks to come back without the cursor.
     if (code === 4008) this.#epoch = undefined
     const isLater = code === 1001 || code === 1013 || code === 4009
-    this.#lose(performance.now() + this.#options.random.between(0, isLater ? 400 : 150))
+    const { random, returnWithinMs } = this.#options
+    this.#lose(random.between(0, isLater ? 400 : returnWithinMs))
   }
 
-  /** The connection is gone; there will be another one then. */
-  #lose(returnAt) {
+  /** The connection is gone; so much later there will be another one. */
+  #lose(afterMs) {
     this.#socket = undefined
     for (const socket of this.#older) socket.terminate()
     this.#older.clear()
     this.#isCaughtUp = this.#maySpeak = false
-    this.#returnAt = returnAt
+    clearTimeout(this.#returnTimer)
+    this.#returnTimer = setTimeout(() => this.#connect(), afterMs)
   }
 
   #tick() {
+    if (!this.#socket) return
     const now = performance.now()
-    if (!this.#socket) {
-      if (now >= this.#returnAt) this.#connect()
-      return
-    }
     if (now - this.#lastHeardAt > this.#options.patienceMs) {
       const socket = this.#socket
-      this.#lose(now)
+      this.#lose(0)
       socket.terminate()
       return
     }

@@ -4,7 +4,7 @@
  */
 import { parseCursor } from './reading.mjs'
 
-export class Truth {
+class Truth {
   /** offset → entry */
   entries = new Map()
   #offsetsOf = new Map()
