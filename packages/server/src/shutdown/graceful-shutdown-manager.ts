@@ -133,7 +133,8 @@ export class GracefulShutdownManager {
   /** The first begins a shutdown, the second ends the waiting, the third ends the process. */
   handleSignal(signal: ShutdownSignal): void {
     this.#signals++
-    if (this.#signals === 1 && !this.isShuttingDown) {
+    if (this.#signals === 1) {
+      // One that was asked for goes on: a platform asks before it stops the process, and sends SIGTERM then.
       this.begin(signal)
     } else if (this.#signals <= 2) {
       this.#log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')

@@ -417,6 +417,17 @@ describe('signals', () => {
     expect(log.of('shutdown.second_signal')).toHaveLength(1)
   })
 
+  test('the first does not hurry a shutdown that was asked for otherwise', async () => {
+    const { shutdown, join, ended } = drill()
+    const anna = join('anna')
+    shutdown.begin('request')
+    shutdown.handleSignal('SIGTERM')
+    expect([anna.isOpen, shutdown.state, phases(anna)]).toEqual([true, 'draining', ['warning']])
+    shutdown.handleSignal('SIGTERM')
+    expect(anna.isOpen).toBe(false)
+    expect(await ended()).toMatchObject({ why: 'request', closedAtDeadline: 1 })
+  })
+
   test('of the process are handled once they are registered, and no longer when that is taken back', () => {
     const { shutdown } = drill({ onThirdSignal: () => undefined })
     const before = process.listenerCount('SIGTERM')
