@@ -132,6 +132,10 @@ describe.skipIf(lacksChromium())('the page', () => {
     const server = await start({ SHUTDOWN_TIMEOUT: '90' })
     const [anna, bob] = await annaAndBob(server)
     for (let index = 1; index <= 4; index += 1) await anna.say(`${index} ${LONG}`)
+    // As Chromium does now and then when the countdown takes its space: it scrolls, but not as far as the end.
+    await anna.page.evaluate(`void new MutationObserver(() => {
+      log.scrollTop = log.scrollHeight - log.clientHeight - 100
+    }).observe(shutdown, { attributeFilter: ['hidden'] })`)
 
     const exit = server.stop('SIGTERM')
     for (const guest of [anna, bob]) {
@@ -139,9 +143,11 @@ describe.skipIf(lacksChromium())('the page', () => {
       expect(await guest.see('#countdown').innerText()).toMatch(/^1:[0-3]\d$/)
       await guest.fitsItsWidth()
     }
-    // The countdown takes its space from the conversation, whose end stays in sight.
+    // The end of the conversation stays in sight.
     expect(await anna.note('shutdown')).toContain('Останнє замовлення')
-    await anna.page.waitForFunction('log.scrollHeight - log.scrollTop - log.clientHeight < 1')
+    await expect
+      .poll(() => anna.page.evaluate('log.scrollHeight - log.scrollTop - log.clientHeight'), { timeout: 10_000 })
+      .toBeLessThan(1)
     expect(await anna.see('#jump').count()).toBe(0)
 
     await bob.say('one for the road')
