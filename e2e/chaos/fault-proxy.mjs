@@ -110,7 +110,7 @@ export class FaultProxy {
     client.on('error', () => undefined)
     if (port === undefined || fate.fault === 'refuse') {
       if (port !== undefined) this.#onFault('refuse')
-      client.resetAndDestroy()
+      reset(client)
       return
     }
     const server = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
@@ -133,7 +133,7 @@ class ProxiedConnection {
       [client, server],
       [server, client],
     ]) {
-      socket.on('error', () => other.destroyed || other.resetAndDestroy())
+      socket.on('error', () => reset(other))
       socket.on('close', () => {
         // What has been written to the other one still leaves; a reset has been passed on already.
         if (!other.destroyed && !other.writableEnded) other.end()
@@ -180,7 +180,7 @@ class ProxiedConnection {
 
   cut(by) {
     for (const socket of [this.#client, this.#server]) {
-      if (by === 'rst') socket.resetAndDestroy()
+      if (by === 'rst') reset(socket)
       else {
         // An end that the peer sees as one, although it may still have something to say.
         socket.end()
@@ -189,6 +189,12 @@ class ProxiedConnection {
       }
     }
   }
+}
+
+/** A reset and nothing else: `resetAndDestroy` says an orderly goodbye first, and waits for what is to be written. */
+function reset(socket) {
+  socket.resetAndClosing = true
+  socket.destroy()
 }
 
 /** One direction. */
