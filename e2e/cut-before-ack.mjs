@@ -95,7 +95,7 @@ async function main() {
       cut.where = random.pick(Object.keys(cut.count))
       publisher.publish({ channel: 'lobby' }, { index, filler: 'x'.repeat(random.magnitude(1, 2000)) })
       await until(() => publisher.isDone(0))
-      if (index % 100 === 0) process.stderr.write(`${index} of ${times}\r`)
+      if (process.stderr.isTTY && index % 100 === 0) process.stderr.write(`${index} of ${times}\r`)
     }
     await readJournal({ port: servers.ports[0], plan: { clients: [], extraChannel: 'lobby', terms: TERMS }, history })
     publisher.stop()
