@@ -34,6 +34,8 @@ const WINDOW_BYTES = 16 * 1024 * 1024
 const MEGABYTE = 1e6
 const messages = Math.ceil((megabytes * MEGABYTE) / size)
 const WARM_UP = 100
+/** Between messages, while somebody has much to read. */
+const READING_ON_MS = 20
 /** A message that does not come within this is lost. */
 const GIVE_UP_MS = 30_000
 
@@ -141,7 +143,7 @@ async function measure(server) {
     latencies = []
     for (let index = 0; index < count; index++) {
       await say()
-      between(index)
+      await between(index)
     }
     return percentile(latencies, 0.99)
   }
@@ -164,14 +166,19 @@ async function measure(server) {
   })()
   for (const { socket } of crowd) socket.pause()
   const pausers = crowd.slice(0, pausing)
-  // Half a window is said while they look away; then they look until they have it.
+  // Half a window is said while they look away. Then they read on, and more is said while they do, but no faster than a
+  // reader could bear that has so much to read already.
   const away = Math.floor(WINDOW_BYTES / 2 / size)
   let last = ordinary[0].reader.offsets.at(-1)
-  const during = await p99Of(messages, (index) => {
+  let pausedAt = 0
+  const during = await p99Of(messages, async (index) => {
     last++
-    if (index % (2 * away) === away) for (const { socket } of pausers) socket.resume()
-    else if (index % (2 * away) === 0) {
-      for (const { socket, reader } of pausers) if (reader.offsets.at(-1) === last - 1) socket.pause()
+    if (index - pausedAt === away) for (const { socket } of pausers) socket.resume()
+    if (index - pausedAt < away) return
+    if (pausers.some(({ reader }) => reader.offsets.at(-1) < last - 1)) await sleep(READING_ON_MS)
+    else {
+      pausedAt = index
+      for (const { socket } of pausers) socket.pause()
     }
   })
   finished = true
