@@ -39,10 +39,20 @@ function show(violations) {
   if (violations.length > SHOWN) console.log(`  … and ${violations.length - SHOWN} more`)
 }
 
-const sum = (numbers) => Object.values(numbers).reduce((total, number) => total + number, 0)
+const inWords = (figures) =>
+  `${figures.published} published, ${figures.told} told, ${figures.connections} connections, ` +
+  `${figures.resumed} resumed, ${figures.outOfReach} out of reach, ${figures.tooSlow} too slow, ` +
+  `${figures.takenOver} taken over, ${figures.replays} replays, ` +
+  `${figures.faults} faults, ${figures.killed} kills, ${figures.stopped} stops`
 
-const inWords = ({ published, told, connections, faults, killed, stopped }) =>
-  `${published} published, ${told} told, ${connections} connections, ${sum(faults)} faults, ${killed} kills, ${stopped} stops`
+/** The figures of all runs together. */
+function total(runs) {
+  const all = {}
+  for (const { figures } of runs) {
+    for (const [name, number] of Object.entries(figures)) all[name] = (all[name] ?? 0) + number
+  }
+  return all
+}
 
 async function runSeed(seed, { seconds, cli }) {
   const heading = `seed ${seed}: ${summaryOf(planOf(new Random(seed).fork('plan')))}`
@@ -89,17 +99,8 @@ async function main() {
   } finally {
     broken?.remove()
   }
-  const total = (read) => runs.reduce((all, { figures }) => all + read(figures), 0)
   const failed = runs.filter(({ violations }) => violations.length > 0)
-  const all = inWords({
-    published: total(({ published }) => published),
-    told: total(({ told }) => told),
-    connections: total(({ connections }) => connections),
-    faults: { all: total(({ faults }) => sum(faults)) },
-    killed: total(({ killed }) => killed),
-    stopped: total(({ stopped }) => stopped),
-  })
-  console.log(`${runs.length} seeds: ${all}`)
+  console.log(`${runs.length} seeds: ${inWords(total(runs))}`)
   if (broken) {
     console.log(`the defect ${values.break} was ${failed.length > 0 ? '' : 'NOT '}found`)
     return failed.length > 0

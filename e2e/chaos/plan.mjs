@@ -16,7 +16,7 @@ export function planOf(random) {
   const hasTokens = random.chance(0.3)
   const messagesPerMinute = random.chance(0.15) ? random.between(600, 1500) : 0
   // Who may say ten things per second would be at it for minutes.
-  const isFlooded = random.chance(0.25) && messagesPerMinute === 0
+  const isFlooded = random.chance(kept === 'few' ? 0.5 : 0.25) && messagesPerMinute === 0
   const libraries = random.between(1, 4)
   const plain = random.between(2, 6)
   return {
@@ -52,7 +52,7 @@ export function planOf(random) {
     /** Between what happens to servers or to everybody's line. */
     disasterMs: random.magnitude(800, 4000),
     /** Between what a client does out of the ordinary. */
-    whimMs: random.magnitude(500, 3000),
+    whimMs: random.magnitude(200, 2000),
     isFlooded,
   }
 }

@@ -131,13 +131,13 @@ function say(client, clients, random, { isFlooded }) {
       ? { to: random.pick(clients.filter((other) => other !== client)).name }
       : { channel: random.pick(client.channels) }
   const isFlood = isFlooded && random.chance(0.01)
-  for (let count = isFlood ? 150 : random.chance(0.1) ? random.between(2, 30) : 1; count > 0; count--) {
-    client.publish(where, { filler: 'x'.repeat(isFlood ? 30_000 : random.magnitude(1, 3000)), n: random.below(1e9) })
+  for (let count = isFlood ? 300 : random.chance(0.1) ? random.between(2, 30) : 1; count > 0; count--) {
+    client.publish(where, { filler: 'x'.repeat(isFlood ? 40_000 : random.magnitude(1, 3000)), n: random.below(1e9) })
   }
 }
 
 function haveWhim(client, { extraChannel }, random) {
-  const whim = random.weighted({ leave: 4, takeOver: 2, stopReading: 2, join: 3, part: 3 })
+  const whim = random.weighted({ leave: 4, takeOver: 2, stopReading: 3, join: 4, part: 4 })
   switch (whim) {
     case 'leave':
       client.leave(random.magnitude(1, 3000), random.chance(0.5))
@@ -201,15 +201,26 @@ async function heal({ servers, proxies, clients, history }) {
   }
 }
 
-function figuresOf(history, faults, servers) {
+function figuresOf({ events }, faults, servers) {
   const counts = {}
-  for (const { type } of history.events) counts[type] = (counts[type] ?? 0) + 1
+  const count = (what) => (counts[what] = (counts[what] ?? 0) + 1)
+  for (const { type, recovered, code } of events) {
+    count(type)
+    if (type === 'welcome') count(`recovered ${recovered}`)
+    if (type === 'subscribed' && recovered === true) count('replays')
+    if (type === 'closed') count(`closed ${code}`)
+  }
   return {
     published: counts.publish ?? 0,
     acked: counts.settled ?? 0,
     told: (counts.message ?? 0) + (counts.direct ?? 0) + (counts.presence ?? 0),
     connections: counts.connect ?? 0,
-    faults: Object.fromEntries(faults),
+    resumed: counts['recovered true'] ?? 0,
+    outOfReach: counts['recovered false'] ?? 0,
+    tooSlow: counts['closed 4008'] ?? 0,
+    takenOver: counts['closed 4001'] ?? 0,
+    replays: counts.replays ?? 0,
+    faults: [...faults.values()].reduce((sum, number) => sum + number, 0),
     killed: servers.killed,
     stopped: servers.stopped,
   }
