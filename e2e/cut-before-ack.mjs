@@ -97,7 +97,7 @@ async function main() {
       await until(() => publisher.isDone(0))
       if (process.stderr.isTTY && index % 100 === 0) process.stderr.write(`${index} of ${times}\r`)
     }
-    await readJournal({ port: servers.ports[0], plan: { clients: [], extraChannel: 'lobby', terms: TERMS }, history })
+    await readJournal({ port: servers.ports[0], channels: new Set(), terms: TERMS, history })
     publisher.stop()
     await servers.stopAll()
     violations = check({ terms: TERMS, events: history.events })

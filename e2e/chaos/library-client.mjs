@@ -17,7 +17,8 @@ export class LibraryClient {
   constructor(options) {
     this.#options = { token: undefined, ...options }
     this.name = options.name
-    this.channels = ['lobby', ...options.channels]
+    this.speaksIn = options.speaksIn
+    this.toggles = options.toggles
     options.history.record('client', { client: this.name, kind: 'library' })
   }
 
@@ -31,6 +32,7 @@ export class LibraryClient {
       minDelayMs: 100,
       maxDelayMs: 400,
       connectTimeoutMs: patienceMs,
+      maxQueue: Infinity,
       random: () => jitter.next(),
       ...(token && { token }),
     })

@@ -44,6 +44,8 @@ export class PlainClient {
    * @param {string} options.name
    * @param {() => string} options.endpoint Of the next connection.
    * @param {readonly string[]} options.channels Besides the lobby; what it hears.
+   * @param {readonly string[]} [options.speaksIn] Of these.
+   * @param {string} [options.toggles] The channel that it leaves and takes up again now and then.
    * @param {object} options.history
    * @param {object} options.random
    * @param {number} options.patienceMs A connection that is silent for so long is given up.
@@ -53,9 +55,11 @@ export class PlainClient {
    */
   constructor(options) {
     this.#options = { token: () => undefined, returnWithinMs: 150, ...options }
-    const { name, history, channels } = options
+    const { name, history, channels, speaksIn, toggles } = options
     this.name = name
     this.channels = ['lobby', ...channels]
+    this.speaksIn = speaksIn ?? this.channels
+    this.toggles = toggles
     this.#Socket = recordedSocket(history, name)
     history.record('client', { client: name, kind: 'plain' })
   }
@@ -195,8 +199,7 @@ export class PlainClient {
   #stutter() {
     const candidates = [...this.#said, ...this.#outbox.filter(({ isSent }) => isSent)]
     if (candidates.length === 0) return
-    const { id, where, data } = this.#options.random.pick(candidates)
-    this.#say({ type: where.to === undefined ? 'message' : 'direct', ...where, data, id })
+    this.#say(frameOf(this.#options.random.pick(candidates), undefined))
   }
 
   #ping() {
@@ -227,7 +230,7 @@ export class PlainClient {
         return
       case 'pong':
         this.#offset = Math.max(this.#offset, message.offset)
-        if (isCurrent) this.#isCaughtUp = this.#maySpeak = true
+        if (isCurrent) this.#caughtUp()
         break
       case 'ack':
         this.#offset = Math.max(this.#offset, message.offset)
@@ -235,7 +238,7 @@ export class PlainClient {
         break
       case 'subscribed':
       case 'unsubscribed':
-        this.#answered(message)
+        if (isCurrent) this.#answered(message)
         break
       case 'error':
         if (isCurrent) this.#refused(message)
@@ -259,8 +262,19 @@ export class PlainClient {
       this.#outbox = this.#outbox.filter(({ wasSent }) => !wasSent)
       for (const { id } of inDoubt) this.#reject(id, 'outcome_unknown')
     }
-    this.#maySpeak = this.#options.isImpatient === true
     this.#ping()
+    if (!this.#options.isImpatient) return
+    // Everything on both connections, which may be those of two servers.
+    for (const socket of this.#older) if (socket.readyState === 1) this.#sayAllTo(socket)
+    this.#maySpeak = true
+    this.#flush()
+  }
+
+  /** Nothing is left to be heard on an older connection. */
+  #caughtUp() {
+    this.#isCaughtUp = this.#maySpeak = true
+    for (const socket of this.#older) socket.close(1000)
+    this.#older.clear()
   }
 
   #answered({ type, id, channels, cursor }) {
@@ -281,16 +295,22 @@ export class PlainClient {
   // ——— what is said
 
   #flush() {
-    if (!this.#maySpeak || this.#older.size > 0 || performance.now() < this.#holdUntil) return
+    if (!this.#maySpeak || performance.now() < this.#holdUntil || this.#socket?.readyState !== 1) return
     let after
-    let inFlight = 0
-    for (const item of this.#outbox) {
-      if (++inFlight > MAX_IN_FLIGHT) break
+    for (const item of this.#outbox.slice(0, MAX_IN_FLIGHT)) {
       if (!item.isSent) {
-        const { id, where, data } = item
         item.isSent = item.wasSent = true
-        this.#say({ type: where.to === undefined ? 'message' : 'direct', ...where, data, id, after })
+        this.#say(frameOf(item, after))
       }
+      after = item.id
+    }
+  }
+
+  #sayAllTo(socket) {
+    let after
+    for (const item of this.#outbox.slice(0, MAX_IN_FLIGHT)) {
+      item.wasSent = true
+      socket.send(JSON.stringify(frameOf(item, after)))
       after = item.id
     }
   }
@@ -320,3 +340,11 @@ export class PlainClient {
     this.#options.history.record('rejected', { client: this.name, id, code })
   }
 }
+
+const frameOf = ({ id, where, data }, after) => ({
+  type: where.to === undefined ? 'message' : 'direct',
+  ...where,
+  data,
+  id,
+  after,
+})

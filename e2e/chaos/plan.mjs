@@ -4,6 +4,7 @@
 import { ROUGH } from './fault-proxy.mjs'
 
 const CHANNELS = ['news', 'sport', 'weather']
+const TOGGLED = 'extra'
 const SECRET = 'a secret of the chaos, which is no secret at all'
 const HOUR_MS = 3_600_000
 
@@ -39,13 +40,12 @@ export function planOf(random) {
     clients: [
       ...Array.from({ length: libraries }, (_, index) => ({ name: `lib-${index + 1}`, isLibrary: true })),
       ...Array.from({ length: plain }, (_, index) => ({ name: `plain-${index + 1}`, isLibrary: false })),
-    ].map((client) => ({
+    ].map((client, index) => ({
       ...client,
-      channels: CHANNELS.filter(() => random.chance(0.6)),
+      ...channelsOf(client, index % 2 === 0, random),
       // Where little is kept, ids are soon forgotten, and who says them again has said something new.
       isImpatient: kept === 'everything' && random.chance(0.5),
     })),
-    extraChannel: 'extra',
     faults: random.chance(0.15) ? { none: 1 } : ROUGH,
     /** Between messages of one client, on the average. */
     pauseMs: random.magnitude(30, 300),
@@ -55,6 +55,19 @@ export function planOf(random) {
     whimMs: random.magnitude(200, 2000),
     isFlooded,
   }
+}
+
+/**
+ * Some channels for ever, and one that comes and goes: half of the plain clients speak there all the time, the others
+ * leave it and take it up where they left it. Those by the library hear it now and then, from the present on.
+ */
+function channelsOf({ isLibrary }, isSpeaker, random) {
+  const some = CHANNELS.filter(() => random.chance(0.6))
+  if (isLibrary) return { channels: some, speaksIn: ['lobby', ...some], toggles: TOGGLED }
+  const channels = [...some, TOGGLED]
+  return isSpeaker
+    ? { channels, speaksIn: ['lobby', ...channels] }
+    : { channels, speaksIn: ['lobby', ...some], toggles: TOGGLED }
 }
 
 export const summaryOf = ({ terms, clients, secret, env, isFlooded }) =>

@@ -7,27 +7,26 @@ import { recordedSocket } from './history.mjs'
 const TIMEOUT_MS = 20_000
 
 /** Resolves when it has read up to the head, or that took too long. */
-export async function readJournal({ port, plan: { clients, extraChannel, terms }, history, token }) {
-  const channels = [...new Set([extraChannel, ...clients.flatMap((client) => client.channels)])]
+export async function readJournal({ port, channels, terms, history, token }) {
   const welcome = history.events.findLast(({ type }) => type === 'welcome')
   if (!welcome) return
   const epoch = welcome.cursor.split(':')[0]
   const head = history.events.reduce((most, { offset = 0 }) => Math.max(most, offset), 0)
   history.record('client', { client: 'reader', kind: 'reader' })
   const Socket = recordedSocket(history, 'reader')
-  // From the very beginning, where that is kept; then from as far back as there must be something.
-  const starts = [0]
-  if (head > terms.historySize) starts.push(head - terms.historySize + MARGIN)
-  for (const start of starts) {
+  // From the very beginning, where that is kept; then from as far back as it must be, and from one entry before that.
+  const oldest = head - terms.historySize + (terms.presence ? PRESENCE_MARGIN : 0)
+  const starts = [0, oldest, ...(terms.presence ? [] : [oldest - 1])]
+  for (const start of new Set(starts.filter((offset) => offset >= 0))) {
     await readFrom(Socket, { port, channels, cursor: `${epoch}:${start}`, token, history })
   }
 }
 
-/** What presence may add meanwhile. */
-const MARGIN = 5
+/** What the reader's own coming and going may add meanwhile, and the healing before it. */
+const PRESENCE_MARGIN = 8
 
 function readFrom(Socket, { port, channels, cursor, token, history }) {
-  const query = `cursor=${cursor}&channels=${channels.join()}${token === undefined ? '' : `&token=${token}`}`
+  const query = `cursor=${cursor}&channels=${[...channels].join()}${token === undefined ? '' : `&token=${token}`}`
   const socket = new Socket(`ws://127.0.0.1:${port}/ws/reader?${query}`, 'lastcall.v1')
   return new Promise((resolve) => {
     const overdue = setTimeout(() => {

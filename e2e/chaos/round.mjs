@@ -74,7 +74,13 @@ export async function runRound({ seed, seconds, cli, onProgress = () => undefine
 
     await beRough({ random, plan, seconds, servers, proxies, clients, signal })
     await heal({ servers, proxies, clients, history })
-    await readJournal({ port: servers.ports[0], plan, history, token: plan.secret && tokenFor('reader', plan.secret) })
+    await readJournal({
+      port: servers.ports[0],
+      channels: new Set(plan.clients.flatMap(({ channels }) => channels)),
+      terms: plan.terms,
+      history,
+      token: plan.secret && tokenFor('reader', plan.secret),
+    })
     for (const client of clients) client.stop()
     await servers.stopAll()
   } finally {
@@ -119,7 +125,7 @@ async function beRough({ random, plan, seconds, servers, proxies, clients, signa
       again(plan.pauseMs, random.fork(`says ${client.name}`), (stream) => say(client, clients, stream, plan)),
     ),
     ...clients.map((client) =>
-      again(plan.whimMs, random.fork(`whims ${client.name}`), (stream) => haveWhim(client, plan, stream)),
+      again(plan.whimMs, random.fork(`whims ${client.name}`), (stream) => haveWhim(client, stream)),
     ),
     again(plan.disasterMs, random.fork('disasters'), (stream) => strike(servers, proxies, stream)),
   ])
@@ -129,14 +135,14 @@ function say(client, clients, random, { isFlooded }) {
   const where =
     random.chance(0.2) && clients.length > 1
       ? { to: random.pick(clients.filter((other) => other !== client)).name }
-      : { channel: random.pick(client.channels) }
+      : { channel: random.pick(client.speaksIn) }
   const isFlood = isFlooded && random.chance(0.01)
   for (let count = isFlood ? 300 : random.chance(0.1) ? random.between(2, 30) : 1; count > 0; count--) {
     client.publish(where, { filler: 'x'.repeat(isFlood ? 40_000 : random.magnitude(1, 3000)), n: random.below(1e9) })
   }
 }
 
-function haveWhim(client, { extraChannel }, random) {
+function haveWhim(client, random) {
   const whim = random.weighted({ leave: 4, takeOver: 2, stopReading: 3, join: 4, part: 4 })
   switch (whim) {
     case 'leave':
@@ -149,10 +155,10 @@ function haveWhim(client, { extraChannel }, random) {
       client.stopReading(random.magnitude(50, 2500))
       break
     case 'join':
-      client.join(random.pick([extraChannel, ...client.absentChannels]))
+      if (client.toggles) client.join(client.toggles)
       break
     case 'part':
-      client.part(extraChannel)
+      if (client.toggles) client.part(client.toggles)
   }
 }
 
