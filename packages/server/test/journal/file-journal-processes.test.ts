@@ -98,9 +98,12 @@ describe('file: among processes', () => {
 
   it('has everything that was acked, without a gap, after processes were killed in the middle of it', async () => {
     const ackedOrigins = new Set<string>()
-    const watching = await record(await place.open())
+    // More than is ever written: who reads slowly must not be overtaken by what the writers no longer keep.
+    const retention = { maxEntries: 1e9, maxAgeMs: 1e12, maxBytes: 64 * 1024 * 1024 }
+    const watching = await record(await place.open({ retention }))
     for (let round = 0; round < 6; round++) {
-      const writers = ['a', 'b'].map((name) => run('appender.mjs', `${name}${round}`, 1e9, round % 2 ? 30_000 : 100))
+      const size = round % 2 ? 30_000 : 100
+      const writers = ['a', 'b'].map((name) => run('appender.mjs', `${name}${round}`, 1e9, size, retention.maxBytes))
       const ackCount = 5 + Math.random() * 300
       await Promise.all(
         writers.map(async (writer) => {
@@ -113,14 +116,33 @@ describe('file: among processes', () => {
         for (const sequence of acked(writers[index] as Program)) ackedOrigins.add(`${name}${round}:${sequence}`)
       }
     }
-    const journal = await place.open()
+    const journal = await place.open({ retention })
     await journal.append([message('marker', { node: 'marker', sequence: 1 })])
     await watching.until(({ origins }) => origins.at(-1) === 'marker:1')
     const told = new Set(watching.origins)
     expect([...ackedOrigins].filter((origin) => !told.has(origin))).toEqual([])
     expect(told.size).toBe(watching.origins.length)
+    expect(watching.epochs).toHaveLength(1)
     const kept = await record(journal)
     expect(kept.entries).toEqual(watching.entries.slice(-kept.entries.length))
+  })
+
+  it('tells who was overtaken where it goes on: no gap is silent', async () => {
+    const small = { maxEntries: 1e9, maxAgeMs: 1e12, maxBytes: 1024 * 1024 }
+    const watching = await record(await place.open({ retention: small }))
+    // While this runs, nothing is read here: the writer goes on far beyond what it keeps.
+    const writer = spawnSync(process.execPath, [fixture('appender.mjs'), place.path, 'writer', '300', '30000'])
+    expect(writer.status).toBe(0)
+    const journal = await place.open({ retention: small })
+    await journal.append([message('marker', { node: 'marker', sequence: 1 })])
+    await watching.until(({ origins }) => origins.at(-1) === 'marker:1')
+    // The recorder fails at an offset that is not due: what is missing lies before an epoch's new beginning.
+    const goesOnAt = watching.epochs.at(-1)?.nextOffset ?? 0
+    expect(goesOnAt).toBeGreaterThan(1)
+    expect(new Set(watching.epochs.map(({ epoch }) => epoch)).size).toBe(1)
+    expect(watching.offsets.slice(-(301 - goesOnAt + 1))).toEqual(
+      Array.from({ length: 301 - goesOnAt + 1 }, (_, index) => goesOnAt + index),
+    )
   })
 
   it('loses nothing of what one writes while others come and go', async () => {
