@@ -15,8 +15,8 @@ export function planOf(random) {
   const instances = random.chance(0.25) ? 2 : 1
   const presenceMs = random.chance(0.5) ? 0 : random.magnitude(10, 300)
   const hasTokens = random.chance(0.3)
-  const messagesPerMinute = random.chance(0.15) ? random.between(600, 1500) : 0
-  // Who may say ten things per second would be at it for minutes.
+  const messagesPerMinute = random.chance(0.15) ? random.between(240, 480) : 0
+  // Who may say five things per second would be at it for minutes.
   const isFlooded = random.chance(kept === 'few' ? 0.5 : 0.25) && messagesPerMinute === 0
   const libraries = random.between(1, 4)
   const plain = random.between(2, 6)
@@ -48,7 +48,9 @@ export function planOf(random) {
     })),
     faults: random.chance(0.15) ? { none: 1 } : ROUGH,
     /** Between messages of one client, on the average. */
-    pauseMs: random.magnitude(30, 300),
+    pauseMs: messagesPerMinute > 0 ? 45_000 / messagesPerMinute : random.magnitude(30, 300),
+    /** What everybody says at the beginning: as much as may be said at once, so that the rations count. */
+    openingCount: messagesPerMinute,
     /** Between what happens to servers or to everybody's line. */
     disasterMs: random.magnitude(800, 4000),
     /** Between what a client does out of the ordinary. */

@@ -120,36 +120,48 @@ async function beRough({ random, plan, seconds, servers, proxies, clients, signa
       await action(stream)
     }
   }
+  for (const client of clients) {
+    for (let count = 0; count < plan.openingCount; count++) client.publish({ channel: 'lobby' }, count)
+  }
   await Promise.all([
     ...clients.map((client) =>
       again(plan.pauseMs, random.fork(`says ${client.name}`), (stream) => say(client, clients, stream, plan)),
     ),
     ...clients.map((client) =>
-      again(plan.whimMs, random.fork(`whims ${client.name}`), (stream) => haveWhim(client, stream)),
+      again(plan.whimMs, random.fork(`whims ${client.name}`), (stream) => haveWhim(client, clients, stream, plan)),
     ),
     again(plan.disasterMs, random.fork('disasters'), (stream) => strike(servers, proxies, stream)),
   ])
 }
 
-function say(client, clients, random, { isFlooded }) {
+function say(client, clients, random, { isFlooded, openingCount }) {
   const where =
     random.chance(0.2) && clients.length > 1
       ? { to: random.pick(clients.filter((other) => other !== client)).name }
       : { channel: random.pick(client.speaksIn) }
   const isFlood = isFlooded && random.chance(0.01)
-  for (let count = isFlood ? 300 : random.chance(0.1) ? random.between(2, 30) : 1; count > 0; count--) {
+  const many = openingCount > 0 ? 3 : 30
+  for (let count = isFlood ? 300 : random.chance(0.1) ? random.between(2, many) : 1; count > 0; count--) {
     client.publish(where, { filler: 'x'.repeat(isFlood ? 40_000 : random.magnitude(1, 3000)), n: random.below(1e9) })
   }
 }
 
-function haveWhim(client, random) {
-  const whim = random.weighted({ leave: 4, takeOver: 2, stopReading: 3, join: 4, part: 4 })
+function haveWhim(client, clients, random, plan) {
+  const whim = random.weighted({
+    leave: 4,
+    takeOver: plan.terms.instances > 1 ? 6 : 2,
+    stopReading: 3,
+    join: 4,
+    part: 4,
+  })
   switch (whim) {
     case 'leave':
       client.leave(random.magnitude(1, 3000), random.chance(0.5))
       break
     case 'takeOver':
       client.takeOver()
+      // What is said while there are two connections may be said on both.
+      say(client, clients, random, plan)
       break
     case 'stopReading':
       client.stopReading(random.magnitude(50, 2500))
