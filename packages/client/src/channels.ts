@@ -59,10 +59,11 @@ export class Channels {
     return channel === LOBBY || this.#entries.get(channel)?.isWanted === true
   }
 
-  /** Whether a message to it would not come before its own `subscribe`. */
+  /** Whether a message to it would not come before its own `subscribe`, nor after its `unsubscribe`. */
   isReady(channel: string): boolean {
     const entry = this.#entries.get(channel)
-    return !entry || entry.isActive
+    // What is asked of an active one is to be left out: that would come first, too.
+    return !entry || (entry.isActive && entry.request === undefined)
   }
 
   /** Those to name in the handshake: what they missed is in the stream that is resumed. */

@@ -151,3 +151,16 @@ test('after close every promise is settled, and nothing more is done', () => {
     { numRuns: 300 },
   )
 })
+
+test('what is said in a channel whose unsubscribe is on its way waits until it is subscribed to again', () => {
+  const world = new World()
+  world.read()
+  world.subscribe('news')
+  world.serve()
+  world.read()
+  world.unsubscribe('news')
+  world.subscribe('news')
+  world.publish('news')
+  world.settle()
+  check(world)
+})
