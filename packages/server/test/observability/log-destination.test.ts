@@ -140,8 +140,9 @@ describe('of a process', () => {
   })
 
   test('that touched process.stdout before, every line arrives', async () => {
-    const { lines } = await run('process.stdout.write("first\\n"); many(20_000)')
-    expect(lines).toHaveLength(20_001)
+    // Far more than a pipe holds, and less than may wait for a slow reader: beyond that lines are dropped, and counted.
+    const { lines } = await run('process.stdout.write("first\\n"); many(5_000)')
+    expect(lines).toHaveLength(5_001)
   })
 
   test('whose reader has gone, work goes on', async () => {
