@@ -32,11 +32,20 @@ const { values } = parseArgs({
   },
 })
 
-const SHOWN = 10
+/** Examples of each kind. */
+const SHOWN = 3
+
+function byKind(violations) {
+  const kinds = new Map()
+  for (const violation of violations) kinds.set(violation.kind, [...(kinds.get(violation.kind) ?? []), violation])
+  return kinds
+}
 
 function show(violations) {
-  for (const { kind, text } of violations.slice(0, SHOWN)) console.log(`  ${kind}: ${text}`)
-  if (violations.length > SHOWN) console.log(`  … and ${violations.length - SHOWN} more`)
+  for (const [kind, all] of byKind(violations)) {
+    for (const { text } of all.slice(0, SHOWN)) console.log(`  ${kind}: ${text}`)
+    if (all.length > SHOWN) console.log(`  ${kind}: … and ${all.length - SHOWN} more`)
+  }
 }
 
 const inWords = (figures) =>
