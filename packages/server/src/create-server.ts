@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { systemClock } from './clock.js'
 import { configFrom } from './config/load-config.js'
 import type { Config } from './config/schema.js'
+import { readTlsFiles, type TlsFiles } from './config/tls-files.js'
 import { VERSION } from './config/version.js'
 import { Admission } from './connections/admission.js'
 import { ConnectionManager } from './connections/connection-manager.js'
@@ -16,9 +17,10 @@ import { refuse } from './connections/inbox.js'
 import type { Hooks } from './connections/hooks.js'
 import { RateLimit } from './connections/rate-limit.js'
 import { Reception } from './connections/reception.js'
-import { type LastcallError } from './errors.js'
+import { LastcallError } from './errors.js'
 import { createApp } from './http/app.js'
 import type { Health } from './http/health.js'
+import { HttpServers } from './http/http-servers.js'
 import { Hub } from './hub/hub.js'
 import { openJournal } from './journal/open-journal.js'
 import { silentLogger, type Logger } from './observability/log.js'
@@ -102,6 +104,8 @@ export async function createServer({
     maxBytes: config.historyBytes,
   }
 
+  const tls = tlsOf(config)
+  const servers = new HttpServers({ keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000, tls })
   const journal = await openJournal(config.journalUrl, { retention, clock, log })
   const connections = new ConnectionManager({
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
@@ -199,12 +203,12 @@ export async function createServer({
     journal: hub.isAvailable ? 'up' : 'down',
   })
   const app = await createApp({
+    servers,
     health,
     isReady: () => shutdown.isReady,
     shutdown: config.adminToken === undefined ? undefined : { token: config.adminToken, control: shutdown },
     isDraining: () => shutdown.isShuttingDown,
     metrics: config.metrics ? registry : undefined,
-    keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000,
     trustProxy: typeof config.trustProxy === 'boolean' ? config.trustProxy : config.trustProxy.join(','),
     version: VERSION,
     onError: (error) => log.error('http', { error }, 'a request could not be answered'),
@@ -245,7 +249,7 @@ export async function createServer({
     stopSweep()
     connections.dispose()
     for (const stop of stopUpgrades) stop()
-    const hurry = clock.after(HTTP_CLOSE_TIMEOUT_MS, () => app.server.closeAllConnections())
+    const hurry = clock.after(HTTP_CLOSE_TIMEOUT_MS, () => servers.closeAllConnections())
     // Closed while it begins to listen it would listen all the same.
     await listening?.catch(() => undefined)
     await app.close()
@@ -267,8 +271,8 @@ export async function createServer({
       const address = {
         host: config.host,
         port,
-        httpUrl: `http://${host}:${String(port)}/`,
-        webSocketUrl: `ws://${host}:${String(port)}${WEBSOCKET_PATH}`,
+        httpUrl: `http${tls ? 's' : ''}://${host}:${String(port)}/`,
+        webSocketUrl: `ws${tls ? 's' : ''}://${host}:${String(port)}${WEBSOCKET_PATH}`,
       }
       log.info(
         'listening',
@@ -294,3 +298,10 @@ const derivedSecret = (authSecret: string | undefined): string | undefined =>
   authSecret === undefined
     ? undefined
     : createHmac('sha256', authSecret).update('lastcall sessions').digest('base64url')
+
+function tlsOf({ tlsCert, tlsKey }: Pick<Config, 'tlsCert' | 'tlsKey'>): TlsFiles | undefined {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined
+  const files = readTlsFiles(tlsCert, tlsKey)
+  if ('of' in files) throw new LastcallError('config_invalid', `${files.of}: ${files.expected}`)
+  return files
+}

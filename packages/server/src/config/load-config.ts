@@ -8,6 +8,7 @@ import { mustBe } from './kinds.js'
 import { parseFlags } from './flags.js'
 import { didYouMean, formatProblem, shown, type ConfigProblem } from './problems.js'
 import { configSchema, VARIABLES, type Config, type ConfigKey, type Variable } from './schema.js'
+import { readTlsFiles } from './tls-files.js'
 
 export type ConfigSource = 'default' | 'environment' | 'flag'
 
@@ -107,7 +108,15 @@ function check(given: readonly Given[], nameOf: (variable: Variable) => string):
     const variable = VARIABLES.find((each) => each.key === key)
     return variable ? nameOf(variable) : key
   }
-  return { config, problems: [...problems, ...crossProblems(config, broken, name)] }
+  return { config, problems: [...problems, ...crossProblems(config, broken, name), ...tlsProblems(config, name)] }
+}
+
+function tlsProblems({ tlsCert, tlsKey }: Config, nameOf: (key: ConfigKey) => string): ConfigProblem[] {
+  if (tlsCert === undefined || tlsKey === undefined) return []
+  const files = readTlsFiles(tlsCert, tlsKey)
+  if (!('of' in files)) return []
+  const given = JSON.stringify(files.of === 'tlsCert' ? tlsCert : tlsKey)
+  return [{ name: nameOf(files.of), given, expected: files.expected }]
 }
 
 interface Checked {

@@ -97,12 +97,10 @@ export const configSchema = z.object({
   tlsCert: optional('TLS_CERT', text({ pattern: /./, allowed: 'a file in PEM', placeholder: 'FILE' }), {
     group: 'Network',
     doc: 'The file with the certificate chain for TLS; read again on SIGHUP.',
-    notYet: EVERYTHING,
   }),
   tlsKey: optional('TLS_KEY', text({ pattern: /./, allowed: 'a file in PEM', placeholder: 'FILE' }), {
     group: 'Network',
     doc: 'The file with the private key for TLS; read again on SIGHUP.',
-    notYet: EVERYTHING,
   }),
 
   shutdownTimeoutSeconds: variable('SHUTDOWN_TIMEOUT', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {

@@ -6,6 +6,7 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { COMMON_HEADERS, ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
 import { registerApi, type ApiDependencies } from './api.js'
 import { registerHealth, type HealthDependencies } from './health.js'
+import type { HttpServers } from './http-servers.js'
 import { registerMetrics, type MetricsSource } from './metrics.js'
 import { registerOpenApi } from './openapi.js'
 import { registerPage } from './page.js'
@@ -17,8 +18,8 @@ export interface AppDependencies extends HealthDependencies {
   readonly shutdown?: ApiDependencies | undefined
   /** `undefined`: `/metrics` is not found. */
   readonly metrics: MetricsSource | undefined
-  /** How long an idle HTTP connection is kept, in milliseconds; 0: Fastify's default, 72 s. */
-  readonly keepAliveTimeoutMs: number
+  /** What it is served by. */
+  readonly servers: HttpServers
   /** Whose `X-Forwarded-*` is believed: nobody's, everybody's, or that of these addresses (comma-separated, CIDR too). */
   readonly trustProxy: boolean | string
   /** Of this server, for the OpenAPI document. */
@@ -30,23 +31,13 @@ export interface AppDependencies extends HealthDependencies {
 /** Nothing here takes a body. */
 const MAX_BODY_BYTES = 1024
 
-/**
- * Who drips its request in byte by byte is cut off. Upgraded sockets are no longer HTTP's: these don't touch them.
- * Checked every CHECKING_INTERVAL_MS, so a request may live that much longer.
- */
-const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 15_000
-const CHECKING_INTERVAL_MS = 5_000
-
 /** A complete application that does not listen yet. Rejects when the page's files are missing. */
 export async function createApp(deps: AppDependencies): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
     trustProxy: deps.trustProxy,
-    keepAliveTimeout: deps.keepAliveTimeoutMs,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECKING_INTERVAL_MS },
+    serverFactory: (handler) => deps.servers.create(handler),
     routerOptions: { ignoreTrailingSlash: true },
     // An address that can't be decoded is answered before any hook runs.
     frameworkErrors(error, _request, reply) {

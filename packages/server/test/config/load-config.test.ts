@@ -140,8 +140,6 @@ describe('problems', () => {
 
   test.each([
     ['WORKERS', '4'],
-    ['TLS_CERT', 'cert.pem'],
-    ['TLS_KEY', 'key.pem'],
     ['JOURNAL_URL', 'redis://localhost'],
     ['JOURNAL_URL', 'amqps://localhost'],
   ])('are wishes that this version does not serve yet: %s=%s', (name, text) => {

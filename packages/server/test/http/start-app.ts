@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { createApp, type AppDependencies } from '../../src/http/app.js'
 import type { Health } from '../../src/http/health.js'
+import { HttpServers } from '../../src/http/http-servers.js'
 
 export const HEALTH: Health = {
   status: 'healthy',
@@ -24,7 +25,7 @@ export async function startApp(deps: Partial<AppDependencies> = {}) {
     isReady: () => true,
     isDraining: () => false,
     metrics: undefined,
-    keepAliveTimeoutMs: 60_000,
+    servers: new HttpServers({ keepAliveTimeoutMs: 60_000 }),
     trustProxy: false,
     version: '1.2.3',
     ...deps,

@@ -1,0 +1,28 @@
+/**
+ * Two certificates of 127.0.0.1 that sign themselves, with their keys, for tests alone. Made by
+ * `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=first …`
+ */
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:tls'
+import { fileURLToPath } from 'node:url'
+
+export type Certificate = 'first' | 'second'
+
+const file = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url))
+
+export const certFile = (of: Certificate): string => file(`${of}.cert`)
+export const keyFile = (of: Certificate): string => file(`${of}.key`)
+
+/** What clients trust. */
+export const CA = (['first', 'second'] as const).map((of) => readFileSync(certFile(of)))
+
+/** Which certificate whoever connects to this port is shown: its common name. */
+export function shownAt(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port, ca: CA }, () => {
+      const name = socket.getPeerCertificate().subject.CN
+      socket.end()
+      resolve(String(name))
+    }).on('error', reject)
+  })
+}
