@@ -58,12 +58,13 @@ async function serve(argv: readonly string[]): Promise<number> {
   // Only here: the other commands need no server.
   const { runServer } = await import('./serve.js')
   // Whatever a library may still hold open: the server has closed everything that matters, and an end is an end.
-  process.exit(await runServer(result.config))
+  process.exit(await runServer(result, () => loadConfig({ argv })))
 }
 
 function check(argv: readonly string[]): number {
   const result = loadConfig({ argv })
-  return result.ok ? print(configTable(result.config, result.sources)) : refuse(result)
+  if (!result.ok) return refuse(result)
+  return complain(print(configTable(result.config, result.sources)), result.warnings)
 }
 
 const TTL = duration({ min: 1, max: 315_360_000, unit: 'seconds' })

@@ -93,7 +93,24 @@ export async function createServer({
   hooks = {},
   ...options
 }: ServerOptions = {}): Promise<LastcallServer> {
-  const config = configFrom(options)
+  return assembleServer(configFrom(options), { log, hooks })
+}
+
+/** What the command needs besides. */
+export interface AssembledServer extends LastcallServer {
+  /**
+   * Reads the TLS files again and checks tokens with other keys: for newcomers, who is in stays in.
+   *
+   * @throws {LastcallError} `config_invalid`; then everything is as it was.
+   */
+  renewKeys(config: Config): void
+}
+
+/** The same for a configuration that is complete and checked. */
+export async function assembleServer(
+  config: Config,
+  { log, hooks = {} }: { readonly log: Logger; readonly hooks?: Hooks },
+): Promise<AssembledServer> {
   const clock = systemClock
   const stats = new Stats()
   const node = randomBytes(6).toString('base64url')
@@ -152,11 +169,10 @@ export async function createServer({
     clock,
     log,
   })
-  const verifyToken = createTokenVerifier(config)
   const admission = new Admission({
     connections,
     sessions: new Sessions(config.sessionSecret ?? derivedSecret(config.authSecret)),
-    verifyToken,
+    verifyToken: createTokenVerifier(config),
     allowedOrigins: config.allowedOrigins,
     maxConnections: config.maxConnections,
     maxChannels: MAX_CHANNELS,
@@ -230,7 +246,7 @@ export async function createServer({
       serveUpgrades(httpServer, { ...parts, path, refuseOthers, rejectWith, onConnect: hooks.onConnect?.bind(hooks) }),
     )
     shutdown.started()
-    if (verifyToken || hooks.onConnect) return
+    if (admission.asksForToken || hooks.onConnect) return
     log.warn('open_access', 'no authentication is configured: everybody may come in under any free name')
   }
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
@@ -286,6 +302,11 @@ export async function createServer({
     },
     health,
     metrics: () => registry.metrics(),
+    renewKeys(renewed) {
+      const renewedTls = tlsOf(renewed)
+      admission.renewVerifier(createTokenVerifier(renewed))
+      if (renewedTls) servers.renewTls(renewedTls)
+    },
     close() {
       shutdown.begin('request')
       return shutdown.waitForShutdown()

@@ -1,37 +1,78 @@
 /**
- * `lastcall serve`: a server for this process, from the first signal handler to the exit code.
+ * `lastcall serve` in one process: a server from the first signal handler to the exit code, and its reload by SIGHUP.
  */
+import type { ConfigResult, LoadedConfig } from './config/load-config.js'
+import { formatProblem } from './config/problems.js'
+import { planReload } from './config/reload-plan.js'
 import type { Config } from './config/schema.js'
-import { createServer } from './create-server.js'
+import { assembleServer, type AssembledServer } from './create-server.js'
 import { LastcallError } from './errors.js'
+import type { Logger } from './observability/log.js'
 import { createLogger } from './observability/logger.js'
 
-/** Serves until a shutdown has ended. Resolves with the exit code. */
-export async function runServer(config: Config): Promise<number> {
+/** Serves until a shutdown has ended. Resolves with the exit code. `load` reads the configuration again. */
+export async function runServer(loaded: LoadedConfig, load: () => ConfigResult): Promise<number> {
+  const { config } = loaded
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
   try {
-    const server = await createServer({ ...config, logger: log })
+    // From here on: it would end the process otherwise.
+    let reload = (): void => log.warn('reload.failed', 'the server is only starting, and has just read everything')
+    process.on('SIGHUP', () => reload())
+    adviseOn(loaded, log)
+    const server = await assembleServer(config, { log })
     server.shutdown.registerSignals()
-    warnOfShortGrace(config)
     await server.listen()
+    reload = reloader(server, config, load, log)
     await server.shutdown.waitForShutdown()
     return 0
   } catch (error) {
-    const known = error instanceof LastcallError || (error instanceof Error && 'code' in error)
-    log.error('error', { error }, known ? error.message : 'the server could not start')
+    logFailure(error, log)
     return 1
   } finally {
     log.flush()
   }
+}
 
-  /** Who is promised 30 minutes and killed after 30 seconds should know it before the deploy. */
-  function warnOfShortGrace({ shutdownTimeoutSeconds, closeTimeoutSeconds, terminationGraceSeconds }: Config): void {
-    const neededSeconds = shutdownTimeoutSeconds + closeTimeoutSeconds
-    if (terminationGraceSeconds === undefined || terminationGraceSeconds >= neededSeconds) return
-    log.warn(
-      'shutdown.grace',
-      { terminationGraceSeconds, neededSeconds },
-      'the platform kills this process before a shutdown may be over: grant more time, or lower SHUTDOWN_TIMEOUT',
-    )
+/** Takes over what a running process can: TLS files and the keys of tokens. Whatever is wrong, the server serves on. */
+function reloader(server: AssembledServer, config: Config, load: () => ConfigResult, log: Logger): () => void {
+  let current = config
+  return () => {
+    log.info('reload.started', 'reading TLS files and the keys of tokens again')
+    try {
+      const result = load()
+      if (!result.ok) {
+        const problems = result.problems.map(formatProblem)
+        log.error('reload.failed', { problems }, 'the configuration is not valid: everything is as it was')
+        return
+      }
+      for (const warning of result.warnings) log.warn('config', warning)
+      const { config: next, renewed, needRestart } = planReload(current, result.config)
+      server.renewKeys(next)
+      current = next
+      const restart = needRestart.length === 0 ? '' : `; not in force before a restart: ${needRestart.join(', ')}`
+      log.info('reload.done', { renewed, needRestart }, `read again: ${renewed.join(', ') || 'nothing'}${restart}`)
+    } catch (error) {
+      log.error('reload.failed', { error }, 'everything is as it was')
+    }
   }
+}
+
+/** Says what deserves a look before it hurts. */
+export function adviseOn({ config, warnings }: LoadedConfig, log: Logger): void {
+  for (const warning of warnings) log.warn('config', warning)
+  // Who is promised 30 minutes and killed after 30 seconds should know it before the deploy.
+  const { shutdownTimeoutSeconds, closeTimeoutSeconds, terminationGraceSeconds } = config
+  const neededSeconds = shutdownTimeoutSeconds + closeTimeoutSeconds
+  if (terminationGraceSeconds === undefined || terminationGraceSeconds >= neededSeconds) return
+  log.warn(
+    'shutdown.grace',
+    { terminationGraceSeconds, neededSeconds },
+    'the platform kills this process before a shutdown may be over: grant more time, or lower SHUTDOWN_TIMEOUT',
+  )
+}
+
+/** Why a server could not start: what is known by a code says it itself. */
+export function logFailure(error: unknown, log: Logger): void {
+  const known = error instanceof LastcallError || (error instanceof Error && 'code' in error)
+  log.error('error', { error }, known ? error.message : 'the server could not start')
 }

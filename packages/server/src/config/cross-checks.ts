@@ -25,6 +25,12 @@ const needsKey = (key: 'authIssuer' | 'authAudience'): CrossCheck => ({
 
 const CHECKS: readonly CrossCheck[] = [
   {
+    keys: ['workers', 'journalUrl'],
+    wrong: (config) => config.workers !== undefined && config.journalUrl.startsWith('memory:'),
+    expected: (_, journal = '') =>
+      `needs a ${journal} that several processes can share, such as file:PATH; what is in memory:, the others do not see`,
+  },
+  {
     keys: ['tlsCert', 'tlsKey'],
     wrong: (config) => config.tlsCert !== undefined && config.tlsKey === undefined,
     expected: (_, key = '') => `needs ${key} beside it`,

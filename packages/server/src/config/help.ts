@@ -20,8 +20,7 @@ export const displayedDefault = (variable: Variable): string =>
 
 /** What is not served yet, as a sentence; nothing where everything is. */
 export function notYetSentence({ notYet }: Variable): string {
-  if (!notYet) return ''
-  return notYet.values === undefined ? ' Not in this version yet.' : ` Not in this version yet: ${notYet.values}.`
+  return notYet ? ` Not in this version yet: ${notYet.values}.` : ''
 }
 
 /** Indented lines of at most 96 characters. */

@@ -1,16 +1,17 @@
 /**
- * Makes a `Config`: for the command from environment and flags, for the library from options. The only file that reads
- * process.env. All problems are found at once.
+ * Makes a `Config`: for the command from flags, environment and ENV_FILE, in this order; for the library from options.
+ * The only file that reads process.env. All problems are found at once.
  */
 import { LastcallError } from '../errors.js'
 import { crossProblems } from './cross-checks.js'
+import { readEnvFile, typosIn, type EnvFile } from './env-file.js'
 import { mustBe } from './kinds.js'
 import { parseFlags } from './flags.js'
 import { didYouMean, formatProblem, shown, type ConfigProblem } from './problems.js'
 import { configSchema, VARIABLES, type Config, type ConfigKey, type Variable } from './schema.js'
 import { readTlsFiles } from './tls-files.js'
 
-export type ConfigSource = 'default' | 'environment' | 'flag'
+export type ConfigSource = 'default' | 'file' | 'environment' | 'flag'
 
 export type ConfigResult =
   | {
@@ -20,8 +21,12 @@ export type ConfigResult =
       readonly sources: Readonly<Record<ConfigKey, ConfigSource>>
       /** The values of `commandFlags` that were given. */
       readonly commandFlags: ReadonlyMap<string, string>
+      /** What deserves a look and keeps nobody from starting. */
+      readonly warnings: readonly string[]
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
+
+export type LoadedConfig = Extract<ConfigResult, { ok: true }>
 
 export interface LoadConfigOptions {
   /** Default: process.env. An empty text counts as not set. */
@@ -34,26 +39,55 @@ export interface LoadConfigOptions {
 
 export function loadConfig({ env = process.env, argv = [], commandFlags = [] }: LoadConfigOptions = {}): ConfigResult {
   const flags = parseFlags(argv, [...VARIABLES.map(({ flag }) => flag), ...commandFlags])
-  const sources = {} as Record<ConfigKey, ConfigSource>
-  const given = VARIABLES.flatMap((variable): Given[] => {
-    // A secret is left as it is: what surrounds it may be part of it.
-    const tidy = (text = ''): string => (variable.kind.secret ? text : text.trim())
-    const fromFlag = tidy(flags.values.get(variable.flag))
-    const text = fromFlag || tidy(env[variable.name])
-    sources[variable.key] = fromFlag ? 'flag' : text ? 'environment' : 'default'
-    if (!text) return []
-    const name = fromFlag ? `--${variable.flag}` : variable.name
-    return [{ variable, name, raw: text, value: variable.kind.fromText(text) }]
+  const find = (variable: Variable, file: EnvFile | undefined): Found | undefined => {
+    const { name, flag, kind } = variable
+    const places: readonly Omit<Found, 'variable'>[] = [
+      { source: 'flag', name: `--${flag}`, text: flags.values.get(flag) },
+      { source: 'environment', name, text: env[name] },
+      { source: 'file', name: `${name} in ENV_FILE`, text: file?.ok ? file.values[name] : undefined },
+    ]
+    // A secret is left as it is: what surrounds it may be part of it. Nothing at all counts as not set.
+    return places
+      .map(({ text, ...place }) => ({ ...place, variable, text: kind.secret ? text : text?.trim() }))
+      .find(({ text }) => text)
+  }
+  // Where the file is can't be said in the file.
+  const place = find(VARIABLES.find(({ key }) => key === 'envFile') as Variable, undefined)
+  const file = place?.text === undefined ? undefined : readEnvFile(place.text)
+  const found = VARIABLES.flatMap((variable) => find(variable, variable.key === 'envFile' ? undefined : file) ?? [])
+  const given = found.map(({ variable, name, text = '' }) => {
+    return { variable, name, raw: text, value: variable.kind.fromText(text) }
   })
   const { config, problems } = check(given, (variable) => variable.name)
-  const all = [...flags.problems, ...problems]
+  const fileProblems =
+    !place || !file || file.ok
+      ? []
+      : [{ name: place.name, given: shown(place.variable, place.text), expected: file.reason }]
+  const all = [...flags.problems, ...fileProblems, ...problems]
   if (all.length > 0) return { ok: false, problems: all }
+  const sources = Object.fromEntries(VARIABLES.map(({ key }) => [key, 'default'])) as Record<ConfigKey, ConfigSource>
+  for (const { variable, source } of found) sources[variable.key] = source
   return {
     ok: true,
     config,
     sources,
     commandFlags: new Map([...flags.values].filter(([name]) => commandFlags.includes(name))),
+    warnings: file?.ok
+      ? typosIn(
+          file.values,
+          VARIABLES.map(({ name }) => name),
+        )
+      : [],
   }
+}
+
+/** A variable that is set, and where. */
+interface Found {
+  readonly variable: Variable
+  readonly source: ConfigSource
+  /** As whoever set it knows it. */
+  readonly name: string
+  readonly text: string | undefined
 }
 
 /**
@@ -69,8 +103,13 @@ export function configFrom(options: Partial<Config> = {}): Config {
     return value === undefined ? [] : [{ variable, name: variable.key, raw: value, value }]
   })
   const { config, problems } = check(given, (variable) => variable.key)
+  const foreign = given.filter(({ variable }) => variable.commandOnly)
   const all = [
     ...unknown.map((key) => ({ name: key, expected: `is not an option${didYouMean(key, keys)}` })),
+    ...foreign.map(({ name }) => ({
+      name,
+      expected: 'is for the command `lastcall`, which starts the processes itself',
+    })),
     ...problems,
   ]
   if (all.length > 0) {

@@ -28,13 +28,19 @@ export function shown(variable: Variable, given: unknown): string {
 
 /** " Did you mean X?" where one of the candidates is near enough, else nothing. */
 export function didYouMean(word: string, candidates: readonly string[], show = (name: string): string => name): string {
+  const nearest = nearestName(word, candidates, Math.max(2, Math.floor(word.length / 4)))
+  return nearest === undefined ? '' : `. Did you mean ${show(nearest)}?`
+}
+
+/** The candidate that is fewest letters away, if it is not more than so many. */
+export function nearestName(word: string, candidates: readonly string[], maxDistance: number): string | undefined {
   let nearest: string | undefined
-  let nearestDistance = Math.max(2, Math.floor(word.length / 4)) + 1
+  let nearestDistance = maxDistance + 1
   for (const candidate of candidates) {
     const distance = editDistance(word, candidate)
     if (distance < nearestDistance) [nearest, nearestDistance] = [candidate, distance]
   }
-  return nearest === undefined ? '' : `. Did you mean ${show(nearest)}?`
+  return nearest
 }
 
 /** Levenshtein: how many letters must be put in, left out or replaced. */

@@ -20,12 +20,10 @@ export const GROUPS = [
 ] as const
 
 interface NotYet<T> {
-  /** The values, in words; without it all. */
-  readonly values?: string
+  /** The values, in words. */
+  readonly values: string
   includes(value: T): boolean
 }
-
-const EVERYTHING: NotYet<unknown> = { includes: () => true }
 
 interface About<T> {
   readonly group: (typeof GROUPS)[number]
@@ -35,6 +33,8 @@ interface About<T> {
   readonly defaultText?: string
   /** What this version does not serve yet. It is refused, for an ignored wish is worse than a refused one. */
   readonly notYet?: NotYet<T>
+  /** Whether only the command can do it; `createServer` refuses it. */
+  readonly commandOnly?: true
 }
 
 /** What is known about a variable besides its place in `Config`. */
@@ -287,8 +287,13 @@ export const configSchema = z.object({
   workers: optional('WORKERS', integer({ min: 1, max: 1024 }), {
     group: 'Operation',
     defaultText: 'none: one process',
-    doc: 'How many worker processes share the port.',
-    notYet: EVERYTHING,
+    doc: 'How many worker processes share the port and the journal, which must be one of several processes; best the number of processors.',
+    commandOnly: true,
+  }),
+  envFile: optional('ENV_FILE', text({ pattern: /./, allowed: 'a file', placeholder: 'FILE' }), {
+    group: 'Operation',
+    doc: 'A file of `NAME=value` lines for whatever the environment does not set; read again on SIGHUP.',
+    commandOnly: true,
   }),
 })
 

@@ -82,9 +82,16 @@ const REJECTIONS = {
 
 export class Admission {
   readonly #options: AdmissionOptions
+  #verifyToken: TokenVerifier | undefined
 
   constructor(options: AdmissionOptions) {
     this.#options = options
+    this.#verifyToken = options.verifyToken
+  }
+
+  /** Tokens of newcomers are checked with other keys from now on; who is in stays in. `undefined`: the server is open. */
+  renewVerifier(verifyToken: TokenVerifier | undefined): void {
+    this.#verifyToken = verifyToken
   }
 
   /**
@@ -92,7 +99,7 @@ export class Admission {
    * The only part that may take time, so it comes before the rest.
    */
   async claims(newcomer: Newcomer): Promise<TokenClaims | undefined> {
-    return newcomer.token === undefined ? undefined : this.#options.verifyToken?.(newcomer.token)
+    return newcomer.token === undefined ? undefined : this.#verifyToken?.(newcomer.token)
   }
 
   /** The language to talk to a newcomer in. */
@@ -101,12 +108,12 @@ export class Admission {
   }
 
   get asksForToken(): boolean {
-    return this.#options.verifyToken !== undefined
+    return this.#verifyToken !== undefined
   }
 
   /** Decides. To be carried out in the same turn of the event loop: it counts on who is connected now. */
   decide(newcomer: Newcomer, claims: TokenClaims | undefined): Admitted | Rejection {
-    const { connections, sessions, verifyToken, allowedOrigins, maxConnections, isClosed } = this.#options
+    const { connections, sessions, allowedOrigins, maxConnections, isClosed } = this.#options
     const locale = this.localeOf(newcomer)
     const reject = (reason: RejectionReason): Rejection => rejection(reason, locale)
 
@@ -117,7 +124,7 @@ export class Admission {
     }
     const clientId = newcomer.clientId ?? claims?.subject ?? guestId()
     if (!isClientId(clientId)) return reject('invalid_client_id')
-    if (verifyToken) {
+    if (this.#verifyToken) {
       if (!claims || claims.expiresAtMs <= Date.now()) return reject('unauthorized')
       if (claims.subject !== undefined && claims.subject !== clientId) return reject('unauthorized')
     }

@@ -28,6 +28,9 @@ export const LOG_EVENTS = {
   'shutdown.cancelled': 'A shutdown was called off; the server serves on.',
   'shutdown.closed': 'Everything is closed; the process ends.',
   'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
+  'reload.started': 'SIGHUP came: the configuration, TLS files and keys are read again.',
+  'reload.done': 'What was read again is in force; what would need a restart is named.',
+  'reload.failed': 'What was read again cannot be used, and why. Everything is as it was before.',
   http: 'An HTTP request could not be answered.',
   error: 'A defect of the server, or something that it could not do.',
 } as const

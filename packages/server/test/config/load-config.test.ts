@@ -139,7 +139,6 @@ describe('problems', () => {
   })
 
   test.each([
-    ['WORKERS', '4'],
     ['JOURNAL_URL', 'redis://localhost'],
     ['JOURNAL_URL', 'amqps://localhost'],
   ])('are wishes that this version does not serve yet: %s=%s', (name, text) => {
@@ -150,6 +149,13 @@ describe('problems', () => {
 })
 
 describe('variables that belong together', () => {
+  test('workers need a journal that they can share', () => {
+    expect(problems({ WORKERS: '2', JOURNAL_URL: 'memory:' })).toEqual([
+      expect.stringMatching(/^WORKERS: needs a JOURNAL_URL that several processes can share/),
+    ])
+    expect(problems({ WORKERS: '2' })).toEqual([])
+  })
+
   test('at most one way to check tokens', () => {
     expect(problems({ AUTH_SECRET: SECRET, AUTH_JWKS_URL: 'https://example.com/jwks' })).toEqual([
       'AUTH_SECRET: only one of AUTH_SECRET, AUTH_PUBLIC_KEY, AUTH_JWKS_URL may be set',
@@ -215,7 +221,7 @@ describe('as a library', () => {
   })
 
   test('all problems are in one error with a code', () => {
-    const options = { port: 70_000, prot: 1, authSecret: 'hunter2', workers: 2 }
+    const options = { port: 70_000, prot: 1, authSecret: 'hunter2', journalUrl: 'redis://localhost' }
     let thrown: unknown
     try {
       configFrom(options)
@@ -227,10 +233,17 @@ describe('as a library', () => {
     const message = thrown instanceof Error ? thrown.message : ''
     expect(message).toContain('prot: is not an option. Did you mean port?')
     expect(message).toContain('port=70000: must be')
-    expect(message).toContain('workers=2: is not in this version yet')
+    expect(message).toContain('journalUrl=redis://localhost: is not in this version yet')
     expect(message).toContain('authSecret=')
     expect(message).not.toContain('hunter2')
   })
+})
+
+test.each([
+  ['workers', 2],
+  ['envFile', 'a-file'],
+])('%s is for the command alone', (key, value) => {
+  expect(() => configFrom({ [key]: value })).toThrow(`${key}: is for the command \`lastcall\``)
 })
 
 test('the names of variables, flags and options follow one rule', () => {
@@ -257,6 +270,7 @@ test('every variable is used somewhere, or refused as not served yet', () => {
     .filter((file) => file.endsWith('.ts') && !file.startsWith('config'))
     .map((file) => readFileSync(new URL(file, source), 'utf8'))
     .join('\n')
-  const unused = VARIABLES.filter(({ key }) => !new RegExp(`\\b${key}\\b`).test(code))
+  // ENV_FILE is read where variables are read.
+  const unused = VARIABLES.filter(({ key }) => key !== 'envFile' && !new RegExp(`\\b${key}\\b`).test(code))
   expect(unused.filter(({ notYet }) => !notYet).map(({ name }) => name)).toEqual([])
 })

@@ -1,0 +1,87 @@
+/**
+ * ENV_FILE: what is in it, what wins over it, and what is said of it.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { loadConfig } from '../../src/config/load-config.js'
+import { formatProblem } from '../../src/config/problems.js'
+
+let folder: string
+let file: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lastcall-env-'))
+  file = join(folder, 'lastcall.env')
+})
+
+afterEach(() => rmSync(folder, { recursive: true }))
+
+function load(content: string, env: Readonly<Record<string, string>> = {}, argv: readonly string[] = []) {
+  writeFileSync(file, content)
+  return loadConfig({ env: { ENV_FILE: file, ...env }, argv })
+}
+
+function loaded(...args: Parameters<typeof load>) {
+  const result = load(...args)
+  if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'))
+  return result
+}
+
+function problems(...args: Parameters<typeof load>): string[] {
+  const result = load(...args)
+  return result.ok ? [] : result.problems.map(formatProblem)
+}
+
+test('a flag wins over the environment, which wins over the file, which wins over the default', () => {
+  const { config, sources } = loaded('PORT=1\nHOST=::1\nLOCALE=en\n', { PORT: '2', HOST: '::2' }, ['--port', '3'])
+  expect(config).toMatchObject({ port: 3, host: '::2', locale: 'en', maxConnections: 10_000 })
+  expect(sources).toMatchObject({ port: 'flag', host: 'environment', locale: 'file', maxConnections: 'default' })
+})
+
+test('quotes, comments and several lines are read as in other such files', () => {
+  const pem = '-----BEGIN PUBLIC KEY-----\nrubbish\n-----END PUBLIC KEY-----'
+  const content = `# a comment\nexport BUILD="7 # seven"\nLOCALE = en # English\n\nAUTH_PUBLIC_KEY="${pem}"\n`
+  expect(problems(content)).toEqual([
+    expect.stringContaining('AUTH_PUBLIC_KEY in ENV_FILE=(not shown): must be a public key'),
+    expect.stringContaining('BUILD in ENV_FILE="7 # seven": must be'),
+  ])
+})
+
+test('what is empty in the environment is taken from the file, and what is empty in the file is not set', () => {
+  const { config, sources } = loaded('LOCALE=en\nPORT=\n', { LOCALE: '' })
+  expect(config).toMatchObject({ locale: 'en', port: 8000 })
+  expect(sources.port).toBe('default')
+})
+
+test('the file can be named by a flag', () => {
+  writeFileSync(file, 'LOCALE=en\n')
+  const result = loadConfig({ env: {}, argv: ['--env-file', file] })
+  expect(result).toMatchObject({ ok: true, config: { locale: 'en' }, sources: { envFile: 'flag', locale: 'file' } })
+})
+
+test('a file that cannot be read is a problem of the configuration', () => {
+  const missing = join(folder, 'missing.env')
+  expect(problems('', { ENV_FILE: missing })).toEqual([
+    expect.stringMatching(/^ENV_FILE=".*missing\.env": cannot be read: ENOENT/),
+  ])
+})
+
+test('a secret in it is not shown', () => {
+  expect(problems('AUTH_SECRET=hunter2\n').join()).toMatch(/^AUTH_SECRET in ENV_FILE=\(hidden, 7 bytes\): /)
+})
+
+test('another file named in it is not read', () => {
+  expect(loaded('ENV_FILE=/nowhere\n').config.envFile).toBe(file)
+})
+
+test('names that are no variables are ignored, but a slip of the pen is told', () => {
+  const others = 'HOME=/root\nPOST=1\nPATH=/bin\nDATABASE_URL=x\nNODE_ENV=production\nLOG_FORMATTER=x\n'
+  expect(loaded(others).warnings).toEqual([])
+  expect(loaded('SHUTDOWN_TIMOUT=5\nAUTH_SECRETS=x\nWORKER=2\n').warnings).toEqual([
+    'AUTH_SECRETS is not a variable and is ignored. Did you mean AUTH_SECRET?',
+    'SHUTDOWN_TIMOUT is not a variable and is ignored. Did you mean SHUTDOWN_TIMEOUT?',
+    'WORKER is not a variable and is ignored. Did you mean WORKERS?',
+  ])
+})
