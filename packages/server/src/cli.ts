@@ -8,7 +8,7 @@ import { isChannel, isClientId } from '@lastcall/protocol'
 import { SignJWT } from 'jose'
 import { configTable, flagsHelp } from './config/help.js'
 import { duration, mustBe } from './config/kinds.js'
-import { loadConfig, type ConfigResult } from './config/load-config.js'
+import { isWorker, loadConfig, type ConfigResult, type LoadedConfig } from './config/load-config.js'
 import { didYouMean, formatProblem } from './config/problems.js'
 import { VERSION } from './config/version.js'
 
@@ -55,10 +55,15 @@ async function main(argv: readonly string[]): Promise<number> {
 async function serve(argv: readonly string[]): Promise<number> {
   const result = loadConfig({ argv })
   if (!result.ok) return refuse(result)
-  // Only here: the other commands need no server.
-  const { runServer } = await import('./serve.js')
   // Whatever a library may still hold open: the server has closed everything that matters, and an end is an end.
-  process.exit(await runServer(result, () => loadConfig({ argv })))
+  process.exit(await start(result, argv))
+}
+
+/** Loads only what is needed: the other commands need no server, and a primary needs none either. */
+async function start(loaded: LoadedConfig, argv: readonly string[]): Promise<number> {
+  if (isWorker()) return (await import('./workers/worker.js')).runWorker(loaded)
+  if (loaded.config.workers !== undefined) return (await import('./workers/primary.js')).runPrimary(loaded)
+  return (await import('./serve.js')).runServer(loaded, () => loadConfig({ argv }))
 }
 
 function check(argv: readonly string[]): number {

@@ -18,13 +18,13 @@ import type { Hooks } from './connections/hooks.js'
 import { RateLimit } from './connections/rate-limit.js'
 import { Reception } from './connections/reception.js'
 import { LastcallError } from './errors.js'
-import { createApp } from './http/app.js'
+import { createApp, type Answers } from './http/app.js'
 import type { Health } from './http/health.js'
 import { HttpServers } from './http/http-servers.js'
 import { Hub } from './hub/hub.js'
 import { openJournal } from './journal/open-journal.js'
 import { silentLogger, type Logger } from './observability/log.js'
-import { createMetrics } from './observability/metrics.js'
+import { createMetrics, type MetricReading } from './observability/metrics.js'
 import { Stats } from './observability/stats.js'
 import { startPeriodicBroadcast } from './periodic-broadcast.js'
 import type { DrainReport } from './shutdown/drain-report.js'
@@ -104,12 +104,25 @@ export interface AssembledServer extends LastcallServer {
    * @throws {LastcallError} `config_invalid`; then everything is as it was.
    */
   renewKeys(config: Config): void
+  /** Takes no more connections; those that are there live on. */
+  stopListening(): void
+  /** What this process answers for itself. */
+  readonly answers: Answers
+  /** What `/metrics` answers, for adding it up with that of other processes. */
+  readonly metricReadings: () => Promise<readonly MetricReading[]>
+}
+
+interface Assembly {
+  readonly log: Logger
+  readonly hooks?: Hooks
+  /** What is answered over HTTP instead of what this process would answer for itself. */
+  readonly answersOfWhole?: (own: Answers) => Answers
 }
 
 /** The same for a configuration that is complete and checked. */
 export async function assembleServer(
   config: Config,
-  { log, hooks = {} }: { readonly log: Logger; readonly hooks?: Hooks },
+  { log, hooks = {}, answersOfWhole = (own) => own }: Assembly,
 ): Promise<AssembledServer> {
   const clock = systemClock
   const stats = new Stats()
@@ -218,13 +231,24 @@ export async function assembleServer(
     node,
     journal: hub.isAvailable ? 'up' : 'down',
   })
-  const app = await createApp({
-    servers,
+  const ownAnswers: Answers = {
     health,
     isReady: () => shutdown.isReady,
-    shutdown: config.adminToken === undefined ? undefined : { token: config.adminToken, control: shutdown },
+    metrics: registry,
+    shutdown: {
+      status: () => ({ state: shutdown.state, remainingMs: shutdown.remainingMs, report: shutdown.report }),
+      begin: (why, request) => shutdown.begin(why, request),
+      cancel: (why) => shutdown.cancel(why),
+    },
+  }
+  const answers = answersOfWhole(ownAnswers)
+  const app = await createApp({
+    servers,
+    health: () => answers.health(),
+    isReady: () => answers.isReady(),
+    shutdown: config.adminToken === undefined ? undefined : { token: config.adminToken, control: answers.shutdown },
     isDraining: () => shutdown.isShuttingDown,
-    metrics: config.metrics ? registry : undefined,
+    metrics: config.metrics ? answers.metrics : undefined,
     trustProxy: typeof config.trustProxy === 'boolean' ? config.trustProxy : config.trustProxy.join(','),
     version: VERSION,
     onError: (error) => log.error('http', { error }, 'a request could not be answered'),
@@ -302,6 +326,9 @@ export async function assembleServer(
     },
     health,
     metrics: () => registry.metrics(),
+    stopListening: () => servers.stopListening(),
+    answers: ownAnswers,
+    metricReadings: () => registry.getMetricsAsJSON(),
     renewKeys(renewed) {
       const renewedTls = tlsOf(renewed)
       admission.renewVerifier(createTokenVerifier(renewed))

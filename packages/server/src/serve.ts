@@ -1,6 +1,7 @@
 /**
  * `lastcall serve` in one process: a server from the first signal handler to the exit code, and its reload by SIGHUP.
  */
+import { adviseOn } from './advice.js'
 import type { ConfigResult, LoadedConfig } from './config/load-config.js'
 import { formatProblem } from './config/problems.js'
 import { planReload } from './config/reload-plan.js'
@@ -55,20 +56,6 @@ function reloader(server: AssembledServer, config: Config, load: () => ConfigRes
       log.error('reload.failed', { error }, 'everything is as it was')
     }
   }
-}
-
-/** Says what deserves a look before it hurts. */
-export function adviseOn({ config, warnings }: LoadedConfig, log: Logger): void {
-  for (const warning of warnings) log.warn('config', warning)
-  // Who is promised 30 minutes and killed after 30 seconds should know it before the deploy.
-  const { shutdownTimeoutSeconds, closeTimeoutSeconds, terminationGraceSeconds } = config
-  const neededSeconds = shutdownTimeoutSeconds + closeTimeoutSeconds
-  if (terminationGraceSeconds === undefined || terminationGraceSeconds >= neededSeconds) return
-  log.warn(
-    'shutdown.grace',
-    { terminationGraceSeconds, neededSeconds },
-    'the platform kills this process before a shutdown may be over: grant more time, or lower SHUTDOWN_TIMEOUT',
-  )
 }
 
 /** Why a server could not start: what is known by a code says it itself. */

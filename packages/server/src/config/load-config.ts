@@ -26,6 +26,12 @@ export type ConfigResult =
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
 
+/** Set by the primary in the environment of its workers. */
+export const WORKER_VARIABLE = 'LASTCALL_WORKER'
+
+/** Whether this process was started by a primary, as one of its workers. */
+export const isWorker = (): boolean => process.env[WORKER_VARIABLE] !== undefined && process.send !== undefined
+
 export type LoadedConfig = Extract<ConfigResult, { ok: true }>
 
 export interface LoadConfigOptions {

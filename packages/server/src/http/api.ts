@@ -8,11 +8,18 @@ import { ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
 
 /** What the API needs of a shutdown. */
 export interface ShutdownControl {
+  status(): ShutdownStatus | Promise<ShutdownStatus>
+  /** `false`: it can't be begun now. */
+  begin(why: string, request: ShutdownBody): boolean | Promise<boolean>
+  /** `false`: it can't be called off now. */
+  cancel(why: string): boolean | Promise<boolean>
+}
+
+export interface ShutdownStatus {
   readonly state: string
-  readonly report: object | undefined
   readonly remainingMs: number
-  begin(why: string, request: ShutdownBody): boolean
-  cancel(why: string): boolean
+  /** What has happened so far; `undefined` without a shutdown. */
+  readonly report: object | undefined
 }
 
 interface ShutdownBody {
@@ -63,9 +70,13 @@ export async function registerApi(app: FastifyInstance, { token, control }: ApiD
   const expected = digest(token)
   const isAllowed = ({ headers }: FastifyRequest): boolean =>
     timingSafeEqual(digest(/^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1] ?? ''), expected)
-  const status = (): object => {
-    const { state, remainingMs, report = null } = control
+  const status = async (): Promise<object> => {
+    const { state, remainingMs, report = null } = await control.status()
     return { state, remainingSeconds: remainingMs / 1000, report }
+  }
+  const conflict = async (wish: string): Promise<object> => {
+    const { state } = await control.status()
+    return errorAnswer(409, `${wish} while the server is ${state}`)
   }
 
   await app.register((api, _options, done) => {
@@ -81,16 +92,16 @@ export async function registerApi(app: FastifyInstance, { token, control }: ApiD
       '/api/shutdown',
       { schema: schema('Begins a shutdown.', { body: { anyOf: [BODY_SCHEMA, { type: 'null' }] } }) },
       async (request, reply) => {
-        if (control.begin(WHY, request.body ?? {})) return reply.code(202).send(status())
-        return reply.code(409).send(errorAnswer(409, `A shutdown cannot be begun while the server is ${control.state}`))
+        if (await control.begin(WHY, request.body ?? {})) return reply.code(202).send(await status())
+        return reply.code(409).send(await conflict('A shutdown cannot be begun'))
       },
     )
     api.delete(
       '/api/shutdown',
       { schema: schema('Calls a shutdown off, while clients are still being waited for.') },
       async (_request, reply) => {
-        if (control.cancel(WHY)) return reply.send(status())
-        return reply.code(409).send(errorAnswer(409, `Nothing can be called off while the server is ${control.state}`))
+        if (await control.cancel(WHY)) return reply.send(await status())
+        return reply.code(409).send(await conflict('Nothing can be called off'))
       },
     )
     done()

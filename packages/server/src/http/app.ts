@@ -4,12 +4,20 @@
  */
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { COMMON_HEADERS, ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
-import { registerApi, type ApiDependencies } from './api.js'
-import { registerHealth, type HealthDependencies } from './health.js'
+import { registerApi, type ApiDependencies, type ShutdownControl } from './api.js'
+import { registerHealth, type Health, type HealthDependencies } from './health.js'
 import type { HttpServers } from './http-servers.js'
 import { registerMetrics, type MetricsSource } from './metrics.js'
 import { registerOpenApi } from './openapi.js'
 import { registerPage } from './page.js'
+
+/** What is answered over HTTP: of one process, or of several that are one server. */
+export interface Answers {
+  health(): Health | Promise<Health>
+  isReady(): boolean | Promise<boolean>
+  readonly metrics: MetricsSource
+  readonly shutdown: ShutdownControl
+}
 
 export interface AppDependencies extends HealthDependencies {
   /** From then on every answer carries `Connection: close`, so that kept-alive connections leave too. */

@@ -16,12 +16,15 @@ export interface Health {
   /** The name of this instance, as in `welcome`. */
   readonly node: string
   readonly journal: 'up' | 'down'
+  /** With WORKERS: of how many processes this was asked, and how many answered in time. What is said is of those. */
+  readonly workers?: { readonly asked: number; readonly answered: number }
 }
 
 export interface HealthDependencies {
-  readonly health: () => Health
+  readonly health: () => Health | Promise<Health>
   /** Whether new clients should be sent here. */
-  readonly isReady: () => boolean
+  readonly isReady: () => boolean | Promise<boolean>
+  /** Whether this process is: the others of a whole may not be. */
   readonly isDraining: () => boolean
 }
 
@@ -48,6 +51,13 @@ const HEALTH_SCHEMA = {
     build: { type: 'string', description: 'What a deploy changes.' },
     node: { type: 'string', description: 'The name of this instance.' },
     journal: { type: 'string', enum: ['up', 'down'] },
+    workers: {
+      description: 'With WORKERS: how many processes were asked, and how many answered in time.',
+      type: 'object',
+      required: ['asked', 'answered'],
+      additionalProperties: false,
+      properties: { asked: { type: 'integer', minimum: 0 }, answered: { type: 'integer', minimum: 0 } },
+    },
   },
 } as const
 
@@ -76,7 +86,7 @@ export function registerHealth(app: FastifyInstance, deps: HealthDependencies): 
     {
       schema: { tags: ['probes'], summary: 'Liveness, and what this instance does', response: { 200: HEALTH_SCHEMA } },
     },
-    (_request, reply) => reply.header('cache-control', 'no-store').send(deps.health()),
+    async (_request, reply) => reply.header('cache-control', 'no-store').send(await deps.health()),
   )
   app.get(
     '/ready',
@@ -87,15 +97,16 @@ export function registerHealth(app: FastifyInstance, deps: HealthDependencies): 
         response: { 200: READY_SCHEMA, 503: NOT_READY_SCHEMA },
       },
     },
-    (_request, reply) => {
+    async (_request, reply) => {
       reply.header('cache-control', 'no-store')
-      if (deps.isReady()) return reply.send({ status: 'ready' })
-      return reply.code(503).send({ status: 'not ready', reason: reasonNotReady(deps) })
+      if (await deps.isReady()) return reply.send({ status: 'ready' })
+      return reply.code(503).send({ status: 'not ready', reason: await reasonNotReady(deps) })
     },
   )
 }
 
-function reasonNotReady(deps: HealthDependencies): string {
+async function reasonNotReady(deps: HealthDependencies): Promise<string> {
   if (deps.isDraining()) return 'shutting down'
-  return deps.health().journal === 'down' ? 'journal down' : 'starting'
+  const { shutdownInProgress, journal } = await deps.health()
+  return shutdownInProgress ? 'shutting down' : journal === 'down' ? 'journal down' : 'starting'
 }

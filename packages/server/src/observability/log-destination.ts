@@ -20,6 +20,12 @@ const MAX_WAITING_BYTES = 1_048_576
 /** How long the end of the process waits for a slow reader. */
 const EXIT_PATIENCE_MS = 1_000
 const RETRY_MS = 10
+/**
+ * Several processes may write to one pipe, as a server with WORKERS does: only so many bytes at once are never torn
+ * apart by what another one writes (PIPE_BUF of Linux; POSIX grants 512).
+ */
+const MAX_PIECE_BYTES = 4096
+const NEWLINE = 10
 
 const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error ? String(error.code) : undefined
@@ -73,7 +79,7 @@ export class BufferedDestination implements LogDestination {
       this.#lines = ''
     }
     try {
-      while (this.#rest.length > 0) this.#rest = this.#rest.subarray(writeSync(this.#fd, this.#rest))
+      while (this.#rest.length > 0) this.#rest = this.#rest.subarray(writeSync(this.#fd, pieceOf(this.#rest)))
     } catch (error) {
       // The reader has gone, as with `lastcall | head`: a server goes on without a log rather than die of it.
       if (errorCode(error) === 'EPIPE' || errorCode(error) === 'EBADF') {
@@ -85,6 +91,14 @@ export class BufferedDestination implements LogDestination {
     }
     return true
   }
+}
+
+/** Whole lines off the front, as many as may be written at once; a longer line alone. */
+function pieceOf(lines: Buffer): Buffer {
+  if (lines.length <= MAX_PIECE_BYTES) return lines
+  const last = lines.lastIndexOf(NEWLINE, MAX_PIECE_BYTES - 1)
+  const end = last < 0 ? lines.indexOf(NEWLINE, MAX_PIECE_BYTES) : last
+  return end < 0 ? lines : lines.subarray(0, end + 1)
 }
 
 let standardOutput: BufferedDestination | undefined

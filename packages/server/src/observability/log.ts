@@ -28,9 +28,14 @@ export const LOG_EVENTS = {
   'shutdown.cancelled': 'A shutdown was called off; the server serves on.',
   'shutdown.closed': 'Everything is closed; the process ends.',
   'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
-  'reload.started': 'SIGHUP came: the configuration, TLS files and keys are read again.',
-  'reload.done': 'What was read again is in force; what would need a restart is named.',
-  'reload.failed': 'What was read again cannot be used, and why. Everything is as it was before.',
+  'worker.started': 'With WORKERS: a worker listens.',
+  'worker.ended': "With WORKERS: a worker's process ended, and why, if it was not told to.",
+  'worker.replaced': 'With WORKERS: another one takes the place of a worker that crashed, after this delay.',
+  'reload.started':
+    'SIGHUP came: the configuration, TLS files and keys are read again, with WORKERS by new workers that will take over.',
+  'reload.done':
+    'With WORKERS: the new workers serve, and the old ones say good-bye. Otherwise: what was read again is in force; what would need a restart is named.',
+  'reload.failed': 'What was read again cannot be used, and why. Everything goes on as before.',
   http: 'An HTTP request could not be answered.',
   error: 'A defect of the server, or something that it could not do.',
 } as const

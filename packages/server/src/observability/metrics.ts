@@ -2,7 +2,14 @@
  * The metrics of an instance for Prometheus. Everything is counted elsewhere in plain numbers; here they get names, and
  * are read when somebody scrapes. Names follow https://prometheus.io/docs/practices/naming/.
  */
-import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import {
+  Counter,
+  Gauge,
+  Registry,
+  collectDefaultMetrics,
+  type MetricObjectWithValues,
+  type MetricValue,
+} from 'prom-client'
 import type { Readings, Stats } from './stats.js'
 
 /** Which build this is: the labels of `lastcall_build_info`. */
@@ -11,6 +18,11 @@ export interface BuildInfo {
   readonly build: string
   readonly node: string
 }
+
+export const { PROMETHEUS_CONTENT_TYPE } = Registry
+
+/** A metric with its values, as one process tells it to another. */
+export type MetricReading = MetricObjectWithValues<MetricValue<string>>
 
 const SHUTDOWN_STATES = ['starting', 'serving', 'draining', 'closing', 'closed'] as const
 

@@ -44,6 +44,7 @@ export interface GracefulShutdownOptions {
 export interface ShutdownRequest {
   readonly timeoutSeconds?: number | undefined
   readonly mode?: ShutdownMode | undefined
+  readonly delaySeconds?: number | undefined
 }
 
 const PROGRESS_EVERY_MS = 10_000
@@ -138,7 +139,7 @@ export class GracefulShutdownManager {
       this.begin(signal)
     } else if (this.#signals <= 2) {
       this.#log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
-      if (this.#state === 'closing' || this.#move('hurry')) this.#closeWhoIsLeft(0)
+      this.hurry()
     } else {
       this.#log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
       this.#log.flush()
@@ -147,10 +148,18 @@ export class GracefulShutdownManager {
     }
   }
 
+  /** Ends the waiting: everybody gets what is due and is closed, not spread any more. `false`: no shutdown runs. */
+  hurry(): boolean {
+    if (this.#state !== 'closing' && !this.#move('hurry')) return false
+    this.#closeWhoIsLeft(0)
+    return true
+  }
+
   /** Begins a shutdown. `false`: one runs already, and goes on as it was begun. */
   begin(why: string, request: ShutdownRequest = {}): boolean {
     if (!this.#move('shutdown')) return false
-    const { delaySeconds = 0, timeoutSeconds = 1800, mode = 'wait' } = this.#options
+    const { timeoutSeconds = 1800, mode = 'wait' } = this.#options
+    const delaySeconds = request.delaySeconds ?? this.#options.delaySeconds ?? 0
     this.#timeoutMs = (request.timeoutSeconds ?? timeoutSeconds) * 1000
     this.#mode = request.mode ?? mode
     const connections = this.#connections.getActiveCount()

@@ -139,6 +139,28 @@ describe('of a process', () => {
     expect(lines).toHaveLength(3)
   })
 
+  test('that shares its pipe with others, no line is torn apart', async () => {
+    const pipe = join(folder, 'shared')
+    execFileSync('mkfifo', [pipe])
+    const end = openSync(pipe, constants.O_RDWR)
+    const writers = Array.from({ length: 3 }, () => {
+      const body =
+        'for (let i = 0; i < 2_000; i++) logger.info("connect", { i, pad: "x".repeat(300) }, "Client connected")'
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program(body)], {
+        stdio: ['ignore', end, 'inherit'],
+      })
+      return once(child, 'close')
+    })
+    // A reader that is slower than they are: the pipe is full most of the time, and a write of more than it takes waits.
+    const reader = spawn('dd', [`if=${pipe}`, `of=${file}`, 'bs=512'], { stdio: 'ignore' })
+    await Promise.all(writers)
+    closeSync(end)
+    await once(reader, 'close')
+    const lines = written().trimEnd().split('\n')
+    expect(lines).toHaveLength(6_000)
+    expect(() => lines.map((line) => JSON.parse(line) as unknown)).not.toThrow()
+  })
+
   test('that touched process.stdout before, every line arrives', async () => {
     // Far more than a pipe holds, and less than may wait for a slow reader: beyond that lines are dropped, and counted.
     const { lines } = await run('process.stdout.write("first\\n"); many(5_000)')

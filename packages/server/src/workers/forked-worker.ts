@@ -1,0 +1,96 @@
+/**
+ * A worker's process as the primary has it: started from the command's file as it is on the disk now, spoken to over its
+ * channel, and listened to on standard error, where a process that can't even start says why.
+ */
+import cluster from 'node:cluster'
+import type { Clock } from '../clock.js'
+import { WORKER_VARIABLE } from '../config/load-config.js'
+import type { WorkerListener, WorkerProcess } from './generations.js'
+import type { FromWorker, PrimaryAnswers, Question, ToWorker, WorkerAnswers, WorkerIdentity } from './messages.js'
+import { Questions } from './questions.js'
+
+export interface ForkedWorker extends WorkerProcess {
+  readonly questions: Questions<WorkerAnswers>
+}
+
+/** What the primary does with what is not for the one who counts the generations. */
+export interface ForkedWorkerListener extends WorkerListener {
+  onEnded(message: Extract<FromWorker, { kind: 'ended' }>): void
+  onQuestion(question: Question<keyof PrimaryAnswers>): void
+}
+
+/** What is kept of its last words. */
+const MAX_COMPLAINT_LENGTH = 2000
+
+/** How workers are started; before the first one. */
+export function setUpWorkers(): void {
+  // Whatever NODE_CLUSTER_SCHED_POLICY says: a worker that has stopped listening must be able to give a connection back.
+  cluster.schedulingPolicy = cluster.SCHED_RR
+  cluster.setupPrimary({
+    // As it was called, not resolved: where a deploy switches a symbolic link, the next worker follows it.
+    exec: process.argv[1] ?? '',
+    args: process.argv.slice(2),
+    stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    serialization: 'advanced',
+  })
+}
+
+export function forkWorker(
+  identity: WorkerIdentity,
+  { sessionSecret, clock }: { readonly sessionSecret: string; readonly clock: Clock },
+  listener: ForkedWorkerListener,
+): ForkedWorker {
+  const worker = cluster.fork({ [WORKER_VARIABLE]: '1' })
+  const send = (message: ToWorker): void => {
+    // A process that has just ended hears nothing, and nobody minds.
+    if (worker.isConnected()) worker.process.send(message, ignore)
+  }
+  const questions = new Questions<WorkerAnswers>(send, clock)
+  let complaint = ''
+  worker.process.stderr?.on('data', (chunk: Buffer) => {
+    process.stderr.write(chunk)
+    complaint = (complaint + chunk.toString()).slice(-MAX_COMPLAINT_LENGTH)
+  })
+  worker.on('message', (message: FromWorker) => {
+    switch (message.kind) {
+      case 'hello':
+        send({ kind: 'start', identity, sessionSecret })
+        return listener.onHello(message.workers)
+      case 'ready':
+        return listener.onReady(message.address)
+      case 'failed':
+        return listener.onFailed(message.message)
+      case 'ended':
+        return listener.onEnded(message)
+      case 'question':
+        return listener.onQuestion(message)
+      case 'answer':
+        return questions.answered(message)
+      default:
+      // Of another build, and nothing that this one knows.
+    }
+  })
+  let hasEnded = false
+  const onEnd = (code: number | null, signal: string | null): void => {
+    if (hasEnded) return
+    hasEnded = true
+    questions.giveUp()
+    listener.onExit({ code, signal, complaint: complaint.trim() })
+  }
+  worker.process.once('close', onEnd)
+  // It could not even be started.
+  worker.on('error', (error) => {
+    complaint += error.message
+    if (worker.process.pid === undefined) onEnd(1, null)
+  })
+  return {
+    pid: worker.process.pid,
+    questions,
+    send,
+    kill: () => worker.process.kill('SIGKILL'),
+  }
+}
+
+function ignore(): void {
+  // See where it is given.
+}

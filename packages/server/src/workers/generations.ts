@@ -1,0 +1,338 @@
+/**
+ * Which workers there are: a generation starts, takes over when all of it listens, and leaves when the next one has. Owns
+ * who is started, replaced, told to leave and told to hurry, and why; processes, sockets and signals are none of its
+ * business. Time and the starting of a process come in from outside.
+ *
+ *     starting ──▶ serving ──▶ leaving ──▶ gone
+ *         └── a worker could not start ──▶ leaving
+ */
+import type { Clock } from '../clock.js'
+import type { Address } from '../create-server.js'
+import type { Logger } from '../observability/log.js'
+import { Backoff } from './backoff.js'
+import type { ToWorker, WorkerIdentity } from './messages.js'
+
+/** A worker's process, as far as it is of interest here. */
+export interface WorkerProcess {
+  readonly pid: number | undefined
+  send(message: ToWorker): void
+  /** Ends it at once. */
+  kill(): void
+}
+
+export interface WorkerExit {
+  readonly code: number | null
+  readonly signal: string | null
+  /** What it said last on standard error. */
+  readonly complaint: string
+}
+
+/** What a worker's process tells. */
+export interface WorkerListener {
+  /** It has read its configuration: how many workers there shall be. */
+  onHello(workers: number): void
+  onReady(address: Address): void
+  /** Why it is about to end. */
+  onFailed(message: string): void
+  onExit(exit: WorkerExit): void
+}
+
+export interface GenerationsOptions<Process extends WorkerProcess> {
+  start(identity: WorkerIdentity, listener: WorkerListener): Process
+  /** All of a generation listen, and the one before, if any, was told to leave. */
+  onServing(address: Address, generation: number): void
+  /** The very first generation could not start. */
+  onNeverServed(exit: WorkerExit): void
+  onReloadFailed?(): void
+  /** A worker's process has ended. */
+  onExit?(member: Member<Process>, isCrash: boolean): void
+  /** The last worker of a generation that was leaving has gone. */
+  onGenerationGone?(generation: number): void
+  /** No process is left, in a shutdown. */
+  onNobodyLeft(): void
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface Member<Process> extends WorkerIdentity {
+  readonly process: Process
+  readonly isReady: boolean
+}
+
+interface OwnMember<Process> extends WorkerIdentity {
+  readonly process: Process
+  isReady: boolean
+  failure: string | undefined
+  readonly startedAtMs: number
+  readonly stopWaiting: () => void
+}
+
+interface Generation<Process> {
+  readonly id: number
+  state: 'starting' | 'serving' | 'leaving'
+  /** How many workers it shall have: known when the first one has read its configuration. */
+  size: number
+  hurried: boolean
+  readonly members: Map<number, OwnMember<Process>>
+  readonly backoffs: Map<number, Backoff>
+  /** Calls a replacement off, by the worker's number. */
+  readonly replacements: Map<number, () => void>
+}
+
+/** How long a worker may take until it listens: it may have a big journal to read. */
+const START_TIMEOUT_MS = 60_000
+
+/** So many generations may be leaving at their leisure; when there are more, the oldest is told to hurry. */
+const MAX_LEAVING = 3
+
+export class Generations<Process extends WorkerProcess> {
+  readonly #options: GenerationsOptions<Process>
+  readonly #log: Logger
+  #lastId = 0
+  #starting: Generation<Process> | undefined
+  #serving: Generation<Process> | undefined
+  #leaving: Generation<Process>[] = []
+  /** Whether another reload was asked for while one runs. */
+  #again = false
+  #isShuttingDown = false
+
+  constructor(options: GenerationsOptions<Process>) {
+    this.#options = options
+    this.#log = options.log
+  }
+
+  /** Everybody who has a process, the oldest first. */
+  *members(): Generator<Member<Process>> {
+    for (const { members } of this.#all()) yield* members.values()
+  }
+
+  /** The generation that serves; 0: none does yet. */
+  get serving(): number {
+    return this.#serving?.id ?? 0
+  }
+
+  /** Starts a generation; `reload` all but the first. */
+  begin(): void {
+    const generation: Generation<Process> = {
+      id: ++this.#lastId,
+      state: 'starting',
+      size: 1,
+      hurried: false,
+      members: new Map(),
+      backoffs: new Map(),
+      replacements: new Map(),
+    }
+    this.#starting = generation
+    // One first: it knows how many there shall be, and if it can't start, the others needn't try.
+    this.#start(generation, 1)
+  }
+
+  /** Starts another generation that is to take over. While one starts, one more follows it, however often asked for. */
+  reload(): void {
+    if (this.#isShuttingDown) {
+      this.#log.warn('reload.failed', 'nothing is reloaded in a shutdown')
+    } else if (this.#starting) {
+      this.#again = true
+      this.#log.info('reload.started', { isQueued: true }, 'another reload follows the one that runs')
+    } else {
+      this.#log.info('reload.started', { generation: this.#lastId + 1 }, 'new workers are started')
+      this.begin()
+    }
+  }
+
+  /** Tells everybody who serves; who has not begun to is ended. `onNobodyLeft` follows. */
+  shutdown(message: ToWorker): void {
+    this.#isShuttingDown = true
+    this.#again = false
+    if (this.#starting) this.#abandon(this.#starting, 'a shutdown began', message)
+    if (this.#serving) {
+      this.#callOffReplacements(this.#serving)
+      this.#tell(this.#serving, message)
+    }
+    this.#endIfNobodyLeft()
+  }
+
+  /** The shutdown was called off: whoever has gone meanwhile is replaced. */
+  resume(): void {
+    this.#isShuttingDown = false
+    const generation = this.#serving
+    if (!generation) return
+    for (let number = 1; number <= generation.size; number++) {
+      if (!generation.members.has(number)) this.#start(generation, number)
+    }
+  }
+
+  /** No more waiting, for anybody. */
+  hurry(): void {
+    for (const { process } of this.members()) process.send({ kind: 'hurry' })
+  }
+
+  /** The same for those who are leaving because of a reload. */
+  hurryLeaving(): void {
+    for (const generation of this.#leaving) this.#hurry(generation)
+  }
+
+  *#all(): Generator<Generation<Process>> {
+    yield* this.#leaving
+    if (this.#serving) yield this.#serving
+    if (this.#starting) yield this.#starting
+  }
+
+  #start(generation: Generation<Process>, worker: number): void {
+    const { clock } = this.#options
+    const identity = { worker, generation: generation.id }
+    const process = this.#options.start(identity, {
+      onHello: (workers) => {
+        if (generation.state === 'starting' && worker === 1) generation.size = workers
+      },
+      onReady: (address) => this.#ready(generation, member, address),
+      onFailed: (message) => (member.failure ??= message),
+      onExit: (exit) => this.#exited(generation, member, exit),
+    })
+    const member: OwnMember<Process> = {
+      ...identity,
+      process,
+      isReady: false,
+      failure: undefined,
+      startedAtMs: clock.monotonic(),
+      stopWaiting: clock.after(START_TIMEOUT_MS, () => {
+        member.failure = `it did not listen within ${String(START_TIMEOUT_MS / 1000)} s`
+        process.kill()
+      }),
+    }
+    generation.members.set(worker, member)
+  }
+
+  #ready(generation: Generation<Process>, member: OwnMember<Process>, address: Address): void {
+    const { worker, stopWaiting, process } = member
+    stopWaiting()
+    member.isReady = true
+    this.#log.info('worker.started', { worker, generation: generation.id, pid: process.pid }, 'a worker listens')
+    if (generation.state !== 'starting') return
+    for (let number = 1; number <= generation.size; number++) {
+      if (!generation.members.has(number)) this.#start(generation, number)
+    }
+    if ([...generation.members.values()].every(({ isReady }) => isReady)) this.#takeOver(generation, address)
+  }
+
+  #takeOver(generation: Generation<Process>, address: Address): void {
+    const previous = this.#serving
+    generation.state = 'serving'
+    this.#serving = generation
+    this.#starting = undefined
+    if (previous) {
+      const fields = { generation: generation.id, workers: generation.size }
+      this.#log.info('reload.done', fields, 'the new workers have taken over')
+      this.#leave(previous, { kind: 'leave' })
+    }
+    this.#options.onServing(address, generation.id)
+    this.#reloadAgain()
+  }
+
+  #exited(generation: Generation<Process>, member: OwnMember<Process>, exit: WorkerExit): void {
+    const { worker, isReady } = member
+    member.stopWaiting()
+    generation.members.delete(worker)
+    const isExpected = generation.state === 'leaving' || this.#isShuttingDown
+    const isCrash = generation.state === 'serving' && !isExpected
+    this.#logExit(member, exit, isExpected && exit.code === 0)
+    this.#options.onExit?.(member, isCrash)
+    if (generation.state === 'starting') this.#failed(generation, member, exit)
+    else if (isCrash) this.#replace(generation, member, isReady)
+    else if (generation.state === 'leaving') this.#forgetIfGone(generation)
+    this.#endIfNobodyLeft()
+  }
+
+  #logExit(member: OwnMember<Process>, exit: WorkerExit, isFine: boolean): void {
+    const { worker, generation, process, failure } = member
+    const { code, signal, complaint } = exit
+    const reason = failure ?? (complaint || undefined)
+    const fields = { worker, generation, pid: process.pid, code, signal, ...(!isFine && { reason }) }
+    if (isFine) this.#log.info('worker.ended', fields, 'a worker has ended')
+    else this.#log.warn('worker.ended', fields, 'a worker ended before its time')
+  }
+
+  /** A worker of a generation that is starting could not: the whole generation is of no use. */
+  #failed(generation: Generation<Process>, member: OwnMember<Process>, exit: WorkerExit): void {
+    const { code, signal, complaint } = exit
+    const ending = signal === null ? `exit code ${String(code)}` : signal
+    const reason = member.failure ?? (complaint || ending)
+    if (!this.#serving) {
+      this.#starting = undefined
+      for (const { process } of generation.members.values()) process.kill()
+      this.#options.onNeverServed(exit)
+      return
+    }
+    this.#abandon(generation, reason, { kind: 'leave' })
+    this.#reloadAgain()
+  }
+
+  /** Ends the start of a generation. Who of it listened already may have clients, to whom it says good-bye. */
+  #abandon(generation: Generation<Process>, reason: string, message: ToWorker): void {
+    this.#starting = undefined
+    if (this.#serving) {
+      this.#options.onReloadFailed?.()
+      const fields = { generation: generation.id, reason }
+      this.#log.error('reload.failed', fields, 'the new workers did not take over: the old ones go on')
+    }
+    this.#leave(generation, message)
+  }
+
+  #leave(generation: Generation<Process>, message: ToWorker): void {
+    generation.state = 'leaving'
+    this.#callOffReplacements(generation)
+    this.#leaving.push(generation)
+    this.#tell(generation, message)
+    this.#forgetIfGone(generation)
+    const leisurely = this.#leaving.filter(({ hurried }) => !hurried)
+    for (const oldest of leisurely.slice(0, Math.max(0, leisurely.length - MAX_LEAVING))) this.#hurry(oldest)
+  }
+
+  /** Who does not listen yet has nobody to take leave of. */
+  #tell({ members }: Generation<Process>, message: ToWorker): void {
+    for (const { isReady, process } of members.values()) {
+      if (isReady) process.send(message)
+      else process.kill()
+    }
+  }
+
+  #hurry(generation: Generation<Process>): void {
+    generation.hurried = true
+    for (const { process } of generation.members.values()) process.send({ kind: 'hurry' })
+  }
+
+  #replace(generation: Generation<Process>, { worker, startedAtMs }: OwnMember<Process>, hadServed: boolean): void {
+    const { clock } = this.#options
+    const backoff = generation.backoffs.get(worker) ?? new Backoff()
+    generation.backoffs.set(worker, backoff)
+    const delayMs = backoff.after(hadServed ? clock.monotonic() - startedAtMs : 0)
+    this.#log.info('worker.replaced', { worker, generation: generation.id, delayMs }, 'a worker is replaced')
+    const start = (): void => {
+      generation.replacements.delete(worker)
+      this.#start(generation, worker)
+    }
+    if (delayMs === 0) start()
+    else generation.replacements.set(worker, clock.after(delayMs, start))
+  }
+
+  #callOffReplacements({ replacements }: Generation<Process>): void {
+    for (const callOff of replacements.values()) callOff()
+    replacements.clear()
+  }
+
+  #reloadAgain(): void {
+    if (!this.#again || this.#isShuttingDown) return
+    this.#again = false
+    this.reload()
+  }
+
+  #forgetIfGone(generation: Generation<Process>): void {
+    if (generation.members.size > 0 || !this.#leaving.includes(generation)) return
+    this.#leaving = this.#leaving.filter((each) => each !== generation)
+    this.#options.onGenerationGone?.(generation.id)
+  }
+
+  #endIfNobodyLeft(): void {
+    if (this.#isShuttingDown && this.members().next().done) this.#options.onNobodyLeft()
+  }
+}

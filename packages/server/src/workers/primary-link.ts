@@ -1,0 +1,92 @@
+/**
+ * A worker's end of the channel to the primary: says hello, is told what to do, asks what only the primary knows.
+ */
+import type { Clock } from '../clock.js'
+import type { Answers } from '../http/app.js'
+import { PROMETHEUS_CONTENT_TYPE } from '../observability/metrics.js'
+import type { FromWorker, PrimaryAnswers, ToWorker, WorkerAnswers } from './messages.js'
+import { answer, Questions } from './questions.js'
+
+/** Longer than the primary waits for the workers. */
+const ANSWER_TIMEOUT_MS = 2000
+
+type Start = Extract<ToWorker, { kind: 'start' }>
+type CommandKind = Exclude<ToWorker['kind'], 'start' | 'question' | 'answer'>
+export type Commands = { readonly [Kind in CommandKind]: (message: Extract<ToWorker, { kind: Kind }>) => void }
+export type WorkerAnswering = {
+  readonly [About in keyof WorkerAnswers]: (content: unknown) => WorkerAnswers[About] | Promise<WorkerAnswers[About]>
+}
+
+export class PrimaryLink {
+  readonly #questions: Questions<PrimaryAnswers>
+  #onStart: ((start: Start) => void) | undefined
+  #commands: Commands | undefined
+  #answers: WorkerAnswering | undefined
+
+  constructor(clock: Clock) {
+    this.#questions = new Questions((question) => void this.tell(question), clock)
+    process.on('message', (message: ToWorker) => this.#hear(message))
+    process.once('disconnect', () => this.#questions.giveUp())
+  }
+
+  /** Says that it is there, and resolves with who it is to be. */
+  async hello(workers: number): Promise<Start> {
+    const start = new Promise<Start>((resolve) => (this.#onStart = resolve))
+    await this.tell({ kind: 'hello', workers })
+    return start
+  }
+
+  /** From now on it does as it is told and answers. */
+  serve(commands: Commands, answers: WorkerAnswering): void {
+    this.#commands = commands
+    this.#answers = answers
+  }
+
+  /** Resolves when it is on its way; also when nobody is there any more. */
+  tell(message: FromWorker): Promise<void> {
+    return new Promise((resolve) => {
+      if (process.send && process.connected) process.send(message, undefined, undefined, () => resolve())
+      else resolve()
+    })
+  }
+
+  #hear(message: ToWorker): void {
+    switch (message.kind) {
+      case 'start':
+        return this.#onStart?.(message)
+      case 'answer':
+        return this.#questions.answered(message)
+      case 'question':
+        if (this.#answers) answer(message, this.#answers, (found) => void this.tell(found))
+        return
+      case 'leave':
+        return this.#commands?.leave(message)
+      case 'shutdown':
+        return this.#commands?.shutdown(message)
+      case 'hurry':
+        return this.#commands?.hurry(message)
+      default:
+      // Of another build, and nothing that this one knows.
+    }
+  }
+
+  /**
+   * What is answered over HTTP. A probe gets this worker's own answer when the primary gives none: it lives, and a probe
+   * that fails would have all of it killed.
+   */
+  answersOfWhole(own: Answers): Answers {
+    const ask = <About extends keyof PrimaryAnswers>(about: About, content?: unknown): Promise<PrimaryAnswers[About]> =>
+      this.#questions.ask(about, { content, timeoutMs: ANSWER_TIMEOUT_MS })
+    return {
+      health: async () =>
+        ask('health').catch(async () => ({ ...(await own.health()), workers: { asked: 1, answered: 1 } })),
+      isReady: async () => ask('ready').catch(() => own.isReady()),
+      metrics: { contentType: PROMETHEUS_CONTENT_TYPE, metrics: () => ask('metrics') },
+      shutdown: {
+        status: () => ask('status'),
+        begin: (why, request) => ask('begin', { why, request }),
+        cancel: (why) => ask('cancel', { why }),
+      },
+    }
+  }
+}

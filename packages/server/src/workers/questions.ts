@@ -1,0 +1,70 @@
+/**
+ * Questions over a channel that only carries messages: each waits for its answer, and never for ever.
+ */
+import type { Clock } from '../clock.js'
+import type { Answer, Question } from './messages.js'
+
+interface Waiting {
+  readonly resolve: (content: unknown) => void
+  readonly reject: (error: Error) => void
+  readonly stopWaiting: () => void
+}
+
+/** `Answers`: what can be asked, and what comes back. */
+export class Questions<Answers> {
+  readonly #send: (question: Question<keyof Answers & string>) => void
+  readonly #clock: Clock
+  readonly #waiting = new Map<number, Waiting>()
+  #lastId = 0
+
+  constructor(send: (question: Question<keyof Answers & string>) => void, clock: Clock) {
+    this.#send = send
+    this.#clock = clock
+  }
+
+  /** Rejects when the answer does not come in time, or is that there is none. */
+  ask<About extends keyof Answers & string>(
+    about: About,
+    { content, timeoutMs }: { content?: unknown; timeoutMs: number },
+  ): Promise<Answers[About]> {
+    const id = ++this.#lastId
+    return new Promise<unknown>((resolve, reject) => {
+      const stopWaiting = this.#clock.after(timeoutMs, () => {
+        this.#waiting.delete(id)
+        reject(new Error(`no answer about ${about} within ${String(timeoutMs)} ms`))
+      })
+      this.#waiting.set(id, { resolve, reject, stopWaiting })
+      this.#send({ kind: 'question', id, about, content })
+    }) as Promise<Answers[About]>
+  }
+
+  /** An answer has come; one that is late or unasked for is nobody's. */
+  answered({ id, content, error }: Answer): void {
+    const waiting = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    waiting?.stopWaiting()
+    if (error === undefined) waiting?.resolve(content)
+    else waiting?.reject(new Error(error))
+  }
+
+  /** Nobody is left who could answer. */
+  giveUp(): void {
+    for (const id of [...this.#waiting.keys()]) this.answered({ kind: 'answer', id, error: 'the other side has gone' })
+  }
+}
+
+/** Answers a question of the other side. */
+export function answer<Answers>(
+  { id, about, content }: Question,
+  answers: { readonly [About in keyof Answers]: (content: unknown) => Answers[About] | Promise<Answers[About]> },
+  send: (answer: Answer) => void,
+): void {
+  const find = async (): Promise<unknown> => {
+    if (!Object.hasOwn(answers, about)) throw new Error(`nothing is known of ${about}`)
+    return answers[about as keyof Answers](content)
+  }
+  find().then(
+    (found) => send({ kind: 'answer', id, content: found }),
+    (error: unknown) => send({ kind: 'answer', id, error: error instanceof Error ? error.message : String(error) }),
+  )
+}

@@ -1,0 +1,236 @@
+/**
+ * The shutdown of the whole, and what is answered for the whole: the workers each have their own, and this tells them when
+ * and adds them up. Owns no process.
+ */
+import type { Clock } from '../clock.js'
+import type { Logger } from '../observability/log.js'
+import type { WholeMetrics } from '../observability/whole-metrics.js'
+import { forecast } from '../shutdown/drain-plan.js'
+import type { DrainReport } from '../shutdown/drain-report.js'
+import type { ShutdownRequest } from '../shutdown/graceful-shutdown-manager.js'
+import type { ShutdownSignal } from '../shutdown/signals.js'
+import type { ForkedWorker } from './forked-worker.js'
+import type { Generations, Member } from './generations.js'
+import type { PrimaryAnswers, Standing, WorkerIdentity } from './messages.js'
+import type { Roll } from './roll.js'
+import { cutOff, healthOf, reportOf, shutdownStatusOf } from './whole.js'
+
+export interface SupervisionOptions {
+  readonly generations: Generations<ForkedWorker>
+  readonly roll: Roll
+  readonly metrics: WholeMetrics
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** As in one process. */
+const PROGRESS_EVERY_MS = 10_000
+
+const keyOf = ({ generation, worker }: WorkerIdentity): string => `${String(generation)}.${String(worker)}`
+
+export class Supervision {
+  readonly #options: SupervisionOptions
+  readonly #startedAtMs: number
+  #signals = 0
+  #isShuttingDown = false
+  #shutdownStartedAtMs = 0
+  #isClosed = false
+  /** What has ended, by generation: until it is told. */
+  readonly #reports = new Map<number, DrainReport[]>()
+  /** What a worker that is draining said last, by its identity: for when it does not come to an end of its own. */
+  readonly #lastReports = new Map<string, DrainReport>()
+  #progress = { gone: 0, atMs: 0 }
+  #stopProgress = (): void => undefined
+  #stopHurry = (): void => undefined
+  /** Called at a third signal. */
+  onThirdSignal = (): void => undefined
+
+  constructor(options: SupervisionOptions) {
+    this.#options = options
+    this.#startedAtMs = options.clock.monotonic()
+    options.clock.every(PROGRESS_EVERY_MS, () => void this.#watchLeaving())
+  }
+
+  /** What any worker may ask, for somebody who asked it over HTTP. */
+  readonly answers: {
+    readonly [About in keyof PrimaryAnswers]: (
+      content: unknown,
+    ) => PrimaryAnswers[About] | Promise<PrimaryAnswers[About]>
+  } = {
+    health: () => this.#health(),
+    ready: () => !this.#isShuttingDown && this.#options.generations.serving > 0,
+    metrics: () => this.#metrics(),
+    status: async () =>
+      shutdownStatusOf({
+        isShuttingDown: this.#isShuttingDown,
+        standings: this.#isShuttingDown ? await this.#standings() : [],
+        ended: [...this.#reports.values()].flat(),
+      }),
+    begin: (content) => {
+      const { why, request } = content as { why: string; request: ShutdownRequest }
+      return this.begin(why, request)
+    },
+    cancel: (content) => this.#cancel((content as { why: string }).why),
+  }
+
+  /** The first begins a shutdown, the second ends the waiting, the third ends everything at once. */
+  handleSignal(signal: ShutdownSignal): void {
+    const { generations, log } = this.#options
+    this.#signals++
+    if (this.#signals === 1) {
+      this.begin(signal)
+    } else if (this.#signals === 2) {
+      log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
+      generations.hurry()
+    } else {
+      log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
+      this.onThirdSignal()
+    }
+  }
+
+  /** Begins the shutdown of all. `false`: it runs already. */
+  begin(why: string, request: ShutdownRequest = {}): boolean {
+    const { generations, clock, log } = this.#options
+    if (this.#isShuttingDown) return false
+    this.#isShuttingDown = true
+    this.#shutdownStartedAtMs = clock.monotonic()
+    this.#progress = { gone: 0, atMs: this.#shutdownStartedAtMs }
+    const workers = [...generations.members()].length
+    log.info('shutdown.started', { why, ...request, workers }, 'a shutdown of all workers began')
+    this.#stopProgress = clock.every(PROGRESS_EVERY_MS, () => void this.#logProgress())
+    // Those who leave because of a reload have a deadline of their own, that may be later.
+    if (request.timeoutSeconds !== undefined) {
+      this.#stopHurry = clock.after(request.timeoutSeconds * 1000, () => generations.hurryLeaving())
+    }
+    generations.shutdown({ kind: 'shutdown', why, request })
+    return true
+  }
+
+  /** A worker has said good-bye to everybody. */
+  ended({ generation, worker }: WorkerIdentity, report: DrainReport): void {
+    this.#lastReports.delete(keyOf({ generation, worker }))
+    this.#reports.set(generation, [...(this.#reports.get(generation) ?? []), report])
+  }
+
+  /** A worker's process is gone: if it was cut off while it drained, what it said last is what is known. */
+  exited(member: WorkerIdentity): void {
+    const last = this.#lastReports.get(keyOf(member))
+    if (last) this.ended(member, cutOff(last, new Date(this.#options.clock.now()).toISOString()))
+  }
+
+  /** All of a generation that was leaving have gone: told at once, or with the rest where everything ends. */
+  generationGone(generation: number): void {
+    if (this.#isShuttingDown) return
+    const report = reportOf(this.#reports.get(generation) ?? [])
+    this.#reports.delete(generation)
+    if (report) this.#options.log.info('shutdown.report', { ...report, generation }, 'an old generation has gone')
+  }
+
+  /** Nobody is left. */
+  closed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { log, clock } = this.#options
+    this.#stopProgress()
+    this.#stopHurry()
+    const reports = [...this.#reports.values()].flat()
+    const report = reportOf(reports)
+    if (report) log.info('shutdown.report', { ...report, workers: reports.length }, 'everybody has gone')
+    const durationSeconds = Math.round(clock.monotonic() - this.#shutdownStartedAtMs) / 1000
+    log.info('shutdown.closed', { durationSeconds }, 'closed')
+  }
+
+  async #cancel(why: string): Promise<boolean> {
+    const { generations, roll, log } = this.#options
+    if (!this.#isShuttingDown) return false
+    const { answers } = await roll.call('cancel', {
+      content: { why },
+      // Who leaves because of a reload leaves.
+      fits: ({ generation }) => generation === generations.serving,
+    })
+    if (!answers.some(({ content }) => content)) return false
+    this.#isShuttingDown = false
+    this.#signals = 0
+    this.#stopProgress()
+    this.#stopHurry()
+    this.#reports.delete(generations.serving)
+    log.info('shutdown.cancelled', { why }, 'the shutdown is called off')
+    generations.resume()
+    return true
+  }
+
+  async #health(): Promise<PrimaryAnswers['health']> {
+    const { generations, roll, clock } = this.#options
+    const { asked, answers } = await roll.call('standing')
+    const current = answers.filter(({ member }) => member.generation === generations.serving)
+    const health = healthOf({
+      all: answers.map(({ content }) => content.health),
+      serving: current.map(({ content }) => content.health),
+      asked,
+      isShuttingDown: this.#isShuttingDown,
+      uptimeSeconds: Math.round(clock.monotonic() - this.#startedAtMs) / 1000,
+    })
+    if (!health) throw new Error('no worker has answered')
+    return health
+  }
+
+  async #metrics(): Promise<string> {
+    const { metrics, roll } = this.#options
+    const { answers } = await roll.call('metrics')
+    for (const { member, content } of answers) metrics.update(member, content)
+    return metrics.text()
+  }
+
+  async #standings(fits?: (member: Member<ForkedWorker>) => boolean): Promise<readonly Standing[]> {
+    const { answers } = await this.#options.roll.call('standing', fits && { fits })
+    for (const { member, content } of answers) {
+      if (content.report && content.report.endedAt === undefined) this.#lastReports.set(keyOf(member), content.report)
+      else this.#lastReports.delete(keyOf(member))
+    }
+    return answers.map(({ content }) => content)
+  }
+
+  /** In a shutdown: of all. */
+  async #logProgress(): Promise<void> {
+    const { clock } = this.#options
+    const running = (await this.#standings()).filter(({ report }) => report !== undefined)
+    const ended = [...this.#reports.values()].flat()
+    const report = reportOf([...running.flatMap((each) => each.report ?? []), ...ended])
+    if (!report || !this.#isShuttingDown || this.#isClosed) return
+    const { left, moved, lost, remaining } = report
+    const gone = report.connectionsAtStart + report.cameLater - remaining
+    const now = clock.monotonic()
+    const { perSecond, doneInMs } = forecast(remaining, gone - this.#progress.gone, now - this.#progress.atMs)
+    this.#progress = { gone, atMs: now }
+    const deadlineInMs = Math.max(0, ...running.map(({ remainingMs }) => remainingMs))
+    this.#options.log.info(
+      'shutdown.progress',
+      {
+        remaining,
+        left,
+        moved,
+        lost,
+        perSecond: Math.round(perSecond * 100) / 100,
+        doneInSeconds: doneInMs === undefined ? null : Math.round(doneInMs / 1000),
+        deadlineInSeconds: Math.round(deadlineInMs / 1000),
+        deadlineWillBeMissed: doneInMs === undefined || doneInMs > deadlineInMs,
+        workers: running.length,
+      },
+      `${String(remaining)} connections are left`,
+    )
+  }
+
+  /** After a reload: how many are still at the old workers. */
+  async #watchLeaving(): Promise<void> {
+    const { generations, log } = this.#options
+    if (this.#isShuttingDown) return
+    const fits = ({ generation }: WorkerIdentity): boolean => generation < generations.serving
+    if (![...generations.members()].some(fits)) return
+    const standings = await this.#standings(fits)
+    const report = reportOf(standings.flatMap((each) => each.report ?? []))
+    if (!report) return
+    const { left, moved, lost, remaining } = report
+    const fields = { remaining, left, moved, lost, workers: standings.length }
+    log.info('shutdown.progress', fields, `${String(remaining)} connections are left at old workers`)
+  }
+}

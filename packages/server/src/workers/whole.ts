@@ -1,0 +1,95 @@
+/**
+ * What several workers say, as one server would say it. Pure: sums, and where a sum makes no sense the largest or the
+ * earliest.
+ */
+import type { Health } from '../http/health.js'
+import type { ShutdownStatus } from '../http/api.js'
+import type { DrainReport } from '../shutdown/drain-report.js'
+import type { Standing } from './messages.js'
+
+const sum = <T>(all: readonly T[], read: (one: T) => number): number => all.reduce((total, one) => total + read(one), 0)
+
+export interface WholeHealth {
+  /** Of those who answered. */
+  readonly all: readonly Health[]
+  /** Of the generation that serves: what is the same for all of it is said from the first. */
+  readonly serving: readonly Health[]
+  readonly asked: number
+  readonly isShuttingDown: boolean
+  readonly uptimeSeconds: number
+}
+
+/** `undefined`: nobody has answered. */
+export function healthOf({ all, serving, asked, isShuttingDown, uptimeSeconds }: WholeHealth): Health | undefined {
+  const [first] = serving.length > 0 ? serving : all
+  if (!first) return undefined
+  return {
+    ...first,
+    status: isShuttingDown ? 'draining' : 'healthy',
+    shutdownInProgress: isShuttingDown,
+    activeConnections: sum(all, ({ activeConnections }) => activeConnections),
+    uptimeSeconds,
+    journal: all.some(({ journal }) => journal === 'down') ? 'down' : 'up',
+    workers: { asked, answered: all.length },
+  }
+}
+
+/** The report of all; `undefined`: there is none. A number of ends per second is then one that was not exceeded. */
+export function reportOf(reports: readonly DrainReport[]): DrainReport | undefined {
+  const [first] = reports
+  if (!first) return undefined
+  const total = (key: CountKey): number => sum(reports, (report) => report[key])
+  const startedAt = reports.map((report) => report.startedAt).sort()[0] as string
+  const ends = reports.map((report) => report.endedAt)
+  const endedAt = ends.includes(undefined) ? undefined : ends.sort().at(-1)
+  const spanMs = endedAt === undefined ? 0 : Date.parse(endedAt) - Date.parse(startedAt)
+  return {
+    ...first,
+    startedAt,
+    endedAt,
+    durationSeconds: Math.max(spanMs / 1000, ...reports.map(({ durationSeconds }) => durationSeconds)),
+    connectionsAtStart: total('connectionsAtStart'),
+    cameLater: total('cameLater'),
+    left: total('left'),
+    moved: total('moved'),
+    closedInSlot: total('closedInSlot'),
+    closedAtDeadline: total('closedAtDeadline'),
+    lost: total('lost'),
+    remaining: total('remaining'),
+    bytesUnflushed: total('bytesUnflushed'),
+    messagesUnacked: total('messagesUnacked'),
+    maxEndsPerSecond: total('maxEndsPerSecond'),
+  }
+}
+
+type CountKey = Exclude<
+  { [Key in keyof DrainReport]: DrainReport[Key] extends number ? Key : never }[keyof DrainReport],
+  'durationSeconds'
+>
+
+/** The report of a worker that was cut off in the middle of it: who was there is lost. */
+export const cutOff = (report: DrainReport, endedAt: string): DrainReport => ({
+  ...report,
+  endedAt,
+  lost: report.lost + report.remaining,
+  remaining: 0,
+})
+
+export interface WholeShutdown {
+  readonly isShuttingDown: boolean
+  /** Of those who answered. */
+  readonly standings: readonly Standing[]
+  /** Of those who have ended since it began. */
+  readonly ended: readonly DrainReport[]
+}
+
+export function shutdownStatusOf({ isShuttingDown, standings, ended }: WholeShutdown): ShutdownStatus {
+  if (!isShuttingDown) return { state: 'serving', remainingMs: 0, report: undefined }
+  const isDraining = standings.some(({ state }) => state === 'draining' || state === 'serving')
+  const running = standings.flatMap(({ report }) => report ?? [])
+  return {
+    state: isDraining ? 'draining' : 'closing',
+    remainingMs: Math.max(0, ...standings.map(({ remainingMs }) => remainingMs)),
+    report: reportOf([...running, ...ended]),
+  }
+}

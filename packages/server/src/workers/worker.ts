@@ -1,0 +1,114 @@
+/**
+ * A worker: serves like a single process, but listens to the primary instead of to signals, and lets it answer for the
+ * whole what it is asked over HTTP.
+ */
+import cluster from 'node:cluster'
+import { systemClock } from '../clock.js'
+import type { LoadedConfig } from '../config/load-config.js'
+import type { Config } from '../config/schema.js'
+import { assembleServer, type AssembledServer } from '../create-server.js'
+import { LastcallError } from '../errors.js'
+import { createLogger } from '../observability/logger.js'
+import { logFailure } from '../serve.js'
+import type { WorkerIdentity } from './messages.js'
+import { PrimaryLink, type Commands, type WorkerAnswering } from './primary-link.js'
+import { quietly } from './quiet-log.js'
+
+const EXIT_FAILURE = 1
+const EXIT_CONFIG = 78
+
+/**
+ * After a reload: how long newcomers are still welcome whose connection was accepted before this worker stopped
+ * listening, and who have not asked for anything yet.
+ */
+const LEAVE_DELAY_SECONDS = 2
+
+/** Serves until the primary has it shut down. Resolves with the exit code. */
+export async function runWorker({ config }: LoadedConfig): Promise<number> {
+  const clock = systemClock
+  let server: AssembledServer | undefined
+  // A terminal sends Ctrl-C to the whole group of processes: the primary hears it too, and it must not count twice.
+  let isOrphan = false
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (isOrphan) server?.shutdown.hurry()
+    })
+  }
+
+  const link = new PrimaryLink(clock)
+  const { identity, sessionSecret } = await link.hello(config.workers ?? 1)
+  const log = createLogger({ level: config.logLevel, format: config.logFormat }).child({ ...identity })
+  try {
+    if (config.workers === undefined) {
+      throw new LastcallError('config_invalid', 'WORKERS: cannot be taken away by a reload: that needs a restart')
+    }
+    const assembled = await assembleServer(configOfOne(config, identity, sessionSecret), {
+      log: quietly(log),
+      answersOfWhole: (own) => link.answersOfWhole(own),
+    })
+    server = assembled
+    link.serve(commandsFor(assembled), answersOf(assembled))
+    const address = await assembled.listen()
+    onPrimaryGone(() => {
+      isOrphan = true
+      log.error('error', 'the primary has gone: this worker says good-bye to its clients and ends')
+      // Nobody supervises it any more, and another server may have taken its place: it does not wait for thirty minutes.
+      assembled.shutdown.begin('orphaned', { mode: 'migrate' })
+    })
+    await link.tell({ kind: 'ready', address })
+    const report = await assembled.shutdown.waitForShutdown()
+    await link.tell({ kind: 'ended', report, metrics: await assembled.metricReadings() })
+    return 0
+  } catch (error) {
+    logFailure(error, log)
+    await link.tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    return error instanceof LastcallError && error.code === 'config_invalid' ? EXIT_CONFIG : EXIT_FAILURE
+  } finally {
+    log.flush()
+  }
+}
+
+/** What is of the whole in the configuration, as one worker's part of it. */
+export function configOfOne(config: Config, { worker }: WorkerIdentity, sessionSecret: string): Config {
+  const { workers = 1, maxConnections, authSecret } = config
+  const share = Math.floor(maxConnections / workers) + (worker <= maxConnections % workers ? 1 : 0)
+  return {
+    ...config,
+    // 0 would be no limit.
+    maxConnections: maxConnections === 0 ? 0 : Math.max(1, share),
+    sessionSecret: config.sessionSecret ?? (authSecret === undefined ? sessionSecret : undefined),
+  }
+}
+
+const commandsFor = (server: AssembledServer): Commands => ({
+  leave() {
+    server.stopListening()
+    server.shutdown.begin('reload', { delaySeconds: LEAVE_DELAY_SECONDS })
+  },
+  shutdown({ why, request }) {
+    server.shutdown.begin(why, request)
+  },
+  hurry() {
+    server.shutdown.hurry()
+  },
+})
+
+const answersOf = ({ shutdown, answers, metricReadings }: AssembledServer): WorkerAnswering => ({
+  standing: async () => ({
+    health: await answers.health(),
+    state: shutdown.state,
+    remainingMs: shutdown.remainingMs,
+    report: shutdown.report,
+  }),
+  metrics: metricReadings,
+  cancel: (content) => shutdown.cancel((content as { why: string }).why),
+})
+
+/** Calls back when the channel to the primary is closed. By itself Node would end a worker then, whoever is connected. */
+function onPrimaryGone(callback: () => void): void {
+  process.prependOnceListener('disconnect', () => {
+    // What keeps Node from it: as if this worker had disconnected on purpose.
+    if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
+    callback()
+  })
+}

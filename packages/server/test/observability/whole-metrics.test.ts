@@ -1,0 +1,108 @@
+/**
+ * What several workers count, as Prometheus reads it of one server.
+ */
+import { Histogram, Registry } from 'prom-client'
+import { expect, test } from 'vitest'
+import { createMetrics, type MetricReading } from '../../src/observability/metrics.js'
+import { countIn, Stats, type Readings } from '../../src/observability/stats.js'
+import { WholeMetrics } from '../../src/observability/whole-metrics.js'
+
+const READINGS: Readings = {
+  activeConnections: 3,
+  behindConnections: 1,
+  windowEntries: 7,
+  windowBytes: 700,
+  journalAvailable: true,
+  journalLagMs: 250,
+  shutdownState: 'serving',
+  shutdownRemainingMs: 0,
+}
+
+/** The samples of a scrape that are of this metric. */
+const samples = (text: string, name: string): string[] =>
+  text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+
+const read = (stats: Stats, some: Partial<Readings> = {}): Promise<MetricReading[]> =>
+  createMetrics(stats, () => ({ ...READINGS, ...some }), { version: '1', build: 'b', node: 'n' }).getMetricsAsJSON()
+
+function counted(connects: number): Stats {
+  const stats = new Stats()
+  stats.connects = connects
+  for (let count = 0; count < connects; count++) countIn(stats.ends, 1001)
+  return stats
+}
+
+test('counters and the connections are added up, by their labels', async () => {
+  const whole = new WholeMetrics()
+  const [one, two] = [counted(2), counted(5)]
+  countIn(two.ends, 1006)
+  whole.update({ worker: 1, generation: 1 }, await read(one))
+  whole.update({ worker: 2, generation: 1 }, await read(two))
+  const text = await whole.text()
+  expect(samples(text, 'lastcall_active_connections')).toEqual(['lastcall_active_connections 6'])
+  expect(samples(text, 'lastcall_behind_connections')).toEqual(['lastcall_behind_connections 2'])
+  expect(samples(text, 'lastcall_connects_total')).toEqual(['lastcall_connects_total 7'])
+  expect(samples(text, 'lastcall_disconnects_total')).toEqual([
+    'lastcall_disconnects_total{code="1001"} 7',
+    'lastcall_disconnects_total{code="1006"} 1',
+  ])
+})
+
+test('what the sum says nothing of is shown for each worker', async () => {
+  const whole = new WholeMetrics()
+  whole.update({ worker: 1, generation: 1 }, await read(new Stats()))
+  whole.update({ worker: 1, generation: 2 }, await read(new Stats(), { journalLagMs: 500, journalAvailable: false }))
+  const text = await whole.text()
+  expect(samples(text, 'lastcall_journal_up')).toEqual([
+    'lastcall_journal_up{worker="1",generation="1"} 1',
+    'lastcall_journal_up{worker="1",generation="2"} 0',
+  ])
+  expect(samples(text, 'lastcall_journal_lag_seconds')).toHaveLength(2)
+  expect(samples(text, 'lastcall_build_info')).toHaveLength(2)
+  expect(samples(text, 'process_resident_memory_bytes')).toHaveLength(2)
+  expect(samples(text, 'process_cpu_seconds_total')).toHaveLength(1)
+})
+
+test('what somebody counted who has gone stays counted, and its gauges go', async () => {
+  const whole = new WholeMetrics()
+  whole.update({ worker: 1, generation: 1 }, await read(counted(2)))
+  whole.update({ worker: 1, generation: 2 }, await read(counted(5)))
+  whole.depart({ worker: 1, generation: 1 })
+  whole.depart({ worker: 9, generation: 9 })
+  for (let again = 0; again < 2; again++) {
+    const text = await whole.text()
+    expect(samples(text, 'lastcall_connects_total')).toEqual(['lastcall_connects_total 7'])
+    expect(samples(text, 'lastcall_active_connections')).toEqual(['lastcall_active_connections 3'])
+    expect(samples(text, 'lastcall_journal_up')).toEqual(['lastcall_journal_up{worker="1",generation="2"} 1'])
+  }
+  whole.depart({ worker: 1, generation: 2 })
+  expect(samples(await whole.text(), 'lastcall_connects_total')).toEqual(['lastcall_connects_total 7'])
+})
+
+test('histograms are added up, bucket by bucket', async () => {
+  const whole = new WholeMetrics()
+  for (const worker of [1, 2, 3]) {
+    const registry = new Registry()
+    new Histogram({ name: 'took_seconds', help: 'How long', buckets: [1, 2], registers: [registry] }).observe(worker)
+    whole.update({ worker, generation: 1 }, (await registry.getMetricsAsJSON()) as MetricReading[])
+  }
+  whole.depart({ worker: 3, generation: 1 })
+  const text = await whole.text()
+  expect(samples(text, 'took_seconds_bucket').map((line) => line.split(' ')[1])).toEqual(['1', '2', '3'])
+  expect(samples(text, 'took_seconds_sum')).toEqual(['took_seconds_sum 6'])
+})
+
+test('the primary counts what only it knows', async () => {
+  const metrics = new WholeMetrics()
+  metrics.supervisor.serving(2)
+  metrics.supervisor.crashed()
+  metrics.supervisor.reloaded(true)
+  metrics.supervisor.reloaded(false)
+  const text = await metrics.text()
+  expect(samples(text, 'lastcall_generation')).toEqual(['lastcall_generation 2'])
+  expect(samples(text, 'lastcall_worker_crashes_total')).toEqual(['lastcall_worker_crashes_total 1'])
+  expect(samples(text, 'lastcall_reloads_total')).toEqual([
+    'lastcall_reloads_total{outcome="done"} 1',
+    'lastcall_reloads_total{outcome="failed"} 1',
+  ])
+})
