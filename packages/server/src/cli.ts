@@ -123,3 +123,5 @@ try {
 } catch (error) {
   process.exitCode = complain(EXIT_FAILURE, [error instanceof Error ? (error.stack ?? error.message) : String(error)])
 }
+// The channel to its primary would keep a worker alive that has nothing to do.
+if (isWorker()) process.exit()

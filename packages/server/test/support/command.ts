@@ -20,6 +20,13 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
+export interface CommandOptions {
+  /** What is run. Default: the command itself. */
+  readonly script?: string
+  /** Whether it leads a process group of its own, as a command at a terminal does. */
+  readonly isGroup?: boolean
+}
+
 export class Command {
   readonly child: ChildProcess
   readonly lines: LogLine[] = []
@@ -29,8 +36,9 @@ export class Command {
   #checks = new Set<() => void>()
   #hasExited = false
 
-  private constructor(env: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, [COMMAND], {
+  private constructor(env: Readonly<Record<string, string>>, { script = COMMAND, isGroup = false }: CommandOptions) {
+    this.child = spawn(process.execPath, [script], {
+      detached: isGroup,
       env: {
         HOST: '127.0.0.1',
         PORT: '0',
@@ -61,18 +69,20 @@ export class Command {
     })
   }
 
-  static start(env: Readonly<Record<string, string>> = {}): Command {
-    const command = new Command(env)
+  static start(env: Readonly<Record<string, string>> = {}, options: CommandOptions = {}): Command {
+    const command = new Command(env, options)
     onTestFinished(async () => {
       command.child.kill('SIGKILL')
+      // Workers would say good-bye to their clients first.
+      for (const pid of command.workerPids) endProcess(pid)
       await command.exited
     })
     return command
   }
 
   /** Starts it and waits until it listens. */
-  static async serving(env: Readonly<Record<string, string>> = {}): Promise<Command> {
-    const command = Command.start(env)
+  static async serving(env: Readonly<Record<string, string>> = {}, options: CommandOptions = {}): Promise<Command> {
+    const command = Command.start(env, options)
     await command.logged('listening')
     return command
   }
@@ -90,6 +100,14 @@ export class Command {
       this.#checks.add(check)
       check()
     })
+  }
+
+  /** Of the workers that have been started and have not ended, as far as the log says. */
+  get workerPids(): number[] {
+    const pids = (event: string): number[] =>
+      this.lines.filter((line) => line.event === event).map((line) => line['pid'] as number)
+    const ended = pids('worker.ended')
+    return pids('worker.started').filter((pid) => !ended.includes(pid))
   }
 
   get #address(): LogLine {
@@ -118,5 +136,13 @@ export class Command {
 
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal)
+  }
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has gone.
   }
 }

@@ -1,0 +1,72 @@
+/**
+ * The command with workers, on a file journal in a folder of its own.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { Command, type CommandOptions, type LogLine } from './command.js'
+import type { TestClient } from './test-client.js'
+
+export interface Workers extends Command {
+  readonly folder: string
+}
+
+/** Removed when the test is over. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-workers-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** What is the same for all: two workers, no periodic message and no presence, which would only be in the way. */
+export const environment = (folder: string, env: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+  WORKERS: '2',
+  JOURNAL_URL: `file:${join(folder, 'journal')}`,
+  PRESENCE_INTERVAL: '0',
+  MAX_MESSAGES_PER_MINUTE: '0',
+  ENV_FILE: envFile(folder),
+  ...env,
+})
+
+/** Writes ENV_FILE. */
+export function envFile(folder: string, content = ''): string {
+  const file = join(folder, 'lastcall.env')
+  writeFileSync(file, content)
+  return file
+}
+
+export function servingWorkers(
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+  options: CommandOptions = {},
+): Promise<Command> {
+  return Command.serving(environment(folder, env), options)
+}
+
+/** Which worker a client is connected to, by the name of its instance. */
+export const nodeOf = async (client: TestClient): Promise<string> => (await client.first('welcome')).node
+
+/** Sends SIGHUP and waits until the reload has come to an end. */
+export async function reload(
+  command: Command,
+  event: 'reload.done' | 'reload.failed' = 'reload.done',
+): Promise<LogLine> {
+  const before = command.lines.filter((line) => line.event === event).length
+  command.signal('SIGHUP')
+  return command.logged(event, (line) => command.lines.filter((each) => each.event === event).indexOf(line) === before)
+}
+
+/** What `/health` or another page says. */
+export async function getJson(command: Command, path: string, init?: RequestInit): Promise<Record<string, unknown>> {
+  const answer = await fetch(new URL(path, command.httpUrl), init)
+  return (await answer.json()) as Record<string, unknown>
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
