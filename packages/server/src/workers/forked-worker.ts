@@ -26,6 +26,8 @@ const MAX_COMPLAINT_LENGTH = 2000
 export function setUpWorkers(): void {
   // Whatever NODE_CLUSTER_SCHED_POLICY says: a worker that has stopped listening must be able to give a connection back.
   cluster.schedulingPolicy = cluster.SCHED_RR
+  // Who reads it may go away, and that must not end a primary.
+  process.stderr.on('error', ignore)
   cluster.setupPrimary({
     // As it was called, not resolved: where a deploy switches a symbolic link, the next worker follows it.
     exec: process.argv[1] ?? '',

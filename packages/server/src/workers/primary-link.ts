@@ -3,12 +3,17 @@
  */
 import type { Clock } from '../clock.js'
 import type { Answers } from '../http/app.js'
+import type { Health } from '../http/health.js'
 import { PROMETHEUS_CONTENT_TYPE } from '../observability/metrics.js'
 import type { FromWorker, PrimaryAnswers, ToWorker, WorkerAnswers } from './messages.js'
 import { answer, Questions } from './questions.js'
+import { singleFlight } from './single-flight.js'
 
-/** Longer than the primary waits for the workers. */
-const ANSWER_TIMEOUT_MS = 2000
+/** Longer than the primary waits for the workers, and shorter than the second after which many a probe gives up. */
+const ANSWER_TIMEOUT_MS = 800
+
+/** What changes something is waited for longer: that it was done and not told would be worse. */
+const CHANGE_TIMEOUT_MS = 12_000
 
 type Start = Extract<ToWorker, { kind: 'start' }>
 type CommandKind = Exclude<ToWorker['kind'], 'start' | 'question' | 'answer'>
@@ -75,17 +80,20 @@ export class PrimaryLink {
    * that fails would have all of it killed.
    */
   answersOfWhole(own: Answers): Answers {
-    const ask = <About extends keyof PrimaryAnswers>(about: About, content?: unknown): Promise<PrimaryAnswers[About]> =>
-      this.#questions.ask(about, { content, timeoutMs: ANSWER_TIMEOUT_MS })
+    const ask = <About extends keyof PrimaryAnswers>(
+      about: About,
+      content?: unknown,
+      timeoutMs = ANSWER_TIMEOUT_MS,
+    ): Promise<PrimaryAnswers[About]> => this.#questions.ask(about, { content, timeoutMs })
+    const ownHealth = async (): Promise<Health> => ({ ...(await own.health()), workers: { asked: 1, answered: 1 } })
     return {
-      health: async () =>
-        ask('health').catch(async () => ({ ...(await own.health()), workers: { asked: 1, answered: 1 } })),
-      isReady: async () => ask('ready').catch(() => own.isReady()),
-      metrics: { contentType: PROMETHEUS_CONTENT_TYPE, metrics: () => ask('metrics') },
+      health: singleFlight(() => ask('health').catch(ownHealth)),
+      isReady: singleFlight(() => ask('ready').catch(() => own.isReady())),
+      metrics: { contentType: PROMETHEUS_CONTENT_TYPE, metrics: singleFlight(() => ask('metrics')) },
       shutdown: {
         status: () => ask('status'),
-        begin: (why, request) => ask('begin', { why, request }),
-        cancel: (why) => ask('cancel', { why }),
+        begin: (why, request) => ask('begin', { why, request }, CHANGE_TIMEOUT_MS),
+        cancel: (why) => ask('cancel', { why }, CHANGE_TIMEOUT_MS),
       },
     }
   }

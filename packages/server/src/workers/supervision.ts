@@ -13,6 +13,7 @@ import type { ForkedWorker } from './forked-worker.js'
 import type { Generations, Member } from './generations.js'
 import type { PrimaryAnswers, Standing, WorkerIdentity } from './messages.js'
 import type { Roll } from './roll.js'
+import { singleFlight } from './single-flight.js'
 import { cutOff, healthOf, reportOf, shutdownStatusOf } from './whole.js'
 
 export interface SupervisionOptions {
@@ -25,6 +26,9 @@ export interface SupervisionOptions {
 
 /** As in one process. */
 const PROGRESS_EVERY_MS = 10_000
+
+/** Long: a worker that has called it off and is not believed would serve on for ever. */
+const CANCEL_TIMEOUT_MS = 10_000
 
 const keyOf = ({ generation, worker }: WorkerIdentity): string => `${String(generation)}.${String(worker)}`
 
@@ -57,9 +61,9 @@ export class Supervision {
       content: unknown,
     ) => PrimaryAnswers[About] | Promise<PrimaryAnswers[About]>
   } = {
-    health: () => this.#health(),
+    health: singleFlight(() => this.#health()),
     ready: () => !this.#isShuttingDown && this.#options.generations.serving > 0,
-    metrics: () => this.#metrics(),
+    metrics: singleFlight(() => this.#metrics()),
     status: async () =>
       shutdownStatusOf({
         isShuttingDown: this.#isShuttingDown,
@@ -147,6 +151,7 @@ export class Supervision {
       content: { why },
       // Who leaves because of a reload leaves.
       fits: ({ generation }) => generation === generations.serving,
+      timeoutMs: CANCEL_TIMEOUT_MS,
     })
     if (!answers.some(({ content }) => content)) return false
     this.#isShuttingDown = false

@@ -21,7 +21,7 @@ const EXIT_CONFIG = 78
  * After a reload: how long newcomers are still welcome whose connection was accepted before this worker stopped
  * listening, and who have not asked for anything yet.
  */
-const LEAVE_DELAY_SECONDS = 2
+const LEAVE_DELAY_SECONDS = 3
 
 /** Serves until the primary has it shut down. Resolves with the exit code. */
 export async function runWorker({ config }: LoadedConfig): Promise<number> {
@@ -53,7 +53,7 @@ export async function runWorker({ config }: LoadedConfig): Promise<number> {
       isOrphan = true
       log.error('error', 'the primary has gone: this worker says good-bye to its clients and ends')
       // Nobody supervises it any more, and another server may have taken its place: it does not wait for thirty minutes.
-      assembled.shutdown.begin('orphaned', { mode: 'migrate' })
+      if (!assembled.shutdown.begin('orphaned', { mode: 'migrate' })) assembled.shutdown.hurry()
     })
     await link.tell({ kind: 'ready', address })
     const report = await assembled.shutdown.waitForShutdown()

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest'
 import { CA, certFile, keyFile, shownAt, type Certificate } from '../support/certificates.js'
 import { Command } from '../support/command.js'
 import { TestClient } from '../support/test-client.js'
-import { environment, envFile, getJson, nodeOf, reload, servingWorkers, temporaryFolder } from '../support/workers.js'
+import { environment, envFile, healthy, nodeOf, reload, servingWorkers, temporaryFolder } from '../support/workers.js'
 
 const COMMAND = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
 
@@ -57,11 +57,7 @@ describe('a reload', () => {
         leaveInMs: expect.any(Number) as number,
       })
     }
-    expect(await getJson(command, 'health')).toMatchObject({
-      status: 'healthy',
-      build: 'new',
-      workers: { asked: 4, answered: 4 },
-    })
+    await healthy(command, { status: 'healthy', build: 'new', workers: { asked: 4, answered: 4 } })
     expect((await fetch(new URL('ready', command.httpUrl))).status).toBe(200)
 
     const cecil = await command.connect('cecil')
@@ -130,13 +126,13 @@ describe('a reload', () => {
     }
     deploy('one')
     const command = await servingWorkers(folder, {}, { script: join(current, 'cli.mjs') })
-    expect(await getJson(command, 'health')).toMatchObject({ build: 'one' })
+    await healthy(command, { build: 'one' })
     deploy('two')
     await reload(command)
-    expect(await getJson(command, 'health')).toMatchObject({ build: 'two' })
+    await healthy(command, { build: 'two' })
     deploy('broken')
     expect((await reload(command, 'reload.failed'))['reason']).toContain('a bad day')
-    expect(await getJson(command, 'health')).toMatchObject({ build: 'two' })
+    await healthy(command, { build: 'two' })
   }, 60_000)
 
   test('takes another number of workers, and tells idle connections of HTTP to close', async () => {
@@ -163,7 +159,7 @@ describe('a reload', () => {
     expect(await get()).toBe('close')
     expect(await get()).toBe('keep-alive')
     await command.logged('worker.ended')
-    expect((await getJson(command, 'health'))['workers']).toEqual({ asked: 3, answered: 3 })
+    await healthy(command, { workers: { asked: 3, answered: 3 } })
     agent.destroy()
 
     envFile(folder, '')

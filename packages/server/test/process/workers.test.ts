@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Command } from '../support/command.js'
 import { RawClient } from '../support/raw-client.js'
 import { TestClient } from '../support/test-client.js'
-import { environment, getJson, isAlive, nodeOf, servingWorkers, temporaryFolder } from '../support/workers.js'
+import { environment, getJson, healthy, isAlive, nodeOf, servingWorkers, temporaryFolder } from '../support/workers.js'
 
 const ADMIN_TOKEN = 'a token for administrators'
 const AUTHORIZED = { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } }
@@ -48,11 +48,7 @@ describe('two workers', () => {
   test('are one in health, metrics and limits', async () => {
     const command = await servingWorkers(temporaryFolder(), { MAX_CONNECTIONS: '2' })
     await apart(command)
-    expect(await getJson(command, 'health')).toMatchObject({
-      status: 'healthy',
-      activeConnections: 2,
-      workers: { asked: 2, answered: 2 },
-    })
+    await healthy(command, { status: 'healthy', activeConnections: 2, workers: { asked: 2, answered: 2 } })
     // One for each: whichever they come to, there is no room.
     for (const name of ['third', 'fourth']) {
       const client = await TestClient.connect(`${command.webSocketUrl}/${name}`)
@@ -71,7 +67,7 @@ describe('two workers', () => {
     command.signal('SIGTERM')
     await Promise.all([anna.first('shutdown'), borys.first('shutdown')])
     expect((await fetch(new URL('ready', command.httpUrl))).status).toBe(503)
-    expect(await getJson(command, 'health')).toMatchObject({ status: 'draining', activeConnections: 2 })
+    await healthy(command, { status: 'draining', activeConnections: 2 })
     await anna.publish('still talking')
     expect((await borys.first('message')).data).toBe('still talking')
     const late = await TestClient.connect(`${command.webSocketUrl}/late`)

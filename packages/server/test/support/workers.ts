@@ -4,13 +4,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import { Command, type CommandOptions, type LogLine } from './command.js'
 import type { TestClient } from './test-client.js'
-
-export interface Workers extends Command {
-  readonly folder: string
-}
 
 /** Removed when the test is over. */
 export function temporaryFolder(): string {
@@ -61,6 +57,11 @@ export async function reload(
 export async function getJson(command: Command, path: string, init?: RequestInit): Promise<Record<string, unknown>> {
   const answer = await fetch(new URL(path, command.httpUrl), init)
   return (await answer.json()) as Record<string, unknown>
+}
+
+/** Waits until `/health` says so: a worker that is busy may not answer in time the first time. */
+export async function healthy(command: Command, wanted: Readonly<Record<string, unknown>>): Promise<void> {
+  await vi.waitFor(async () => expect(await getJson(command, 'health')).toMatchObject(wanted), { timeout: 20_000 })
 }
 
 export function isAlive(pid: number): boolean {
