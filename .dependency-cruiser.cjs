@@ -3,7 +3,7 @@
  * journal.ts and the protocol. Type-only imports count too: who needs a type depends on it.
  */
 const SRC = '^packages/server/src/'
-const OUTER = `${SRC}(http|websocket|workers)/|${SRC}(cli|serve|create-server|index)\\.ts$`
+const OUTER = `${SRC}(http|websocket|workers)/|${SRC}(advice|cli|serve|create-server|index)\\.ts$`
 
 /** A package of npm, wherever it is resolved to. */
 const npm = (names) => `(^|node_modules/)(${names})(/|$)`
@@ -58,9 +58,21 @@ module.exports = {
     onlyBy('pino-by-logger', [`${SRC}observability/logger\\.ts$`], npm('pino|pino-pretty'), 'The others know log.ts.'),
     onlyBy(
       'prom-client-by-metrics',
-      [`${SRC}observability/metrics\\.ts$`],
+      [`${SRC}observability/(whole-)?metrics\\.ts$`],
       npm('prom-client'),
       'The others count in stats.ts.',
+    ),
+    onlyBy(
+      'cluster-by-workers',
+      [`${SRC}workers/`],
+      '^(node:)?cluster$',
+      'Several processes are known in workers/ alone.',
+    ),
+    onlyBy(
+      'workers-by-command',
+      [`${SRC}workers/`, `${SRC}cli\\.ts$`],
+      `${SRC}workers/`,
+      'A server knows nothing of others.',
     ),
     onlyBy('zod-by-config', [`${SRC}config/`], npm('zod'), 'The configuration is checked in config/ alone.'),
     {

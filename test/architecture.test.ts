@@ -62,6 +62,8 @@ test('each rule catches what it forbids', async () => {
     ['fastify-by-http', `${server}/serve.ts`, 'fastify'],
     ['pino-by-logger', `${server}/hub/logging.ts`, 'pino'],
     ['prom-client-by-metrics', `${server}/http/metrics.ts`, 'prom-client'],
+    ['cluster-by-workers', `${server}/advice.ts`, 'node:cluster'],
+    ['workers-by-command', `${server}/http/health.ts`, '../workers/primary.js'],
     ['zod-by-config', `${server}/connections/inbox.ts`, 'zod'],
     ['leaves', `${server}/errors.ts`, 'node:util'],
     ['protocol-depends-on-nothing', 'packages/protocol/src/texts.ts', 'node:crypto'],
@@ -74,7 +76,13 @@ test('each rule catches what it forbids', async () => {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     writeFileSync(join(folder, file), text)
   }
-  const bystanders = ['http/app', 'websocket/frame', 'journal/open-journal', 'journal/memory-journal']
+  const bystanders = [
+    'http/app',
+    'websocket/frame',
+    'journal/open-journal',
+    'journal/memory-journal',
+    'workers/primary',
+  ]
   for (const name of bystanders) put(`${server}/${name}.ts`, 'export type T = 1\n')
   put('packages/server/test/helper.ts', 'export type T = 1\n')
   put(`${server}/hub/b.ts`, `export type * as other from './a.js'\n`)

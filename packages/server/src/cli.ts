@@ -34,8 +34,12 @@ Commands:
 
   --help, --version
 
-Every flag is also an environment variable: --shutdown-timeout is SHUTDOWN_TIMEOUT. A flag wins.
-Secrets belong in the environment, for flags can be seen by other users of the machine.
+Every flag is also an environment variable: --shutdown-timeout is SHUTDOWN_TIMEOUT. A flag wins
+over the environment, which wins over the file of --env-file. Secrets belong in one of those, for
+flags can be seen by other users of the machine.
+
+SIGHUP reads that file, TLS files and the keys of tokens again; with --workers it replaces all
+workers by new ones, of the build and the configuration that are there now.
 
 ${flagsHelp()}`
 

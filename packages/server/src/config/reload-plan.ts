@@ -18,11 +18,14 @@ const AUTH_KEYS: readonly ConfigKey[] = ['authSecret', 'authPublicKey', 'authJwk
 
 const isSet = (config: Config, keys: readonly ConfigKey[]): boolean => keys.some((key) => config[key] !== undefined)
 
+/** A claim without a key is refused, so any of them will do. */
+export const asksForToken = (config: Config): boolean => isSet(config, AUTH_KEYS)
+
 export function planReload(current: Config, next: Config): ReloadPlan {
   // Whoever speaks TLS on a port can't stop speaking it, nor begin.
   const tls = isSet(current, TLS_KEYS) && isSet(next, TLS_KEYS) ? TLS_KEYS : []
   // A line that was lost from a file must not open the door to everybody: that takes a restart.
-  const auth = isSet(next, AUTH_KEYS) ? AUTH_KEYS : []
+  const auth = asksForToken(next) ? AUTH_KEYS : []
   const renewable = [...tls, ...auth]
   const names = (fits: (key: ConfigKey) => boolean): string[] =>
     VARIABLES.filter(({ key }) => fits(key)).map(({ name }) => name)

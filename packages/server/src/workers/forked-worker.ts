@@ -15,6 +15,8 @@ export interface ForkedWorker extends WorkerProcess {
 
 /** What the primary does with what is not for the one who counts the generations. */
 export interface ForkedWorkerListener extends WorkerListener {
+  /** It listens, and asks for tokens. */
+  onProtected(): void
   onEnded(message: Extract<FromWorker, { kind: 'ended' }>): void
   onQuestion(question: Question<keyof PrimaryAnswers>): void
 }
@@ -39,7 +41,7 @@ export function setUpWorkers(): void {
 
 export function forkWorker(
   identity: WorkerIdentity,
-  { sessionSecret, clock }: { readonly sessionSecret: string; readonly clock: Clock },
+  { clock, ...start }: Omit<Extract<ToWorker, { kind: 'start' }>, 'kind' | 'identity'> & { readonly clock: Clock },
   listener: ForkedWorkerListener,
 ): ForkedWorker {
   const worker = cluster.fork({ [WORKER_VARIABLE]: '1' })
@@ -56,9 +58,10 @@ export function forkWorker(
   worker.on('message', (message: FromWorker) => {
     switch (message.kind) {
       case 'hello':
-        send({ kind: 'start', identity, sessionSecret })
+        send({ kind: 'start', identity, ...start })
         return listener.onHello(message.workers)
       case 'ready':
+        if (!message.isOpen) listener.onProtected()
         return listener.onReady(message.address)
       case 'failed':
         return listener.onFailed(message.message)

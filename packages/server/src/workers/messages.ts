@@ -21,6 +21,8 @@ export type ToWorker =
       readonly identity: WorkerIdentity
       /** For who has configured none: a session is to be valid at every worker. */
       readonly sessionSecret: string
+      /** Whether it may serve without asking for tokens: not where those who serve now ask for them. */
+      readonly mayBeOpen: boolean
     }
   /** Another generation has taken over: no more newcomers, and good-bye to who is there. */
   | { readonly kind: 'leave' }
@@ -34,7 +36,7 @@ export type FromWorker =
   /** It is there and has read its configuration, with WORKERS in it. */
   | { readonly kind: 'hello'; readonly workers: number }
   /** It listens. */
-  | { readonly kind: 'ready'; readonly address: Address }
+  | { readonly kind: 'ready'; readonly address: Address; readonly isOpen: boolean }
   /** It can't, and ends. */
   | { readonly kind: 'failed'; readonly message: string }
   /** Everybody has gone and everything is closed. */

@@ -24,6 +24,7 @@ export async function runPrimary(loaded: LoadedConfig): Promise<number> {
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
   const sessionSecret = randomBytes(32).toString('base64url')
   const metrics = new WholeMetrics()
+  let mayBeOpen = true
   // Nothing else may be left to keep the process alive while a worker that crashed waits for its replacement.
   const keepAlive = setInterval(() => undefined, 2 ** 30)
   adviseOn(loaded, log)
@@ -34,9 +35,10 @@ export async function runPrimary(loaded: LoadedConfig): Promise<number> {
       start(identity, listener) {
         const worker: ForkedWorker = forkWorker(
           identity,
-          { sessionSecret, clock },
+          { sessionSecret, mayBeOpen, clock },
           {
             ...listener,
+            onProtected: () => (mayBeOpen = false),
             onEnded: ({ report, metrics: readings }) => {
               supervision.ended(identity, report)
               metrics.update(identity, readings)

@@ -5,6 +5,7 @@
 import cluster from 'node:cluster'
 import { systemClock } from '../clock.js'
 import type { LoadedConfig } from '../config/load-config.js'
+import { asksForToken } from '../config/reload-plan.js'
 import type { Config } from '../config/schema.js'
 import { assembleServer, type AssembledServer } from '../create-server.js'
 import { LastcallError } from '../errors.js'
@@ -36,11 +37,15 @@ export async function runWorker({ config }: LoadedConfig): Promise<number> {
   }
 
   const link = new PrimaryLink(clock)
-  const { identity, sessionSecret } = await link.hello(config.workers ?? 1)
+  const { identity, sessionSecret, mayBeOpen } = await link.hello(config.workers ?? 1)
   const log = createLogger({ level: config.logLevel, format: config.logFormat }).child({ ...identity })
   try {
     if (config.workers === undefined) {
       throw new LastcallError('config_invalid', 'WORKERS: cannot be taken away by a reload: that needs a restart')
+    }
+    const isOpen = !asksForToken(config)
+    if (isOpen && !mayBeOpen) {
+      throw new LastcallError('config_invalid', 'AUTH_*: a server that asks for tokens stops asking by a restart only')
     }
     const assembled = await assembleServer(configOfOne(config, identity, sessionSecret), {
       log: quietly(log),
@@ -55,7 +60,7 @@ export async function runWorker({ config }: LoadedConfig): Promise<number> {
       // Nobody supervises it any more, and another server may have taken its place: it does not wait for thirty minutes.
       if (!assembled.shutdown.begin('orphaned', { mode: 'migrate' })) assembled.shutdown.hurry()
     })
-    await link.tell({ kind: 'ready', address })
+    await link.tell({ kind: 'ready', address, isOpen })
     const report = await assembled.shutdown.waitForShutdown()
     await link.tell({ kind: 'ended', report, metrics: await assembled.metricReadings() })
     return 0

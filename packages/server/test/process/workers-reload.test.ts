@@ -112,6 +112,17 @@ describe('a reload', () => {
     expect(await reload(command)).toMatchObject({ generation: 3 })
   }, 60_000)
 
+  test('that would open the door to everybody is refused', async () => {
+    const folder = temporaryFolder()
+    const command = await servingWorkers(folder, { WORKERS: '1' })
+    envFile(folder, 'AUTH_SECRET=a secret of more than thirty-two bytes\n')
+    await reload(command)
+    expect(await (await TestClient.connect(`${command.webSocketUrl}/anna`)).closed).toMatchObject({ code: 1008 })
+    envFile(folder)
+    expect((await reload(command, 'reload.failed'))['reason']).toContain('AUTH_*')
+    expect(await (await TestClient.connect(`${command.webSocketUrl}/anna`)).closed).toMatchObject({ code: 1008 })
+  }, 60_000)
+
   test('follows a symbolic link that was switched to another build', async () => {
     const folder = temporaryFolder()
     for (const build of ['one', 'two', 'broken']) {
