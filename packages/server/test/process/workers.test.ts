@@ -1,8 +1,9 @@
 /**
  * The real command with WORKERS: several processes that are one server.
  */
-import { createServer } from 'node:http'
+import { Agent, createServer, request, type ClientRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Command } from '../support/command.js'
 import { RawClient } from '../support/raw-client.js'
@@ -170,6 +171,51 @@ describe('a process that dies', () => {
       expect(await client.closed).toMatchObject({ code: 1001 })
     }
     await vi.waitUntil(() => !pids.some(isAlive), { timeout: 20_000 })
+  })
+})
+
+describe('a process that does not answer', () => {
+  const get = (command: Command, agent: Agent): Promise<Record<string, unknown>> =>
+    new Promise((resolve, reject) => {
+      request(new URL('health', command.httpUrl), { agent, timeout: 5000 }, (response) => {
+        json(response).then((answer) => resolve(answer as Record<string, unknown>), reject)
+      })
+        .on('timeout', function (this: ClientRequest) {
+          this.destroy(new Error('no answer'))
+        })
+        .on('error', reject)
+        .end()
+    })
+
+  test('leaves a worker to answer for itself: a probe must not kill it for that', async () => {
+    const command = await servingWorkers(temporaryFolder())
+    await apart(command)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    expect(await get(command, agent)).toMatchObject({ activeConnections: 2 })
+    command.signal('SIGSTOP')
+    expect(await get(command, agent)).toMatchObject({
+      status: 'healthy',
+      activeConnections: 1,
+      workers: { asked: 1, answered: 1 },
+    })
+    command.signal('SIGCONT')
+    agent.destroy()
+    await healthy(command, { activeConnections: 2 })
+  })
+
+  test('is left out of what is said of all, and that is said', async () => {
+    const command = await servingWorkers(temporaryFolder())
+    await apart(command)
+    const [first, second] = command.workerPids as [number, number]
+    const agents = [new Agent({ keepAlive: true, maxSockets: 1 }), new Agent({ keepAlive: true, maxSockets: 1 })]
+    // In turn: each of them has a connection to another worker.
+    for (const agent of agents) await get(command, agent)
+    process.kill(first, 'SIGSTOP')
+    const answer = await Promise.any(agents.map((agent) => get(command, agent)))
+    expect(answer).toMatchObject({ activeConnections: 1, workers: { asked: 2, answered: 1 } })
+    process.kill(first, 'SIGCONT')
+    expect(isAlive(second)).toBe(true)
+    for (const agent of agents) agent.destroy()
   })
 })
 

@@ -260,6 +260,16 @@ describe('SHUTDOWN_DELAY', () => {
     expect(await ended()).toMatchObject({ left: 1, remaining: 0 })
   })
 
+  test('may be another one for a shutdown that is asked for', () => {
+    const { shutdown, join, clock } = drill({ delaySeconds: 50 })
+    const anna = join('anna')
+    shutdown.begin('reload', { delaySeconds: 3 })
+    clock.advance(2999)
+    expect([shutdown.isClosedToNewcomers, phases(anna)]).toEqual([false, []])
+    clock.advance(1)
+    expect([shutdown.isClosedToNewcomers, phases(anna)]).toEqual([true, ['warning']])
+  })
+
   test('longer than the timeout does not make the shutdown longer', async () => {
     const { shutdown, join, clock, ended } = drill({ delaySeconds: 50, timeoutSeconds: 10 })
     const anna = join('anna')
@@ -438,6 +448,35 @@ describe('signals', () => {
     unregister()
     expect(process.listenerCount('SIGTERM')).toBe(before)
     expect(process.listenerCount('SIGHUP')).toBe(0)
+  })
+})
+
+describe('hurrying', () => {
+  test('closes everybody at once, and means nothing without a shutdown', async () => {
+    const { shutdown, join, states, ended } = drill()
+    const [anna, bob] = [join('anna'), join('bob')]
+    expect(shutdown.hurry()).toBe(false)
+    expect([anna.isOpen, states]).toEqual([true, ['serving']])
+    shutdown.begin('reload')
+    expect(shutdown.hurry()).toBe(true)
+    expect([phases(anna).at(-1), phases(bob).at(-1)]).toEqual(['closing', 'closing'])
+    anna.end(1001)
+    bob.end(1001)
+    expect(await ended()).toMatchObject({ closedAtDeadline: 2 })
+    expect(shutdown.hurry()).toBe(false)
+  })
+
+  test('is no signal: the next one is the first', async () => {
+    let isOver = false
+    const { shutdown, join, ended } = drill({ onThirdSignal: () => (isOver = true) })
+    const anna = join('anna')
+    shutdown.begin('reload')
+    shutdown.hurry()
+    shutdown.handleSignal('SIGTERM')
+    shutdown.handleSignal('SIGTERM')
+    expect(isOver).toBe(false)
+    anna.end(1001)
+    await ended()
   })
 })
 

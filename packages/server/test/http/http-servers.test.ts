@@ -1,0 +1,52 @@
+/**
+ * Several addresses, one server: what is true of one of its listeners is true of all.
+ */
+import { lookup } from 'node:dns/promises'
+import { Agent, request } from 'node:http'
+import { connect, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { expect, onTestFinished, test } from 'vitest'
+import { createApp } from '../../src/http/app.js'
+import { HttpServers } from '../../src/http/http-servers.js'
+import { HEALTH } from './start-app.js'
+
+const takesConnections = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, host, () => {
+      socket.destroy()
+      resolve(true)
+    }).on('error', () => resolve(false))
+  })
+
+test('at localhost it listens on all of its addresses, stops on all, and who was connected is served on', async () => {
+  const servers = new HttpServers({ keepAliveTimeoutMs: 60_000 })
+  const app = await createApp({
+    servers,
+    health: () => HEALTH,
+    isReady: () => true,
+    isDraining: () => false,
+    metrics: undefined,
+    trustProxy: false,
+    version: '1',
+  })
+  await app.listen({ port: 0, host: 'localhost' })
+  onTestFinished(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const hosts = (await lookup('localhost', { all: true })).map(({ address }) => address)
+  expect(await Promise.all(hosts.map((host) => takesConnections(host, port)))).toEqual(hosts.map(() => true))
+
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  onTestFinished(() => agent.destroy())
+  const status = async (): Promise<number | undefined> => {
+    const [response] = (await once(request({ port, path: '/ready', agent }).end(), 'response')) as [
+      NodeJS.ReadableStream & { statusCode?: number },
+    ]
+    response.resume()
+    await once(response, 'end')
+    return response.statusCode
+  }
+  expect(await status()).toBe(200)
+  servers.stopListening()
+  expect(await status()).toBe(200)
+  expect(await Promise.all(hosts.map((host) => takesConnections(host, port)))).toEqual(hosts.map(() => false))
+})
