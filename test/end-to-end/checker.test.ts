@@ -85,6 +85,15 @@ describe('nothing is found', () => {
         .acked('anna', 5, 'a-5'),
     ],
     [
+      'where what follows is kept, but not the past that a channel was to be taken up from',
+      missedTwo({ historySize: 3 })
+        .come('carl', 3)
+        .subscribe('carl', 'news', 'E:0')
+        .says('anna', 'a-4')
+        .close('carl', 4008)
+        .acked('anna', 4, 'a-4'),
+    ],
+    [
       'where a message is given up because nobody can know any more',
       both({ historySize: 1 })
         .says('anna', 'a-1')
