@@ -20,6 +20,8 @@ import { type LastcallError } from './errors.js'
 import { createApp } from './http/app.js'
 import type { Health } from './http/health.js'
 import { Hub } from './hub/hub.js'
+import { InstanceAnnouncer } from './hub/instance-announcer.js'
+import { Instances } from './hub/instances.js'
 import { openJournal } from './journal/open-journal.js'
 import { silentLogger, type Logger } from './observability/log.js'
 import { createMetrics } from './observability/metrics.js'
@@ -111,14 +113,18 @@ export async function createServer({
     clock,
     stats,
   })
+  const instances = new Instances({ node, clock })
   const hub: Hub = new Hub({
     journal,
     retention,
     node,
+    build: config.build,
+    instances,
     encodeFrame: encodeTextFrame,
     presenceIntervalMs: config.presenceIntervalMs,
     connectionOf: (clientId) => connections.get(clientId),
     onPublishFailed: tellOfFailure,
+    onSeenElsewhere: (clientId) => shutdown.seenElsewhere(clientId),
     clock,
     stats,
     log,
@@ -142,11 +148,19 @@ export async function createServer({
     encodeFrame: encodeTextFrame,
     onState: (state) => {
       stopPeriodicBroadcast()
+      if (state === 'serving' || state === 'draining') announcer.tell()
       if (state === 'serving') stopPeriodicBroadcast = startPeriodicBroadcast(connections, { ...periodic, clock })
     },
+    canBeSeenElsewhere: () => instances.isAnotherReady,
     onEverybodyGone: closeTheRest,
     clock,
     log,
+  })
+  const announcer = new InstanceAnnouncer({
+    journal,
+    state: () => (shutdown.isShuttingDown ? 'draining' : 'ready'),
+    publish: (state) => hub.announceInstance(state),
+    clock,
   })
   const verifyToken = createTokenVerifier(config)
   const admission = new Admission({
@@ -157,6 +171,8 @@ export async function createServer({
     maxConnections: config.maxConnections,
     maxChannels: MAX_CHANNELS,
     locale: config.locale,
+    build: config.build,
+    instances,
     isClosed: () => shutdown.isClosedToNewcomers,
   })
   const rateLimit = new RateLimit(config.maxMessagesPerMinute)
@@ -168,6 +184,7 @@ export async function createServer({
     maxChannels: MAX_CHANNELS,
     hooks,
     node,
+    build: config.build,
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     clock,
     stats,
@@ -183,6 +200,8 @@ export async function createServer({
       windowBytes: hub.window.bytes,
       journalAvailable: hub.isAvailable,
       journalLagMs: hub.lagMs,
+      instancesReady: instances.count('ready'),
+      instancesDraining: instances.count('draining'),
       shutdownState: shutdown.state,
       shutdownRemainingMs: shutdown.remainingMs,
     }),
@@ -250,6 +269,7 @@ export async function createServer({
     await listening?.catch(() => undefined)
     await app.close()
     hurry()
+    announcer.end()
     await hub.close()
     await journal.close()
   }
@@ -262,6 +282,7 @@ export async function createServer({
       serveWebSockets(app.server, { path: WEBSOCKET_PATH, refuseOthers: true })
       listening = app.listen({ host: config.host, port: config.port })
       await listening
+      announcer.start()
       const { port } = app.server.address() as AddressInfo
       const host = config.host.includes(':') ? `[${config.host}]` : config.host
       const address = {
@@ -279,6 +300,7 @@ export async function createServer({
     },
     attach(httpServer, { path = WEBSOCKET_PATH } = {}) {
       serveWebSockets(httpServer, { path, refuseOthers: false })
+      announcer.start()
     },
     health,
     metrics: () => registry.metrics(),

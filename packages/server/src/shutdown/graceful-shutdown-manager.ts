@@ -28,6 +28,11 @@ export interface GracefulShutdownOptions {
   readonly closeCode?: number
   /** Called at each change of the state. */
   readonly onState?: (state: ShutdownState) => void
+  /**
+   * Whether another instance can be heard letting in who leaves this one: then `seenElsewhere` is to be called, and the
+   * report waits for that, 100 ms at most. Default: no.
+   */
+  readonly canBeSeenElsewhere?: () => boolean
   /** Called once everybody has gone: the place to flush and close all else. */
   readonly onEverybodyGone?: () => Promise<void> | void
   /** Called at a third signal. Default: the process exits with 1. */
@@ -50,6 +55,9 @@ const PROGRESS_EVERY_MS = 10_000
 
 /** How often closes are paced: seldom enough to cost nothing, often enough that nobody sees steps. */
 const PACE_TICK_MS = 10
+
+/** How long after it has left a client may be heard of from elsewhere, before the report. */
+const SEEN_ELSEWHERE_WITHIN_MS = 100
 
 /** How often is looked whether the deadline is near. */
 const DEADLINE_TICK_MS = 50
@@ -77,6 +85,8 @@ export class GracefulShutdownManager {
   #progress = { gone: 0, atMs: 0 }
   /** What the present state has running. */
   #timers: (() => void)[] = []
+  /** Nobody is to be heard of any more. */
+  #allSeen: (() => void) | undefined
   #finished: ((report: DrainReport) => void)[] = []
   #report: DrainReport | undefined
 
@@ -192,6 +202,14 @@ export class GracefulShutdownManager {
     }))
     this.#log.info('shutdown.cancelled', { why, told }, 'the shutdown is called off')
     return true
+  }
+
+  /** Another instance has let in a client that is here, or was: it moves and does not leave. */
+  seenElsewhere(clientId: string): void {
+    const connection = this.#connections.get(clientId)
+    if (connection) connection.isElsewhere = true
+    else this.#counter?.seenElsewhere(clientId)
+    if (!this.#counter?.hasUnseen) this.#allSeen?.()
   }
 
   /** Resolves when everybody has gone and everything is closed. Does not begin a shutdown. */
@@ -379,9 +397,25 @@ export class GracefulShutdownManager {
     if (this.#move('everybodyGone')) void this.#end()
   }
 
+  /** The last to leave may have been let in elsewhere already, and that is on its way. */
+  async #whenAllSeen({ hasUnseen, lastLeftAtMs }: DrainCounter): Promise<void> {
+    const timeLeftMs = lastLeftAtMs + SEEN_ELSEWHERE_WITHIN_MS - this.#clock.monotonic()
+    if (!hasUnseen || timeLeftMs <= 0 || !this.#options.canBeSeenElsewhere?.()) return
+    await new Promise<void>((resolve) => {
+      const stop = this.#clock.after(timeLeftMs, resolve)
+      this.#allSeen = () => {
+        stop()
+        resolve()
+      }
+    })
+  }
+
   async #end(): Promise<void> {
     await this.#connections.whenNone()
-    const report = (this.#counter as DrainCounter).report(this.#clock.now(), this.#clock.monotonic(), true)
+    const counter = this.#counter as DrainCounter
+    const [now, monotonicMs] = [this.#clock.now(), this.#clock.monotonic()]
+    await this.#whenAllSeen(counter)
+    const report = counter.report(now, monotonicMs, true)
     this.#log.info('shutdown.report', { ...report }, 'everybody has gone')
     try {
       await this.#options.onEverybodyGone?.()

@@ -479,6 +479,89 @@ describe('a takeover while it drains', () => {
   })
 })
 
+describe('who is seen elsewhere', () => {
+  const beside = { canBeSeenElsewhere: () => true }
+
+  test('before it leaves has moved, and nobody waits for more', async () => {
+    const { shutdown, join, ended } = drill(beside)
+    const anna = join('anna')
+    shutdown.begin('request')
+    shutdown.seenElsewhere('anna')
+    expect(shutdown.report).toMatchObject({ moved: 0, remaining: 1 })
+    anna.end(1000)
+    expect(await ended()).toMatchObject({ left: 0, moved: 1, remaining: 0 })
+  })
+
+  test('after the last one has left has moved, too: the report waits for it, and ends when the last one left', async () => {
+    const { shutdown, join, clock, ended, connections } = drill(beside)
+    const [anna, bob] = [join('anna'), join('bob')]
+    shutdown.begin('request')
+    clock.advance(1000)
+    anna.end(1000)
+    bob.end(1000)
+    expect(await ended()).toBeUndefined()
+    clock.advance(50)
+    shutdown.seenElsewhere('bob')
+    expect(await ended()).toBeUndefined()
+    shutdown.seenElsewhere('anna')
+    expect(await ended()).toMatchObject({ left: 0, moved: 2, remaining: 0, durationSeconds: 1 })
+    connections.dispose()
+    expect(clock.running).toBe(0)
+  })
+
+  test('is waited for no longer than 100 ms', async () => {
+    const { shutdown, join, clock, ended } = drill(beside)
+    const anna = join('anna')
+    shutdown.begin('request')
+    anna.end(1000)
+    expect(await ended()).toBeUndefined()
+    clock.advance(99)
+    expect(await ended()).toBeUndefined()
+    clock.advance(1)
+    expect(await ended()).toMatchObject({ left: 1, moved: 0 })
+  })
+
+  test('is not waited for if it left long before the last one', async () => {
+    const { shutdown, join, clock, ended } = drill(beside)
+    const [anna, bob] = [join('anna'), join('bob')]
+    shutdown.begin('request')
+    anna.end(1000)
+    clock.advance(100)
+    bob.end(1006)
+    expect(await ended()).toMatchObject({ left: 1, lost: 1, moved: 0 })
+  })
+
+  test('is not waited for where nobody could see it', async () => {
+    const { shutdown, join, ended } = drill()
+    const anna = join('anna')
+    shutdown.begin('request')
+    anna.end(1000)
+    expect(await ended()).toMatchObject({ left: 1 })
+  })
+
+  test('is counted in the progress, as gone', () => {
+    const { shutdown, join, clock, log } = drill(beside)
+    const [anna, bob] = [join('anna'), join('bob')]
+    join('cleo')
+    shutdown.begin('request')
+    anna.end(1000)
+    bob.end(1000)
+    shutdown.seenElsewhere('anna')
+    clock.advance(10_000)
+    expect(log.of('shutdown.progress')).toMatchObject([{ remaining: 1, left: 1, moved: 1, perSecond: 0.2 }])
+  })
+
+  test('while nothing is drained is not forgotten when it leaves', () => {
+    const { shutdown, join, connections } = drill(beside)
+    join('anna')
+    shutdown.begin('request')
+    shutdown.cancel('request')
+    shutdown.seenElsewhere('anna')
+    shutdown.seenElsewhere('nobody')
+    expect(connections.get('anna')?.isElsewhere).toBe(true)
+  })
+})
+
 describe('progress', () => {
   test('is logged every ten seconds: who is left, the rate, and whether it will be done in time', () => {
     const { shutdown, join, clock, log } = drill({ timeoutSeconds: 60 })
