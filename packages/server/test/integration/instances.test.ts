@@ -270,12 +270,15 @@ describe('who only moves', () => {
 
   test('is neither told as having come nor as having left, on neither side; when it leaves for good, it is', async () => {
     const { old, fresh, watchers } = await oldAndNew()
-    const mover = await old.connect('mover')
+    const [leaver, mover] = [await old.connect('leaver'), await old.connect('mover')]
     for (const watcher of watchers) await toldTo(watcher, 'mover')
     await drain(old, watchers)
     const moved = await move(mover, 'mover', fresh)
     await readsWhileDraining(fresh, watchers[0] as TestClient)
     await mover.leave()
+    await leaver.leave()
+    // Each side has told what happened after the move.
+    for (const watcher of watchers) await watcher.first('presence', ({ left }) => left.includes('leaver'))
     await fresh.connect('later')
     for (const watcher of watchers) expect(about(await toldTo(watcher, 'later'), 'mover')).toEqual(['+mover'])
 
