@@ -29,8 +29,8 @@ export class Command {
   #checks = new Set<() => void>()
   #hasExited = false
 
-  private constructor(env: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, [COMMAND], {
+  private constructor(env: Readonly<Record<string, string>>, file: string) {
+    this.child = spawn(process.execPath, [file], {
       env: {
         HOST: '127.0.0.1',
         PORT: '0',
@@ -61,8 +61,9 @@ export class Command {
     })
   }
 
-  static start(env: Readonly<Record<string, string>> = {}): Command {
-    const command = new Command(env)
+  /** @param file Another build's. */
+  static start(env: Readonly<Record<string, string>> = {}, file = COMMAND): Command {
+    const command = new Command(env, file)
     onTestFinished(async () => {
       command.child.kill('SIGKILL')
       await command.exited
@@ -71,8 +72,8 @@ export class Command {
   }
 
   /** Starts it and waits until it listens. */
-  static async serving(env: Readonly<Record<string, string>> = {}): Promise<Command> {
-    const command = Command.start(env)
+  static async serving(env: Readonly<Record<string, string>> = {}, file?: string): Promise<Command> {
+    const command = Command.start(env, file)
     await command.logged('listening')
     return command
   }
