@@ -7,10 +7,10 @@ import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import type { Entry, InstanceState } from '../../src/journal/journal.js'
-import { openJournal } from '../../src/journal/open-journal.js'
+import type { InstanceState } from '../../src/journal/journal.js'
 import { TestClient } from '../support/test-client.js'
 import { startServer, type TestServer } from '../support/test-server.js'
+import { entriesIn } from '../support/written.js'
 
 type Options = Parameters<typeof startServer>[0]
 
@@ -49,22 +49,10 @@ async function readsWhileDraining(from: TestServer, there: TestClient): Promise<
   await speaker.leave()
 }
 
-/** What the journal holds. */
-async function written(): Promise<Entry[]> {
-  const retention = { maxEntries: 1e6, maxAgeMs: 1e9, maxBytes: 1e9 }
-  const journal = await openJournal(journalUrl, { retention })
-  const entries: Entry[] = []
-  await journal.tail({
-    onEpoch: () => undefined,
-    onBatch: (batch) => void entries.push(...batch),
-    onAvailability: () => undefined,
-  })
-  await journal.close()
-  return entries
-}
-
 const statesOf = async ({ node }: TestServer): Promise<InstanceState[]> =>
-  (await written()).flatMap((entry) => (entry.kind === 'instance' && entry.node === node ? [entry.state] : []))
+  (await entriesIn(journalUrl)).flatMap((entry) =>
+    entry.kind === 'instance' && entry.node === node ? [entry.state] : [],
+  )
 
 /** What a returning client shows. */
 const proofOf = async (client: TestClient): Promise<string> => {
@@ -89,7 +77,9 @@ describe('an instance says in the journal', () => {
     await staying.leave()
     await server.close()
     expect(await statesOf(server)).toEqual(['ready', 'draining', 'ready', 'draining', 'gone'])
-    expect((await written()).filter(({ kind }) => kind === 'instance')).toMatchObject(Array(5).fill({ build: 'one' }))
+    expect((await entriesIn(journalUrl)).filter(({ kind }) => kind === 'instance')).toMatchObject(
+      Array(5).fill({ build: 'one' }),
+    )
   })
 
   test('that it is draining at once, though it still welcomes newcomers', async () => {
@@ -236,7 +226,7 @@ describe('the report', () => {
     const [one, other] = [await instance('one'), await instance('one')]
     await reads(other, one)
     await (await one.connect('anna')).publish('marker')
-    expect((await written()).filter(({ kind }) => kind === 'arrival')).toEqual([])
+    expect((await entriesIn(journalUrl)).filter(({ kind }) => kind === 'arrival')).toEqual([])
   })
 })
 
