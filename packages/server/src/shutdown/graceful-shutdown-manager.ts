@@ -88,6 +88,7 @@ export class GracefulShutdownManager {
   /** Nobody is to be heard of any more. */
   #allSeen: (() => void) | undefined
   #finished: ((report: DrainReport) => void)[] = []
+  readonly #observers: ((state: ShutdownState) => void)[] = []
   #report: DrainReport | undefined
 
   constructor(options: GracefulShutdownOptions) {
@@ -159,7 +160,7 @@ export class GracefulShutdownManager {
 
   /** Begins a shutdown. `false`: one runs already, and goes on as it was begun. */
   begin(why: string, request: ShutdownRequest = {}): boolean {
-    if (!this.#move('shutdown')) return false
+    if (!nextState(this.#state, 'shutdown')) return false
     const { delaySeconds = 0, timeoutSeconds = 1800, mode = 'wait' } = this.#options
     this.#timeoutMs = (request.timeoutSeconds ?? timeoutSeconds) * 1000
     this.#mode = request.mode ?? mode
@@ -173,6 +174,8 @@ export class GracefulShutdownManager {
       monotonicMs: this.#startedAtMs,
       connections,
     })
+    // Whoever is called back is to see this shutdown, not what the last one has left.
+    this.#move('shutdown')
     this.#log.info(
       'shutdown.started',
       { why, mode: this.#mode, totalConnections: connections, timeoutSeconds: this.#timeoutMs / 1000, delaySeconds },
@@ -212,6 +215,11 @@ export class GracefulShutdownManager {
     if (!this.#counter?.hasUnseen) this.#allSeen?.()
   }
 
+  /** Calls back at each change of the state, from now on. */
+  observe(callback: (state: ShutdownState) => void): void {
+    this.#observers.push(callback)
+  }
+
   /** Resolves when everybody has gone and everything is closed. Does not begin a shutdown. */
   waitForShutdown(): Promise<DrainReport> {
     if (this.#report) return Promise.resolve(this.#report)
@@ -224,6 +232,7 @@ export class GracefulShutdownManager {
     this.#state = state
     for (const stop of this.#timers.splice(0)) stop()
     this.#options.onState?.(state)
+    for (const callback of this.#observers) callback(state)
     return true
   }
 

@@ -84,6 +84,22 @@ const crowd = (count: number): string[] => Array.from({ length: count }, (_, ind
 const closes = (all: readonly FakeTransport[]): number => all.filter(({ isOpen }) => !isOpen).length
 
 describe('a shutdown', () => {
+  test('is one that has begun for whoever is told of its states', () => {
+    const { shutdown, clock, join } = drill({ timeoutSeconds: 1800 })
+    join('anna')
+    const seen: unknown[] = []
+    shutdown.observe((state) => {
+      seen.push(state === 'draining' ? [shutdown.remainingMs, shutdown.report?.connectionsAtStart] : state)
+    })
+    clock.advance(5000)
+    shutdown.begin('test')
+    shutdown.cancel('test')
+    clock.advance(5000)
+    join('borys')
+    shutdown.begin('test', { timeoutSeconds: 60 })
+    expect(seen).toEqual([[1_800_000, 1], 'serving', [60_000, 2]])
+  })
+
   test('warns everybody at once, how long there is, and that nobody is pushed', () => {
     const { shutdown, join, states } = drill({ timeoutSeconds: 1800 })
     const all = crowd(3).map((clientId) => join(clientId))
