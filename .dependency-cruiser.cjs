@@ -1,9 +1,9 @@
 /**
- * The directions of the imports (ARCHITECTURE.md): http, websocket, workers and the command → connections, hub, shutdown →
- * journal.ts and the protocol. Type-only imports count too: who needs a type depends on it.
+ * The directions of the imports (ARCHITECTURE.md): http, websocket, workers, systemd and the command → connections,
+ * hub, shutdown → journal.ts and the protocol. Type-only imports count too: who needs a type depends on it.
  */
 const SRC = '^packages/server/src/'
-const OUTER = `${SRC}(http|websocket|workers)/|${SRC}(cli|serve|create-server|index)\\.ts$`
+const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(cli|serve|create-server|index)\\.ts$`
 
 /** A package of npm, wherever it is resolved to. */
 const npm = (names) => `(^|node_modules/)(${names})(/|$)`
@@ -61,6 +61,12 @@ module.exports = {
       [`${SRC}observability/metrics\\.ts$`],
       npm('prom-client'),
       'The others count in stats.ts.',
+    ),
+    onlyBy(
+      'systemd-by-the-command',
+      [`${SRC}(systemd|workers)/`, `${SRC}serve\\.ts$`],
+      `${SRC}systemd/`,
+      'Whoever is a process of its own tells systemd; a server as a library is a part of somebody else’s.',
     ),
     onlyBy('zod-by-config', [`${SRC}config/`], npm('zod'), 'The configuration is checked in config/ alone.'),
     {

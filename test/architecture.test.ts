@@ -55,6 +55,7 @@ test('each rule catches what it forbids', async () => {
     ['inwards', `${server}/shutdown/manager.ts`, '../http/app.js'],
     ['inwards', `${server}/connections/connection.ts`, '../websocket/frame.js'],
     ['journal-is-innermost', `${server}/journal/journal.ts`, '../connections/connection.js'],
+    ['inwards', `${server}/shutdown/told.ts`, '../systemd/notifier.js'],
     ['journal-by-its-interface', `${server}/hub/hub.ts`, '../journal/open-journal.js'],
     ['engines-by-open-journal', `${server}/create-server.ts`, './journal/memory-journal.js'],
     ['drivers-by-journal', `${server}/connections/store.ts`, 'lmdb'],
@@ -62,6 +63,7 @@ test('each rule catches what it forbids', async () => {
     ['fastify-by-http', `${server}/serve.ts`, 'fastify'],
     ['pino-by-logger', `${server}/hub/logging.ts`, 'pino'],
     ['prom-client-by-metrics', `${server}/http/metrics.ts`, 'prom-client'],
+    ['systemd-by-the-command', `${server}/cli.ts`, './systemd/notifier.js'],
     ['zod-by-config', `${server}/connections/inbox.ts`, 'zod'],
     ['leaves', `${server}/errors.ts`, 'node:util'],
     ['protocol-depends-on-nothing', 'packages/protocol/src/texts.ts', 'node:crypto'],
@@ -74,7 +76,13 @@ test('each rule catches what it forbids', async () => {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     writeFileSync(join(folder, file), text)
   }
-  const bystanders = ['http/app', 'websocket/frame', 'journal/open-journal', 'journal/memory-journal']
+  const bystanders = [
+    'http/app',
+    'websocket/frame',
+    'journal/open-journal',
+    'journal/memory-journal',
+    'systemd/notifier',
+  ]
   for (const name of bystanders) put(`${server}/${name}.ts`, 'export type T = 1\n')
   put('packages/server/test/helper.ts', 'export type T = 1\n')
   put(`${server}/hub/b.ts`, `export type * as other from './a.js'\n`)

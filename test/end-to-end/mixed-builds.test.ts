@@ -98,7 +98,7 @@ beforeEach(() => {
 })
 
 const startOld = (): Promise<Command> => Command.serving({ ...env, BUILD: 'today' })
-const startNew = (): Promise<Command> => Command.serving({ ...env, BUILD: 'tomorrow' }, tomorrow.cli)
+const startNew = (): Promise<Command> => Command.serving({ ...env, BUILD: 'tomorrow' }, { file: tomorrow.cli })
 
 const enter = (server: Command, path: string): Promise<TestClient> => server.connect(path, { protocol: 'lastcall.v1' })
 

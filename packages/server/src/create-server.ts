@@ -2,6 +2,7 @@
  * The composition root: the only file that knows all the parts. Everything else gets what it needs from here.
  */
 import { createHmac, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { systemClock } from './clock.js'
@@ -16,7 +17,7 @@ import { refuse } from './connections/inbox.js'
 import type { Hooks } from './connections/hooks.js'
 import { RateLimit } from './connections/rate-limit.js'
 import { Reception } from './connections/reception.js'
-import { type LastcallError } from './errors.js'
+import { LastcallError } from './errors.js'
 import { createApp } from './http/app.js'
 import type { Health } from './http/health.js'
 import { Hub } from './hub/hub.js'
@@ -48,6 +49,11 @@ export interface Address {
   readonly httpUrl: string
 }
 
+export interface ListenOptions {
+  /** The descriptor of a TCP socket that listens already (socket activation): it is served instead of host and port. */
+  readonly fd?: number | undefined
+}
+
 export interface AttachOptions {
   /** Where the endpoint is: PATH and PATH/{clientId}. Default: `/ws`. */
   readonly path?: string
@@ -58,8 +64,8 @@ export interface LastcallServer {
   readonly node: string
   readonly connections: ConnectionManager
   readonly shutdown: GracefulShutdownManager
-  /** Binds the port. Rejects when it is taken. */
-  listen(): Promise<Address>
+  /** Binds the port. Rejects when it is taken, or when `fd` is not a TCP socket that can listen. */
+  listen(options?: ListenOptions): Promise<Address>
   /**
    * Serves WebSockets on somebody else's HTTP server, which stays theirs: it is not closed with this one. Upgrades of
    * other paths are left alone. The page, `/health` and the rest are not served: see `health` and `metrics`.
@@ -278,18 +284,19 @@ export async function createServer({
     node,
     connections,
     shutdown,
-    async listen() {
+    async listen({ fd } = {}) {
       serveWebSockets(app.server, { path: WEBSOCKET_PATH, refuseOthers: true })
-      listening = app.listen({ host: config.host, port: config.port })
+      listening = fd === undefined ? app.listen({ host: config.host, port: config.port }) : listenOn(app.server, fd)
       await listening
       announcer.start()
-      const { port } = app.server.address() as AddressInfo
-      const host = config.host.includes(':') ? `[${config.host}]` : config.host
+      const bound = app.server.address() as AddressInfo
+      const host = fd === undefined ? config.host : bound.address
+      const inUrl = host.includes(':') ? `[${host}]` : host
       const address = {
-        host: config.host,
-        port,
-        httpUrl: `http://${host}:${String(port)}/`,
-        webSocketUrl: `ws://${host}:${String(port)}${WEBSOCKET_PATH}`,
+        host,
+        port: bound.port,
+        httpUrl: `http://${inUrl}:${String(bound.port)}/`,
+        webSocketUrl: `ws://${inUrl}:${String(bound.port)}${WEBSOCKET_PATH}`,
       }
       log.info(
         'listening',
@@ -308,6 +315,23 @@ export async function createServer({
       shutdown.begin('request')
       return shutdown.waitForShutdown()
     },
+  }
+}
+
+/** Not by Fastify, which knows nothing of sockets that are open already. */
+async function listenOn(server: HttpServer, fd: number): Promise<void> {
+  try {
+    server.listen({ fd })
+    await once(server, 'listening')
+    if (server.address() instanceof Object) return
+    server.close()
+    throw new Error('it is a UNIX socket')
+  } catch (error) {
+    throw new LastcallError(
+      'config_invalid',
+      `the socket that was handed over (file descriptor ${String(fd)}) is not a TCP socket that can listen`,
+      { cause: error },
+    )
   }
 }
 

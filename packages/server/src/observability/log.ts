@@ -28,6 +28,7 @@ export const LOG_EVENTS = {
   'shutdown.cancelled': 'A shutdown was called off; the server serves on.',
   'shutdown.closed': 'Everything is closed; the process ends.',
   'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
+  systemd: 'systemd wants to know how the service is doing, and cannot be told.',
   http: 'An HTTP request could not be answered.',
   error: 'A defect of the server, or something that it could not do.',
 } as const
