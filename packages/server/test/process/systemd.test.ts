@@ -2,11 +2,11 @@
  * The real command with a real notification socket and real socket activation, by systemd's own tools.
  */
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Command } from '../support/command.js'
+import { freePort } from '../support/free-port.js'
 import { NotifySocket, PYTHON, type Notification } from '../support/notify-socket.js'
 import { lacks } from '../support/programs.js'
 import { TestClient } from '../support/test-client.js'
@@ -184,14 +184,6 @@ describe('the time that is granted to a shutdown', () => {
 })
 
 describe.skipIf(lacks('systemd', ACTIVATE))('a socket that systemd has opened', () => {
-  async function freePort(): Promise<number> {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    await new Promise((resolve) => server.close(resolve))
-    return port
-  }
-
   /** Opens the sockets, and starts the command when somebody comes. */
   const activated = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Command =>
     Command.start(
