@@ -2,14 +2,13 @@
  * deploy/haproxy/haproxy.cfg: valid by HAProxy's own word, its times by arithmetic, and run before two real servers.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { freePort } from '../../packages/server/test/support/free-port.js'
-import { lacks } from '../../packages/server/test/support/programs.js'
+import { find, lacks } from '../../packages/server/test/support/programs.js'
 import { askForShutdown, nameOf, nodeOf, oneOfEach, Proxy, twoServers } from './proxied.js'
 import { DEFAULTS, place, read, seconds, wordAfter } from './settings.js'
 
-const HAPROXY = ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find(existsSync) ?? '/usr/sbin/haproxy'
+const HAPROXY = find('haproxy')
 const FILE = place('haproxy/haproxy.cfg')
 
 describe('its times', () => {
@@ -36,7 +35,7 @@ describe('its times', () => {
   })
 })
 
-describe.skipIf(lacks('haproxy', HAPROXY))('run', () => {
+describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
   test('it is valid, without a warning', () => {
     const { status, stdout, stderr } = spawnSync(HAPROXY, ['-c', '-f', FILE], { encoding: 'utf8' })
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'Configuration file is valid\n', stderr: '' })

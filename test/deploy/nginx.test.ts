@@ -2,15 +2,15 @@
  * deploy/nginx/nginx.conf: valid by nginx's own word, its times by arithmetic, and run before two real servers.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { freePort } from '../../packages/server/test/support/free-port.js'
-import { lacks } from '../../packages/server/test/support/programs.js'
+import { find, lacks } from '../../packages/server/test/support/programs.js'
 import { askForShutdown, nameOf, nodeOf, oneOfEach, Proxy, temporaryFolder, twoServers } from './proxied.js'
 import { DEFAULTS, read, seconds, wordAfter } from './settings.js'
 
-const NGINX = ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find(existsSync) ?? '/usr/sbin/nginx'
+const NGINX = find('nginx')
 const TEXT = read('nginx/nginx.conf')
 
 interface Places {
@@ -66,7 +66,7 @@ describe('its times', () => {
   })
 })
 
-describe.skipIf(lacks('nginx', NGINX))('run', () => {
+describe.skipIf(lacks('Debian: nginx', NGINX))('run', () => {
   test('it is valid', async () => {
     const { args } = adapt({ listen: await freePort(), a: 1, b: 2 })
     const { status, stderr } = spawnSync(NGINX, ['-t', ...args], { encoding: 'utf8' })

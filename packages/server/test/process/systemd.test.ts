@@ -32,7 +32,7 @@ const folder = (): string => {
   return path
 }
 
-describe.skipIf(lacks('systemd, python3', NOTIFY, PYTHON))('systemd is told', () => {
+describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is told', () => {
   test('that the server is up when it listens, and how it is doing', async () => {
     const notify = await NotifySocket.open()
     const command = await Command.serving({ NOTIFY_SOCKET: notify.path, PATH })
@@ -183,7 +183,7 @@ describe('the time that is granted to a shutdown', () => {
   })
 })
 
-describe.skipIf(lacks('systemd', ACTIVATE))('a socket that systemd has opened', () => {
+describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has opened', () => {
   /** Opens the sockets, and starts the command when somebody comes. */
   const activated = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Command =>
     Command.start(
