@@ -1,9 +1,9 @@
 /**
- * The directions of the imports (ARCHITECTURE.md): http, websocket, workers and the command → connections, hub, shutdown →
- * journal.ts and the protocol. Type-only imports count too: who needs a type depends on it.
+ * The directions of the imports (ARCHITECTURE.md): http, websocket, workers, systemd and the command → connections,
+ * hub, shutdown → journal.ts and the protocol. Type-only imports count too: who needs a type depends on it.
  */
 const SRC = '^packages/server/src/'
-const OUTER = `${SRC}(http|websocket|workers)/|${SRC}(advice|cli|serve|create-server|index)\\.ts$`
+const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(advice|cli|serve|create-server|index)\\.ts$`
 
 /** A package of npm, wherever it is resolved to. */
 const npm = (names) => `(^|node_modules/)(${names})(/|$)`
@@ -73,6 +73,12 @@ module.exports = {
       [`${SRC}workers/`, `${SRC}cli\\.ts$`],
       `${SRC}workers/`,
       'A server knows nothing of others.',
+    ),
+    onlyBy(
+      'systemd-by-the-command',
+      [`${SRC}(systemd|workers)/`, `${SRC}(advice|serve)\\.ts$`],
+      `${SRC}systemd/`,
+      'Whoever is a process of its own tells systemd; a server as a library is a part of somebody else’s.',
     ),
     onlyBy('zod-by-config', [`${SRC}config/`], npm('zod'), 'The configuration is checked in config/ alone.'),
     {

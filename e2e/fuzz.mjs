@@ -47,7 +47,8 @@ const PATHS = [
   () => `/ws/${encodeURIComponent(bytes(below(80)).toString('latin1'))}`,
   () => `/ws/%${bytes(2).toString('hex')}%zz`,
   () => `/ws/a?cursor=${encodeURIComponent(bytes(10).toString('latin1'))}&channels=a,b,,${'c'.repeat(below(99))}`,
-  () => `/ws/a?token=${'x.'.repeat(below(2000))}&session=${bytes(8).toString('hex')}.${bytes(8).toString('hex')}`,
+  () =>
+    `/ws/a?token=${'x.'.repeat(below(2000))}&session=${bytes(8).toString('hex')}.${bytes(8).toString('hex')}&avoid=${'x.'.repeat(below(200))}`,
   () => `/${'x'.repeat(below(4000))}`,
 ]
 

@@ -55,6 +55,7 @@ test('each rule catches what it forbids', async () => {
     ['inwards', `${server}/shutdown/manager.ts`, '../http/app.js'],
     ['inwards', `${server}/connections/connection.ts`, '../websocket/frame.js'],
     ['journal-is-innermost', `${server}/journal/journal.ts`, '../connections/connection.js'],
+    ['inwards', `${server}/shutdown/told.ts`, '../systemd/notifier.js'],
     ['journal-by-its-interface', `${server}/hub/hub.ts`, '../journal/open-journal.js'],
     ['engines-by-open-journal', `${server}/create-server.ts`, './journal/memory-journal.js'],
     ['drivers-by-journal', `${server}/connections/store.ts`, 'lmdb'],
@@ -64,6 +65,7 @@ test('each rule catches what it forbids', async () => {
     ['prom-client-by-metrics', `${server}/http/metrics.ts`, 'prom-client'],
     ['cluster-by-workers', `${server}/advice.ts`, 'node:cluster'],
     ['workers-by-command', `${server}/http/health.ts`, '../workers/primary.js'],
+    ['systemd-by-the-command', `${server}/cli.ts`, './systemd/notifier.js'],
     ['zod-by-config', `${server}/connections/inbox.ts`, 'zod'],
     ['leaves', `${server}/errors.ts`, 'node:util'],
     ['protocol-depends-on-nothing', 'packages/protocol/src/texts.ts', 'node:crypto'],
@@ -82,6 +84,7 @@ test('each rule catches what it forbids', async () => {
     'journal/open-journal',
     'journal/memory-journal',
     'workers/primary',
+    'systemd/notifier',
   ]
   for (const name of bystanders) put(`${server}/${name}.ts`, 'export type T = 1\n')
   put('packages/server/test/helper.ts', 'export type T = 1\n')

@@ -1,12 +1,7 @@
 /**
  * Servers with a defect built in, to show that the checker would notice: a copy of the built server with one line changed.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+import { changedServer } from '../changed-server.mjs'
 
 /** name → what is changed in which file of the built server */
 export const DEFECTS = {
@@ -47,18 +42,4 @@ export const DEFECTS = {
  * @returns {{ cli: string, remove: () => void }} Its command.
  * @throws {Error} The line that is to be changed is not there, or not once.
  */
-export function breakServer(defect) {
-  const { file, from, to } = DEFECTS[defect]
-  const folder = mkdtempSync(join(tmpdir(), 'lastcall-broken-'))
-  const server = join(folder, 'packages/server')
-  mkdirSync(server, { recursive: true })
-  for (const part of ['dist', 'page', 'package.json']) {
-    cpSync(join(ROOT, 'packages/server', part), join(server, part), { recursive: true })
-  }
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-  const changed = join(server, 'dist', file)
-  const pieces = readFileSync(changed, 'utf8').split(from)
-  if (pieces.length !== 2) throw new Error(`${file} has ${pieces.length - 1} times: ${from}`)
-  writeFileSync(changed, pieces.join(to))
-  return { cli: join(server, 'dist/cli.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
-}
+export const breakServer = (defect) => changedServer([DEFECTS[defect]])

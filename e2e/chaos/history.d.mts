@@ -19,6 +19,10 @@ export type HistoryEvent =
   | Of<'delivered', { client: string; kind: 'message' | 'direct' | 'presence'; channel?: string; offset: number }>
   /** The application is told that something may be missing: only of clients by the library. */
   | Of<'missed', { client: string; channels: readonly string[] }>
+  /** What else the application is told: that its client has come back, is connected or not, is served by another instance. */
+  | Of<'returned', { client: string; recovered: boolean }>
+  | Of<'state', { client: string; state: string }>
+  | Of<'moved', { client: string; from: string; to: string }>
 
   // ——— what connections say and are told
   | Of<'connect', { client: string; connection: string; cursor?: string; channels: readonly string[] }>
@@ -86,6 +90,8 @@ export interface HistoryFile {
 
 export class History {
   readonly events: HistoryEvent[]
+  /** Milliseconds since it began, as in `at`. */
+  now(): number
   record(type: HistoryEvent['type'], fields: object): void
   count(type: HistoryEvent['type']): number
 }

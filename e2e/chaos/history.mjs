@@ -13,8 +13,13 @@ export class History {
     this.record('begin', { wallMs: Date.now() })
   }
 
+  /** Milliseconds since it began, as in `at`. */
+  now() {
+    return Math.round(performance.now() - this.#start)
+  }
+
   record(type, fields) {
-    this.events.push({ type, at: Math.round(performance.now() - this.#start), ...fields })
+    this.events.push({ type, at: this.now(), ...fields })
   }
 
   /** Figures for who watches. */

@@ -41,8 +41,11 @@ export class LibraryClient {
     client.on('presence', ({ channel, offset }) => this.#delivered('presence', offset, channel))
     client.on('direct', ({ offset }) => this.#delivered('direct', offset))
     client.on('recovered', ({ recovered, channels: missed }) => {
+      this.#told('returned', { recovered })
       if (!recovered) history.record('missed', { client: name, channels: missed })
     })
+    client.on('state', (state) => this.#told('state', { state }))
+    client.on('move', ({ from, to }) => this.#told('moved', { from, to }))
     client.on('error', ({ code, message }) => this.#fault(`error ${code}: ${message}`))
     client.on('close', ({ code, reason }) => this.#fault(`closed for good: ${code} ${reason}`))
   }
@@ -52,6 +55,10 @@ export class LibraryClient {
   stop() {
     this.#isStopped = true
     this.#client.close()
+  }
+
+  #told(type, fields) {
+    if (!this.#isStopped) this.#options.history.record(type, { client: this.name, ...fields })
   }
 
   #fault(text) {

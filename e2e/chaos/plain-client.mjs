@@ -197,7 +197,8 @@ export class PlainClient {
 
   /** Says again what has been said, or is being said. Nobody is to notice. */
   #stutter() {
-    const candidates = [...this.#said, ...this.#outbox.filter(({ isSent }) => isSent)]
+    // Of those that are not acked only the first: any other could be taken before what was said before it, and is not.
+    const candidates = [...this.#said, ...this.#outbox.slice(0, 1).filter(({ isSent }) => isSent)]
     if (candidates.length === 0) return
     this.#say(frameOf(this.#options.random.pick(candidates), undefined))
   }

@@ -18,6 +18,8 @@ import { Servers } from './servers.mjs'
 
 const PATIENCE_MS = 1500
 const HEAL_TIMEOUT_MS = 30_000
+/** Where messages are rationed, what was left unsaid takes its time, however well the server does. */
+const RATIONED_HEAL_TIMEOUT_MS = 120_000
 
 /**
  * @param {object} options
@@ -73,7 +75,7 @@ export async function runRound({ seed, seconds, cli, onProgress = () => undefine
     for (const client of clients) client.start()
 
     await beRough({ random, plan, seconds, servers, proxies, clients, signal })
-    await heal({ servers, proxies, clients, history })
+    await heal({ servers, proxies, clients, history, isRationed: plan.openingCount > 0 })
     await readJournal({
       port: servers.ports[0],
       channels: new Set(plan.clients.flatMap(({ channels }) => channels)),
@@ -198,10 +200,10 @@ async function strike(servers, proxies, random) {
 // ——— the end
 
 /** Everything works again. Resolves when everybody has come back and is done. */
-async function heal({ servers, proxies, clients, history }) {
+async function heal({ servers, proxies, clients, history, isRationed }) {
   await servers.startAll()
   for (const proxy of proxies) proxy.calm()
-  const deadline = performance.now() + HEAL_TIMEOUT_MS
+  const deadline = performance.now() + (isRationed ? RATIONED_HEAL_TIMEOUT_MS : HEAL_TIMEOUT_MS)
   const head = () => history.events.reduce((most, { offset = 0 }) => Math.max(most, offset), 0)
   let rounds = 0
   for (;;) {

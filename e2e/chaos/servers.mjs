@@ -52,7 +52,8 @@ export class Servers {
     createInterface({ input: child.stderr }).on('line', (line) => fault(line))
     void instance.ended.then(([code, signal]) => {
       instance.process = instance.port = undefined
-      const isExpected = instance.isKilled ? signal === 'SIGKILL' : instance.isStopped && code === 0
+      // One that is killed while it stops may have ended by itself a moment before.
+      const isExpected = (instance.isKilled && signal === 'SIGKILL') || (instance.isStopped && code === 0)
       if (!isExpected) fault(`ended with ${signal ?? code}`)
     })
     instance.isKilled = instance.isStopped = false

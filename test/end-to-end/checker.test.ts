@@ -85,6 +85,15 @@ describe('nothing is found', () => {
         .acked('anna', 5, 'a-5'),
     ],
     [
+      'where what follows is kept, but not the past that a channel was to be taken up from',
+      missedTwo({ historySize: 3 })
+        .come('carl', 3)
+        .subscribe('carl', 'news', 'E:0')
+        .says('anna', 'a-4')
+        .close('carl', 4008)
+        .acked('anna', 4, 'a-4'),
+    ],
+    [
       'where a message is given up because nobody can know any more',
       both({ historySize: 1 })
         .says('anna', 'a-1')
@@ -126,6 +135,35 @@ describe('nothing is found', () => {
     ],
   ])('%s', (_name, story) => {
     expect(check(story.file)).toEqual([])
+  })
+})
+
+describe('what instances say to each other takes places', () => {
+  const server = (story: Story, ...what: ('started' | 'stopped' | 'killed')[]): Story => {
+    for (const each of what) story.add({ type: 'server', instance: 'server-1', what: each })
+    return story
+  }
+  /** Two have come, and so many places are taken that nobody was told of. */
+  const untold = (count: number, story: Story): Story => story.come('anna').come('bob').pong('bob', count)
+  const isUnexplained = (story: Story): boolean => kinds(story).includes('unexplained')
+
+  test.each<[what: string, places: number, (count: number) => Story]>([
+    ['one for a start', 1, (count) => untold(count, server(new Story(), 'started'))],
+    ['two more for a stop', 4, (count) => untold(count, server(new Story(), 'started', 'stopped', 'started'))],
+    ['none more for a death', 2, (count) => untold(count, server(new Story(), 'started', 'killed', 'started'))],
+    ['one more every ten seconds', 3, (count) => untold(count, server(new Story(), 'started').wait(20_000))],
+    [
+      'one more for each who comes after a stop that was cut short',
+      6,
+      (count) => untold(count, server(new Story(), 'started', 'stopped', 'killed', 'started')),
+    ],
+    [
+      'but not half a minute later',
+      7,
+      (count) => untold(count, server(new Story(), 'started', 'stopped', 'killed', 'started').wait(30_000)),
+    ],
+  ])('%s', (_what, places, story) => {
+    expect([isUnexplained(story(places)), isUnexplained(story(places + 1))]).toEqual([false, true])
   })
 })
 

@@ -11,13 +11,21 @@ export function checkReach(reading, truth, terms, report) {
   const reach = new Reach(reading, truth, terms)
   for (const connection of reading.connections.values()) {
     let position = 0
-    const since = new Map()
+    /** Those that are not answered. */
+    const asked = new Map()
     for (const frame of connection.frames) {
       const bad = (kind, text) => report.add(kind, `${connection.id}: ${text}`, frame.index)
       if (frame.type === 'welcome') checkWelcome(connection, frame, reach, bad)
-      else if (frame.type === 'subscribe') since.set(frame.request, frame)
-      else if (frame.type === 'subscribed') checkSubscribed(since.get(frame.request), frame, reach, bad)
-      else if (frame.type === 'closed' && frame.code === 4008) checkTooSlow(position, frame, reach, bad)
+      else if (frame.type === 'subscribe') asked.set(frame.request, frame)
+      else if (frame.type === 'subscribed') {
+        checkSubscribed(asked.get(frame.request), frame, reach, bad)
+        asked.delete(frame.request)
+      } else if (frame.type === 'refused') asked.delete(frame.id)
+      else if (frame.type === 'closed' && frame.code === 4008) {
+        // It was owed the past of what it asked for, too.
+        const owed = [...asked.values()].flatMap(({ since }) => parseCursor(since)?.offset ?? [])
+        checkTooSlow(Math.min(position, ...owed), frame, reach, bad)
+      }
       position = Math.max(position, frame.offset ?? parseCursor(frame.cursor)?.offset ?? 0)
     }
   }

@@ -2,6 +2,7 @@
  * The one journal that all connections speak of: which entry stands at which offset, put together from everything that
  * anybody was told. Finds where they contradict each other, or what was said.
  */
+import { mostSaidByInstances } from './instances.mjs'
 import { parseCursor } from './reading.mjs'
 
 class Truth {
@@ -76,7 +77,7 @@ export function between(list, after, upTo) {
 const aloneIn = ({ joined, left, joinedCount, leftCount }) =>
   joinedCount + leftCount === 1 ? (joined[0] ?? left[0]) : undefined
 
-export function findTruth({ clients, connections, head }, terms, report) {
+export function findTruth({ events, clients, connections, head }, terms, report) {
   const truth = new Truth()
   const epochs = new Set()
   for (const { client, frames } of connections.values()) {
@@ -89,12 +90,17 @@ export function findTruth({ clients, connections, head }, terms, report) {
   truth.sort()
   if (epochs.size > 1) report.add('epoch', `the journal was replaced: ${[...epochs].join(', ')}`)
   // A second instance may have taken a message for the second time: such an entry is told to nobody.
-  if (!terms.presence && terms.instances === 1 && terms.complete) expectExplained(clients, head, truth, report)
+  if (!terms.presence && terms.instances === 1 && terms.complete) {
+    expectExplained(clients, head, mostSaidByInstances(events), truth, report)
+  }
   return truth
 }
 
-/** Every place in the journal belongs to something that was said, if only to what its sender had to give up. */
-function expectExplained(clients, head, truth, report) {
+/**
+ * Every place in the journal belongs to something that was said, if only to what its sender had to give up, or to what
+ * instances said to each other.
+ */
+function expectExplained(clients, head, saidByInstances, truth, report) {
   const unknown = []
   for (let offset = 1; offset <= head; offset++) if (!truth.entries.has(offset)) unknown.push(offset)
   let givenUp = 0
@@ -103,7 +109,8 @@ function expectExplained(clients, head, truth, report) {
       if (type === 'rejected' && truth.offsetOf(name, id) === undefined) givenUp++
     }
   }
-  if (unknown.length > givenUp) report.add('unexplained', `nobody knows what stands at the offsets ${unknown.join()}`)
+  if (unknown.length > givenUp + saidByInstances)
+    report.add('unexplained', `nobody knows what stands at the offsets ${unknown.join()}`)
 }
 
 function entryOf(frame, client, clients, report) {

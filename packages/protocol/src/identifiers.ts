@@ -14,6 +14,9 @@ export const LOBBY = 'lobby'
 /** The longest message id, in UTF-16 code units. */
 export const MAX_MESSAGE_ID_LENGTH = 64
 
+/** What tells one deploy from another: 1–128 of letters, digits and `. _ + : @ / -`. */
+export const BUILD_PATTERN = /^[\w.+:@/-]{1,128}$/
+
 /** The value of `Sec-WebSocket-Protocol` that asks for the strict dialect. */
 export const SUBPROTOCOL = 'lastcall.v1'
 
@@ -21,6 +24,8 @@ export const isClientId = (value: unknown): value is string =>
   typeof value === 'string' && CLIENT_ID_PATTERN.test(value)
 
 export const isChannel = (value: unknown): value is string => typeof value === 'string' && CHANNEL_PATTERN.test(value)
+
+export const isBuild = (value: unknown): value is string => typeof value === 'string' && BUILD_PATTERN.test(value)
 
 export const isMessageId = (value: unknown): value is string =>
   typeof value === 'string' && value.length > 0 && value.length <= MAX_MESSAGE_ID_LENGTH

@@ -20,6 +20,8 @@ export interface WelcomeMessage {
   readonly channels: readonly string[]
   /** The instance that serves this connection. */
   readonly node: string
+  /** That instance's build: what `avoid` names later, should this one be shut down. */
+  readonly build: string
   /** Clients that are connected now. */
   readonly active: number
   /** The server pings this often, in seconds: a client that answers none by the next one is cut off. */

@@ -2,6 +2,7 @@
  * The composition root: the only file that knows all the parts. Everything else gets what it needs from here.
  */
 import { createHmac, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { systemClock } from './clock.js'
@@ -22,6 +23,8 @@ import { createApp, type Answers } from './http/app.js'
 import type { Health } from './http/health.js'
 import { HttpServers } from './http/http-servers.js'
 import { Hub } from './hub/hub.js'
+import { InstanceAnnouncer } from './hub/instance-announcer.js'
+import { Instances } from './hub/instances.js'
 import { openJournal } from './journal/open-journal.js'
 import { silentLogger, type Logger } from './observability/log.js'
 import { createMetrics, type MetricReading } from './observability/metrics.js'
@@ -48,6 +51,11 @@ export interface Address {
   readonly httpUrl: string
 }
 
+export interface ListenOptions {
+  /** The descriptor of a TCP socket that listens already (socket activation): it is served instead of host and port. */
+  readonly fd?: number | undefined
+}
+
 export interface AttachOptions {
   /** Where the endpoint is: PATH and PATH/{clientId}. Default: `/ws`. */
   readonly path?: string
@@ -58,8 +66,8 @@ export interface LastcallServer {
   readonly node: string
   readonly connections: ConnectionManager
   readonly shutdown: GracefulShutdownManager
-  /** Binds the port. Rejects when it is taken. */
-  listen(): Promise<Address>
+  /** Binds the port. Rejects when it is taken, or when `fd` is not a TCP socket that can listen. */
+  listen(options?: ListenOptions): Promise<Address>
   /**
    * Serves WebSockets on somebody else's HTTP server, which stays theirs: it is not closed with this one. Upgrades of
    * other paths are left alone. The page, `/health` and the rest are not served: see `health` and `metrics`.
@@ -145,14 +153,18 @@ export async function assembleServer(
     clock,
     stats,
   })
+  const instances = new Instances({ node, clock })
   const hub: Hub = new Hub({
     journal,
     retention,
     node,
+    build: config.build,
+    instances,
     encodeFrame: encodeTextFrame,
     presenceIntervalMs: config.presenceIntervalMs,
     connectionOf: (clientId) => connections.get(clientId),
     onPublishFailed: tellOfFailure,
+    onSeenElsewhere: (clientId) => shutdown.seenElsewhere(clientId),
     clock,
     stats,
     log,
@@ -176,11 +188,19 @@ export async function assembleServer(
     encodeFrame: encodeTextFrame,
     onState: (state) => {
       stopPeriodicBroadcast()
+      if (state === 'serving' || state === 'draining') announcer.tell()
       if (state === 'serving') stopPeriodicBroadcast = startPeriodicBroadcast(connections, { ...periodic, clock })
     },
+    canBeSeenElsewhere: () => instances.isAnotherReady,
     onEverybodyGone: closeTheRest,
     clock,
     log,
+  })
+  const announcer = new InstanceAnnouncer({
+    journal,
+    state: () => (shutdown.isShuttingDown ? 'draining' : 'ready'),
+    publish: (state) => hub.announceInstance(state),
+    clock,
   })
   const admission = new Admission({
     connections,
@@ -190,6 +210,8 @@ export async function assembleServer(
     maxConnections: config.maxConnections,
     maxChannels: MAX_CHANNELS,
     locale: config.locale,
+    build: config.build,
+    instances,
     isClosed: () => shutdown.isClosedToNewcomers,
   })
   const rateLimit = new RateLimit(config.maxMessagesPerMinute)
@@ -201,6 +223,7 @@ export async function assembleServer(
     maxChannels: MAX_CHANNELS,
     hooks,
     node,
+    build: config.build,
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     clock,
     stats,
@@ -216,6 +239,8 @@ export async function assembleServer(
       windowBytes: hub.window.bytes,
       journalAvailable: hub.isAvailable,
       journalLagMs: hub.lagMs,
+      instancesReady: instances.count('ready'),
+      instancesDraining: instances.count('draining'),
       shutdownState: shutdown.state,
       shutdownRemainingMs: shutdown.remainingMs,
     }),
@@ -294,6 +319,7 @@ export async function assembleServer(
     await listening?.catch(() => undefined)
     await app.close()
     hurry()
+    announcer.end()
     await hub.close()
     await journal.close()
   }
@@ -302,17 +328,19 @@ export async function assembleServer(
     node,
     connections,
     shutdown,
-    async listen() {
+    async listen({ fd } = {}) {
       serveWebSockets(app.server, { path: WEBSOCKET_PATH, refuseOthers: true })
-      listening = app.listen({ host: config.host, port: config.port })
+      listening = fd === undefined ? app.listen({ host: config.host, port: config.port }) : listenOn(app.server, fd)
       await listening
-      const { port } = app.server.address() as AddressInfo
-      const host = config.host.includes(':') ? `[${config.host}]` : config.host
+      announcer.start()
+      const bound = app.server.address() as AddressInfo
+      const host = fd === undefined ? config.host : bound.address
+      const inUrl = host.includes(':') ? `[${host}]` : host
       const address = {
-        host: config.host,
-        port,
-        httpUrl: `http${tls ? 's' : ''}://${host}:${String(port)}/`,
-        webSocketUrl: `ws${tls ? 's' : ''}://${host}:${String(port)}${WEBSOCKET_PATH}`,
+        host,
+        port: bound.port,
+        httpUrl: `http${tls ? 's' : ''}://${inUrl}:${String(bound.port)}/`,
+        webSocketUrl: `ws${tls ? 's' : ''}://${inUrl}:${String(bound.port)}${WEBSOCKET_PATH}`,
       }
       log.info(
         'listening',
@@ -323,6 +351,7 @@ export async function assembleServer(
     },
     attach(httpServer, { path = WEBSOCKET_PATH } = {}) {
       serveWebSockets(httpServer, { path, refuseOthers: false })
+      announcer.start()
     },
     health,
     metrics: () => registry.metrics(),
@@ -338,6 +367,23 @@ export async function assembleServer(
       shutdown.begin('request')
       return shutdown.waitForShutdown()
     },
+  }
+}
+
+/** Not by Fastify, which knows nothing of sockets that are open already. */
+async function listenOn(server: HttpServer, fd: number): Promise<void> {
+  try {
+    server.listen({ fd })
+    await once(server, 'listening')
+    if (server.address() instanceof Object) return
+    server.close()
+    throw new Error('it is a UNIX socket')
+  } catch (error) {
+    throw new LastcallError(
+      'config_invalid',
+      `the socket that was handed over (file descriptor ${String(fd)}) is not a TCP socket that can listen`,
+      { cause: error },
+    )
   }
 }
 

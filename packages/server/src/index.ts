@@ -6,6 +6,7 @@ export {
   type Address,
   type AttachOptions,
   type LastcallServer,
+  type ListenOptions,
   type ServerOptions,
 } from './create-server.js'
 export type { Config } from './config/schema.js'

@@ -2,7 +2,8 @@
  * `lastcall serve` in one process: a server from the first signal handler to the exit code, and its reload by SIGHUP.
  */
 import { adviseOn } from './advice.js'
-import type { ConfigResult, LoadedConfig } from './config/load-config.js'
+import { systemClock as clock } from './clock.js'
+import { takeFromEnvironment, type ConfigResult, type LoadedConfig } from './config/load-config.js'
 import { formatProblem } from './config/problems.js'
 import { planReload } from './config/reload-plan.js'
 import type { Config } from './config/schema.js'
@@ -10,6 +11,10 @@ import { assembleServer, type AssembledServer } from './create-server.js'
 import { LastcallError } from './errors.js'
 import type { Logger } from './observability/log.js'
 import { createLogger } from './observability/logger.js'
+import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from './systemd/environment.js'
+import { LAST_WORD_TIMEOUT_MS, type Notifier } from './systemd/notifier.js'
+import { createNotifier } from './systemd/notify-command.js'
+import { ServiceReporter } from './systemd/service-reporter.js'
 
 /** Serves until a shutdown has ended. Resolves with the exit code. `load` reads the configuration again. */
 export async function runServer(loaded: LoadedConfig, load: () => ConfigResult): Promise<number> {
@@ -19,12 +24,16 @@ export async function runServer(loaded: LoadedConfig, load: () => ConfigResult):
     // From here on: it would end the process otherwise.
     let reload = (): void => log.warn('reload.failed', 'the server is only starting, and has just read everything')
     process.on('SIGHUP', () => reload())
-    adviseOn(loaded, log)
+    const systemd = systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid)
+    const notifier = createNotifier(systemd, log)
+    adviseOn(loaded, systemd, log)
     const server = await assembleServer(config, { log })
     server.shutdown.registerSignals()
-    await server.listen()
-    reload = reloader(server, config, load, log)
+    await server.listen({ fd: systemd.listenFd })
+    reload = reloader({ server, config, load, notifier, log })
+    if (notifier) reportTo(notifier, server, systemd)
     await server.shutdown.waitForShutdown()
+    await notifier?.flush(LAST_WORD_TIMEOUT_MS)
     return 0
   } catch (error) {
     logFailure(error, log)
@@ -34,11 +43,35 @@ export async function runServer(loaded: LoadedConfig, load: () => ConfigResult):
   }
 }
 
+function reportTo(notifier: Notifier, server: AssembledServer, { watchdogMs }: SystemdEnvironment): void {
+  const { shutdown, connections } = server
+  const progress = () =>
+    ({
+      state: shutdown.state,
+      activeConnections: connections.getActiveCount(),
+      remainingMs: shutdown.remainingMs,
+      report: shutdown.report,
+    }) as const
+  const reporter = new ServiceReporter({ notifier, progress, clock, watchdogMs })
+  shutdown.observe(() => reporter.stateChanged())
+}
+
+interface Reload {
+  readonly server: AssembledServer
+  readonly config: Config
+  readonly load: () => ConfigResult
+  readonly notifier: Notifier | undefined
+  readonly log: Logger
+}
+
 /** Takes over what a running process can: TLS files and the keys of tokens. Whatever is wrong, the server serves on. */
-function reloader(server: AssembledServer, config: Config, load: () => ConfigResult, log: Logger): () => void {
+function reloader({ server, config, load, notifier, log }: Reload): () => void {
   let current = config
   return () => {
     log.info('reload.started', 'reading TLS files and the keys of tokens again')
+    // Who is about to stop is not ready again behind it.
+    const told = server.shutdown.isReady ? notifier : undefined
+    told?.reloading()
     try {
       const result = load()
       if (!result.ok) {
@@ -54,6 +87,8 @@ function reloader(server: AssembledServer, config: Config, load: () => ConfigRes
       log.info('reload.done', { renewed, needRestart }, `read again: ${renewed.join(', ') || 'nothing'}${restart}`)
     } catch (error) {
       log.error('reload.failed', { error }, 'everything is as it was')
+    } finally {
+      told?.ready()
     }
   }
 }

@@ -34,6 +34,24 @@ export const isWorker = (): boolean => process.env[WORKER_VARIABLE] !== undefine
 
 export type LoadedConfig = Extract<ConfigResult, { ok: true }>
 
+/**
+ * Takes variables out of the environment that are not configuration but a word of the parent process to this one alone,
+ * such as NOTIFY_SOCKET: a child that inherited them would believe that they are meant for it.
+ */
+export function takeFromEnvironment<Name extends string>(
+  names: readonly Name[],
+  env: Record<string, string | undefined> = process.env,
+): Partial<Record<Name, string>> {
+  const taken: Partial<Record<Name, string>> = {}
+  for (const name of names) {
+    const value = env[name]
+    if (value !== undefined) taken[name] = value
+    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- What is undefined in process.env is "undefined".
+    delete env[name]
+  }
+  return taken
+}
+
 export interface LoadConfigOptions {
   /** Default: process.env. An empty text counts as not set. */
   readonly env?: Readonly<Record<string, string | undefined>>

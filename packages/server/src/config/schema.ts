@@ -2,7 +2,7 @@
  * Every configuration variable, once: its name, type, default, range and meaning. The type `Config`, the flags, the
  * checks, `--help` and docs/reference/configuration.md all come from this list.
  */
-import { LOCALES } from '@lastcall/protocol'
+import { BUILD_PATTERN, LOCALES } from '@lastcall/protocol'
 import { z } from 'zod'
 import { LOG_LEVELS } from '../observability/log.js'
 import { bytes, choice, duration, integer, origins, proxies, publicKey, secret, text, toggle, url } from './kinds.js'
@@ -273,7 +273,7 @@ export const configSchema = z.object({
   build: variable(
     'BUILD',
     text({
-      pattern: /^[\w.+:@/-]{1,128}$/,
+      pattern: BUILD_PATTERN,
       allowed: '1 to 128 letters, digits and . _ + : @ / -',
       placeholder: 'TEXT',
     }),

@@ -4,6 +4,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import {
   CLOSE_CODES,
+  isBuild,
   isChannel,
   isClientId,
   LOBBY,
@@ -13,6 +14,7 @@ import {
   type Cursor,
   type Locale,
 } from '@lastcall/protocol'
+import type { Instances } from '../hub/instances.js'
 import type { RejectionReason } from '../observability/stats.js'
 import type { ConnectionManager } from './connection-manager.js'
 import { allowsChannel, equal, type Sessions, type TokenClaims, type TokenVerifier } from './identity.js'
@@ -25,6 +27,8 @@ export interface Newcomer {
   readonly cursor: string | undefined
   readonly channels: string | undefined
   readonly session: string | undefined
+  /** The build of the instance that it comes from. */
+  readonly avoid: string | undefined
   readonly origin: string | undefined
   readonly acceptLanguage: string | undefined
 }
@@ -48,6 +52,8 @@ export interface Admitted {
   readonly locale: Locale
   readonly channels: readonly string[]
   readonly cursor: Cursor | 'malformed' | undefined
+  /** It says that it comes from another instance, and has proved that it is who it says. */
+  readonly isMoving: boolean
   readonly expiresAtMs: number
   readonly allowedChannels: readonly string[] | undefined
 }
@@ -63,6 +69,9 @@ export interface AdmissionOptions {
   readonly maxConnections: number
   readonly maxChannels: number
   readonly locale: Locale
+  /** This instance's. */
+  readonly build: string
+  readonly instances: Pick<Instances, 'isReadyBeside'>
   /** Whether newcomers are turned away because of a shutdown. */
   readonly isClosed: () => boolean
 }
@@ -74,6 +83,7 @@ const REJECTIONS = {
   invalid_client_id: [CLOSE_CODES.unsupported, 'invalidClientId', 400],
   unauthorized: [CLOSE_CODES.policy, 'unauthorized', 401],
   max_connections: [CLOSE_CODES.tryAgainLater, 'tooManyConnections', 503],
+  other_build_ready: [CLOSE_CODES.tryAgainLater, 'otherBuildReady', 503],
   id_in_use: [CLOSE_CODES.idInUse, 'idInUse', 409],
   journal_unavailable: [CLOSE_CODES.tryAgainLater, 'journalUnavailable', 503],
   forbidden_channel: [CLOSE_CODES.policy, 'forbiddenChannel', 403],
@@ -113,7 +123,7 @@ export class Admission {
 
   /** Decides. To be carried out in the same turn of the event loop: it counts on who is connected now. */
   decide(newcomer: Newcomer, claims: TokenClaims | undefined): Admitted | Rejection {
-    const { connections, sessions, allowedOrigins, maxConnections, isClosed } = this.#options
+    const { connections, sessions, allowedOrigins, maxConnections, isClosed, build, instances } = this.#options
     const locale = this.localeOf(newcomer)
     const reject = (reason: RejectionReason): Rejection => rejection(reason, locale)
 
@@ -131,12 +141,16 @@ export class Admission {
     const channels = this.#channels(newcomer.channels, claims)
     if (!channels) return reject('forbidden_channel')
 
+    const avoid = isBuild(newcomer.avoid) ? newcomer.avoid : undefined
+    // It would have to move again soon. Said before what only this instance minds: at the other one the name may be free.
+    if (avoid === build && instances.isReadyBeside(build)) return reject('other_build_ready')
+
     const given = newcomer.session
     const returning = given !== undefined && sessions.isValid(given, clientId) ? given : undefined
+    const hasToken = claims?.subject === clientId
     const present = connections.get(clientId)
     if (present) {
-      const isSame =
-        claims?.subject === clientId || (returning !== undefined && equal(returning, present.identity.session))
+      const isSame = hasToken || (returning !== undefined && equal(returning, present.identity.session))
       if (!isSame) return reject('id_in_use')
     } else if (maxConnections > 0 && connections.getActiveCount() >= maxConnections) {
       return reject('max_connections')
@@ -150,6 +164,7 @@ export class Admission {
       locale,
       channels,
       cursor: newcomer.cursor === undefined ? undefined : (parseCursor(newcomer.cursor) ?? 'malformed'),
+      isMoving: avoid !== undefined && (hasToken || returning !== undefined),
       expiresAtMs: claims?.expiresAtMs ?? Infinity,
       allowedChannels: claims?.channels,
     }

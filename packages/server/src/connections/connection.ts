@@ -49,6 +49,8 @@ export class Connection {
 
   /** When it is its turn to move on, by the monotonic clock; `undefined` while nobody has to. The shutdown's to set. */
   leaveAtMs: number | undefined
+  /** Its client has been let in by another instance: should this connection end, the client has not left. */
+  isElsewhere = false
   /** Whom it hears with; `undefined` before it joined the hub and after it left. The hub's to set. */
   audience: Audience<Connection> | undefined
   /** Where it stands while it is behind; `undefined` while it is live. The hub's to set. */

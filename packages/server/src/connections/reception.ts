@@ -10,6 +10,7 @@ import type { Transport, TransportListener } from './transport.js'
 export interface ReceptionOptions extends Omit<Desk, 'onClosed'> {
   /** This instance's id. */
   readonly node: string
+  readonly build: string
   readonly heartbeatIntervalSeconds: number
 }
 
@@ -62,7 +63,8 @@ export class Reception {
       clientId,
       [...(channelsBefore ?? [])].filter((channel) => !channels.includes(channel)),
     )
-    hub.announceJoin(clientId, channelsBefore ? channels.filter((channel) => !channelsBefore.has(channel)) : channels)
+    const newChannels = channelsBefore ? channels.filter((channel) => !channelsBefore.has(channel)) : channels
+    hub.announceArrival(clientId, newChannels, admitted.isMoving)
     log.info('connect', { clientId, totalConnections: connections.getActiveCount() }, 'a client was let in')
   }
 
@@ -72,7 +74,7 @@ export class Reception {
     { cursor, recovered }: { cursor: string; recovered: boolean | null },
   ): WelcomeMessage {
     const { clientId, connectionId, session } = identity
-    const { node, heartbeatIntervalSeconds, connections } = this.#options
+    const { node, build, heartbeatIntervalSeconds, connections } = this.#options
     const active = connections.getActiveCount()
     const text = TEXTS[locale].welcome(clientId, active)
     return {
@@ -84,6 +86,7 @@ export class Reception {
       recovered,
       channels,
       node,
+      build,
       active,
       heartbeatSeconds: heartbeatIntervalSeconds,
       text,
@@ -95,7 +98,7 @@ export class Reception {
     const { clientId, audience } = connection
     hub.leave(connection)
     rateLimit.keep(clientId, connection.bucket, clock.monotonic())
-    if (audience) hub.announceLeave(clientId, audience.channels)
+    if (audience && !connection.isElsewhere) hub.announceLeave(clientId, audience.channels)
     try {
       this.#options.hooks.onDisconnect?.({ clientId, code })
     } catch (error) {

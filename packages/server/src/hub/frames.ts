@@ -40,8 +40,10 @@ export class Frames {
           JSON.stringify({ type: 'presence', channel, joined, left, joinedCount, leftCount, active, offset, text }),
         ))
       }
+      case 'instance':
+      case 'arrival':
       case 'unknown':
-        throw new Error('an unknown entry concerns nobody')
+        throw new Error('such an entry concerns no client')
     }
   }
 

@@ -6,14 +6,16 @@ import { CLOSE_CODES, formatCursor, type Cursor } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 import type { LastcallError } from '../errors.js'
-import type { Entry, EntryContent, Journal, Retention, Tail } from '../journal/journal.js'
+import type { Entry, EntryContent, InstanceState, Journal, Retention, Tail } from '../journal/journal.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import { Audiences, type Audience } from './audience.js'
 import { CatchUps } from './catch-up.js'
 import { Frames, type EncodeFrame } from './frames.js'
+import type { Instances } from './instances.js'
+import { Moves } from './moves.js'
 import { frameFor, sharedFrame, type Replay } from './pieces.js'
-import { Presence } from './presence.js'
+import { PresenceAnnouncer } from './presence-announcer.js'
 import { Publisher } from './publisher.js'
 import { forEachConcernedPersonally, Window, type WindowEntry } from './window.js'
 
@@ -22,6 +24,9 @@ export interface HubOptions {
   readonly retention: Retention
   /** This instance's id. */
   readonly node: string
+  readonly build: string
+  /** Is told what the journal says of instances. */
+  readonly instances: Instances
   readonly encodeFrame: EncodeFrame
   /** Milliseconds over which comings and goings are gathered; 0: they are not told. */
   readonly presenceIntervalMs: number
@@ -29,6 +34,8 @@ export interface HubOptions {
   readonly connectionOf: (clientId: string) => Connection | undefined
   /** A message of this author, with this id of its own, did not get into the journal. */
   readonly onPublishFailed: (author: Connection, id: string | undefined, error: LastcallError) => void
+  /** While this instance is draining: another one has let this client in, be it still here or not. */
+  readonly onSeenElsewhere: (clientId: string) => void
   readonly clock: Clock
   readonly stats: Stats
   readonly log: Logger
@@ -44,17 +51,14 @@ export interface Start {
 /** A connection with this many messages on their way into the journal is not read from until some are back. */
 const MAX_UNACKED = 64
 
-/** In a crowd presence is gathered longer, so that a storm of joins is not a storm of frames: 5 s for 10,000. */
-const MAX_PRESENCE_PER_MS = 2
-
 export class Hub {
   readonly #options: HubOptions
   readonly #window: Window
   readonly #catchUps: CatchUps
   readonly #publisher: Publisher<Connection>
   readonly #audiences = new Audiences<Connection>()
-  readonly #presence = new Presence()
-  #presenceTimer: (() => void) | undefined
+  readonly #presence: PresenceAnnouncer
+  readonly #moves: Moves
   #fanOut = 0
   /** Connections that have joined. */
   #memberCount = 0
@@ -85,6 +89,14 @@ export class Hub {
         if (author.whenServed) this.#tellServed(author)
       },
     })
+    const publish = (content: EntryContent): void => this.#publisher.publish(content)
+    this.#presence = new PresenceAnnouncer({
+      ...options,
+      memberCount: () => this.#memberCount,
+      countIn: (channel) => this.countIn(channel),
+      publish,
+    })
+    this.#moves = new Moves({ ...options, presence: this.#presence, publish })
   }
 
   /** Fills the window from the journal. Resolves when it is up to date. */
@@ -98,9 +110,8 @@ export class Hub {
 
   /** Ends the reading; what is pending is waited for. The journal itself is closed by who opened it. */
   async close(): Promise<void> {
-    this.#presenceTimer?.()
-    this.#presenceTimer = undefined
-    this.#flushPresence()
+    this.#moves.flush()
+    this.#presence.flush()
     await this.#publisher.settled()
     await this.#tail?.stop()
   }
@@ -258,41 +269,23 @@ export class Hub {
 
   // ——— presence
 
+  /** Somebody was let in: see `Moves.came`. */
+  announceArrival(clientId: string, channels: Iterable<string>, isMoving: boolean): void {
+    this.#moves.came(clientId, channels, isMoving)
+  }
+
   /** Tells a channel, with others, that somebody came. */
   announceJoin(clientId: string, channels: Iterable<string>): void {
-    if (this.#options.presenceIntervalMs === 0) return
-    for (const channel of channels) this.#presence.joined(channel, clientId)
-    this.#schedulePresence()
+    this.#presence.joined(clientId, channels)
   }
 
   announceLeave(clientId: string, channels: Iterable<string>): void {
-    if (this.#options.presenceIntervalMs === 0) return
-    for (const channel of channels) this.#presence.left(channel, clientId)
-    this.#schedulePresence()
+    this.#presence.left(clientId, channels)
   }
 
-  #schedulePresence(): void {
-    this.#presenceTimer ??= this.#waitWithPresence(0)
-  }
-
-  /** Looked at again when it is over: by then there may be more to wait for. */
-  #waitWithPresence(waitedMs: number): () => void {
-    const dueInMs = Math.max(this.#options.presenceIntervalMs, this.#memberCount / MAX_PRESENCE_PER_MS) - waitedMs
-    return this.#options.clock.after(dueInMs, () => {
-      const stillMs = this.#memberCount / MAX_PRESENCE_PER_MS - waitedMs - dueInMs
-      if (stillMs >= this.#options.presenceIntervalMs) {
-        this.#presenceTimer = this.#waitWithPresence(waitedMs + dueInMs)
-        return
-      }
-      this.#presenceTimer = undefined
-      this.#flushPresence()
-    })
-  }
-
-  #flushPresence(): void {
-    for (const change of this.#presence.take()) {
-      this.#publisher.publish({ kind: 'presence', ...change, active: this.countIn(change.channel) })
-    }
+  /** Tells the other instances what this one is. */
+  announceInstance(state: InstanceState): void {
+    this.#publisher.publish({ kind: 'instance', build: this.#options.build, state })
   }
 
   // ——— out of the journal
@@ -302,6 +295,7 @@ export class Hub {
     const replaced = this.#epoch !== '' && (this.#epoch !== epoch || nextOffset !== this.#window.head + 1)
     this.#epoch = epoch
     this.#window.reset(nextOffset)
+    this.#options.instances.forget()
     if (!replaced) return
     log.error('journal.epoch', { epoch, nextOffset }, 'the journal is another one: who resumes will not recover')
     // Nobody may go on as if nothing had happened: what was missed can't be told, and offsets may begin anew.
@@ -319,7 +313,7 @@ export class Hub {
   }
 
   #onBatch(entries: readonly Entry[]): void {
-    const { encodeFrame, node, clock, stats } = this.#options
+    const { encodeFrame, node, instances, clock, stats } = this.#options
     const now = clock.now()
     const batch: WindowEntry[] = []
     for (const entry of entries) {
@@ -329,8 +323,13 @@ export class Hub {
       batch.push(item)
     }
     this.#deliver(batch)
-    // After the delivery: whoever waits for its last ack has it in its socket by then.
-    for (const entry of entries) if (entry.node === node) this.#publisher.readBack(entry)
+    for (const entry of entries) {
+      if (entry.kind === 'instance') instances.heard(entry)
+      else if (entry.kind === 'presence') this.#moves.readPresence(entry)
+      else if (entry.kind === 'arrival' && entry.node !== node) this.#moves.readArrival(entry)
+      // After the delivery: whoever waits for its last ack has it in its socket by then.
+      if (entry.node === node) this.#publisher.readBack(entry)
+    }
     this.#catchUps.wakeAll()
     if (this.#waitingForOffset.length > 0) {
       const { head } = this.#window

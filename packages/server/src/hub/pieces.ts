@@ -38,6 +38,8 @@ export function frameFor(
       const alone = entry.joinedCount + entry.leftCount === 1
       return alone && (entry.joined[0] ?? entry.left[0]) === clientId ? undefined : frames.forAudience(locale)
     }
+    case 'instance':
+    case 'arrival':
     case 'unknown':
       return undefined
   }

@@ -18,6 +18,8 @@ export const MAX_NAMES = 50
 interface Gathering {
   readonly joined: Set<string>
   readonly left: Set<string>
+  /** Came and went within it. */
+  readonly passing: Set<string>
 }
 
 export class Presence {
@@ -28,13 +30,23 @@ export class Presence {
   }
 
   joined(channel: string, clientId: string): void {
-    const { joined, left } = this.#gathering(channel)
+    const { joined, left, passing } = this.#gathering(channel)
+    passing.delete(clientId)
     if (!left.delete(clientId)) joined.add(clientId)
   }
 
   left(channel: string, clientId: string): void {
-    const { joined, left } = this.#gathering(channel)
-    if (!joined.delete(clientId)) left.add(clientId)
+    const { joined, left, passing } = this.#gathering(channel)
+    if (joined.delete(clientId)) passing.add(clientId)
+    else left.add(clientId)
+  }
+
+  /** Who left is still there, elsewhere. */
+  stayed(clientId: string): void {
+    for (const { joined, left, passing } of this.#gatherings.values()) {
+      left.delete(clientId)
+      if (passing.delete(clientId)) joined.add(clientId)
+    }
   }
 
   /** What has been gathered, and begins anew. */
@@ -56,7 +68,8 @@ export class Presence {
 
   #gathering(channel: string): Gathering {
     let gathering = this.#gatherings.get(channel)
-    if (!gathering) this.#gatherings.set(channel, (gathering = { joined: new Set(), left: new Set() }))
+    if (!gathering)
+      this.#gatherings.set(channel, (gathering = { joined: new Set(), left: new Set(), passing: new Set() }))
     return gathering
   }
 }

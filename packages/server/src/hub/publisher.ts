@@ -71,8 +71,8 @@ export class Publisher<From extends Author> {
 
   publish(content: EntryContent, author?: From): void {
     const { clock, node, maxPendingSize, onFailed } = this.#options
-    const said = content.kind !== 'presence'
-    const size = said ? content.data.length : 64
+    const said = isSaid(content) ? content : undefined
+    const size = said ? said.data.length : 64
     if (author && this.#pendingSize + size > maxPendingSize) {
       onFailed(
         author,
@@ -81,7 +81,7 @@ export class Publisher<From extends Author> {
       )
       return
     }
-    const key = said && content.id !== undefined ? `${content.from}\n${content.id}` : undefined
+    const key = said?.id === undefined ? undefined : `${said.from}\n${said.id}`
     const entry: NewEntry = { ...content, at: clock.now(), node, sequence: ++this.#sequence }
     const pending: Pending<From> = { entry, author, size, key, retriedBy: undefined }
     if (author) author.unacked++
@@ -150,11 +150,11 @@ export class Publisher<From extends Author> {
     const pending = this.#pending.get(entry.sequence)
     if (!pending) return
     this.#lagMs = Math.max(0, this.#options.clock.now() - entry.at)
-    const { entry: said, retriedBy, key } = pending
+    const { entry: own, retriedBy, key } = pending
     // It has arrived: whoever asks for it from here on must not be put off until it comes back.
     if (key !== undefined) this.#underWay.delete(key)
-    if (retriedBy && said.kind !== 'presence') {
-      for (const author of retriedBy) this.#options.onRetryBack(author, said.from, said.id as string)
+    if (retriedBy && isSaid(own)) {
+      for (const author of retriedBy) this.#options.onRetryBack(author, own.from, own.id as string)
     }
     this.#settle(pending)
     this.#wake()
@@ -182,4 +182,8 @@ export class Publisher<From extends Author> {
   }
 }
 
-const idOf = (content: EntryContent): string | undefined => (content.kind === 'presence' ? undefined : content.id)
+/** What a client said. */
+const isSaid = (content: EntryContent): content is Extract<EntryContent, { kind: 'message' | 'direct' }> =>
+  content.kind === 'message' || content.kind === 'direct'
+
+const idOf = (content: EntryContent): string | undefined => (isSaid(content) ? content.id : undefined)

@@ -155,6 +155,8 @@ export function forEachConcernedPersonally(entry: KeptEntry, callback: (clientId
       // Who comes or goes alone is not told of itself. In a crowd everybody gets the same frame.
       if (entry.joinedCount + entry.leftCount === 1) callback((entry.joined[0] ?? entry.left[0]) as string)
       return
+    case 'instance':
+    case 'arrival':
     case 'unknown':
   }
 }

@@ -3,7 +3,7 @@
  * Old and new builds read one journal side by side, so a field is only ever added, and a kind or version that is not
  * known reads as `unknown`.
  */
-import type { Entry, NewEntry } from './journal.js'
+import type { Entry, InstanceState, NewEntry } from './journal.js'
 
 const VERSION = 1
 const NEWLINE = 0x0a
@@ -27,6 +27,12 @@ interface Header {
   readonly jc?: number
   readonly lc?: number
   readonly a?: number
+  /** build */
+  readonly b?: string
+  /** state */
+  readonly st?: string
+  /** clients */
+  readonly cl?: readonly string[]
 }
 
 export function encodeEntry(entry: NewEntry): Buffer {
@@ -40,6 +46,10 @@ export function encodeEntry(entry: NewEntry): Buffer {
       const { channel: c, joined: j, left: l, joinedCount: jc, leftCount: lc, active: a } = entry
       return write({ ...common, c, j, l, jc, lc, a }, '')
     }
+    case 'instance':
+      return write({ ...common, b: entry.build, st: entry.state }, '')
+    case 'arrival':
+      return write({ ...common, cl: entry.clients }, '')
   }
 }
 
@@ -83,6 +93,10 @@ export function decodeEntry(offset: number, bytes: Uint8Array): Entry {
         leftCount: header.lc as number,
         active: header.a as number,
       }
+    case 'instance':
+      return { ...common, kind: 'instance', build: header.b as string, state: header.st as InstanceState }
+    case 'arrival':
+      return { ...common, kind: 'arrival', clients: header.cl as readonly string[] }
     default:
       return { ...common, kind: 'unknown' }
   }

@@ -62,6 +62,7 @@ const segmentLimit = ({ maxBytes }: Retention): number =>
   Math.ceil(Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, maxBytes / 8)))
 
 class FileJournal implements Journal {
+  readonly isShared = true
   readonly #directory: SegmentDirectory
   readonly #options: FileJournalOptions
   readonly #writer = randomBytes(6).readUIntBE(0, 6)

@@ -3,6 +3,9 @@
  * every engine keeps. Engines are in the files beside this one; only open-journal.ts knows them.
  */
 
+/** `ready`: newcomers are welcome. `draining`: its shutdown has begun. `gone`: the last word. */
+export type InstanceState = 'ready' | 'draining' | 'gone'
+
 /** What an entry says, whoever wrote it and wherever it stands. */
 export type EntryContent =
   | {
@@ -30,6 +33,17 @@ export type EntryContent =
       readonly leftCount: number
       /** Connections in this channel on the instance that wrote the entry. */
       readonly active: number
+    }
+  | {
+      /** The instance that wrote the entry says what it is: when that changes, and now and then. */
+      readonly kind: 'instance'
+      readonly build: string
+      readonly state: InstanceState
+    }
+  | {
+      /** Clients that the instance has let in while another one was draining: they may have come from there. */
+      readonly kind: 'arrival'
+      readonly clients: readonly string[]
     }
 
 /** An entry that is yet to get its place. */
@@ -86,6 +100,8 @@ export interface Tail {
 }
 
 export interface Journal {
+  /** Whether other instances may read it, too: nobody need be told anything in one that this process has to itself. */
+  readonly isShared: boolean
   /**
    * Appends in this order, contiguously, all or none. Resolves when the entries are as durable as this journal promises.
    *

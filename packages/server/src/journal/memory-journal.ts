@@ -21,6 +21,7 @@ interface Placed {
 }
 
 export class MemoryJournal implements Journal {
+  readonly isShared = false
   readonly #options: MemoryJournalOptions
   readonly #epoch = newEpoch()
   readonly #listeners = new Listeners()

@@ -36,6 +36,7 @@ export const LOG_EVENTS = {
   'reload.done':
     'With WORKERS: the new workers serve, and the old ones say good-bye. Otherwise: what was read again is in force; what would need a restart is named.',
   'reload.failed': 'What was read again cannot be used, and why. Everything goes on as before.',
+  systemd: 'systemd wants to know how the service is doing, and cannot be told.',
   http: 'An HTTP request could not be answered.',
   error: 'A defect of the server, or something that it could not do.',
 } as const

@@ -119,6 +119,17 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
     'Entries that a newer version wrote and this one skipped.',
     () => stats.unknownEntries,
   )
+  new Gauge({
+    name: 'lastcall_instances',
+    help: 'Instances that share the journal, this one included, by what they say there; 0 with `memory:`.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { instancesReady, instancesDraining } = readings()
+      this.set({ state: 'ready' }, instancesReady)
+      this.set({ state: 'draining' }, instancesDraining)
+    },
+  })
   gauge('window_entries', 'Entries kept in memory for clients that come back.', () => readings().windowEntries)
   gauge('window_bytes', 'Bytes of the entries kept in memory.', () => readings().windowBytes)
 

@@ -11,6 +11,7 @@ export type RejectionReason =
   | 'id_in_use'
   | 'max_connections'
   | 'shutting_down'
+  | 'other_build_ready'
   | 'journal_unavailable'
   | 'forbidden_channel'
   | 'refused'
@@ -59,6 +60,9 @@ export interface Readings {
   readonly journalAvailable: boolean
   /** Milliseconds between an entry's taking and its reading back, for the newest one of this instance. */
   readonly journalLagMs: number
+  /** Instances that share the journal, this one included, as they say there; 0 with a journal of its own. */
+  readonly instancesReady: number
+  readonly instancesDraining: number
   /** `starting`, `serving`, `draining`, `closing` or `closed`. */
   readonly shutdownState: string
   /** Milliseconds until a shutdown closes who is left; 0 while there is none. */

@@ -18,9 +18,9 @@ export interface DrainReport {
   readonly mode: ShutdownMode
   readonly connectionsAtStart: number
   readonly cameLater: number
-  /** Left by themselves, or were closed for a reason of their own: an expired token, abuse, too slow. */
+  /** Left by themselves, or were closed for a reason of their own: an expired token, abuse, too slow. Not seen since. */
   readonly left: number
-  /** Seen elsewhere in the journal. */
+  /** Left by themselves, and another instance has let them in: said in the journal. */
   readonly moved: number
   readonly closedInSlot: number
   /** Closed by the server at the deadline, and ended with a proper closing handshake. */
@@ -46,6 +46,10 @@ export class DrainCounter {
   readonly #atStart: number
   #cameLater = 0
   #left = 0
+  /** Who they are, as far as they have not been seen since. */
+  readonly #leftIds = new Set<string>()
+  #lastLeftAtMs = -Infinity
+  #moved = 0
   #closedAtDeadline = 0
   #closedInSlot = 0
   #lost = 0
@@ -74,16 +78,38 @@ export class DrainCounter {
       this.#bytesUnflushed += connection.transport.bufferedBytes
     } else if (connection.serverClose === 'slot') this.#closedInSlot++
     else if (connection.serverClose === 'deadline') this.#closedAtDeadline++
-    else this.#left++
+    else if (connection.isElsewhere) this.#moved++
+    else {
+      this.#left++
+      this.#leftIds.add(connection.clientId)
+      this.#lastLeftAtMs = monotonicMs
+    }
     this.#messagesUnacked += connection.unacked
     const second = Math.floor((monotonicMs - this.#startedAtMs) / 1000)
     if (second !== this.#second) [this.#second, this.#endsInSecond] = [second, 0]
     this.#maxEndsPerSecond = Math.max(this.#maxEndsPerSecond, ++this.#endsInSecond)
   }
 
+  /** Another instance has let this client in. One that the server has closed stays closed by it. */
+  seenElsewhere(clientId: string): void {
+    if (!this.#leftIds.delete(clientId)) return
+    this.#left--
+    this.#moved++
+  }
+
+  /** Whether of somebody who left it may still be heard that it has moved. */
+  get hasUnseen(): boolean {
+    return this.#leftIds.size > 0
+  }
+
+  /** When the last one left that had not been seen elsewhere before, by the monotonic clock. */
+  get lastLeftAtMs(): number {
+    return this.#lastLeftAtMs
+  }
+
   /** Everybody that has gone so far. */
   get gone(): number {
-    return this.#left + this.#closedInSlot + this.#closedAtDeadline + this.#lost
+    return this.#left + this.#moved + this.#closedInSlot + this.#closedAtDeadline + this.#lost
   }
 
   report(now: number, monotonicMs: number, hasEnded: boolean): DrainReport {
@@ -96,7 +122,7 @@ export class DrainCounter {
       connectionsAtStart: this.#atStart,
       cameLater: this.#cameLater,
       left: this.#left,
-      moved: 0,
+      moved: this.#moved,
       closedInSlot: this.#closedInSlot,
       closedAtDeadline: this.#closedAtDeadline,
       lost: this.#lost,

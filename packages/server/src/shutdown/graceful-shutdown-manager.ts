@@ -28,6 +28,11 @@ export interface GracefulShutdownOptions {
   readonly closeCode?: number
   /** Called at each change of the state. */
   readonly onState?: (state: ShutdownState) => void
+  /**
+   * Whether another instance can be heard letting in who leaves this one: then `seenElsewhere` is to be called, and the
+   * report waits for that, 100 ms at most. Default: no.
+   */
+  readonly canBeSeenElsewhere?: () => boolean
   /** Called once everybody has gone: the place to flush and close all else. */
   readonly onEverybodyGone?: () => Promise<void> | void
   /** Called at a third signal. Default: the process exits with 1. */
@@ -51,6 +56,9 @@ const PROGRESS_EVERY_MS = 10_000
 
 /** How often closes are paced: seldom enough to cost nothing, often enough that nobody sees steps. */
 const PACE_TICK_MS = 10
+
+/** How long after it has left a client may be heard of from elsewhere, before the report. */
+const SEEN_ELSEWHERE_WITHIN_MS = 100
 
 /** How often is looked whether the deadline is near. */
 const DEADLINE_TICK_MS = 50
@@ -78,7 +86,10 @@ export class GracefulShutdownManager {
   #progress = { gone: 0, atMs: 0 }
   /** What the present state has running. */
   #timers: (() => void)[] = []
+  /** Nobody is to be heard of any more. */
+  #allSeen: (() => void) | undefined
   #finished: ((report: DrainReport) => void)[] = []
+  readonly #observers: ((state: ShutdownState) => void)[] = []
   #report: DrainReport | undefined
 
   constructor(options: GracefulShutdownOptions) {
@@ -157,7 +168,7 @@ export class GracefulShutdownManager {
 
   /** Begins a shutdown. `false`: one runs already, and goes on as it was begun. */
   begin(why: string, request: ShutdownRequest = {}): boolean {
-    if (!this.#move('shutdown')) return false
+    if (!nextState(this.#state, 'shutdown')) return false
     const { timeoutSeconds = 1800, mode = 'wait' } = this.#options
     const delaySeconds = request.delaySeconds ?? this.#options.delaySeconds ?? 0
     this.#timeoutMs = (request.timeoutSeconds ?? timeoutSeconds) * 1000
@@ -172,6 +183,8 @@ export class GracefulShutdownManager {
       monotonicMs: this.#startedAtMs,
       connections,
     })
+    // Whoever is called back is to see this shutdown, not what the last one has left.
+    this.#move('shutdown')
     this.#log.info(
       'shutdown.started',
       { why, mode: this.#mode, totalConnections: connections, timeoutSeconds: this.#timeoutMs / 1000, delaySeconds },
@@ -203,6 +216,19 @@ export class GracefulShutdownManager {
     return true
   }
 
+  /** Another instance has let in a client that is here, or was: it moves and does not leave. */
+  seenElsewhere(clientId: string): void {
+    const connection = this.#connections.get(clientId)
+    if (connection) connection.isElsewhere = true
+    else this.#counter?.seenElsewhere(clientId)
+    if (!this.#counter?.hasUnseen) this.#allSeen?.()
+  }
+
+  /** Calls back at each change of the state, from now on. */
+  observe(callback: (state: ShutdownState) => void): void {
+    this.#observers.push(callback)
+  }
+
   /** Resolves when everybody has gone and everything is closed. Does not begin a shutdown. */
   waitForShutdown(): Promise<DrainReport> {
     if (this.#report) return Promise.resolve(this.#report)
@@ -215,6 +241,7 @@ export class GracefulShutdownManager {
     this.#state = state
     for (const stop of this.#timers.splice(0)) stop()
     this.#options.onState?.(state)
+    for (const callback of this.#observers) callback(state)
     return true
   }
 
@@ -388,9 +415,25 @@ export class GracefulShutdownManager {
     if (this.#move('everybodyGone')) void this.#end()
   }
 
+  /** The last to leave may have been let in elsewhere already, and that is on its way. */
+  async #whenAllSeen({ hasUnseen, lastLeftAtMs }: DrainCounter): Promise<void> {
+    const timeLeftMs = lastLeftAtMs + SEEN_ELSEWHERE_WITHIN_MS - this.#clock.monotonic()
+    if (!hasUnseen || timeLeftMs <= 0 || !this.#options.canBeSeenElsewhere?.()) return
+    await new Promise<void>((resolve) => {
+      const stop = this.#clock.after(timeLeftMs, resolve)
+      this.#allSeen = () => {
+        stop()
+        resolve()
+      }
+    })
+  }
+
   async #end(): Promise<void> {
     await this.#connections.whenNone()
-    const report = (this.#counter as DrainCounter).report(this.#clock.now(), this.#clock.monotonic(), true)
+    const counter = this.#counter as DrainCounter
+    const [now, monotonicMs] = [this.#clock.now(), this.#clock.monotonic()]
+    await this.#whenAllSeen(counter)
+    const report = counter.report(now, monotonicMs, true)
     this.#log.info('shutdown.report', { ...report }, 'everybody has gone')
     try {
       await this.#options.onEverybodyGone?.()

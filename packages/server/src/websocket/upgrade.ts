@@ -157,8 +157,7 @@ function readHandshake(request: IncomingMessage, path: string): Newcomer | undef
     acceptLanguage: headers['accept-language'],
   }
   const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
-  if (mark < 0) return { ...common, token: bearer, cursor: undefined, channels: undefined, session: undefined }
-  const query = new URLSearchParams(target.slice(mark + 1))
+  const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1))
   const parameter = (name: string): string | undefined => query.get(name) ?? undefined
   return {
     ...common,
@@ -166,6 +165,7 @@ function readHandshake(request: IncomingMessage, path: string): Newcomer | undef
     cursor: parameter('cursor'),
     channels: parameter('channels'),
     session: parameter('session'),
+    avoid: parameter('avoid'),
   }
 }
 

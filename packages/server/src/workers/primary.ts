@@ -6,11 +6,12 @@
 import { randomBytes } from 'node:crypto'
 import { adviseOn } from '../advice.js'
 import { systemClock } from '../clock.js'
-import type { LoadedConfig } from '../config/load-config.js'
+import { takeFromEnvironment, type LoadedConfig } from '../config/load-config.js'
 import { VERSION } from '../config/version.js'
 import { createLogger } from '../observability/logger.js'
 import { WholeMetrics } from '../observability/whole-metrics.js'
 import { onShutdownSignals } from '../shutdown/signals.js'
+import { SYSTEMD_VARIABLES, systemdEnvironment } from '../systemd/environment.js'
 import { forkWorker, setUpWorkers, type ForkedWorker } from './forked-worker.js'
 import { Generations, type Member } from './generations.js'
 import { answer } from './questions.js'
@@ -27,7 +28,7 @@ export async function runPrimary(loaded: LoadedConfig): Promise<number> {
   let mayBeOpen = true
   // Nothing else may be left to keep the process alive while a worker that crashed waits for its replacement.
   const keepAlive = setInterval(() => undefined, 2 ** 30)
-  adviseOn(loaded, log)
+  adviseOn(loaded, systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid), log)
   setUpWorkers()
 
   return new Promise<number>((resolve) => {

@@ -21,6 +21,7 @@ const NOBODY: Newcomer = {
   cursor: undefined,
   channels: undefined,
   session: undefined,
+  avoid: undefined,
   origin: undefined,
   acceptLanguage: undefined,
 }
@@ -49,6 +50,8 @@ function admission(some: Partial<AdmissionOptions> = {}): Admission {
     maxConnections: 0,
     maxChannels: 5,
     locale: 'uk',
+    build: 'old',
+    instances: { isReadyBeside: () => false },
     isClosed: () => false,
     ...some,
   })
@@ -246,6 +249,58 @@ describe('MAX_CONNECTIONS', () => {
   })
 })
 
+describe('who avoids a build', () => {
+  const beside = (ready: string | undefined): Partial<AdmissionOptions> => ({
+    build: 'old',
+    instances: { isReadyBeside: (build) => ready !== undefined && ready !== build },
+  })
+  const otherBuild = { reason: 'other_build_ready', closeCode: 1013, httpStatus: 503 }
+
+  test('is turned away by that build while another one is ready: 1013', () => {
+    expect(decide({ clientId: 'anna', avoid: 'old' }, beside('new'))).toMatchObject(otherBuild)
+    expect(decide({ clientId: 'anna', avoid: 'old' }, beside('old')).admitted).toBe(true)
+    expect(decide({ clientId: 'anna', avoid: 'old' }, beside(undefined)).admitted).toBe(true)
+  })
+
+  test('is let in by any other build', () => {
+    for (const avoid of ['new', 'older', 'OLD', 'ol', 'old ']) {
+      expect(decide({ clientId: 'anna', avoid }, beside('new')).admitted).toBe(true)
+    }
+  })
+
+  test('is told so before what only this instance minds: elsewhere its name may be free, and there may be room', () => {
+    connect('anna', sessions.issue('anna', 'first'))
+    expect(decide({ clientId: 'anna', avoid: 'old' }, { ...beside('new'), maxConnections: 1 })).toMatchObject(
+      otherBuild,
+    )
+  })
+
+  test('is told first what is wrong everywhere', () => {
+    expect(decide({ clientId: 'bad id', avoid: 'old' }, beside('new'))).toMatchObject({ reason: 'invalid_client_id' })
+    expect(withTokens(beside('new')).decide({ ...NOBODY, clientId: 'anna', avoid: 'old' }, undefined)).toMatchObject({
+      reason: 'unauthorized',
+    })
+    expect(decide({ avoid: 'old' }, { ...beside('new'), isClosed: () => true })).toMatchObject({ closeCode: 1001 })
+  })
+
+  test('is moving, if it proves to be who it says', () => {
+    const session = sessions.issue('anna', 'first')
+    const isMoving = (some: Partial<Newcomer>): boolean => admitted(decide({ clientId: 'anna', ...some })).isMoving
+    expect(isMoving({ avoid: 'older', session })).toBe(true)
+    expect(isMoving({ avoid: 'older' })).toBe(false)
+    expect(isMoving({ avoid: 'older', session: 'nonsense' })).toBe(false)
+    expect(isMoving({ avoid: 'older', session: sessions.issue('bob', 'first') })).toBe(false)
+    expect(isMoving({ session })).toBe(false)
+    const byToken = withTokens().decide({ ...NOBODY, clientId: 'anna', avoid: 'older' }, claims({ subject: 'anna' }))
+    expect(admitted(byToken).isMoving).toBe(true)
+  })
+
+  test.each(['', ' ', 'a b', 'a\n', 'збірка', 'x'.repeat(129)])('with %j avoids none', (avoid) => {
+    const session = sessions.issue('anna', 'first')
+    expect(admitted(decide({ clientId: 'anna', avoid, session })).isMoving).toBe(false)
+  })
+})
+
 describe('channels', () => {
   const channels = (asked: string | undefined, said?: TokenClaims): readonly string[] | string => {
     const decision = (said ? withTokens() : admission()).decide({ ...NOBODY, clientId: 'anna', channels: asked }, said)
@@ -314,6 +369,7 @@ describe('what is wrong is told', () => {
       'unauthorized',
       'max_connections',
       'id_in_use',
+      'other_build_ready',
       'journal_unavailable',
       'forbidden_channel',
       'refused',

@@ -11,7 +11,9 @@ import { Window } from '../../src/hub/window.js'
 import type { Entry } from '../../src/journal/journal.js'
 import {
   anyContent,
+  arrivalEntry,
   directEntry,
+  instanceEntry,
   messageEntry,
   placed,
   presenceEntry,
@@ -101,6 +103,11 @@ describe('of an entry', () => {
 
   test('of what a newer build wrote nobody hears', () => {
     expect(to('anna', unknownEntry())).toBeUndefined()
+  })
+
+  test('of what instances say to each other nobody hears, whoever is named there', () => {
+    expect(to('anna', instanceEntry())).toBeUndefined()
+    expect(to('anna', arrivalEntry({ clients: ['anna'] }))).toBeUndefined()
   })
 
   test('a retry is told to nobody but its sender, with the offset of the first one', () => {

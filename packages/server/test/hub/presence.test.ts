@@ -33,6 +33,21 @@ test('who comes and goes, or goes and comes, within one gathering was never away
   expect(presence.take()).toEqual([])
 })
 
+test('who left and stayed, elsewhere, was never away; what was told is told', () => {
+  const presence = new Presence()
+  presence.left('lobby', 'told')
+  presence.take()
+  presence.stayed('told')
+  presence.joined('news', 'new')
+  presence.left('news', 'new')
+  presence.stayed('new')
+  presence.left('lobby', 'anna')
+  presence.left('news', 'anna')
+  presence.left('news', 'bob')
+  presence.stayed('anna')
+  expect(presence.take()).toEqual([{ channel: 'news', joined: ['new'], left: ['bob'], joinedCount: 1, leftCount: 1 }])
+})
+
 test('of a storm the first fifty are named and all are counted', () => {
   const presence = new Presence()
   for (let index = 0; index < 10_000; index++) presence.joined('lobby', `in${index}`)

@@ -164,7 +164,7 @@ class NaiveWindow {
       if (entry.offset <= after || entry.offset > upTo) return false
       if (entry.kind === 'message') return entry.from === clientId
       if (entry.kind === 'direct') return entry.from === clientId || entry.to === clientId
-      if (entry.kind === 'unknown') return false
+      if (entry.kind !== 'presence') return false
       const names = [...entry.joined, ...entry.left]
       return names.length === 1 && names[0] === clientId
     })

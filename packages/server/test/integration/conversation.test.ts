@@ -99,6 +99,7 @@ describe('the welcome', () => {
       recovered: null,
       channels: ['lobby'],
       node: server.node,
+      build: server.health().build,
       active: 2,
       heartbeatSeconds: 25,
       text: 'Вітаємо, anna! Зараз на звʼязку: 2.',

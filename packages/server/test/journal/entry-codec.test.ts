@@ -8,11 +8,14 @@ const id = fc.option(fc.string({ minLength: 1, maxLength: 64 }), { nil: undefine
 const data = fc.jsonValue().map((value) => JSON.stringify(value))
 const origin = { at: fc.maxSafeNat(), node: text, sequence: fc.maxSafeNat() }
 const names = fc.array(text, { maxLength: 5 })
+const anyState = fc.constantFrom('ready' as const, 'draining' as const, 'gone' as const)
 
 const newEntry: fc.Arbitrary<NewEntry> = fc
   .oneof(
     fc.record({ kind: fc.constant('message' as const), channel: text, from: text, id, data, ...origin }),
     fc.record({ kind: fc.constant('direct' as const), to: text, from: text, id, data, ...origin }),
+    fc.record({ kind: fc.constant('instance' as const), build: text, state: anyState, ...origin }),
+    fc.record({ kind: fc.constant('arrival' as const), clients: names, ...origin }),
     fc.record({
       ...{ kind: fc.constant('presence' as const), channel: text, joined: names, left: names, active: fc.nat() },
       ...{ joinedCount: fc.nat(), leftCount: fc.nat(), ...origin },

@@ -45,6 +45,10 @@ export function describeJournal(name: string, makePlace: () => Promise<JournalPl
       return journal
     }
 
+    it('says whether other instances may read it, too', async () => {
+      expect((await open()).isShared).toBe(isShared)
+    })
+
     describe('appending', () => {
       it('tells entries as they were given, with offsets 1, 2, 3', async () => {
         const journal = await open()
@@ -56,9 +60,11 @@ export function describeJournal(name: string, makePlace: () => Promise<JournalPl
             ...{ kind: 'presence', channel: 'lobby', joined: ['anna'], left: ['vira', 'ivan'] },
             ...{ joinedCount: 1, leftCount: 2, active: 3, at: 9, node: 'n', sequence: 10 },
           },
+          { kind: 'instance', build: 'v2', state: 'draining', at: 11, node: 'n', sequence: 12 },
+          { kind: 'arrival', clients: ['anna', 'bohdan'], at: 13, node: 'n', sequence: 14 },
         ]
         await journal.append(given)
-        await recorder.until(({ lastOffset }) => lastOffset === 3)
+        await recorder.until(({ lastOffset }) => lastOffset === given.length)
         const expected = given.map((entry, index) => ({
           ...entry,
           offset: index + 1,

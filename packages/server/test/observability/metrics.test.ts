@@ -12,6 +12,8 @@ const quiet: Readings = {
   windowBytes: 0,
   journalAvailable: true,
   journalLagMs: 0,
+  instancesReady: 0,
+  instancesDraining: 0,
   shutdownState: 'serving',
   shutdownRemainingMs: 0,
 }
@@ -52,12 +54,16 @@ describe('a scrape', () => {
       windowBytes: 700,
       journalAvailable: false,
       journalLagMs: 250,
+      instancesReady: 3,
+      instancesDraining: 1,
       shutdownState: 'draining',
       shutdownRemainingMs: 90_000,
     }
     await metrics.metrics()
     const text = await metrics.metrics()
     expect(sample(text, 'lastcall_connects_total')).toBe(3)
+    expect(sample(text, 'lastcall_instances{state="ready"}')).toBe(3)
+    expect(sample(text, 'lastcall_instances{state="draining"}')).toBe(1)
     expect(sample(text, 'lastcall_messages_sent_total')).toBe(1_000)
     expect(sample(text, 'lastcall_sent_bytes_total')).toBe(5_000)
     expect(sample(text, 'lastcall_shutdown_duration_seconds')).toBe(1.5)

@@ -16,6 +16,8 @@ const READINGS: Readings = {
   journalLagMs: 250,
   shutdownState: 'serving',
   shutdownRemainingMs: 0,
+  instancesReady: 1,
+  instancesDraining: 0,
 }
 
 /** The samples of a scrape that are of this metric. */

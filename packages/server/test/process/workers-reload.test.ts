@@ -136,7 +136,7 @@ describe('a reload', () => {
       symlinkSync(join(folder, build), current)
     }
     deploy('one')
-    const command = await servingWorkers(folder, {}, { script: join(current, 'cli.mjs') })
+    const command = await servingWorkers(folder, {}, { file: join(current, 'cli.mjs') })
     await healthy(command, { build: 'one' })
     deploy('two')
     await reload(command)

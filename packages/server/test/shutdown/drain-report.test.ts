@@ -9,11 +9,18 @@ import { FakeTransport } from '../support/fake-transport.js'
 
 const NOW = Date.UTC(2026, 0, 1)
 
-function ended(serverClose?: ServerClose, some: { bufferedBytes?: number; unacked?: number } = {}): Connection {
+interface Ended {
+  readonly clientId?: string
+  readonly bufferedBytes?: number
+  readonly unacked?: number
+  readonly isElsewhere?: boolean
+}
+
+function ended(serverClose?: ServerClose, some: Ended = {}): Connection {
   const transport = new FakeTransport()
   transport.bufferedBytes = some.bufferedBytes ?? 0
   const identity = {
-    clientId: 'anna',
+    clientId: some.clientId ?? 'anna',
     connectionId: '',
     session: '',
     locale: 'uk' as const,
@@ -24,6 +31,7 @@ function ended(serverClose?: ServerClose, some: { bufferedBytes?: number; unacke
   const connection = new Connection(identity, transport, 0)
   connection.serverClose = serverClose
   connection.unacked = some.unacked ?? 0
+  connection.isElsewhere = some.isElsewhere ?? false
   return connection
 }
 
@@ -80,10 +88,45 @@ test('the end is when it ended', () => {
   })
 })
 
+test('who was seen elsewhere before it left has moved', () => {
+  const drain = counter(1)
+  drain.ended(ended(undefined, { isElsewhere: true }), 1000, 1100)
+  expect(drain.report(NOW, 2000, true)).toMatchObject({ left: 0, moved: 1, remaining: 0 })
+  expect(drain.hasUnseen).toBe(false)
+})
+
+test('who is seen elsewhere after it left has moved, once', () => {
+  const drain = counter(3)
+  drain.ended(ended(undefined, { clientId: 'anna' }), 1000, 1100)
+  drain.ended(ended(undefined, { clientId: 'bob' }), 1001, 1200)
+  expect([drain.hasUnseen, drain.lastLeftAtMs]).toEqual([true, 1200])
+  drain.seenElsewhere('bob')
+  drain.seenElsewhere('bob')
+  drain.seenElsewhere('nobody')
+  expect(drain.report(NOW, 2000, false)).toMatchObject({ left: 1, moved: 1, remaining: 1 })
+  drain.seenElsewhere('anna')
+  expect(drain.report(NOW, 2000, false)).toMatchObject({ left: 0, moved: 2, remaining: 1 })
+  expect(drain.hasUnseen).toBe(false)
+})
+
+test('who was closed, or lost, stays so wherever it comes back', () => {
+  const drain = counter(6)
+  for (const isElsewhere of [false, true]) {
+    drain.ended(ended('slot', { clientId: 'a', isElsewhere }), 1001, 1100)
+    drain.ended(ended('deadline', { clientId: 'b', isElsewhere }), 1001, 1100)
+    drain.ended(ended(undefined, { clientId: 'c', isElsewhere }), 1006, 1100)
+  }
+  for (const clientId of ['a', 'b', 'c']) drain.seenElsewhere(clientId)
+  expect(drain.report(NOW, 2000, true)).toMatchObject({ moved: 0, closedInSlot: 2, closedAtDeadline: 2, lost: 2 })
+})
+
 test('it adds up, whoever comes and however they end', () => {
   const event = fc.oneof(
     fc.constant('came' as const),
+    fc.record({ seenElsewhere: fc.constantFrom('anna', 'bob', 'cleo') }),
     fc.record({
+      clientId: fc.constantFrom('anna', 'bob', 'cleo'),
+      isElsewhere: fc.boolean(),
       why: fc.option(fc.constantFrom<ServerClose>('deadline', 'slot', 'slow', 'dead', 'expired', 'request', 'abuse'), {
         nil: undefined,
       }),
@@ -98,8 +141,10 @@ test('it adds up, whoever comes and however they end', () => {
         if (each === 'came') {
           drain.came()
           there++
+        } else if ('seenElsewhere' in each) {
+          drain.seenElsewhere(each.seenElsewhere)
         } else if (there > gone) {
-          drain.ended(ended(each.why), each.code, 1000)
+          drain.ended(ended(each.why, each), each.code, 1000)
           gone++
         }
         const report = drain.report(NOW, 2000, false)

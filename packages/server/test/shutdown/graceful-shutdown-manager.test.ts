@@ -84,6 +84,22 @@ const crowd = (count: number): string[] => Array.from({ length: count }, (_, ind
 const closes = (all: readonly FakeTransport[]): number => all.filter(({ isOpen }) => !isOpen).length
 
 describe('a shutdown', () => {
+  test('is one that has begun for whoever is told of its states', () => {
+    const { shutdown, clock, join } = drill({ timeoutSeconds: 1800 })
+    join('anna')
+    const seen: unknown[] = []
+    shutdown.observe((state) => {
+      seen.push(state === 'draining' ? [shutdown.remainingMs, shutdown.report?.connectionsAtStart] : state)
+    })
+    clock.advance(5000)
+    shutdown.begin('test')
+    shutdown.cancel('test')
+    clock.advance(5000)
+    join('borys')
+    shutdown.begin('test', { timeoutSeconds: 60 })
+    expect(seen).toEqual([[1_800_000, 1], 'serving', [60_000, 2]])
+  })
+
   test('warns everybody at once, how long there is, and that nobody is pushed', () => {
     const { shutdown, join, states } = drill({ timeoutSeconds: 1800 })
     const all = crowd(3).map((clientId) => join(clientId))
@@ -285,18 +301,19 @@ describe('slots', () => {
 
   test('are spread evenly, and the quietest client has the first', () => {
     const { shutdown, join, clock, connections } = drill({ spreadSeconds: 10 })
-    const all = crowd(1000).map((clientId) => join(clientId))
+    const names = crowd(10_000)
+    const all = names.map((clientId) => join(clientId))
     // The later in the list, the longer it has said nothing.
-    all.forEach((_, index) => {
-      const connection = connections.get(crowd(1000)[index] as string)
+    names.forEach((name, index) => {
+      const connection = connections.get(name)
       if (connection) connection.lastHeardAtMs = clock.monotonic() - index
     })
     shutdown.begin('test')
     const slots = all.map((transport) => slotOf(transport) as number).reverse()
     expect(slots).toEqual(slots.toSorted((a, b) => a - b))
     // Kolmogorov–Smirnov: how far the share of slots so far is from an even one, at most.
-    const distance = Math.max(...slots.map((slot, index) => Math.abs(slot / 9500 - index / 1000)))
-    expect(distance).toBeLessThan(0.002)
+    const distance = Math.max(...slots.map((slot, index) => Math.abs(slot / 9500 - index / 10_000)))
+    expect(distance).toBeLessThan(0.0003)
   })
 
   test('are nobody’s where the spread is none', () => {
@@ -515,6 +532,89 @@ describe('a takeover while it drains', () => {
     expect(await ended()).toBeUndefined()
     clock.advance(5_100)
     expect(await ended()).toMatchObject({ connectionsAtStart: 1, left: 1, lost: 0, remaining: 0 })
+  })
+})
+
+describe('who is seen elsewhere', () => {
+  const beside = { canBeSeenElsewhere: () => true }
+
+  test('before it leaves has moved, and nobody waits for more', async () => {
+    const { shutdown, join, ended } = drill(beside)
+    const anna = join('anna')
+    shutdown.begin('request')
+    shutdown.seenElsewhere('anna')
+    expect(shutdown.report).toMatchObject({ moved: 0, remaining: 1 })
+    anna.end(1000)
+    expect(await ended()).toMatchObject({ left: 0, moved: 1, remaining: 0 })
+  })
+
+  test('after the last one has left has moved, too: the report waits for it, and ends when the last one left', async () => {
+    const { shutdown, join, clock, ended, connections } = drill(beside)
+    const [anna, bob] = [join('anna'), join('bob')]
+    shutdown.begin('request')
+    clock.advance(1000)
+    anna.end(1000)
+    bob.end(1000)
+    expect(await ended()).toBeUndefined()
+    clock.advance(50)
+    shutdown.seenElsewhere('bob')
+    expect(await ended()).toBeUndefined()
+    shutdown.seenElsewhere('anna')
+    expect(await ended()).toMatchObject({ left: 0, moved: 2, remaining: 0, durationSeconds: 1 })
+    connections.dispose()
+    expect(clock.running).toBe(0)
+  })
+
+  test('is waited for no longer than 100 ms', async () => {
+    const { shutdown, join, clock, ended } = drill(beside)
+    const anna = join('anna')
+    shutdown.begin('request')
+    anna.end(1000)
+    expect(await ended()).toBeUndefined()
+    clock.advance(99)
+    expect(await ended()).toBeUndefined()
+    clock.advance(1)
+    expect(await ended()).toMatchObject({ left: 1, moved: 0 })
+  })
+
+  test('is not waited for if it left long before the last one', async () => {
+    const { shutdown, join, clock, ended } = drill(beside)
+    const [anna, bob] = [join('anna'), join('bob')]
+    shutdown.begin('request')
+    anna.end(1000)
+    clock.advance(100)
+    bob.end(1006)
+    expect(await ended()).toMatchObject({ left: 1, lost: 1, moved: 0 })
+  })
+
+  test('is not waited for where nobody could see it', async () => {
+    const { shutdown, join, ended } = drill()
+    const anna = join('anna')
+    shutdown.begin('request')
+    anna.end(1000)
+    expect(await ended()).toMatchObject({ left: 1 })
+  })
+
+  test('is counted in the progress, as gone', () => {
+    const { shutdown, join, clock, log } = drill(beside)
+    const [anna, bob] = [join('anna'), join('bob')]
+    join('cleo')
+    shutdown.begin('request')
+    anna.end(1000)
+    bob.end(1000)
+    shutdown.seenElsewhere('anna')
+    clock.advance(10_000)
+    expect(log.of('shutdown.progress')).toMatchObject([{ remaining: 1, left: 1, moved: 1, perSecond: 0.2 }])
+  })
+
+  test('while nothing is drained is not forgotten when it leaves', () => {
+    const { shutdown, join, connections } = drill(beside)
+    join('anna')
+    shutdown.begin('request')
+    shutdown.cancel('request')
+    shutdown.seenElsewhere('anna')
+    shutdown.seenElsewhere('nobody')
+    expect(connections.get('anna')?.isElsewhere).toBe(true)
   })
 })
 

@@ -20,9 +20,15 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
+type Variables = Readonly<Record<string, string>>
+
+/** A program that starts the command, and its arguments; it is told which variables are to be handed on. */
+type Through = (variables: readonly string[]) => readonly string[]
+
 export interface CommandOptions {
   /** What is run. Default: the command itself. */
-  readonly script?: string
+  readonly file?: string
+  readonly through?: Through
   /** Whether it leads a process group of its own, as a command at a terminal does. */
   readonly isGroup?: boolean
 }
@@ -36,19 +42,18 @@ export class Command {
   #checks = new Set<() => void>()
   #hasExited = false
 
-  private constructor(env: Readonly<Record<string, string>>, { script = COMMAND, isGroup = false }: CommandOptions) {
-    this.child = spawn(process.execPath, [script], {
-      detached: isGroup,
-      env: {
-        HOST: '127.0.0.1',
-        PORT: '0',
-        JOURNAL_URL: 'memory:',
-        LOG_FORMAT: 'json',
-        BROADCAST_INTERVAL: '0',
-        ...env,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+  private constructor(variables: Variables, { file = COMMAND, through = () => [], isGroup = false }: CommandOptions) {
+    const env = {
+      HOST: '127.0.0.1',
+      PORT: '0',
+      JOURNAL_URL: 'memory:',
+      LOG_FORMAT: 'json',
+      BROADCAST_INTERVAL: '0',
+      ...variables,
+    }
+    const words: readonly string[] = [...through(Object.keys(env)), process.execPath, file]
+    const [program = process.execPath, ...args] = words
+    this.child = spawn(program, args, { env, detached: isGroup, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.child.stdout, this.child.stderr]) {
       if (!stream) throw new Error('no output')
       createInterface(stream).on('line', (line) => {
@@ -69,7 +74,7 @@ export class Command {
     })
   }
 
-  static start(env: Readonly<Record<string, string>> = {}, options: CommandOptions = {}): Command {
+  static start(env: Variables = {}, options: CommandOptions = {}): Command {
     const command = new Command(env, options)
     onTestFinished(async () => {
       command.child.kill('SIGKILL')
@@ -81,7 +86,7 @@ export class Command {
   }
 
   /** Starts it and waits until it listens. */
-  static async serving(env: Readonly<Record<string, string>> = {}, options: CommandOptions = {}): Promise<Command> {
+  static async serving(env: Variables = {}, options: CommandOptions = {}): Promise<Command> {
     const command = Command.start(env, options)
     await command.logged('listening')
     return command
@@ -89,13 +94,22 @@ export class Command {
 
   /** The first line of this event that fits; waits for it. Rejects if the process ends first. */
   logged(event: string, fits: (line: LogLine) => boolean = () => true): Promise<LogLine> {
+    return this.#when(event, () => this.lines.find((each) => each.event === event && fits(each)))
+  }
+
+  /** The first line that is not of its log and contains this; waits for it. Rejects if the process ends first. */
+  said(text: string): Promise<string> {
+    return this.#when(text, () => this.other.find((line) => line.includes(text)))
+  }
+
+  #when<T>(what: string, look: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       const check = (): void => {
-        const line = this.lines.find((each) => each.event === event && fits(each))
-        if (!line && !this.#hasExited) return
+        const found = look()
+        if (found === undefined && !this.#hasExited) return
         this.#checks.delete(check)
-        if (line) resolve(line)
-        else reject(new Error(`it ended without ${event}: ${JSON.stringify(this.lines)} ${this.other.join('\n')}`))
+        if (found !== undefined) resolve(found)
+        else reject(new Error(`it ended without ${what}: ${JSON.stringify(this.lines)} ${this.other.join('\n')}`))
       }
       this.#checks.add(check)
       check()

@@ -38,6 +38,21 @@ export const presenceEntry = (some: Partial<Of<'presence'>> = {}): Of<'presence'
   ...some,
 })
 
+export const instanceEntry = (some: Partial<Of<'instance'>> = {}): Of<'instance'> => ({
+  ...COMMON,
+  kind: 'instance',
+  build: 'build',
+  state: 'ready',
+  ...some,
+})
+
+export const arrivalEntry = (some: Partial<Of<'arrival'>> = {}): Of<'arrival'> => ({
+  ...COMMON,
+  kind: 'arrival',
+  clients: ['anna'],
+  ...some,
+})
+
 export const unknownEntry = (some: Partial<Of<'unknown'>> = {}): Of<'unknown'> => ({
   ...COMMON,
   kind: 'unknown',
@@ -55,7 +70,7 @@ const id = fc.option(fc.constantFrom(...SOME_IDS), { nil: undefined })
 const data = fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => JSON.stringify(text))
 const withId = (id: string | undefined): { id?: string } => (id === undefined ? {} : { id })
 
-/** What anybody might say, and unknown things. */
+/** What anybody might say, what instances say to each other, and unknown things. */
 export const anyContent: fc.Arbitrary<EntryContent | { readonly kind: 'unknown' }> = fc.oneof(
   {
     weight: 5,
@@ -82,6 +97,8 @@ export const anyContent: fc.Arbitrary<EntryContent | { readonly kind: 'unknown' 
       })),
   },
   { weight: 1, arbitrary: fc.constant({ kind: 'unknown' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'instance' as const, build: 'build', state: 'ready' as const }) },
+  { weight: 1, arbitrary: fc.uniqueArray(client).map((clients) => ({ kind: 'arrival' as const, clients })) },
 )
 
 /** The content in its place. */

@@ -15,7 +15,7 @@ export type Told = readonly [type: string, offset: number]
 export function expectedOf(entries: readonly Entry[], { clientId, channels }: Listener): Told[] {
   const firsts = new Map<string, number>()
   return entries.flatMap((entry): Told[] => {
-    if (entry.kind === 'unknown') return []
+    if (entry.kind === 'unknown' || entry.kind === 'instance' || entry.kind === 'arrival') return []
     if (entry.kind === 'presence') {
       const names = [...entry.joined, ...entry.left]
       const isAboutMeAlone = names.length === 1 && names[0] === clientId

@@ -10,6 +10,7 @@ interface Append {
 }
 
 export class FakeJournal implements Journal {
+  readonly isShared = true
   /** Appends that wait for the test to decide on them. */
   readonly waiting: Append[] = []
   /** Every append there was. */

@@ -4,6 +4,7 @@
 import type { Cursor, Locale } from '@lastcall/protocol'
 import { Connection } from '../../src/connections/connection.js'
 import { Hub, type HubOptions, type Start } from '../../src/hub/hub.js'
+import { Instances } from '../../src/hub/instances.js'
 import { silentLogger } from '../../src/observability/log.js'
 import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from './fake-clock.js'
@@ -46,10 +47,13 @@ export async function openHub(some: Partial<HubOptions> = {}): Promise<TestHub> 
     journal,
     retention: { maxEntries: 10_000, maxAgeMs: Infinity, maxBytes: Infinity },
     node: 'node',
+    build: 'build',
+    instances: new Instances({ node: 'node', clock }),
     encodeFrame,
     presenceIntervalMs: 250,
     connectionOf: (clientId) => connections.get(clientId),
     onPublishFailed: ({ clientId }, id, { code }) => failures.push(`${clientId} ${String(id)} ${code}`),
+    onSeenElsewhere: () => undefined,
     clock,
     stats,
     log: silentLogger,

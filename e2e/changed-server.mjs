@@ -1,0 +1,39 @@
+/**
+ * A server that is another one than this: a copy of the built one with some lines changed. A defect, say, or the build of
+ * tomorrow.
+ */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url))
+
+/**
+ * @param {readonly { file: string, from: string, to: string }[]} changes What stands in which built file, and what in its
+ *   place. The file is of the server, or begins with `@lastcall/protocol/`.
+ * @returns {{ cli: string, remove: () => void }} Its command.
+ * @throws {Error} What is to be changed is not there, or not once.
+ */
+export function changedServer(changes) {
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-changed-'))
+  const server = join(folder, 'packages/server')
+  copy('packages/server', server, ['dist', 'page', 'package.json'])
+  // Found before that of the workspace, where everything else is found.
+  const protocol = join(server, 'node_modules/@lastcall/protocol')
+  copy('packages/protocol', protocol, ['dist', 'package.json'])
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  for (const { file, from, to } of changes) {
+    const [, ofProtocol] = file.split('@lastcall/protocol/')
+    const path = ofProtocol === undefined ? join(server, 'dist', file) : join(protocol, 'dist', ofProtocol)
+    const pieces = readFileSync(path, 'utf8').split(from)
+    if (pieces.length !== 2) throw new Error(`${file} has ${pieces.length - 1} times: ${from}`)
+    writeFileSync(path, pieces.join(to))
+  }
+  return { cli: join(server, 'dist/cli.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+function copy(from, to, parts) {
+  mkdirSync(to, { recursive: true })
+  for (const part of parts) cpSync(join(ROOT, from, part), join(to, part), { recursive: true })
+}

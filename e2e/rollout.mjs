@@ -1,0 +1,204 @@
+#!/usr/bin/env node
+/**
+ * A deploy under load: a crowd talks, every process of the old build is replaced by one of a new build, and nobody may
+ * notice. The whole history is checked as in the chaos; beside that who moved, how often, and what took how long.
+ *
+ *   npm run rollout -- [--how rolling]    two instances behind a real HAProxy on one file journal, replaced one by one
+ *   npm run rollout -- --how reload       WORKERS=2, replaced by SIGHUP
+ *
+ *   [--libraries 400] [--plain 100] [--rate 200] [--seed 1] [--spread 8] [--before 10]
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { check } from './chaos/checker.mjs'
+import { History } from './chaos/history.mjs'
+import { Random } from './chaos/random.mjs'
+import { readJournal } from './chaos/reader.mjs'
+import { Crowd } from './rollout/crowd.mjs'
+import { HaProxy, haproxyCommand } from './rollout/haproxy.mjs'
+import { Instance } from './rollout/instance.mjs'
+import { judge } from './rollout/verdict.mjs'
+
+const { values } = parseArgs({
+  options: {
+    how: { type: 'string', default: 'rolling' },
+    libraries: { type: 'string', default: '400' },
+    plain: { type: 'string', default: '100' },
+    rate: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '1' },
+    spread: { type: 'string', default: '8' },
+    before: { type: 'string', default: '10' },
+    keep: { type: 'string' },
+  },
+})
+
+const CLI = fileURLToPath(new URL('../packages/server/dist/cli.js', import.meta.url))
+const AFTER_MS = 2000
+
+/** What both ways have in common: a deploy that is over in a good half minute. */
+const ENV = {
+  BROADCAST_INTERVAL: '0',
+  MAX_MESSAGES_PER_MINUTE: '0',
+  LOG_LEVEL: 'info',
+  SESSION_SECRET: 'a secret of the rollout, which is no secret at all',
+  SHUTDOWN_MODE: 'migrate',
+  SHUTDOWN_SPREAD: values.spread,
+  SHUTDOWN_TIMEOUT: String(2 * Number(values.spread) + 10),
+}
+
+/** A way to serve, and to replace what serves. `replace` resolves with the reports of those that have ended. */
+const WAYS = { rolling, reload }
+
+async function rolling({ folder, history }) {
+  if (!haproxyCommand()) throw new Error('there is no HAProxy on this machine (Debian: haproxy)')
+  const [port, ...servers] = await freePorts(5)
+  const proxy = new HaProxy({ folder, port, servers })
+  const start = async (name, index, build) => {
+    const env = {
+      ...ENV,
+      ...JOURNAL(folder),
+      PORT: String(servers[index]),
+      BUILD: build,
+      REJECT_WITH: 'http',
+      SHUTDOWN_DELAY: '4',
+    }
+    const instance = new Instance({ name, cli: CLI, env, history })
+    await instance.logged('listening')
+    return instance
+  }
+  const instances = [await start('a', 0, 'old'), await start('b', 1, 'old')]
+  for (const server of ['c', 'd']) await proxy.sees(server, 'DOWN')
+  return {
+    port,
+    async replace() {
+      const reports = []
+      for (const [index, name] of ['c', 'd'].entries()) {
+        instances.push(await start(name, 2 + index, 'new'))
+        await proxy.sees(name, 'UP')
+        reports.push(await stopped(instances.shift(), history))
+      }
+      return reports
+    },
+    async stop() {
+      await Promise.all(instances.map((instance) => instance.stop()))
+      await proxy.stop()
+      return placed(proxy)
+    },
+    destroy: () => {
+      for (const instance of instances) instance.kill('SIGKILL')
+    },
+  }
+}
+
+/** Requests for a WebSocket, as HAProxy logged them: by the status they were answered with in the end. */
+function placed(proxy) {
+  const statuses = {}
+  for (const line of proxy.lines) {
+    const status = /\] lastcall\/\S+ (\d{3}|-1) .*\/ws/.exec(line)?.[1]
+    if (status) statuses[status] = (statuses[status] ?? 0) + 1
+  }
+  return statuses
+}
+
+async function reload({ folder, history }) {
+  const [port] = await freePorts(1)
+  const variables = join(folder, 'variables')
+  const setBuild = (build) => writeFileSync(variables, `BUILD=${build}\n`)
+  setBuild('old')
+  const env = { ...ENV, ...JOURNAL(folder), PORT: String(port), WORKERS: '2', ENV_FILE: variables }
+  const primary = new Instance({ name: 'primary', cli: CLI, env, history })
+  await primary.logged('listening')
+  return {
+    port,
+    async replace() {
+      setBuild('new')
+      primary.kill('SIGHUP')
+      return [await primary.logged('shutdown.report')]
+    },
+    stop: () => primary.stop(),
+    destroy: () => primary.kill('SIGKILL'),
+  }
+}
+
+const JOURNAL = (folder) => ({
+  JOURNAL_URL: `file:${join(folder, 'journal')}`,
+  HISTORY_SIZE: '1000000',
+  HISTORY_BYTES: String(2 ** 28),
+})
+
+async function stopped(instance, history) {
+  const { code, report } = await instance.stop()
+  if (code !== 0) history.record('server', { instance: 'an old one', what: 'fault', text: `ended with ${code}` })
+  return report
+}
+
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))))
+  const ports = servers.map((server) => server.address().port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+const say = (text) => console.log(`${(performance.now() / 1000).toFixed(1).padStart(6)} s  ${text}`)
+
+async function main() {
+  const way = WAYS[values.how]
+  if (!way) throw new Error(`--how is one of ${Object.keys(WAYS).join(', ')}`)
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-rollout-'))
+  mkdirSync(folder, { recursive: true })
+  const history = new History()
+  const served = await way({ folder, history })
+  const cleanUp = () => {
+    served.destroy()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', cleanUp)
+  const [libraries, plain, rate] = [values.libraries, values.plain, values.rate].map(Number)
+  const endpoint = `ws://127.0.0.1:${served.port}/ws`
+  const crowd = new Crowd({
+    libraries,
+    plain,
+    endpoint: () => endpoint,
+    history,
+    random: new Random(Number(values.seed)),
+  })
+  await crowd.gather()
+  say(`${libraries + plain} clients are in`)
+  crowd.talk(rate)
+  await sleep(Number(values.before) * 1000)
+  say('the deploy begins')
+  const deployAt = history.now()
+  const reports = await served.replace()
+  const doneAt = history.now()
+  say('the deploy is over')
+  await sleep(AFTER_MS)
+  crowd.fallSilent()
+  await crowd.settle()
+  const terms = { historySize: 1_000_000, historyTtlMs: 300_000, instances: 2, presence: true, complete: true }
+  const channels = new Set(crowd.clients.flatMap(({ speaksIn }) => speaksIn))
+  await readJournal({ port: served.port, channels, terms, history, token: undefined })
+  crowd.stop()
+  say('everybody has heard everything')
+  const statuses = await served.stop()
+
+  const { events } = history
+  if (values.keep !== undefined)
+    writeFileSync(values.keep, JSON.stringify({ terms, events, deployAt, doneAt, reports }))
+  const violations = check({ terms, events }).map(({ kind, text }) => `${kind}: ${text}`)
+  const { faults, figures } = judge({ events, deployAt, doneAt, reports })
+  console.log(JSON.stringify({ ...figures, published: history.count('publish'), statuses }, undefined, 1))
+  for (const report of reports) console.log(JSON.stringify(report))
+  const all = [...violations, ...faults]
+  for (const text of all.slice(0, 20)) console.log(`  ${text}`)
+  console.log(all.length === 0 ? 'nobody noticed' : `${all.length} faults`)
+  return all.length === 0
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+process.exit((await main()) ? 0 : 1)

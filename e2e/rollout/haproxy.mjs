@@ -1,0 +1,77 @@
+/**
+ * A real HAProxy with the configuration that deploy/ has for it, before four places for servers.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const CONFIGURATION = fileURLToPath(new URL('../../deploy/haproxy/haproxy.cfg', import.meta.url))
+const COMMANDS = ['/usr/sbin/haproxy', '/usr/bin/haproxy', '/usr/local/sbin/haproxy']
+const TIMEOUT_MS = 30_000
+
+/** Where it is; `undefined`: not on this machine. */
+export const haproxyCommand = () => COMMANDS.find((path) => existsSync(path))
+
+export class HaProxy {
+  #child
+  #ended
+  #lines = []
+  #waiting = new Set()
+
+  /**
+   * @param {object} options
+   * @param {string} options.folder For its configuration.
+   * @param {number} options.port
+   * @param {readonly [number, number, number, number]} options.servers The ports of the servers a, b, c and d.
+   */
+  constructor({ folder, port, servers }) {
+    const [a, b, c, d] = servers.map((each) => `127.0.0.1:${each}`)
+    const file = join(folder, 'haproxy.cfg')
+    writeFileSync(file, `${readFileSync(CONFIGURATION, 'utf8')}    server c ${c}\n    server d ${d}\n`)
+    this.#child = spawn(haproxyCommand(), ['-db', '-f', file], {
+      env: { LASTCALL_BIND: `127.0.0.1:${port}`, LASTCALL_A: a, LASTCALL_B: b },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#ended = once(this.#child, 'exit')
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        this.#lines.push(line)
+        for (const look of this.#waiting) look()
+      })
+    }
+  }
+
+  /** What it was asked for, as it logged it: status and server of each request. */
+  get lines() {
+    return this.#lines
+  }
+
+  /** Resolves when a server is UP or DOWN for it, and was not before. */
+  async sees(server, state) {
+    const isThere = () =>
+      this.#lines.findLast((line) => line.includes(`lastcall/${server} is `))?.includes(`is ${state}`)
+    if (isThere()) return
+    await new Promise((resolve, reject) => {
+      const overdue = setTimeout(
+        () => reject(new Error(`HAProxy does not see ${server} ${state}:\n${this.#lines.slice(-20).join('\n')}`)),
+        TIMEOUT_MS,
+      )
+      const look = () => {
+        if (!isThere()) return
+        clearTimeout(overdue)
+        this.#waiting.delete(look)
+        resolve()
+      }
+      this.#waiting.add(look)
+      void this.#ended.then(() => reject(new Error(`HAProxy ended:\n${this.#lines.slice(-20).join('\n')}`)))
+    })
+  }
+
+  async stop() {
+    this.#child.kill('SIGTERM')
+    await this.#ended
+  }
+}

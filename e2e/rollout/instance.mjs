@@ -1,0 +1,75 @@
+/**
+ * The real command as a process, with what it logs. What it complains of is a fault of the history.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+
+const START_TIMEOUT_MS = 30_000
+
+export class Instance {
+  lines = []
+  #child
+  #ended
+  #waiting = new Set()
+
+  /**
+   * @param {object} options
+   * @param {string} options.name
+   * @param {string} options.cli The command's file.
+   * @param {Readonly<Record<string, string>>} options.env Its configuration.
+   * @param {object} options.history
+   */
+  constructor({ name, cli, env, history }) {
+    const fault = (text) => history.record('server', { instance: name, what: 'fault', text })
+    this.#child = spawn(process.execPath, [cli], {
+      env: { PATH: process.env['PATH'], HOST: '127.0.0.1', LOG_FORMAT: 'json', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#ended = once(this.#child, 'exit')
+    createInterface({ input: this.#child.stderr }).on('line', (line) => fault(line))
+    createInterface({ input: this.#child.stdout }).on('line', (text) => {
+      const line = JSON.parse(text)
+      if (line.level === 'error') fault(text)
+      this.lines.push(line)
+      for (const look of this.#waiting) look(line)
+    })
+    history.record('server', { instance: name, what: 'started' })
+  }
+
+  get pid() {
+    return this.#child.pid
+  }
+
+  /** Resolves with the first line of this event from now on, or with one that is there already. */
+  async logged(event, isIt = () => true) {
+    const fits = (line) => line.event === event && isIt(line)
+    const known = this.lines.find(fits)
+    if (known) return known
+    return await new Promise((resolve, reject) => {
+      const overdue = setTimeout(() => reject(new Error(`${event} is not logged`)), START_TIMEOUT_MS)
+      const look = (line) => {
+        if (!fits(line)) return
+        clearTimeout(overdue)
+        this.#waiting.delete(look)
+        resolve(line)
+      }
+      this.#waiting.add(look)
+      void this.#ended.then(([code]) => {
+        clearTimeout(overdue)
+        reject(new Error(`it ended with ${code} before ${event} was logged`))
+      })
+    })
+  }
+
+  kill(signal) {
+    this.#child.kill(signal)
+  }
+
+  /** SIGTERM. Resolves with the exit code and the report. */
+  async stop() {
+    this.kill('SIGTERM')
+    const [code] = await this.#ended
+    return { code, report: this.lines.findLast(({ event }) => event === 'shutdown.report') }
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * What a deploy that nobody notices must not have done, beside what the checker of a whole history holds against it. Pure.
+ */
+
+/** What a message may take longer than the 99th percentile of before. */
+const LATER_MS = 100
+
+/**
+ * @param {object} run
+ * @param {readonly object[]} run.events
+ * @param {number} run.deployAt When the deploy began, as the events' `at`.
+ * @param {number} run.doneAt When the last old process had ended.
+ * @param {readonly object[]} run.reports
+ * @returns {{ faults: string[], figures: object }}
+ */
+export function judge({ events, deployAt, doneAt, reports }) {
+  const faults = []
+  const lives = livesOf(events)
+  const libraries = [...lives.values()].filter(({ kind }) => kind === 'library')
+  const plain = [...lives.values()].filter(({ kind }) => kind === 'plain')
+
+  for (const { name, moves, states, most } of libraries) {
+    if (moves !== 1) faults.push(`${name} moved ${moves} times`)
+    if (states.length > 0) faults.push(`${name}: its application was told of ${states.join(', ')}`)
+    if (most > 2) faults.push(`${name} had ${most} connections at a time`)
+  }
+  for (const { type, at, joined, left } of events) {
+    if (type !== 'presence' || at < deployAt || at > doneAt) continue
+    const named = [...joined, ...left].filter((name) => lives.get(name)?.kind === 'library')
+    if (named.length > 0) faults.push(`who only moved was told as come or gone: ${named.join(', ')}`)
+  }
+  const latency = latenciesOf(events, lives, deployAt, doneAt)
+  const p99 = percentile(latency.before, 0.99)
+  const worst = latency.during.at(-1) ?? NaN
+  if (!(worst <= p99 + LATER_MS)) faults.push(`a message took ${worst} ms; before, 99 of 100 took at most ${p99} ms`)
+  for (const report of reports) {
+    const { connectionsAtStart, cameLater, left, moved, closedInSlot, closedAtDeadline, lost, remaining } = report
+    const sum = left + moved + closedInSlot + closedAtDeadline + lost + remaining
+    if (connectionsAtStart + cameLater !== sum) faults.push(`a report does not add up: ${JSON.stringify(report)}`)
+    if (lost + remaining + report.messagesUnacked > 0) faults.push(`a report has losses: ${JSON.stringify(report)}`)
+  }
+  const count = (code) => events.filter((event) => event.type === 'closed' && event.code === code).length
+  return {
+    faults,
+    figures: {
+      libraries: libraries.length,
+      moved: libraries.filter(({ moves }) => moves === 1).length,
+      attempts: libraries.reduce((sum, { connects }) => sum + connects, 0),
+      plain: plain.length,
+      plainReconnects: plain.reduce((sum, { connects }) => sum + connects - 1, 0),
+      closed1001: count(1001),
+      closed1006: count(1006),
+      closed1013: count(1013),
+      delivered: latency.before.length + latency.during.length,
+      p50BeforeMs: percentile(latency.before, 0.5),
+      p99BeforeMs: p99,
+      p50DuringMs: percentile(latency.during, 0.5),
+      p99DuringMs: percentile(latency.during, 0.99),
+      worstDuringMs: worst,
+      deployMs: doneAt - deployAt,
+    },
+  }
+}
+
+/** Each client, as the history shows it: its moves, what its application was told, how many connections it had at a time. */
+function livesOf(events) {
+  const lives = new Map()
+  const open = new Map()
+  for (const event of events) {
+    const { type, client, connection } = event
+    if (type === 'client') {
+      lives.set(client, { name: client, kind: event.kind, moves: 0, states: [], connects: 0, now: 0, most: 0 })
+    } else if (type === 'connect') {
+      const life = lives.get(client)
+      open.set(connection, life)
+      life.connects++
+      life.most = Math.max(life.most, ++life.now)
+    } else if (type === 'closed' || type === 'given-up') {
+      const life = open.get(connection)
+      if (life) life.now--
+      open.delete(connection)
+    } else if (type === 'moved') lives.get(client).moves++
+    else if (type === 'state' && event.state !== 'open') lives.get(client).states.push(event.state)
+    else if (type === 'returned') lives.get(client).states.push('its return')
+  }
+  return lives
+}
+
+/** What the application of one client by the library said, to the application of another one: milliseconds, ascending. */
+function latenciesOf(events, lives, deployAt, doneAt) {
+  const isLibrary = (name) => lives.get(name)?.kind === 'library'
+  const saidAt = new Map()
+  const said = new Map()
+  for (const event of events) {
+    if (event.type === 'publish' && isLibrary(event.client)) said.set(`${event.client} ${event.id}`, event.at)
+    if (event.type === 'settled' && isLibrary(event.client)) {
+      saidAt.set(event.offset, said.get(`${event.client} ${event.id}`))
+    }
+  }
+  const before = []
+  const during = []
+  for (const { type, kind, offset, at } of events) {
+    const from = type === 'delivered' && kind === 'message' ? saidAt.get(offset) : undefined
+    if (from === undefined) continue
+    if (at < deployAt) before.push(at - from)
+    else if (from <= doneAt) during.push(at - from)
+  }
+  return { before: before.sort((a, b) => a - b), during: during.sort((a, b) => a - b) }
+}
+
+const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN

@@ -1,0 +1,90 @@
+/**
+ * Who only changes the instance during a shutdown: is named to the others (`arrival`), and is neither told as having come
+ * nor as having left. Also where two instances contradict each other: who is here is here, whoever says that it left.
+ */
+import type { Connection } from '../connections/connection.js'
+import type { Entry, EntryContent } from '../journal/journal.js'
+import type { Instances } from './instances.js'
+import type { PresenceAnnouncer } from './presence-announcer.js'
+
+export interface MovesOptions {
+  readonly instances: Pick<Instances, 'isDraining' | 'isAnotherDraining'>
+  /** The connection of this client on this instance. */
+  readonly connectionOf: (clientId: string) => Connection | undefined
+  readonly presence: Pick<PresenceAnnouncer, 'joined' | 'stayed'>
+  /** While this instance is draining: another one has let this client in. */
+  readonly onSeenElsewhere: (clientId: string) => void
+  readonly publish: (content: EntryContent) => void
+}
+
+/** How many clients one entry names. */
+const MAX_ARRIVALS = 50
+
+/** So many names of those who left are remembered. When there are more, everybody's coming is told. */
+const MAX_REMEMBERED = 10_000
+
+export class Moves {
+  readonly #options: MovesOptions
+  /** Let in, and not named yet. */
+  #arrived: string[] = []
+  /** Told as having left, while another instance is draining: whoever of them moves here has been missed. */
+  readonly #toldAsLeft = new Set<string>()
+
+  constructor(options: MovesOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Somebody was let in.
+   *
+   * @param channels Where it was not before, on this instance.
+   * @param isMoving It says that it comes from a draining instance, and is who it says.
+   */
+  came(clientId: string, channels: Iterable<string>, isMoving: boolean): void {
+    const { instances, presence } = this.#options
+    const isAnotherDraining = instances.isAnotherDraining
+    if (isAnotherDraining) this.#name(clientId)
+    else this.#toldAsLeft.clear()
+    const mayBeMissed = this.#toldAsLeft.has(clientId) || this.#toldAsLeft.size === MAX_REMEMBERED
+    if (!isMoving || !isAnotherDraining || mayBeMissed) presence.joined(clientId, channels)
+  }
+
+  /** What one turn of the event loop brings is one entry. */
+  #name(clientId: string): void {
+    this.#arrived.push(clientId)
+    if (this.#arrived.length === 1) setImmediate(() => this.flush())
+  }
+
+  /** Names who has not been named yet. */
+  flush(): void {
+    const arrived = this.#arrived
+    this.#arrived = []
+    for (let index = 0; index < arrived.length; index += MAX_ARRIVALS) {
+      this.#options.publish({ kind: 'arrival', clients: arrived.slice(index, index + MAX_ARRIVALS) })
+    }
+  }
+
+  /** Another instance has let these in. */
+  readArrival({ clients }: Extract<Entry, { kind: 'arrival' }>): void {
+    const { instances, presence, onSeenElsewhere } = this.#options
+    if (!instances.isDraining) return
+    for (const clientId of clients) {
+      presence.stayed(clientId)
+      onSeenElsewhere(clientId)
+    }
+  }
+
+  /** Some instance, this one included, has told who came and who left. */
+  readPresence({ channel, joined, left }: Extract<Entry, { kind: 'presence' }>): void {
+    const { instances, connectionOf, presence } = this.#options
+    for (const clientId of joined) this.#toldAsLeft.delete(clientId)
+    for (const clientId of left) {
+      const connection = connectionOf(clientId)
+      if (connection?.audience?.channels.has(channel)) {
+        // It came here while the other instance still thought that it had left: told the last, it would stay away for all.
+        connection.isElsewhere = false
+        presence.joined(clientId, [channel])
+      } else if (instances.isAnotherDraining && this.#toldAsLeft.size < MAX_REMEMBERED) this.#toldAsLeft.add(clientId)
+    }
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * What systemd is told of a service, when: by a fake clock, with a notifier that writes down.
+ */
+import { expect, test } from 'vitest'
+import { ServiceReporter, statusText, type Progress } from '../../src/systemd/service-reporter.js'
+import { FakeClock } from '../support/fake-clock.js'
+
+type Changeable = { -readonly [Key in keyof Progress]: Progress[Key] }
+
+interface Settings {
+  readonly state?: Progress['state']
+  readonly watchdogMs?: number
+}
+
+interface World {
+  readonly clock: FakeClock
+  readonly progress: Changeable
+  /** What was said since it was last asked. */
+  readonly said: () => string[]
+  readonly enter: (next: Progress['state']) => void
+}
+
+function start({ state = 'serving', watchdogMs }: Settings = {}): World {
+  const said: string[] = []
+  const clock = new FakeClock()
+  const progress: Changeable = { state, activeConnections: 0, remainingMs: 0, report: undefined }
+  const notifier = {
+    ready: () => void said.push('READY'),
+    reloading: () => void said.push('RELOADING'),
+    stopping: () => void said.push('STOPPING'),
+    status: (text: string) => void said.push(text),
+    extendTimeout: (ms: number) => void said.push(`extend ${ms}`),
+    alive: () => void said.push('alive'),
+    flush: () => Promise.resolve(),
+  }
+  const reporter = new ServiceReporter({ notifier, progress: () => progress, clock, watchdogMs })
+  return {
+    clock,
+    progress,
+    said: () => said.splice(0),
+    enter(next) {
+      progress.state = next
+      reporter.stateChanged()
+    },
+  }
+}
+
+test('a server that serves is ready, and its connections are told once a minute, if there are others', () => {
+  const { clock, progress, said } = start()
+  expect(said()).toEqual(['READY', 'Serving 0 connections'])
+  progress.activeConnections = 7
+  clock.advance(59_999)
+  expect(said()).toEqual([])
+  clock.advance(1)
+  expect(said()).toEqual(['Serving 7 connections'])
+  clock.advance(600_000)
+  expect(said()).toEqual([])
+})
+
+test('while it drains, more time is asked for long before the last asking is over, and STOPPING is not said', () => {
+  const { clock, progress, said, enter } = start()
+  said()
+  Object.assign(progress, { activeConnections: 5, remainingMs: 1_800_000, report: { left: 1, moved: 2, lost: 3 } })
+  enter('draining')
+  const text = 'Draining: 5 connections remaining (1 left, 2 moved, 3 lost); deadline in 1800 s'
+  expect(said()).toEqual([text, 'extend 60000'])
+  for (let count = 0; count < 180; count++) {
+    clock.advance(10_000)
+    expect(said()).toEqual(['extend 60000'])
+  }
+})
+
+test('a shutdown that is called off leaves a service that serves', () => {
+  const { clock, said, enter } = start()
+  enter('draining')
+  said()
+  enter('serving')
+  expect(said()).toEqual(['Serving 0 connections'])
+  clock.advance(60_000)
+  expect(said()).toEqual([])
+})
+
+test('STOPPING is said when there is no way back, and time is asked for until the end', () => {
+  const { clock, said, enter } = start()
+  enter('draining')
+  said()
+  enter('closing')
+  expect(said()).toEqual(['STOPPING', 'Closing 0 connections', 'extend 60000'])
+  clock.advance(10_000)
+  expect(said()).toEqual(['extend 60000'])
+  enter('closed')
+  expect(said()).toEqual(['Everybody has gone; closing the journal', 'extend 60000'])
+  clock.advance(10_000)
+  expect(said()).toEqual(['extend 60000'])
+})
+
+test('who is stopped before it listens was never ready', () => {
+  expect(start({ state: 'draining' }).said()).not.toContain('READY')
+})
+
+test('a sign of life comes at half the time, in every state', () => {
+  const { clock, said, enter } = start({ watchdogMs: 30_000 })
+  clock.advance(30_000)
+  expect(said().filter((each) => each === 'alive')).toHaveLength(2)
+  enter('draining')
+  clock.advance(30_000)
+  expect(said().filter((each) => each === 'alive')).toHaveLength(2)
+})
+
+test('one connection is one connection', () => {
+  const progress = { activeConnections: 1, remainingMs: 0, report: undefined }
+  expect(statusText({ ...progress, state: 'serving' })).toBe('Serving 1 connection')
+})
+
+test('who has nobody left is stopping at once', () => {
+  const { said, enter } = start()
+  said()
+  enter('closed')
+  expect(said()).toContain('STOPPING')
+})

@@ -1,0 +1,88 @@
+/**
+ * deploy/haproxy/haproxy.cfg: valid by HAProxy's own word, its times by arithmetic, and run before two real servers.
+ */
+import { spawnSync } from 'node:child_process'
+import { describe, expect, test } from 'vitest'
+import { freePort } from '../../packages/server/test/support/free-port.js'
+import { find, lacks } from '../../packages/server/test/support/programs.js'
+import { askForShutdown, nameOf, nodeOf, oneOfEach, Proxy, twoServers } from './proxied.js'
+import { DEFAULTS, place, read, seconds, wordAfter } from './settings.js'
+
+const HAPROXY = find('haproxy')
+const FILE = place('haproxy/haproxy.cfg')
+
+describe('its times', () => {
+  const text = read('haproxy/haproxy.cfg')
+  const timeout = (name: string): number => seconds(wordAfter(text, `timeout ${name} `))
+
+  test('let a WebSocket be quiet for three pings, and a close take its time', () => {
+    expect(timeout('tunnel')).toBeGreaterThan(3 * DEFAULTS.heartbeatIntervalSeconds)
+    expect(timeout('client-fin')).toBeGreaterThan(DEFAULTS.closeTimeoutSeconds)
+    expect(timeout('server-fin')).toBeGreaterThan(DEFAULTS.closeTimeoutSeconds)
+  })
+
+  test('end kept connections before the server does', () => {
+    expect(timeout('http-keep-alive')).toBeLessThan(DEFAULTS.keepAliveTimeoutSeconds)
+  })
+
+  test('leave the WebSockets of an old process for longer than a shutdown takes', () => {
+    const longest = DEFAULTS.shutdownTimeoutSeconds + DEFAULTS.closeTimeoutSeconds
+    expect(seconds(wordAfter(text, 'hard-stop-after '))).toBeGreaterThan(longest)
+  })
+
+  test('are kept by nothing that cuts the connections of an instance that drains', () => {
+    expect(text.replaceAll(/#.*/g, '')).not.toContain('on-marked-down')
+  })
+})
+
+describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
+  test('it is valid, without a warning', () => {
+    const { status, stdout, stderr } = spawnSync(HAPROXY, ['-c', '-f', FILE], { encoding: 'utf8' })
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'Configuration file is valid\n', stderr: '' })
+  })
+
+  test('an instance that drains keeps its clients, and newcomers are placed elsewhere, until it is called off', async () => {
+    const servers = await twoServers()
+    const [a, b] = servers
+    const [nameA, nameB] = [await nameOf(a), await nameOf(b)]
+    const port = await freePort()
+    // So few connections that any `ulimit -n` will do.
+    const proxy = await Proxy.start(port, HAPROXY, ['-n', '200', '-f', FILE], {
+      LASTCALL_BIND: `127.0.0.1:${port}`,
+      LASTCALL_A: `127.0.0.1:${a.port}`,
+      LASTCALL_B: `127.0.0.1:${b.port}`,
+    })
+    const [anna, borys] = await oneOfEach(proxy, servers)
+
+    await askForShutdown(a, 'POST')
+    // Some before HAProxy has noticed: those are turned away with 503, and tried again.
+    for (let count = 0; count < 10; count++) expect(await nodeOf(await proxy.connect(`n${count}`))).toBe(nameB)
+    await proxy.said('Server lastcall/a is DOWN')
+    expect(await nodeOf(await proxy.connect('late'))).toBe(nameB)
+    await anna.first('shutdown')
+    await anna.publish('still here')
+    expect((await borys.first('message')).data).toBe('still here')
+
+    await askForShutdown(a, 'DELETE')
+    await anna.first('shutdownCancelled')
+    await proxy.said('Server lastcall/a is UP')
+    expect(await nodeOf(await proxy.connect('back'))).toBe(nameA) // It has fewer.
+  })
+
+  test('what is for operators is not for the public, and no token gets into its log', async () => {
+    const [a, b] = await twoServers()
+    const port = await freePort()
+    const proxy = await Proxy.start(port, HAPROXY, ['-n', '200', '-f', FILE], {
+      LASTCALL_BIND: `127.0.0.1:${port}`,
+      LASTCALL_A: `127.0.0.1:${a.port}`,
+      LASTCALL_B: `127.0.0.1:${b.port}`,
+    })
+    expect((await proxy.get('api/shutdown')).status).toBe(404)
+    expect((await proxy.get('metrics')).status).toBe(404)
+    expect((await proxy.get('health')).status).toBe(200)
+    const anna = await proxy.connect('anna?token=hidden')
+    await anna.leave()
+    await proxy.said('/ws/anna')
+    expect(proxy.lines.join('\n')).not.toContain('hidden')
+  })
+})

@@ -1,0 +1,160 @@
+/**
+ * deploy/kubernetes: against the published schemas, and its numbers against each other and the server's configuration.
+ */
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { find, lacks } from '../../packages/server/test/support/programs.js'
+import { loadConfig } from '../../packages/server/src/config/load-config.js'
+import { DEFAULTS, place, read, unknownVariables } from './settings.js'
+
+const VALIDATE = find('kubernetes-validate')
+const FILES = readdirSync(place('kubernetes')).filter((file) => file.endsWith('.yaml'))
+
+test.skipIf(lacks('PyPI: kubernetes-validate', VALIDATE))(
+  'the manifests are what the schemas allow, and no more',
+  () => {
+    const args = ['--strict', ...FILES.map((file) => place(`kubernetes/${file}`))]
+    const { status, stdout, stderr } = spawnSync(VALIDATE, args, { encoding: 'utf8' })
+    expect(status, stdout + stderr).toBe(0)
+    expect(stdout.match(/ passed /g)).toHaveLength(FILES.length)
+  },
+)
+
+interface Labels {
+  readonly matchLabels: Readonly<Record<string, string>>
+}
+
+interface Variable {
+  readonly name: string
+  readonly value?: string
+  readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string }; readonly secretKeyRef?: object }
+}
+
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string }
+  readonly periodSeconds: number
+  readonly failureThreshold: number
+}
+
+interface Deployment {
+  readonly metadata: { readonly name: string }
+  readonly spec: {
+    readonly replicas?: number
+    readonly selector: Labels
+    readonly strategy: object
+    readonly template: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>> }
+      readonly spec: {
+        readonly terminationGracePeriodSeconds: number
+        readonly affinity: object
+        readonly containers: readonly [Container]
+        readonly volumes: readonly [{ readonly persistentVolumeClaim: { readonly claimName: string } }]
+      }
+    }
+  }
+}
+
+interface Container {
+  readonly image: string
+  readonly env: readonly Variable[]
+  readonly ports: readonly [{ readonly name: string; readonly containerPort: number }]
+  readonly startupProbe: Probe
+  readonly livenessProbe: Probe
+  readonly readinessProbe: Probe
+  readonly volumeMounts: readonly [{ readonly mountPath: string }]
+}
+
+interface Named {
+  readonly metadata: { readonly name: string }
+}
+
+interface Autoscaler {
+  readonly spec: {
+    readonly scaleTargetRef: object
+    readonly metrics: readonly [{ pods: { metric: { name: string }; target: { averageValue: string } } }]
+    readonly behavior: { readonly scaleDown: { readonly policies: readonly [{ readonly periodSeconds: number }] } }
+  }
+}
+
+const load = (file: string): unknown => parse(read(`kubernetes/${file}`))
+const deployment = load('deployment.yaml') as Deployment
+const { template, selector, strategy } = deployment.spec
+const [container] = template.spec.containers
+
+describe('the deployment', () => {
+  const env = Object.fromEntries(container.env.map(({ name, value }) => [name, value]))
+  const result = loadConfig({ env: { ...env, AUTH_SECRET: 'in place of the one in the secret of that name' } })
+  if (!result.ok) throw new Error(JSON.stringify(result.problems))
+  const { config } = result
+
+  test('sets variables that there are', () => {
+    expect(unknownVariables(container.env.map(({ name }) => name))).toEqual([])
+  })
+
+  test('grants a shutdown what it takes, and says so to the server', () => {
+    const { terminationGracePeriodSeconds } = template.spec
+    const needed = config.shutdownTimeoutSeconds + config.closeTimeoutSeconds
+    expect(terminationGracePeriodSeconds).toBeGreaterThan(needed)
+    expect(config.terminationGraceSeconds).toBe(terminationGracePeriodSeconds)
+    expect(config.shutdownDelaySeconds).toBeGreaterThan(0)
+  })
+
+  test('tells builds apart by the tag of the image', () => {
+    const label = 'app.kubernetes.io/version'
+    expect(container.image.split(':').at(-1)).toBe(template.metadata.labels[label])
+    expect(container.env.find(({ name }) => name === 'BUILD')?.valueFrom?.fieldRef?.fieldPath).toBe(
+      `metadata.labels['${label}']`,
+    )
+  })
+
+  test('asks for life at /health, which a drain does not end, and for readiness at /ready', () => {
+    expect(container.livenessProbe.httpGet.path).toBe('/health')
+    expect(container.startupProbe.httpGet.path).toBe('/health')
+    expect(container.readinessProbe.httpGet.path).toBe('/ready')
+    const [port] = container.ports
+    expect(port.containerPort).toBe(DEFAULTS.port)
+    for (const { httpGet } of [container.livenessProbe, container.startupProbe, container.readinessProbe]) {
+      expect(httpGet.port).toBe(port.name)
+    }
+  })
+
+  test('has a new pod ready before an old one goes', () => {
+    expect(strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } })
+  })
+
+  test('keeps all pods on one machine as long as the journal is of one', () => {
+    expect(config.journalUrl).toBe(`file:${container.volumeMounts[0].mountPath}/journal`)
+    expect(template.spec.affinity).toEqual({
+      podAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: [
+          { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: selector.matchLabels } },
+        ],
+      },
+    })
+    const claim = load('claim.yaml') as Named & { spec: { accessModes: string[] } }
+    expect(template.spec.volumes[0].persistentVolumeClaim.claimName).toBe(claim.metadata.name)
+    expect(claim.spec.accessModes).toEqual(['ReadWriteOnce'])
+    expect(read('kubernetes/deployment.yaml').split('\n')[0]).toContain('ONE node')
+  })
+})
+
+test('everything means the same pods', () => {
+  expect(template.metadata.labels).toMatchObject(selector.matchLabels)
+  const service = load('service.yaml') as Named & { spec: { selector: object; ports: [{ targetPort: string }] } }
+  expect(service.spec.selector).toEqual(selector.matchLabels)
+  expect(service.spec.ports[0].targetPort).toBe(container.ports[0].name)
+  const budget = load('disruption-budget.yaml') as { spec: { selector: Labels } }
+  expect(budget.spec.selector).toEqual(selector)
+})
+
+test('the autoscaler goes by connections, and no faster than pods drain', () => {
+  const { spec } = load('autoscaler.yaml') as Autoscaler
+  expect(spec.scaleTargetRef).toEqual({ apiVersion: 'apps/v1', kind: 'Deployment', name: deployment.metadata.name })
+  expect(deployment.spec.replicas).toBeUndefined()
+  const [{ pods }] = spec.metrics
+  expect(pods.metric.name).toBe('lastcall_active_connections')
+  expect(Number(pods.target.averageValue)).toBeLessThanOrEqual(DEFAULTS.maxConnections / 2)
+  expect(spec.behavior.scaleDown.policies[0].periodSeconds).toBeGreaterThanOrEqual(DEFAULTS.shutdownTimeoutSeconds)
+})

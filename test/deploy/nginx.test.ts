@@ -1,0 +1,114 @@
+/**
+ * deploy/nginx/nginx.conf: valid by nginx's own word, its times by arithmetic, and run before two real servers.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { freePort } from '../../packages/server/test/support/free-port.js'
+import { find, lacks } from '../../packages/server/test/support/programs.js'
+import { askForShutdown, nameOf, nodeOf, oneOfEach, Proxy, temporaryFolder, twoServers } from './proxied.js'
+import { DEFAULTS, read, seconds, wordAfter } from './settings.js'
+
+const NGINX = find('nginx')
+const TEXT = read('nginx/nginx.conf')
+
+interface Places {
+  readonly listen: number
+  readonly a: number
+  readonly b: number
+}
+
+interface Adapted {
+  readonly args: readonly string[]
+  readonly accessLog: string
+}
+
+/** The file with these ports, and with folders that an ordinary user may write to. */
+function adapt({ listen, a, b }: Places): Adapted {
+  const folder = temporaryFolder()
+  const accessLog = join(folder, 'access.log')
+  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  const paths = kinds.map((kind) => `${kind}_temp_path ${join(folder, kind)};`).join(' ')
+  mkdirSync(join(folder, 'logs'))
+  const file = join(folder, 'nginx.conf')
+  const changes: readonly (readonly [string, string])[] = [
+    ['http {', `http { ${paths}`],
+    ['/var/log/nginx/access.log', accessLog],
+    ['listen 80;', `listen 127.0.0.1:${listen};`],
+    ['127.0.0.1:8001', `127.0.0.1:${a}`],
+    ['127.0.0.1:8002', `127.0.0.1:${b}`],
+  ]
+  let text = TEXT
+  for (const [from, to] of changes) {
+    expect(text.split(from)).toHaveLength(2)
+    text = text.replace(from, to)
+  }
+  writeFileSync(file, text)
+  const globals = `daemon off; pid ${join(folder, 'pid')}; error_log stderr;`
+  return { args: ['-p', folder, '-e', 'stderr', '-c', file, '-g', globals], accessLog }
+}
+
+describe('its times', () => {
+  test('let a WebSocket be quiet for three pings', () => {
+    for (const name of ['proxy_read_timeout', 'proxy_send_timeout']) {
+      expect(seconds(wordAfter(TEXT, name))).toBeGreaterThan(3 * DEFAULTS.heartbeatIntervalSeconds)
+    }
+  })
+
+  test('end kept connections before the server does', () => {
+    expect(seconds(wordAfter(TEXT, 'keepalive_timeout'))).toBeLessThan(DEFAULTS.keepAliveTimeoutSeconds)
+  })
+
+  test('leave the WebSockets of old workers for longer than a shutdown takes', () => {
+    const longest = DEFAULTS.shutdownTimeoutSeconds + DEFAULTS.closeTimeoutSeconds
+    expect(seconds(wordAfter(TEXT, 'worker_shutdown_timeout'))).toBeGreaterThan(longest)
+  })
+})
+
+describe.skipIf(lacks('Debian: nginx', NGINX))('run', () => {
+  test('it is valid', async () => {
+    const { args } = adapt({ listen: await freePort(), a: 1, b: 2 })
+    const { status, stderr } = spawnSync(NGINX, ['-t', ...args], { encoding: 'utf8' })
+    expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining('is successful') as string })
+    expect(stderr).not.toContain('[emerg]')
+  })
+
+  test('an instance that drains keeps its clients, and newcomers are placed elsewhere, until it is called off', async () => {
+    const servers = await twoServers()
+    const [a, b] = servers
+    const [nameA, nameB] = [await nameOf(a), await nameOf(b)]
+    const listen = await freePort()
+    const { args, accessLog } = adapt({ listen, a: a.port, b: b.port })
+    const proxy = await Proxy.start(listen, NGINX, args)
+    const [anna, borys] = await oneOfEach(proxy, servers)
+
+    await askForShutdown(a, 'POST')
+    for (let count = 0; count < 10; count++) expect(await nodeOf(await proxy.connect(`n${count}`))).toBe(nameB)
+    await anna.first('shutdown')
+    await anna.publish('still here')
+    expect((await borys.first('message')).data).toBe('still here')
+
+    await askForShutdown(a, 'DELETE')
+    await anna.first('shutdownCancelled')
+    // For fail_timeout it is not tried.
+    for (;;) {
+      const client = await proxy.connect('back')
+      if ((await nodeOf(client)) === nameA) break
+      await client.leave()
+    }
+    await anna.leave()
+    await borys.leave()
+    await expect.poll(() => readFileSync(accessLog, 'utf8'), { timeout: 10_000 }).toContain('"GET /ws/guest-0" 101')
+    expect(readFileSync(accessLog, 'utf8')).not.toContain('hidden')
+  })
+
+  test('what is for operators is not for the public', async () => {
+    const [a, b] = await twoServers()
+    const listen = await freePort()
+    const proxy = await Proxy.start(listen, NGINX, adapt({ listen, a: a.port, b: b.port }).args)
+    expect((await proxy.get('api/shutdown')).status).toBe(404)
+    expect((await proxy.get('metrics')).status).toBe(404)
+    expect((await proxy.get('health')).status).toBe(200)
+  })
+})

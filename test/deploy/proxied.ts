@@ -1,0 +1,123 @@
+/**
+ * Two real servers of one conversation, on one file journal, and a real proxy before them.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { onTestFinished } from 'vitest'
+import { Command } from '../../packages/server/test/support/command.js'
+import { TestClient } from '../../packages/server/test/support/test-client.js'
+
+const ADMIN_TOKEN = 'a token for the tests'
+
+/** For this test alone; removed when it ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-deploy-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export async function twoServers(): Promise<readonly [Command, Command]> {
+  const env = {
+    JOURNAL_URL: `file:${join(temporaryFolder(), 'journal')}`,
+    // As the proxies' files want it: who is turned away is tried elsewhere.
+    REJECT_WITH: 'http',
+    ADMIN_TOKEN,
+    SESSION_SECRET: 'the same on both, and long enough to be one',
+  }
+  return [await Command.serving({ ...env, BUILD: 'a' }), await Command.serving({ ...env, BUILD: 'b' })]
+}
+
+/** Begins a shutdown of this server, or calls it off. */
+export async function askForShutdown(server: Command, method: 'POST' | 'DELETE'): Promise<void> {
+  const url = new URL('api/shutdown', server.httpUrl)
+  const answer = await fetch(url, { method, headers: { authorization: `Bearer ${ADMIN_TOKEN}` } })
+  if (!answer.ok) throw new Error(await answer.text())
+}
+
+export class Proxy {
+  readonly port: number
+  /** What it said on standard output and standard error. */
+  readonly lines: string[] = []
+  readonly #checks = new Set<() => void>()
+
+  private constructor(port: number) {
+    this.port = port
+  }
+
+  /** Resolves when something behind it answers. It is ended when the test ends. */
+  static async start(
+    port: number,
+    program: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Proxy> {
+    const proxy = new Proxy(port)
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const exited = once(child, 'close')
+    onTestFinished(async () => {
+      child.kill('SIGTERM')
+      await exited
+    })
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface(stream).on('line', (line) => {
+        proxy.lines.push(line)
+        for (const check of [...proxy.#checks]) check()
+      })
+    }
+    while (!(await proxy.get('ready').catch(() => undefined))?.ok) {
+      if (child.exitCode !== null) throw new Error(`the proxy has ended: ${proxy.lines.join('\n')}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    return proxy
+  }
+
+  get(path: string): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.port}/${path}`)
+  }
+
+  /** The first line, of those from the so manieth on, with this in it; waits for it. */
+  said(text: string, from = 0): Promise<string> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        const line = this.lines.slice(from).find((each) => each.includes(text))
+        if (line === undefined) return
+        this.#checks.delete(check)
+        resolve(line)
+      }
+      this.#checks.add(check)
+      check()
+    })
+  }
+
+  /** Comes in through it and waits for the welcome. */
+  async connect(path: string): Promise<TestClient> {
+    const client = await TestClient.connect(`ws://127.0.0.1:${this.port}/ws/${path}`)
+    await client.first('welcome')
+    return client
+  }
+}
+
+/** The name of the instance that let this client in. */
+export const nodeOf = async (client: TestClient): Promise<string> => (await client.first('welcome')).node
+
+/** The name of this server's instance. */
+export const nameOf = async (server: Command): Promise<string> => (await server.logged('listening'))['node'] as string
+
+/** Clients through the proxy until each of the servers has one. */
+export async function oneOfEach(
+  proxy: Proxy,
+  servers: readonly [Command, Command],
+): Promise<readonly [TestClient, TestClient]> {
+  const names = [await nameOf(servers[0]), await nameOf(servers[1])]
+  const found = new Map<string, TestClient>()
+  for (let count = 0; found.size < 2; count++) {
+    if (count === 20) throw new Error('all went to the same one')
+    const client = await proxy.connect(`guest-${count}?token=hidden`)
+    found.set(await nodeOf(client), client)
+  }
+  return names.map((name) => found.get(name)) as unknown as readonly [TestClient, TestClient]
+}
