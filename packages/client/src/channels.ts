@@ -12,15 +12,13 @@ interface Entry {
   position: number | undefined
   /** The request that is not answered. */
   request: string | undefined
-  /** Was refused together with others: whose fault was it? */
-  isAlone: boolean
 }
 
-/** What to ask of the server. */
+/** What to ask of the server: channel by channel, so that one which is refused takes no other along. */
 export interface Request {
   readonly type: 'subscribe' | 'unsubscribe'
   readonly id: string
-  readonly channels: string[]
+  readonly channels: readonly [string]
   /** For `subscribe`: replay from here. */
   readonly position: number | undefined
 }
@@ -41,11 +39,11 @@ export class Channels {
     if (!entry) {
       const isActive = channel === LOBBY && this.#isInLobby
       if (isActive) position = undefined
-      this.#entries.set(channel, { isWanted: true, isActive, position, request: undefined, isAlone: false })
+      this.#entries.set(channel, { isWanted: true, isActive, position, request: undefined })
     } else if (!entry.isWanted) {
       entry.isWanted = true
-      // If its unsubscribe is on the way, it will have to be asked for again.
-      if (entry.position !== undefined || (entry.isActive && entry.request !== undefined)) entry.position = position
+      // If its unsubscribe is on the way, or done, it will have to be asked for again.
+      if (!entry.isActive || entry.request !== undefined) entry.position = position
     }
   }
 
@@ -54,9 +52,9 @@ export class Channels {
     if (entry) entry.isWanted = false
   }
 
-  /** Whether what is said there concerns the application. */
-  hears(channel: string): boolean {
-    return channel === LOBBY || this.#entries.get(channel)?.isWanted === true
+  /** Whether what is said there concerns the application. `undefined`: said to this client alone. */
+  hears(channel: string | undefined): boolean {
+    return channel === undefined || channel === LOBBY || this.#entries.get(channel)?.isWanted === true
   }
 
   /** Whether a message to it would not come before its own `subscribe`, nor after its `unsubscribe`. */
@@ -75,11 +73,24 @@ export class Channels {
     return named
   }
 
+  /** Whether a request is not answered. */
+  get isAsking(): boolean {
+    return [...this.#entries.values()].some(({ request }) => request !== undefined)
+  }
+
+  /** Whether these are the channels in which the server counts us in, as far as the client knows of them. */
+  areIn(joined: readonly string[]): boolean {
+    return (
+      this.#isInLobby === joined.includes(LOBBY) &&
+      [...this.#entries].every(([channel, { isActive }]) => !isActive || joined.includes(channel))
+    )
+  }
+
   /**
    * Takes an offset of a channel that has its own position. `undefined`: it has none; otherwise whether this is new.
    */
-  advance(channel: string, offset: number): boolean | undefined {
-    const entry = this.#entries.get(channel)
+  advance(channel: string | undefined, offset: number): boolean | undefined {
+    const entry = this.#entries.get(channel ?? '')
     if (entry?.position === undefined) return undefined
     if (offset <= entry.position) return false
     entry.position = offset
@@ -104,54 +115,45 @@ export class Channels {
   /** What is to be asked now. */
   requests(newId: () => string): Request[] {
     const requests: Request[] = []
-    const together = new Map<number | undefined, Request>()
     for (const [channel, entry] of this.#entries) {
-      const { isActive, position, isAlone } = entry
+      const { isActive, position, request } = entry
       const isDue = this.#isDue(channel, entry)
-      if (entry.request !== undefined) continue
-      if (isDue === isActive) {
-        if (!isDue) this.#entries.delete(channel)
-        continue
-      }
-      let request = isActive || isAlone ? undefined : together.get(position)
-      if (!request) {
-        request = { type: isActive ? 'unsubscribe' : 'subscribe', id: newId(), channels: [], position }
-        requests.push(request)
-        if (!isActive && !isAlone) together.set(position, request)
-      }
-      request.channels.push(channel)
-      entry.request = request.id
+      if (request !== undefined) continue
+      if (isDue !== isActive) {
+        entry.request = newId()
+        requests.push({ type: isDue ? 'subscribe' : 'unsubscribe', id: entry.request, channels: [channel], position })
+      } else if (!isDue) this.#entries.delete(channel)
     }
     return requests
   }
 
   /** The answer to a request. */
   answered({ type, id }: SubscribedMessage): void {
-    for (const [, entry] of this.#of(id)) {
-      entry.request = undefined
-      entry.isActive = type === 'subscribed'
-      if (entry.isActive) entry.position = undefined
-    }
+    const entry = this.#entries.get(this.channelOf(id) ?? '')
+    if (!entry) return
+    entry.request = undefined
+    entry.isActive = type === 'subscribed'
+    if (entry.isActive) entry.position = undefined
   }
 
-  /** Whether this id is one of its requests. */
-  has(id: string): boolean {
-    return this.#of(id).length > 0
+  /** The channel that this request is about. */
+  channelOf(id: string | undefined): string | undefined {
+    if (id !== undefined) for (const [channel, { request }] of this.#entries) if (request === id) return channel
+    return undefined
   }
 
-  /** The server did not do it for now. */
-  postponed(id: string): void {
-    for (const [, entry] of this.#of(id)) entry.request = undefined
+  /** The server did not do what was asked of it for this channel, for now. */
+  postponed(channel: string): void {
+    const entry = this.#entries.get(channel)
+    if (!entry) return
+    entry.request = undefined
+    // It was not left, so nothing of it is to be asked for again if it is wanted again by now.
+    if (entry.isActive) entry.position = undefined
   }
 
-  /** The server won't do it. Answers with the channel that is lost by that; several are asked for one by one first. */
-  refused(id: string): string | undefined {
-    const [first, ...others] = this.#of(id)
-    this.postponed(id)
-    for (const [, entry] of others.concat(first ? [first] : [])) entry.isAlone = true
-    if (!first || others.length > 0) return undefined
-    this.#entries.delete(first[0])
-    return first[0]
+  /** The server won't let the client in there. */
+  lost(channel: string): void {
+    this.#entries.delete(channel)
   }
 
   /** The connection is gone. */
@@ -164,9 +166,5 @@ export class Channels {
 
   #isDue(channel: string, entry: Entry): boolean {
     return entry.isWanted || this.#isNeeded(channel) || (channel === LOBBY && entry.isActive)
-  }
-
-  #of(id: string | undefined): [string, Entry][] {
-    return id === undefined ? [] : [...this.#entries].filter(([, { request }]) => request === id)
   }
 }

@@ -2,13 +2,15 @@
  * The client: the application's side of it, and the thin layer of sockets, timers and promises that carries out what the
  * state machine (core.ts) decides.
  */
-import { Core, type Effect, type SavedState } from './core.js'
+import { Core } from './core.js'
+import type { Effect, Handshake } from './effects.js'
 import { watchEnvironment } from './environment.js'
 import { ClientError, type ClientErrorCode } from './errors.js'
 import { Emitter, type ClientEvents, type ClientState } from './events.js'
 import { endpointOf, Link, type WebSocketConstructor } from './link.js'
+import type { LinkState } from './link-state.js'
 import { LOBBY, type ServerMessage } from './messages.js'
-import { systemClock, type ClientOptions, type Clock } from './options.js'
+import { systemClock, type ClientOptions, type Clock, type SavedState } from './options.js'
 import { ChannelSubscription, type MessageHandler, type Subscription } from './subscription.js'
 
 export interface PublishOptions {
@@ -16,12 +18,6 @@ export interface PublishOptions {
   readonly channel?: string | undefined
   /** 1–64 characters, unique for this client: what has it twice is taken once. Default: a random one. */
   readonly id?: string | undefined
-}
-
-interface Pending {
-  readonly promise: Promise<number>
-  readonly resolve: (offset: number) => void
-  readonly reject: (error: ClientError) => void
 }
 
 const SAVE_INTERVAL_MS = 1000
@@ -33,10 +29,10 @@ export class Client {
   readonly #clock: Clock
   readonly #core: Core
   readonly #emitter = new Emitter()
-  readonly #links = new Map<number, Link>()
-  readonly #pending = new Map<string, Pending>()
+  readonly #links = new Map<LinkState, Link>()
+  /** What has not been answered yet, by its id. */
+  readonly #pending = new Map<string, Promise<number>>()
   readonly #subscriptions = new Map<string, Set<ChannelSubscription>>()
-  readonly #permanent: ReadonlySet<string>
   readonly #stopWatching: () => void
   readonly #idPrefix: string
   #lastId = 0
@@ -49,24 +45,14 @@ export class Client {
   /** Begins to connect at once. */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const { webSocket = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket } = options
-    if (!webSocket) throw new TypeError('no WebSocket here: give one as the option webSocket')
+    if (!webSocket) throw new TypeError('the option webSocket is missing')
     this.#endpoint = endpointOf(url)
     this.#options = options
     this.#webSocket = webSocket
     this.#clock = options.clock ?? systemClock
-    this.#idPrefix = Array.from(crypto.getRandomValues(new Uint32Array(3)), (number) => number.toString(36)).join('')
-    this.#permanent = new Set(options.channels)
-    this.#core = new Core({
-      clientId: options.clientId,
-      channels: [...this.#permanent].map(checked),
-      minDelayMs: options.minDelayMs ?? 1000,
-      maxDelayMs: options.maxDelayMs ?? 30_000,
-      connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-      maxQueue: options.maxQueue ?? 1000,
-      canRenewToken: typeof options.token === 'function',
-      random: options.random ?? Math.random,
-      newId: () => this.#newId(),
-    })
+    this.#idPrefix = crypto.getRandomValues(new Uint32Array(2)).join('')
+    this.#core = new Core(options, () => this.#newId())
+    for (const channel of options.channels ?? []) this.#core.subscribe(checked(channel), 0)
     this.#stopWatching = watchEnvironment({
       onWake: () => this.#run((nowMs) => this.#core.woken(nowMs)),
       onHide: () => this.#save(),
@@ -136,31 +122,29 @@ export class Client {
   // ——— inside
 
   async #start(): Promise<void> {
-    let saved: SavedState | null | undefined
+    let saved: SavedState | undefined
     try {
       // Not in the constructor: whoever made it shall be able to listen and subscribe first.
-      saved = await this.#options.store?.load()
+      saved = (await this.#options.store?.load()) ?? undefined
     } catch (error) {
       this.#fail('store_failed', error)
     }
-    this.#lastSaved = keyOf(saved ?? undefined)
-    this.#run((nowMs) => this.#core.start(saved ?? undefined, nowMs))
+    this.#lastSaved = keyOf(saved)
+    this.#run((nowMs) => this.#core.start(saved, nowMs))
   }
 
   async #send(data: unknown, channel?: string, to?: string, id = this.#newId()): Promise<number> {
     const known = this.#pending.get(id)
-    if (known) return known.promise
+    if (known) return known
     // The server could not say which one it refuses.
-    if (!/^.{1,64}$/s.test(id)) throw new ClientError('bad_message', 'an id is 1–64 characters')
+    if (!/^.{1,64}$/s.test(id)) throw new ClientError('bad_message', `not an id: ${id}`)
     const json = jsonOf(data)
-    let resolve!: Pending['resolve']
-    let reject!: Pending['reject']
-    const promise = new Promise<number>((onResolve, onReject) => {
-      resolve = onResolve
-      reject = onReject
+    const promise = new Promise<number>((resolve, reject) => {
+      this.#run((nowMs) => this.#core.publish({ id, channel, to, data: json, resolve, reject }, nowMs))
     })
-    this.#pending.set(id, { promise, resolve, reject })
-    this.#run((nowMs) => this.#core.publish({ id, channel, to, data: json }, nowMs))
+    this.#pending.set(id, promise)
+    const forget = (): void => void this.#pending.delete(id)
+    promise.then(forget, forget)
     return promise
   }
 
@@ -169,7 +153,9 @@ export class Client {
     const others = this.#subscriptions.get(channel)
     if (!others?.delete(subscription) || others.size > 0) return
     this.#subscriptions.delete(channel)
-    if (!this.#permanent.has(channel)) this.#run((nowMs) => this.#core.unsubscribe(channel, nowMs))
+    // Those of the options are kept, whoever listens.
+    if (this.#options.channels?.includes(channel)) return
+    this.#run((nowMs) => this.#core.unsubscribe(channel, nowMs))
   }
 
   #newId(): string {
@@ -185,51 +171,38 @@ export class Client {
     input(this.#clock.now())
     if (this.#isRunning) return
     this.#isRunning = true
-    for (let effects = this.#core.takeEffects(); effects.length > 0; effects = this.#core.takeEffects()) {
-      for (const effect of effects) this.#carryOut(effect)
-    }
+    const { effects } = this.#core
+    // What is added meanwhile is done, too.
+    for (const effect of effects) this.#carryOut(effect)
+    effects.length = 0
     this.#isRunning = false
     this.#setTimer()
     this.#scheduleSave()
   }
 
   #carryOut(effect: Effect): void {
-    switch (effect.type) {
+    switch (effect[0]) {
       case 'connect':
-        this.#openLink(effect)
+        this.#openLink(effect[1], effect[2])
         break
       case 'send':
-        this.#links.get(effect.link)?.send(effect.text)
+        this.#links.get(effect[1])?.send(effect[2])
         break
       case 'disconnect':
-        this.#links.get(effect.link)?.close(effect.code, effect.isDead)
-        this.#links.delete(effect.link)
-        break
-      case 'acked':
-        this.#settle(effect.id)?.resolve(effect.offset)
-        break
-      case 'rejected':
-        this.#settle(effect.id)?.reject(effect.error)
+        this.#links.get(effect[1])?.close(effect[2], effect[3])
+        this.#links.delete(effect[1])
         break
       case 'lost':
-        for (const subscription of this.#take(effect.channel)) subscription.end(effect.error)
-        this.#emitter.emit('error', effect.error)
+        for (const subscription of this.#take(effect[1])) subscription.end(effect[2])
+        this.#emitter.emit('error', effect[2])
         break
       case 'emit':
-        if (effect.event === 'message') {
-          for (const subscription of this.#subscriptions.get(effect.payload.channel) ?? []) {
-            subscription.push(effect.payload)
-          }
+        if (effect[1] === 'message') {
+          for (const subscription of this.#subscriptions.get(effect[2].channel) ?? []) subscription.push(effect[2])
         }
-        if (effect.event === 'close') this.#end()
-        this.#emitter.emit(effect.event, effect.payload)
+        if (effect[1] === 'close') this.#end()
+        this.#emitter.emit(effect[1], effect[2])
     }
-  }
-
-  #settle(id: string): Pending | undefined {
-    const pending = this.#pending.get(id)
-    this.#pending.delete(id)
-    return pending
   }
 
   #take(channel: string): Iterable<ChannelSubscription> {
@@ -246,20 +219,20 @@ export class Client {
     }
   }
 
-  #openLink({ link: number, handshake }: Extract<Effect, { type: 'connect' }>): void {
+  #openLink(state: LinkState, handshake: Handshake): void {
     const link = new Link({
-      onText: (text) => this.#receive(number, text),
+      onText: (text) => this.#receive(state, text),
       onEnd: (code, reason) => {
-        this.#links.delete(number)
-        this.#run((nowMs) => this.#core.ended(number, code, reason, nowMs))
+        this.#links.delete(state)
+        this.#run((nowMs) => this.#core.ended(state, code, reason, nowMs))
       },
       onFailed: (error) => this.#fail('connect_failed', error),
     })
-    this.#links.set(number, link)
+    this.#links.set(state, link)
     void link.open(this.#endpoint, this.#webSocket, handshake, this.#options.token)
   }
 
-  #receive(number: number, text: unknown): void {
+  #receive(link: LinkState, text: unknown): void {
     let message: unknown
     try {
       message = JSON.parse(text as string)
@@ -267,7 +240,7 @@ export class Client {
       // Told below.
     }
     if (typeof message !== 'object' || message === null) this.#fail('bad_frame', text)
-    else this.#run((nowMs) => this.#core.received(number, message as ServerMessage, nowMs))
+    else this.#run((nowMs) => this.#core.received(link, message as ServerMessage, nowMs))
   }
 
   #setTimer(): void {
@@ -296,13 +269,12 @@ export class Client {
     const { saved } = this.#core
     if (!store || !saved || keyOf(saved) === this.#lastSaved) return
     this.#lastSaved = keyOf(saved)
-    Promise.resolve()
-      .then(() => store.save(saved))
-      .catch((error: unknown) => this.#fail('store_failed', error))
+    const save = async (): Promise<void> => store.save(saved)
+    save().catch((error: unknown) => this.#fail('store_failed', error))
   }
 }
 
-const keyOf = (saved: SavedState | undefined): string | undefined => saved && `${saved.cursor} ${saved.session}`
+const keyOf = (saved: SavedState | undefined): string | undefined => JSON.stringify(saved)
 
 function jsonOf(data: unknown): string {
   let json: unknown
@@ -312,13 +284,13 @@ function jsonOf(data: unknown): string {
   } catch (error) {
     cause = error
   }
-  if (typeof json !== 'string') throw new ClientError('bad_message', 'the data is not JSON', cause)
+  if (typeof json !== 'string') throw new ClientError('bad_message', 'not JSON', cause)
   return json
 }
 
 /** A name that is none would spoil the handshake for all others. */
 function checked(channel: string): string {
-  if (!/^[\w.:-]{1,64}$/.test(channel)) throw new TypeError('a channel is 1–64 of a-z A-Z 0-9 _ . : -')
+  if (!/^[\w.:-]{1,64}$/.test(channel)) throw new TypeError(`not a channel: ${channel}`)
   return channel
 }
 

@@ -2,75 +2,47 @@
  * The client's state machine: what the application, the network and the clock bring goes in, effects come out. All
  * decisions are made here, and nothing is done: no socket, no timer, and no randomness but what it is given.
  *
- * A link is one connection, from the first attempt to its end. Links have numbers, so what a link says that has been
- * given up is known and ignored; a second link beside the first needs no other shape.
+ * There is one link on which everything is said, and while the client moves a second one, the newcomer. Both are heard:
+ * each tells everything after the cursor with which it began, in order, and both are in the same channels. So what is
+ * not above the highest offset has been heard already, from either. (ADR 8)
  */
 import { Channels } from './channels.js'
-import { ClientError, type ClientErrorCode } from './errors.js'
+import type { Effect, EmitEffect, Handshake } from './effects.js'
+import { ClientError } from './errors.js'
 import type { ClientEvents, ClientState } from './events.js'
-import type { ErrorMessage, PongMessage, ServerMessage, WelcomeMessage } from './messages.js'
+import { LinkState, offsetOf } from './link-state.js'
+import type { ErrorMessage, ServerMessage, WelcomeMessage } from './messages.js'
+import type { ClientOptions, SavedState } from './options.js'
 import { Outbox, type Outgoing } from './outbox.js'
-import { comeBackAfter, delayMs, type Bounds } from './reconnect.js'
+import { comeBackAfter, delayMs, type Bounds, type ComeBack } from './reconnect.js'
 
-/** What the client keeps to be the same one again. */
-export interface SavedState {
-  readonly clientId: string
-  /** Proves it. A secret. */
-  readonly session: string
-  /** `EPOCH:OFFSET`: everything up to there has been delivered. */
-  readonly cursor: string
-}
+/** What of the options of the client concerns it. */
+export type CoreOptions = Pick<ClientOptions, 'clientId' | 'token' | 'connectTimeoutMs' | 'maxQueue'> & Bounds
 
-export interface CoreOptions extends Bounds {
-  readonly clientId: string | undefined
-  readonly channels: readonly string[]
-  readonly connectTimeoutMs: number
-  readonly maxQueue: number
-  /** Whether another attempt may have another token. */
-  readonly canRenewToken: boolean
-  readonly newId: () => string
-}
-
-/** What a handshake says. */
-export interface Handshake {
-  readonly clientId: string | undefined
-  readonly session: string | undefined
-  readonly cursor: string | undefined
-  readonly channels: readonly string[]
-}
-
-export type Effect =
-  | { readonly type: 'connect'; readonly link: number; readonly handshake: Handshake }
-  | { readonly type: 'send'; readonly link: number; readonly text: string }
-  /** `isDead`: nothing is heard from it, so an answer is not waited for. */
-  | { readonly type: 'disconnect'; readonly link: number; readonly code: number; readonly isDead: boolean }
-  | { readonly type: 'acked'; readonly id: string; readonly offset: number }
-  | { readonly type: 'rejected'; readonly id: string; readonly error: ClientError }
-  | { readonly type: 'lost'; readonly channel: string; readonly error: ClientError }
-  | EmitEffect
-
-type EmitEffect = {
-  [Event in keyof ClientEvents]: { readonly type: 'emit'; readonly event: Event; readonly payload: ClientEvents[Event] }
-}[keyof ClientEvents]
-
-/** A connection that lasted so long was a good one: the next attempt is a first one again. */
-const STABLE_AFTER_MS = 5000
+/** For so long a newcomer waits for the answers to what was said on the link that it replaces. */
+const SETTLE_MS = 1000
 
 /** Not in the protocol's table: what the client says to a connection that it takes for dead. */
 const CLOSE_DEAD = 4000
+const CLOSE_NORMAL = 1000
+/** The server let in a newer connection of this client, on the same instance. */
+const TAKEN_OVER = 4001
 
 export class Core {
+  /** What is to be done, in order. Who does it takes it away. */
+  readonly effects: Effect[] = []
   readonly #options: CoreOptions
+  readonly #connectTimeoutMs: number
+  readonly #newId: () => string
   readonly #outbox = new Outbox()
   readonly #channels = new Channels((channel) => this.#outbox.needs(channel))
-  #effects: Effect[] = []
 
-  #phase: 'waiting' | 'connecting' | 'open' | 'closed' = 'waiting'
   #state: ClientState = 'connecting'
-  #link = 0
+  /** What is said is said on the first one; if there is none, the next attempt is due. A second one is the newcomer. */
+  #links: LinkState[] = []
+  #connectAtMs = Infinity
   #attempt = 0
-  #openedAtMs = 0
-  #heartbeatMs = 0
+  #refusals = 0
 
   #clientId: string | undefined
   #session: string | undefined
@@ -79,23 +51,12 @@ export class Core {
   #epoch = ''
   #offset = 0
 
-  /** When the next attempt is due; when this one has taken too long. */
-  #connectAtMs = Infinity
-  #connectByMs = Infinity
-  /** When a `ping` is due; until when something must be heard after it. */
-  #pingAtMs = Infinity
-  #hearByMs = Infinity
-  #isPinging = false
-  /** Until the catch-up is over, nothing is said again: its acks may be in there. */
-  #isCatchingUp = false
-  /** The server has asked not to be told anything before. */
-  #sayAtMs = 0
-  #refusals = 0
-
-  constructor(options: CoreOptions) {
+  /** @param newId Makes ids for what it asks of the server. */
+  constructor(options: CoreOptions, newId: () => string) {
     this.#options = options
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000
+    this.#newId = newId
     this.#clientId = options.clientId
-    for (const channel of options.channels) this.#channels.want(channel, undefined)
   }
 
   // ——— what is asked of it
@@ -110,30 +71,20 @@ export class Core {
 
   /** What to begin with another time; `undefined` before the server has let the client in. */
   get saved(): SavedState | undefined {
-    const [clientId, session, cursor] = [this.#clientId, this.#session, this.#cursor]
-    if (clientId === undefined || session === undefined || cursor === undefined) return undefined
-    return { clientId, session, cursor }
+    return this.#session === undefined ? undefined : (this.#self as SavedState)
   }
 
   /** When `tick` wants to be called, by the clock that all the `nowMs` come from. */
   get wakeAtMs(): number {
-    const sayAtMs = this.#phase === 'open' && this.#sayAtMs > 0 ? this.#sayAtMs : Infinity
-    return Math.min(this.#connectAtMs, this.#connectByMs, this.#pingAtMs, this.#hearByMs, sayAtMs)
-  }
-
-  /** What is to be done, in order, since the last time. */
-  takeEffects(): Effect[] {
-    const effects = this.#effects
-    this.#effects = []
-    return effects
+    return Math.min(this.#connectAtMs, ...this.#links.map(({ wakeAtMs }) => wakeAtMs))
   }
 
   // ——— what the application wants
 
   /** Begins. A state of another client is of no use. */
   start(saved: SavedState | undefined, nowMs: number): void {
-    if (this.#phase === 'closed') return
-    if (saved && (this.#clientId === undefined || this.#clientId === saved.clientId)) {
+    if (this.#isClosed) return
+    if (saved && (this.#clientId ?? saved.clientId) === saved.clientId) {
       this.#clientId = saved.clientId
       this.#session = saved.session
       this.#setCursor(saved.cursor)
@@ -142,91 +93,100 @@ export class Core {
   }
 
   publish(outgoing: Outgoing, nowMs: number): void {
-    if (this.#phase === 'closed') this.#reject(outgoing.id, 'closed', 'the client is closed')
-    else if (this.#outbox.size >= this.#options.maxQueue) {
-      this.#reject(outgoing.id, 'queue_full', `${this.#outbox.size} messages are waiting already`)
-    } else {
+    const { size } = this.#outbox
+    if (size < (this.#options.maxQueue ?? 1000)) {
       this.#outbox.add(outgoing)
-      this.#say(nowMs)
-    }
+      if (this.#isClosed) this.#outbox.drop(false)
+      else this.#say(nowMs)
+    } else outgoing.reject(new ClientError('queue_full', `${size} messages are waiting already`))
   }
 
   subscribe(channel: string, nowMs: number): void {
     // Before the first handshake it can still be named there, and gets what the client missed like all others.
-    this.#channels.want(channel, this.#link > 0 && this.#epoch !== '' ? this.#offset : undefined)
-    this.#say(nowMs)
+    this.#channels.want(channel, this.#epoch !== '' ? this.#offset : undefined)
+    this.#rechannel(nowMs)
   }
 
   unsubscribe(channel: string, nowMs: number): void {
     this.#channels.unwant(channel)
-    this.#say(nowMs)
+    this.#rechannel(nowMs)
   }
 
   close(): void {
-    if (this.#phase === 'closed') return
-    this.#disconnect(1000, false)
-    this.#finish(1000, '')
+    if (!this.#isClosed) this.#finish(CLOSE_NORMAL, '')
   }
 
   // ——— what the clock and the network bring
 
   tick(nowMs: number): void {
     if (nowMs >= this.#connectAtMs) this.#connect(nowMs)
-    if (nowMs >= this.#connectByMs || nowMs >= this.#hearByMs) {
-      this.#disconnect(CLOSE_DEAD, true)
-      this.#ended(1006, nowMs)
+    for (const link of [...this.#links]) {
+      if (nowMs >= link.byMs && link.isCaughtUp) this.#adopt(link, nowMs)
+      else if (link.isOverdue(nowMs)) this.#drop(link, CLOSE_DEAD, nowMs)
+      else if (link.isSilent(nowMs)) this.#ping(link, nowMs)
     }
-    if (nowMs >= this.#pingAtMs) this.#ping(nowMs, this.#heartbeatMs)
-    if (this.#sayAtMs > 0 && nowMs >= this.#sayAtMs) this.#say(nowMs)
+    const [link] = this.#links
+    if (link?.slot.isDue(nowMs, this.#options)) {
+      // An answer that is under way would be lost, and what a channel's past has brought so far with it.
+      if (this.#channels.isAsking) link.slot.again(nowMs, this.#options)
+      else this.#open(link.welcome?.build, nowMs)
+    }
+    this.#say(nowMs)
   }
 
   /** The network is back, or the page is looked at again: it is a good moment to try, and to doubt an old connection. */
   woken(nowMs: number): void {
+    const [link] = this.#links
     if (this.#connectAtMs < Infinity) this.#connect(nowMs)
-    else if (this.#phase === 'open' && !this.#isPinging) {
-      this.#ping(nowMs, Math.min(this.#heartbeatMs, this.#options.connectTimeoutMs))
-    }
+    else if (link?.welcome) this.#ping(link, nowMs, this.#connectTimeoutMs)
   }
 
   /** A link has ended, or has not come about. */
-  ended(link: number, code: number, reason: string, nowMs: number): void {
-    if (link !== this.#link || this.#phase === 'waiting' || this.#phase === 'closed') return
+  ended(link: LinkState, code: number, reason: string, nowMs: number): void {
+    if (!this.#links.includes(link)) return
     const comeBack = comeBackAfter(code)
     // A fresh token that is not taken won't be taken the next time; one that has expired is another matter.
-    const isOver =
-      comeBack === 'no' || (comeBack === 'new-token' && !(this.#options.canRenewToken && this.#phase === 'open'))
-    if (isOver) this.#finish(code, reason)
-    else this.#ended(code, nowMs)
-  }
-
-  received(link: number, message: ServerMessage, nowMs: number): void {
-    if (link !== this.#link) return
-    if (this.#phase === 'connecting' && message.type === 'welcome') this.#welcomed(message, nowMs)
-    if (this.#phase !== 'open') return
-    if (this.#isPinging) this.#hearByMs = nowMs + this.#heartbeatMs
-    this.#take(message, nowMs)
-    // Other frames don't count: the cursor of a client whom nothing concerns has to move too.
-    if ('offset' in message && !this.#isPinging) this.#pingAtMs = nowMs + this.#heartbeatMs
+    const canRenew = typeof this.#options.token === 'function' && link.welcome
+    // It was its own newcomer that took over, perhaps one that has been given up since.
+    const isHandOver = code === TAKEN_OVER && link.slot.tries > 0
+    const isOver = comeBack === 'no' ? !isHandOver : comeBack === 'new-token' && !canRenew
+    if (isOver && link === this.#links[0]) {
+      this.#links.shift()
+      this.#finish(code, reason)
+      return
+    }
+    this.#lost(link, comeBack, nowMs)
     this.#say(nowMs)
   }
 
-  #take(message: ServerMessage, nowMs: number): void {
+  received(link: LinkState, message: ServerMessage, nowMs: number): void {
+    if (!this.#links.includes(link)) return
+    if (message.type === 'welcome') {
+      if (!link.welcome) this.#welcomed(link, message, nowMs)
+    } else if (link.welcome) {
+      link.heard(message, nowMs)
+      if (link === this.#links[0] || 'offset' in message) this.#take(link, message, nowMs)
+      // It would have to be left at once.
+      else if (message.type === 'shutdown') this.#drop(link, CLOSE_NORMAL, nowMs)
+    }
+    this.#say(nowMs)
+  }
+
+  #take(link: LinkState, message: Exclude<ServerMessage, WelcomeMessage>, nowMs: number): void {
     switch (message.type) {
       case 'message':
       case 'presence':
-        if (this.#isNew(message.offset, message.channel) && this.#channels.hears(message.channel)) this.#pass(message)
+      case 'direct': {
+        const channel = 'channel' in message ? message.channel : undefined
+        if (this.#isNew(message.offset, channel) && this.#channels.hears(channel)) this.#pass(message)
         break
-      case 'direct':
-        if (this.#isNew(message.offset)) this.#pass(message)
-        break
+      }
       case 'ack':
         this.#isNew(message.offset)
-        if (message.id === undefined || !this.#outbox.acked(message.id)) break
-        this.#refusals = 0
-        this.#effects.push({ type: 'acked', id: message.id, offset: message.offset })
+        if (message.id !== undefined && this.#outbox.acked(message.id, message.offset)) this.#refusals = 0
         break
       case 'pong':
-        this.#ponged(message)
+        this.#isNew(message.offset)
         break
       case 'subscribed':
       case 'unsubscribed':
@@ -234,120 +194,145 @@ export class Core {
         if (message.recovered === false) this.#emit('recovered', { recovered: false, channels: message.channels })
         break
       case 'error':
-        this.#refused(message, nowMs)
+        this.#refused(link, message, nowMs)
         break
-      case 'periodic':
       case 'shutdown':
-      case 'shutdownCancelled':
+        if (!this.#newcomer) link.slot.given(message, nowMs)
         this.#pass(message)
         break
-      case 'welcome':
+      case 'shutdownCancelled':
+        if (this.#newcomer) this.#drop(this.#newcomer, CLOSE_NORMAL, nowMs)
+        link.slot.cancelled()
+        this.#pass(message)
+        break
+      case 'periodic':
+        this.#pass(message)
         break
     }
   }
 
   // ——— links
 
+  /** Is to take the place of the other one. */
+  get #newcomer(): LinkState | undefined {
+    return this.#links[1]
+  }
+
+  #open(avoid: string | undefined, nowMs: number): void {
+    const link = new LinkState(nowMs + this.#connectTimeoutMs)
+    this.#links.push(link)
+    this.effects.push(['connect', link, { ...this.#self, channels: this.#channels.established, avoid }])
+  }
+
   #connect(nowMs: number): void {
-    this.#phase = 'connecting'
     this.#connectAtMs = Infinity
-    this.#connectByMs = nowMs + this.#options.connectTimeoutMs
-    const handshake = {
-      clientId: this.#clientId,
-      session: this.#session,
-      cursor: this.#cursor,
-      channels: this.#channels.established,
+    this.#open(undefined, nowMs)
+  }
+
+  #welcomed(link: LinkState, welcome: WelcomeMessage, nowMs: number): void {
+    link.welcomed(welcome, nowMs)
+    const { channels, cursor } = welcome
+    const recovered = welcome.recovered === true
+    if (link === this.#newcomer) {
+      if (recovered && this.#channels.areIn(channels)) this.#catchUp(link, nowMs)
+      else this.#drop(link, CLOSE_NORMAL, nowMs)
+      return
     }
-    this.#effects.push({ type: 'connect', link: ++this.#link, handshake })
+    const hadCursor = this.#epoch !== ''
+    if (!recovered) this.#setCursor(cursor)
+    this.#channels.welcomed(channels, this.#offset, recovered)
+    const wasAway = this.#state !== 'open'
+    this.#setState('open')
+    if (hadCursor && (wasAway || !recovered)) this.#emit('recovered', { recovered, channels })
+    if (!recovered) this.#outbox.drop(true)
+    this.#adopt(link, nowMs)
   }
 
-  #disconnect(code: number, isDead: boolean): void {
-    if (this.#phase === 'waiting') return
-    this.#effects.push({ type: 'disconnect', link: this.#link, code, isDead })
+  /** From now on it is the one on which everything is said. One that was before it is left. */
+  #adopt(link: LinkState, nowMs: number): void {
+    const { welcome } = link
+    if (!welcome) return
+    if (link === this.#newcomer) this.#disconnect(this.#links.shift(), CLOSE_NORMAL)
+    link.byMs = Infinity
+    this.#clientId = welcome.clientId
+    this.#session = welcome.session
+    const from = this.#node
+    const to = welcome.node
+    this.#node = to
+    if (from !== undefined && from !== to) this.#emit('move', { from, to })
+    this.#outbox.cut()
+    if (this.#outbox.hasInDoubt) this.#catchUp(link, nowMs)
   }
 
-  #ended(code: number, nowMs: number): void {
-    if (this.#phase === 'open' && nowMs - this.#openedAtMs >= STABLE_AFTER_MS) this.#attempt = 0
-    this.#unlink()
-    this.#phase = 'waiting'
-    const isLater = comeBackAfter(code) === 'later'
-    this.#connectAtMs = nowMs + delayMs(this.#attempt++, isLater, this.#options)
-    if (this.#node !== undefined) this.#setState('reconnecting')
+  #catchUp(link: LinkState, nowMs: number): void {
+    link.isCatchingUp = true
+    this.#ping(link, nowMs)
+  }
+
+  /** The answer follows everything that was there to say when the server read this. */
+  #ping(link: LinkState, nowMs: number, patienceMs?: number): void {
+    if (link.ping(nowMs, patienceMs)) this.#send(link, { type: 'ping' })
+  }
+
+  #disconnect(link: LinkState | undefined, code: number): void {
+    if (link) this.effects.push(['disconnect', link, code, code === CLOSE_DEAD])
+  }
+
+  #drop(link: LinkState, code: number, nowMs: number): void {
+    this.#disconnect(link, code)
+    this.#lost(link, 'yes', nowMs)
+  }
+
+  /** What is left of the links goes on: the older one, or the newcomer, as far as it has come. */
+  #lost(lost: LinkState, comeBack: ComeBack, nowMs: number): void {
+    const wasFirst = lost === this.#links[0]
+    this.#links = this.#links.filter((link) => link !== lost)
+    const [link] = this.#links
+    if (link && !wasFirst) link.slot.again(nowMs, this.#options)
+    else if (link?.welcome) this.#adopt(link, nowMs)
+    else {
+      this.#channels.cut()
+      if (!link) {
+        if (lost.isStable(nowMs)) this.#attempt = 0
+        this.#connectAtMs = nowMs + delayMs(this.#attempt++, comeBack === 'later', this.#options)
+      }
+      // A newcomer that has taken over is in, and will hear of it in a moment.
+      if (this.#node !== undefined && !(link && comeBack === 'no')) this.#setState('reconnecting')
+    }
   }
 
   #finish(code: number, reason: string): void {
-    this.#unlink()
-    this.#phase = 'closed'
-    for (const { id, isInDoubt } of this.#outbox.drop(false)) {
-      if (isInDoubt) this.#rejectUnknown(id)
-      else this.#reject(id, 'closed', 'the client is closed')
-    }
+    for (const link of this.#links) this.#disconnect(link, CLOSE_NORMAL)
+    this.#links = []
+    this.#connectAtMs = Infinity
+    this.#outbox.drop(false)
     this.#setState('closed')
     this.#emit('close', { code, reason })
   }
 
-  #unlink(): void {
-    this.#connectAtMs = this.#connectByMs = this.#pingAtMs = this.#hearByMs = Infinity
-    this.#isPinging = this.#isCatchingUp = false
-    this.#sayAtMs = 0
-    this.#outbox.cut()
-    this.#channels.cut()
-  }
-
-  #welcomed(welcome: WelcomeMessage, nowMs: number): void {
-    const { clientId, session, node, recovered } = welcome
-    const hadCursor = this.#epoch !== ''
-    this.#phase = 'open'
-    this.#openedAtMs = nowMs
-    this.#connectByMs = Infinity
-    this.#heartbeatMs = Math.max(1, welcome.heartbeatSeconds) * 1000
-    this.#pingAtMs = nowMs + this.#heartbeatMs
-    this.#clientId = clientId
-    this.#session = session
-    if (recovered !== true) this.#setCursor(welcome.cursor)
-    this.#channels.welcomed(welcome.channels, this.#offset, recovered === true)
-
-    const from = this.#node
-    this.#node = node
-    this.#setState('open')
-    if (hadCursor) this.#emit('recovered', { recovered: recovered === true, channels: welcome.channels })
-    if (from !== undefined && from !== node) this.#emit('move', { from, to: node })
-    if (recovered !== true) for (const { id } of this.#outbox.drop(true)) this.#rejectUnknown(id)
-    if (!this.#outbox.hasInDoubt) return
-    this.#isCatchingUp = true
-    this.#ping(nowMs, this.#heartbeatMs)
-  }
-
-  /** The answer follows everything that was there to say when the server read this. */
-  #ping(nowMs: number, patienceMs: number): void {
-    this.#isPinging = true
-    this.#pingAtMs = Infinity
-    this.#hearByMs = nowMs + patienceMs
-    this.#send({ type: 'ping' })
-  }
-
-  #ponged({ offset }: PongMessage): void {
-    this.#isPinging = this.#isCatchingUp = false
-    this.#hearByMs = Infinity
-    this.#isNew(offset)
+  /** Other channels are wanted. A newcomer that has not been let in yet would only keep them waiting. */
+  #rechannel(nowMs: number): void {
+    if (this.#newcomer && !this.#newcomer.welcome) this.#drop(this.#newcomer, CLOSE_NORMAL, nowMs)
+    this.#say(nowMs)
   }
 
   // ——— what is heard
 
-  get #cursor(): string | undefined {
-    return this.#epoch === '' ? undefined : `${this.#epoch}:${this.#offset}`
+  /** Who the client is and how far it has got, as far as it knows. */
+  get #self(): Pick<Handshake, keyof SavedState> {
+    const cursor = this.#epoch === '' ? undefined : `${this.#epoch}:${this.#offset}`
+    return { clientId: this.#clientId, session: this.#session, cursor }
   }
 
   #setCursor(cursor: string): void {
-    const colon = cursor.lastIndexOf(':')
-    this.#epoch = cursor.slice(0, colon)
-    this.#offset = Number(cursor.slice(colon + 1))
+    this.#epoch = cursor.slice(0, cursor.lastIndexOf(':'))
+    this.#offset = offsetOf(cursor)
   }
 
   /** Whether this has not been heard before; the cursor moves with it. */
   #isNew(offset: number, channel?: string): boolean {
     const isAhead = offset > this.#offset
-    const isNew = (channel === undefined ? undefined : this.#channels.advance(channel, offset)) ?? isAhead
+    const isNew = this.#channels.advance(channel, offset) ?? isAhead
     if (isAhead) this.#offset = offset
     return isNew
   }
@@ -356,69 +341,79 @@ export class Core {
 
   /** Says what may be said now. */
   #say(nowMs: number): void {
-    if (this.#phase !== 'open' || nowMs < this.#sayAtMs) return
-    this.#sayAtMs = 0
-    const requests = this.#channels.requests(this.#options.newId)
-    for (const { type, id, channels, position } of requests) {
-      this.#send({ type, id, channels, since: position === undefined ? undefined : `${this.#epoch}:${position}` })
+    const newcomer = this.#newcomer
+    if (newcomer?.isCaughtUp) {
+      // What was said on the old link is to be in the journal before what follows it: nothing more is said there.
+      newcomer.byMs = Math.min(newcomer.byMs, nowMs + SETTLE_MS)
+      if (this.#outbox.isLanded) this.#adopt(newcomer, nowMs)
     }
-    if (this.#isCatchingUp) return
-    for (const text of this.#outbox.take((channel) => this.#channels.isReady(channel))) this.#sendText(text)
+    const [link] = this.#links
+    if (!link?.welcome || nowMs < link.sayAtMs) return
+    link.sayAtMs = 0
+    // A newcomer would not be in the channel that is asked for.
+    if (!this.#newcomer) this.#request(link, nowMs)
+    if (link.isCatchingUp || this.#newcomer?.isCaughtUp) return
+    for (const text of this.#outbox.take((channel) => this.#channels.isReady(channel))) this.#sendText(link, text)
   }
 
-  #refused({ code, message, temporary, id = '', retryInMs }: ErrorMessage, nowMs: number): void {
+  #request(link: LinkState, nowMs: number): void {
+    // Another link has told more: to ask this one for what follows would be to ask for a gap.
+    if (link.offset < this.#offset) return this.#ping(link, nowMs)
+    for (const { type, id, channels, position } of this.#channels.requests(this.#newId)) {
+      this.#send(link, { type, id, channels, since: position === undefined ? undefined : `${this.#epoch}:${position}` })
+    }
+  }
+
+  #refused(link: LinkState, message: ErrorMessage, nowMs: number): void {
+    const { code, temporary, id = '', retryInMs } = message
+    const error = new ClientError(code, message.message)
     const isSaid = this.#outbox.has(id)
-    if (!isSaid && !this.#channels.has(id)) {
+    const channel = this.#channels.channelOf(id)
+    if (!isSaid && channel === undefined) {
       // A `ping` that came too late is nobody's concern.
-      if (!temporary) this.#emit('error', new ClientError(code, message))
+      if (!temporary) this.#emit('error', error)
     } else if (temporary) {
       // A journal that failed may have taken it all the same.
       if (isSaid) this.#outbox.postponed(id, code !== 'journal_unavailable' && code !== 'internal')
-      else this.#channels.postponed(id)
+      else if (channel !== undefined) this.#channels.postponed(channel)
       // One refusal brings others: what was to come after it.
-      if (code === 'shutting_down') this.#sayAtMs = Infinity
-      else if (code !== 'out_of_order' && this.#sayAtMs <= nowMs) {
-        this.#sayAtMs = nowMs + (retryInMs ?? delayMs(this.#refusals++, false, this.#options))
+      if (code === 'shutting_down') link.sayAtMs = Infinity
+      else if (code !== 'out_of_order' && link.sayAtMs <= nowMs) {
+        link.sayAtMs = nowMs + (retryInMs ?? delayMs(this.#refusals++, false, this.#options))
       }
-    } else if (isSaid) {
-      this.#outbox.refused(id)
-      this.#reject(id, code, message)
-    } else {
-      const channel = this.#channels.refused(id)
-      if (channel !== undefined) this.#effects.push({ type: 'lost', channel, error: new ClientError(code, message) })
+    } else if (isSaid) this.#outbox.refused(id, error)
+    else if (channel !== undefined) {
+      this.#channels.lost(channel)
+      this.effects.push(['lost', channel, error])
     }
   }
 
   // ——— effects
 
-  #send(message: object): void {
-    this.#sendText(JSON.stringify(message))
+  #send(link: LinkState, message: object): void {
+    this.#sendText(link, JSON.stringify(message))
   }
 
-  #sendText(text: string): void {
-    this.#effects.push({ type: 'send', link: this.#link, text })
+  #sendText(link: LinkState, text: string): void {
+    this.effects.push(['send', link, text])
+  }
+
+  get #isClosed(): boolean {
+    return this.#state === 'closed'
   }
 
   #emit<Event extends keyof ClientEvents>(event: Event, payload: ClientEvents[Event]): void {
-    this.#effects.push({ type: 'emit', event, payload } as EmitEffect)
+    this.effects.push(['emit', event, payload] as unknown as EmitEffect)
   }
 
   /** What the server says is told as it is. */
-  #pass(message: Extract<ServerMessage, { type: keyof ClientEvents }>): void {
-    this.#effects.push({ type: 'emit', event: message.type, payload: message } as EmitEffect)
+  #pass(message: Exclude<Extract<ServerMessage, { type: keyof ClientEvents }>, ErrorMessage>): void {
+    this.#emit(message.type, message)
   }
 
   #setState(state: ClientState): void {
     if (state === this.#state) return
     this.#state = state
     this.#emit('state', state)
-  }
-
-  #reject(id: string, code: ClientErrorCode, message: string): void {
-    this.#effects.push({ type: 'rejected', id, error: new ClientError(code, message) })
-  }
-
-  #rejectUnknown(id: string): void {
-    this.#reject(id, 'outcome_unknown', 'the connection was lost before the answer, which can no longer be had')
   }
 }

@@ -16,13 +16,11 @@ export function watchEnvironment({ onWake, onHide }: EnvironmentListener): () =>
     if (page?.visibilityState === 'hidden') onHide()
     else onWake()
   }
-  const listeners: [target: Partial<EventTarget> | undefined, event: string, listener: () => void][] = [
-    [globalThis, 'online', onWake],
-    [globalThis, 'pagehide', onHide],
-    [page, 'visibilitychange', onVisibility],
-  ]
-  for (const [target, event, listener] of listeners) target?.addEventListener?.(event, listener)
-  return () => {
-    for (const [target, event, listener] of listeners) target?.removeEventListener?.(event, listener)
-  }
+  const end = new AbortController()
+  const listen = (target: Partial<EventTarget> | undefined, event: string, listener: () => void): void =>
+    target?.addEventListener?.(event, listener, end)
+  listen(globalThis, 'online', onWake)
+  listen(globalThis, 'pagehide', onHide)
+  listen(page, 'visibilitychange', onVisibility)
+  return () => end.abort()
 }

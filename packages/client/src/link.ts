@@ -1,7 +1,7 @@
 /**
  * One connection: a WebSocket, from its handshake to its end. Says what comes, and its end, once.
  */
-import type { Handshake } from './core.js'
+import type { Handshake } from './effects.js'
 import { SUBPROTOCOL } from './messages.js'
 
 /** What is needed of a WebSocket: those of browsers, of Node and of `ws` have it. */
@@ -86,14 +86,10 @@ export function endpointOf(url: string | URL): string {
   return endpoint.href
 }
 
-function urlOf(
-  endpoint: string,
-  { clientId, session, cursor, channels }: Handshake,
-  token: string | undefined,
-): string {
+function urlOf(endpoint: string, { clientId, channels, ...others }: Handshake, token: string | undefined): string {
   const url = new URL(endpoint)
   if (clientId !== undefined) url.pathname = `${url.pathname.replace(/\/$/, '')}/${encodeURIComponent(clientId)}`
-  const parameters = { session, cursor, channels: channels.join(','), token }
+  const parameters = { ...others, channels: channels.join(','), token }
   for (const [name, value] of Object.entries(parameters)) if (value) url.searchParams.set(name, value)
   return url.href
 }

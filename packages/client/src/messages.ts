@@ -13,6 +13,8 @@ export interface WelcomeMessage {
   readonly recovered: boolean | null
   readonly channels: readonly string[]
   readonly node: string
+  /** Of the server; an older one does not say it. */
+  readonly build?: string
   readonly heartbeatSeconds: number
 }
 

@@ -1,8 +1,16 @@
 /**
  * What can be chosen, with units and defaults.
  */
-import type { SavedState } from './core.js'
 import type { WebSocketConstructor } from './link.js'
+
+/** What the client keeps to be the same one again. */
+export interface SavedState {
+  readonly clientId: string
+  /** Proves it. A secret. */
+  readonly session: string
+  /** `EPOCH:OFFSET`: everything up to there has been delivered. */
+  readonly cursor: string
+}
 
 /** Where the client keeps who it is and how far it has got, so that it is the same one after a reload or a restart. */
 export interface Store {

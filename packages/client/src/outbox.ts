@@ -3,6 +3,8 @@
  * sent again, and nothing of time or sockets.
  */
 
+import { ClientError } from './errors.js'
+
 /** One message on its way. */
 export interface Outgoing {
   readonly id: string
@@ -11,6 +13,10 @@ export interface Outgoing {
   readonly to: string | undefined
   /** JSON text. */
   readonly data: string
+  /** It is in the journal, at this offset. */
+  readonly resolve: (offset: number) => void
+  /** It never will be, or that can't be found out. */
+  readonly reject: (error: ClientError) => void
 }
 
 interface Item {
@@ -37,6 +43,11 @@ export class Outbox {
     return this.#items.size
   }
 
+  /** Whether nothing is in flight. */
+  get isLanded(): boolean {
+    return this.#inFlight === 0
+  }
+
   get hasInDoubt(): boolean {
     for (const { isInDoubt } of this.#items.values()) if (isInDoubt) return true
     return false
@@ -56,33 +67,42 @@ export class Outbox {
     this.#items.set(outgoing.id, { outgoing, isInFlight: false, isInDoubt: false, wasInDoubt: false })
   }
 
-  /** The frames that may be sent now. A message to a channel that is not ready waits, and what comes after it too. */
+  /**
+   * The frames that may be sent now. A message to a channel that is not ready waits, and what comes after it too. So does
+   * one that was refused, until what was sent behind it is answered: the server remembers one refusal at a time, and if
+   * this one were refused again, it would take what is `after` another.
+   */
   take(isReady: (channel: string) => boolean): string[] {
     const frames: string[] = []
     let after: string | undefined
+    let inFlightBefore = 0
     for (const item of this.#items.values()) {
       const { id, channel } = item.outgoing
       if (!item.isInFlight) {
-        if (this.#inFlight >= this.#window || (channel !== undefined && !isReady(channel))) break
+        if (inFlightBefore < this.#inFlight || this.#inFlight >= this.#window) break
+        if (channel !== undefined && !isReady(channel)) break
         frames.push(frameOf(item.outgoing, after))
         item.wasInDoubt = item.isInDoubt
         item.isInFlight = item.isInDoubt = true
         this.#inFlight++
       }
+      inFlightBefore++
       after = id
     }
     return frames
   }
 
   /** It is in the journal. `false`: not one of these. */
-  acked(id: string): boolean {
+  acked(id: string, offset: number): boolean {
     this.#window = Math.min(MAX_IN_FLIGHT, this.#window * 2)
-    return this.#remove(id)
+    const outgoing = this.#remove(id)
+    outgoing?.resolve(offset)
+    return outgoing !== undefined
   }
 
   /** It was refused for good. */
-  refused(id: string): void {
-    this.#remove(id)
+  refused(id: string, error: ClientError): void {
+    this.#remove(id)?.reject(error)
   }
 
   /**
@@ -106,17 +126,18 @@ export class Outbox {
   }
 
   /** Lets go of those that may have been taken, or of all. */
-  drop(onlyInDoubt: boolean): { readonly id: string; readonly isInDoubt: boolean }[] {
-    const dropped: { id: string; isInDoubt: boolean }[] = []
-    for (const [id, { isInDoubt }] of this.#items) if (isInDoubt || !onlyInDoubt) dropped.push({ id, isInDoubt })
-    for (const { id } of dropped) this.#remove(id)
-    return dropped
+  drop(onlyInDoubt: boolean): void {
+    for (const [id, { isInDoubt }] of this.#items) {
+      if (isInDoubt) this.refused(id, new ClientError('outcome_unknown', 'the answer can no longer be had'))
+      else if (!onlyInDoubt) this.refused(id, new ClientError('closed', 'the client is closed'))
+    }
   }
 
-  #remove(id: string): boolean {
+  #remove(id: string): Outgoing | undefined {
     const item = this.#items.get(id)
     if (item) this.#landed(item)
-    return this.#items.delete(id)
+    this.#items.delete(id)
+    return item?.outgoing
   }
 
   #landed(item: Item): void {

@@ -5,28 +5,25 @@
 /** `no`: not again. `yes`: soon. `later`: after a pause. `new-token`: with another token. */
 export type ComeBack = 'no' | 'yes' | 'later' | 'new-token'
 
-const COME_BACK: Readonly<Record<number, ComeBack>> = {
-  1000: 'no',
-  1003: 'no',
-  1007: 'no',
-  1008: 'new-token',
-  1009: 'no',
-  1011: 'later',
-  1012: 'later',
-  1013: 'later',
-  4001: 'no',
-  4009: 'no',
-}
+const NEVER = [1000, 1003, 1007, 1009, 4001, 4009]
 
 /** What a close code asks for. Codes not listed (1006 above all): `yes`. */
-export const comeBackAfter = (code: number): ComeBack => COME_BACK[code] ?? 'yes'
-
-export interface Bounds {
-  readonly minDelayMs: number
-  readonly maxDelayMs: number
-  /** 0 ≤ x < 1. */
-  readonly random: () => number
+export function comeBackAfter(code: number): ComeBack {
+  if (NEVER.includes(code)) return 'no'
+  if (code === 1008) return 'new-token'
+  return code >= 1011 && code <= 1013 ? 'later' : 'yes'
 }
+
+/** Options of the client: see there. */
+export interface Bounds {
+  readonly minDelayMs?: number | undefined
+  readonly maxDelayMs?: number | undefined
+  readonly random?: (() => number) | undefined
+}
+
+/** A random share of so many milliseconds, at least this one, or of `maxDelayMs` if that is less. */
+export const shareMs = (ms: number, least: number, { maxDelayMs = 30_000, random = Math.random }: Bounds): number =>
+  Math.min(ms, maxDelayMs) * (least + (1 - least) * random())
 
 /** `later` waits as the fourth attempt does, and at least half of that. */
 const LATER_ATTEMPT = 3
@@ -37,7 +34,8 @@ const LATER_ATTEMPT = 3
  *
  * @param attempt 0: the first one.
  */
-export function delayMs(attempt: number, isLater: boolean, { minDelayMs, maxDelayMs, random }: Bounds): number {
-  const bound = Math.min(maxDelayMs, minDelayMs * 2 ** (isLater ? Math.max(attempt, LATER_ATTEMPT) : attempt))
-  return isLater ? (bound + random() * bound) / 2 : random() * bound
+export function delayMs(attempt: number, isLater: boolean, bounds: Bounds): number {
+  const { minDelayMs = 1000 } = bounds
+  if (isLater) attempt = Math.max(attempt, LATER_ATTEMPT)
+  return shareMs(minDelayMs * 2 ** attempt, isLater ? 0.5 : 0, bounds)
 }

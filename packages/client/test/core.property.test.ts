@@ -13,85 +13,61 @@ const number = fc.nat({ max: 20 })
 
 type Step = (world: World) => void
 
+const of = <Value>(
+  weight: number,
+  values: fc.Arbitrary<Value>,
+  happen: (world: World, value: Value) => void,
+): fc.WeightedArbitrary<Step> => ({
+  weight,
+  arbitrary: values.map((value) => {
+    const step: Step = (world) => happen(world, value)
+    return Object.assign(step, { [fc.toStringMethod]: () => `${String(happen)}, ${JSON.stringify(value)}\n` })
+  }),
+})
+
+const nothing = fc.constant(undefined)
+const leaveInMs = fc.constantFrom(0, 0, 10, 2000)
+/** Turned away: it shuts down too, it is to be avoided, it is cut off; or let in without its past. */
+const reception = fc.constantFrom(1001, 1013, 1006, 0)
+
 /** What may happen, and how often beside the rest. */
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: channel.map(
-      (name): Step =>
-        (world) =>
-          world.publish(name),
-    ),
-  },
-  {
-    weight: 4,
-    arbitrary: channel.map(
-      (name): Step =>
-        (world) =>
-          world.other(name),
-    ),
-  },
-  {
-    weight: 2,
-    arbitrary: channel.map(
-      (name): Step =>
-        (world) =>
-          world.subscribe(name),
-    ),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom('news', 'games').map(
-      (name): Step =>
-        (world) =>
-          world.unsubscribe(name),
-    ),
-  },
-  { weight: 8, arbitrary: fc.constant<Step>((world) => world.serve()) },
-  {
-    weight: 8,
-    arbitrary: number.map(
-      (which): Step =>
-        (world) =>
-          world.take(which),
-    ),
-  },
-  { weight: 10, arbitrary: fc.constant<Step>((world) => world.write()) },
-  { weight: 14, arbitrary: fc.constant<Step>((world) => world.read()) },
-  {
-    weight: 3,
-    arbitrary: number.map(
-      (which): Step =>
-        (world) =>
-          world.repeat(which),
-    ),
-  },
-  { weight: 5, arbitrary: fc.constant<Step>((world) => world.tick()) },
-  { weight: 3, arbitrary: fc.constant<Step>((world) => world.cut()) },
-  { weight: 1, arbitrary: fc.constant<Step>((world) => world.stall()) },
-  { weight: 1, arbitrary: fc.constant<Step>((world) => world.wake()) },
-  { weight: 1, arbitrary: fc.constant<Step>((world) => world.haunt()) },
-  {
-    weight: 1,
-    arbitrary: fc.boolean().map(
-      (isNew): Step =>
-        (world) =>
-          world.restart(isNew),
-    ),
-  },
-  { weight: 1, arbitrary: fc.constant<Step>((world) => world.forget()) },
-  {
-    weight: 2,
-    arbitrary: fc.integer({ min: 1, max: 5 }).map(
-      (count): Step =>
-        (world) =>
-          void (world.refusals = count),
-    ),
-  },
-)
+const traffic = [
+  of(6, channel, (world, name) => world.publish(name)),
+  of(6, channel, (world, name) => world.other(name)),
+  of(8, number, (world, which) => world.serve(which)),
+  of(8, number, (world, which) => world.take(which)),
+  of(8, number, (world, which) => world.advance(which)),
+  of(12, number, (world, which) => world.write(which)),
+  of(16, number, (world, which) => world.read(which)),
+  of(3, number, (world, which) => world.repeat(which)),
+  of(3, channel, (world, name) => world.subscribe(name)),
+  of(2, fc.constantFrom('news', 'games'), (world, name) => world.unsubscribe(name)),
+  of(1, nothing, (world) => world.wake()),
+  of(1, nothing, (world) => world.haunt()),
+  of(2, fc.integer({ min: 1, max: 5 }), (world, count) => void (world.server.refusals = count)),
+  of(1, leaveInMs, (world, leave) => world.remind(leave)),
+  of(1, nothing, (world) => world.cutNewcomer()),
+]
+const disasters = [
+  of(6, nothing, (world) => world.tick()),
+  of(3, fc.nat({ max: 30 }), (world, steps) => world.flow(steps)),
+  of(3, number, (world, which) => world.cut(which)),
+  of(1, number, (world, which) => world.stall(which)),
+  of(1, fc.boolean(), (world, isNew) => world.restart(isNew)),
+  of(1, nothing, (world) => world.forget()),
+  of(2, fc.tuple(number, fc.option(leaveInMs)), (world, [which, leave]) => world.shutdown(which, leave)),
+  of(2, number, (world, which) => world.route(which)),
+  of(2, nothing, (world) => world.replace()),
+  of(1, reception, (world, how) => world.receive(how)),
+  of(1, number, (world, which) => world.cancel(which)),
+  of(1, number, (world, which) => world.expire(which)),
+  of(1, fc.constantFrom(500, 5000), (world, ms) => world.sleep(ms)),
+]
+const step: fc.Arbitrary<Step> = fc.oneof(...traffic, ...disasters)
 
 function check(world: World): void {
-  const { seen, published, journal, wanted, epoch } = world
+  const { seen, published, wanted } = world
+  const { journal, epoch } = world.server
   // Every promise settles; once is checked where it happens.
   expect([...seen.settled.keys()].sort()).toEqual([...published].sort())
   for (const outcome of seen.settled.values()) {
@@ -135,6 +111,33 @@ test('every message is settled once, taken once, heard once, in order, and none 
   )
 })
 
+/** An instance is replaced by another one: how that one receives the client at first, and what happens meanwhile. */
+const deploy = fc.record({
+  receptions: fc.array(reception, { maxLength: 2 }),
+  steps: fc.array(fc.oneof(...traffic), { maxLength: 80, size: 'max' }),
+})
+
+test('with each deploy it moves once, and the application sees nothing of it', () => {
+  fc.assert(
+    fc.property(fc.array(deploy, { maxLength: 6, size: 'max' }), (deploys) => {
+      const world = new World()
+      world.settle()
+      for (const { receptions, steps } of deploys) {
+        world.deploy()
+        for (const how of receptions) world.receive(how)
+        for (const happen of steps) happen(world)
+        world.arrive()
+      }
+      world.settle()
+      check(world)
+      expect(world.seen.moves).toHaveLength(deploys.length)
+      expect(world.seen.states).toEqual(['open'])
+      expect(world.seen.recoveries).toEqual([])
+    }),
+    { numRuns: 1500 },
+  )
+})
+
 test('after close every promise is settled, and nothing more is done', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.array(step, { maxLength: 10 }), (before, after) => {
@@ -143,10 +146,10 @@ test('after close every promise is settled, and nothing more is done', () => {
       world.close()
       expect(world.core.state).toBe('closed')
       expect([...world.seen.settled.keys()].sort()).toEqual([...world.published].sort())
-      const { link } = world
+      const { length } = world.links
       for (const happen of after) happen(world)
       expect(world.core.wakeAtMs).toBe(Infinity)
-      expect(world.link).toBe(link)
+      expect(world.links).toHaveLength(length)
     }),
     { numRuns: 300 },
   )
@@ -154,10 +157,10 @@ test('after close every promise is settled, and nothing more is done', () => {
 
 test('what is said in a channel whose unsubscribe is on its way waits until it is subscribed to again', () => {
   const world = new World()
-  world.read()
+  world.read(0)
   world.subscribe('news')
-  world.serve()
-  world.read()
+  world.serve(0)
+  world.read(0)
   world.unsubscribe('news')
   world.subscribe('news')
   world.publish('news')

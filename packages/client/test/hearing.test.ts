@@ -139,7 +139,10 @@ test('one that is wanted while the handshake is under way is asked for from wher
   client.subscribe('news')
   client.subscribe('games')
   socket.welcome({ cursor: 'e:7' })
-  expect(socket.sent).toMatchObject([{ type: 'subscribe', channels: ['news', 'games'], since: 'e:7' }])
+  expect(socket.sent).toMatchObject([
+    { type: 'subscribe', channels: ['news'], since: 'e:7' },
+    { type: 'subscribe', channels: ['games'], since: 'e:7' },
+  ])
 })
 
 test('its past is heard in order, once, though the client is further on', async () => {
@@ -214,19 +217,50 @@ test('a channel is not left before what was said there is answered', async () =>
   expect(socket.sentOf('unsubscribe')).toHaveLength(1)
 })
 
-test('of several channels that are refused together the one at fault is found', async () => {
+test('a channel that is refused takes no other along', async () => {
   const { client, socket, told } = await start()
   client.subscribe('open')
   const secret = client.subscribe('secret')
   socket.welcome()
-  const refuse = (request: Record<string, unknown> | undefined): void =>
-    socket.say({ type: 'error', code: 'forbidden', message: 'no', temporary: false, id: request?.['id'] as string })
-  refuse(socket.sent[0])
-  expect(socket.sent.slice(1)).toMatchObject([{ channels: ['open'] }, { channels: ['secret'] }])
-  refuse(socket.sent[2])
+  const [open, other] = socket.sent as { id: string }[]
   const forbidden = new ClientError('forbidden', 'no')
+  socket.say({ type: 'error', code: 'forbidden', message: 'no', temporary: false, id: other?.id as string })
+  socket.say({ type: 'subscribed', id: open?.id as string, channels: ['open'], recovered: true })
+  socket.hear(3, 'heard', 'open')
   expect(told.error).toEqual([forbidden])
+  expect(dataOf(told.message)).toEqual(['heard'])
   await expect(secret[Symbol.asyncIterator]().next()).rejects.toEqual(forbidden)
+})
+
+test('one that is left and wanted again while nothing may be said is heard from there on', async () => {
+  const { client, socket, clock } = await startOpen({ channels: ['games'] })
+  const news = client.subscribe('news')
+  const idOf = (type: string): string => (socket.sentOf(type).at(-1) as { id: string }).id
+  socket.say({ type: 'subscribed', id: idOf('subscribe'), channels: ['news'], recovered: true })
+  news.unsubscribe()
+  void client.publish(1, { id: 'm1' }).catch(() => undefined)
+  socket.say({ type: 'error', code: 'rate_limited', message: '', temporary: true, id: 'm1', retryInMs: 500 })
+  socket.say({ type: 'unsubscribed', id: idOf('unsubscribe'), channels: ['news'], recovered: null })
+  socket.hear(7)
+  client.subscribe('news')
+  await clock.advance(500)
+  expect(socket.sentOf('subscribe')[1]).toMatchObject({ channels: ['news'], since: 'e:7' })
+})
+
+test('one whose leaving is refused for now, and that is wanted again by then, was never left', async () => {
+  const setup = await startOpen()
+  const news = setup.client.subscribe('news')
+  const { socket, clock } = setup
+  const idOf = (type: string): string => (socket.sentOf(type).at(-1) as { id: string }).id
+  socket.say({ type: 'subscribed', id: idOf('subscribe'), channels: ['news'], recovered: true })
+  news.unsubscribe()
+  setup.client.subscribe('news')
+  const refusal = { type: 'error', code: 'rate_limited', message: '', temporary: true, retryInMs: 500 } as const
+  socket.say({ ...refusal, id: idOf('unsubscribe') })
+  await clock.advance(500)
+  expect(socket.sentOf('subscribe')).toHaveLength(1)
+  await reconnect(setup)
+  expect(setup.socket.parameter('channels')).toBe('news')
 })
 
 test('a channel that can not be had now is asked for later', async () => {

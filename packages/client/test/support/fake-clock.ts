@@ -22,6 +22,11 @@ export class FakeClock implements Clock {
     return this.#timers.size
   }
 
+  /** Goes on, and calls nothing: what was due is late. */
+  sleep(ms: number): void {
+    this.#nowMs += ms
+  }
+
   /** Goes on, and calls whatever is due on the way, in order. What hangs on promises is done before and after. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms

@@ -50,7 +50,7 @@ export class FakeSocket implements WebSocketLike {
       type: 'welcome',
       clientId: 'anna',
       session: 'secret',
-      cursor: 'e:0',
+      cursor: this.parameter('cursor') ?? 'e:0',
       recovered: this.parameter('cursor') === null ? null : true,
       channels: ['lobby', ...(this.parameter('channels')?.split(',') ?? [])],
       node: 'n1',

@@ -1,115 +1,83 @@
 /**
- * A model of the client's world: a server with its journal, a network, and time. It is told what happens, step by step,
+ * A model of the client's world: a server (model-server.ts), a network, and time. It is told what happens, step by step,
  * feeds the state machine, and checks after each step what must always hold. No socket, no timer.
  */
 import { expect } from 'vitest'
-import { Core, type CoreOptions, type Effect } from '../../src/core.js'
-import type { Recovery } from '../../src/events.js'
-import type { ChannelMessage, ErrorMessage, ServerMessage } from '../../src/messages.js'
+import { Core } from '../../src/core.js'
+import type { Effect, Handshake } from '../../src/effects.js'
+import type { ClientError } from '../../src/errors.js'
+import type { ClientState, Move, Recovery } from '../../src/events.js'
+import { type LinkState } from '../../src/link-state.js'
+import type { ChannelMessage, ServerMessage, ShutdownMessage } from '../../src/messages.js'
+import {
+  hasToWrite,
+  ME,
+  ModelServer,
+  pick,
+  type ClientMessage,
+  type Connection,
+  type Content,
+  type Instance,
+  type Place,
+} from './model-server.js'
 
-const ME = 'me'
-const HEARTBEAT_SECONDS = 25
-
-/** What the client says, as far as this world uses it. */
-type ClientMessage =
-  | { readonly type: 'message'; readonly id: string; readonly channel: string; readonly after?: string }
-  | { readonly type: 'subscribe'; readonly id: string; readonly channels: readonly string[]; readonly since: string }
-  | { readonly type: 'unsubscribe'; readonly id: string; readonly channels: readonly string[] }
-  | { readonly type: 'ping' }
-
-interface Entry {
-  readonly offset: number
-  readonly from: string
-  readonly channel: string
-  readonly id: string
-  /** The same message is kept already: delivered to nobody. */
-  readonly isRetry: boolean
-}
-
-type Content = Pick<Entry, 'from' | 'channel' | 'id'>
-
-/** A place in a journal. */
-interface Place {
-  readonly epoch: string
-  readonly offset: number
-}
-
-interface Replay {
-  readonly channels: ReadonlySet<string>
-  position: number
-  readonly upTo: number
-  readonly last: ServerMessage
-}
-
-/** The server's side of a link. */
-interface Connection {
-  readonly link: number
-  readonly channels: Set<string>
-  position: number
-  readonly replays: Replay[]
-  pongAt: number | undefined
-  refusedId: string | undefined
-  /** Taken, on the way into the journal: these are not lost with the connection. */
-  readonly underWay: Content[]
-}
+const DEADLINE_MS = 60_000
 
 /** What the application saw. */
 interface Seen {
   readonly heard: (Place & { readonly message: ChannelMessage })[]
   readonly recoveries: Recovery[]
+  readonly states: ClientState[]
+  readonly moves: Move[]
   /** Where a message stands, or why it was rejected. */
   readonly settled: Map<string, Place | string>
 }
 
+/** How the next newcomer is received, if it is one: a close code, 0 for a `welcome` that could not recover. */
+type Reception = number
+
 export class World {
   readonly core: Core
   nowMs = 1
-  readonly seen: Seen = { heard: [], recoveries: [], settled: new Map() }
+  readonly seen: Seen = { heard: [], recoveries: [], states: [], moves: [], settled: new Map() }
   readonly published: string[] = []
-  epoch = 'e1'
-  journal: Entry[] = []
-  /** What is older is not kept. */
-  first = 1
-  /** The server refuses so many messages for now. */
-  refusals = 0
-  link = 0
-  connection: Connection | undefined
+  readonly server = new ModelServer()
+  /** All that there ever were. */
+  readonly links: LinkState[] = []
+  /** By their links: the client's ends that are open; nothing is there any more behind those of `undefined`. */
+  readonly connections = new Map<LinkState, Connection | undefined>()
+  /** The client has left them, and what it had sent before still comes. */
+  #leftovers: Connection[] = []
   #orphans: Content[][] = []
-  toServer: ClientMessage[] = []
-  toClient: ServerMessage[] = []
-  #given: ServerMessage[] = []
-  readonly #sentOn = new Map<string, number>()
+  /** Where the next link leads. */
+  #next = 0
+  #receptions: Reception[] = []
+  readonly #sentOn = new Map<string, LinkState>()
   /** The channels that are subscribed to, and behind which place everything must be heard. */
   readonly wanted = new Map<string, Place | undefined>([['lobby', undefined]])
-  /** The journal's head when the client was let in. */
-  #headAtJoin = 0
-  #positionOf = new Map<string, number>()
   #ids = 0
 
-  constructor(options: Partial<CoreOptions> = {}) {
-    this.core = new Core({
-      clientId: ME,
-      channels: [],
-      connectTimeoutMs: 10_000,
-      maxQueue: 1000,
-      canRenewToken: false,
-      minDelayMs: 1000,
-      maxDelayMs: 30_000,
-      random: () => 0.5,
-      newId: () => `request-${this.#ids++}`,
-      ...options,
-    })
+  constructor() {
+    this.core = new Core({ clientId: ME, random: () => 0.5 }, () => `request-${this.#ids++}`)
     this.#input((nowMs) => this.core.start(undefined, nowMs))
   }
 
-  // ——— what may happen
+  // ——— what may happen to the application
 
   /** Says something; in a channel that is not subscribed to, in the lobby. */
   publish(wish: string): void {
     const channel = this.wanted.has(wish) ? wish : 'lobby'
     const id = `m${this.published.length}`
     this.published.push(id)
-    this.#input((nowMs) => this.core.publish({ id, channel, to: undefined, data: '1' }, nowMs))
+    const outgoing = {
+      id,
+      channel,
+      to: undefined,
+      data: '1',
+      resolve: (offset: number) => this.#acked(id, offset),
+      reject: (error: ClientError) => this.#settled(id, error.code),
+    }
+    this.#input((nowMs) => this.core.publish(outgoing, nowMs))
   }
 
   subscribe(channel: string): void {
@@ -130,10 +98,7 @@ export class World {
     this.#input(() => this.core.close())
   }
 
-  /** Somebody else says something. */
-  other(channel: string): void {
-    this.#append({ from: 'other', channel, id: `o${this.journal.length}` })
-  }
+  // ——— what may happen to time and the network
 
   /** The clock goes to whatever the client waits for. */
   tick(): void {
@@ -142,262 +107,274 @@ export class World {
     this.#input((nowMs) => this.core.tick(nowMs))
   }
 
-  /** The connection is lost, with all that is on its way. */
-  cut(code = 1006): void {
-    this.#forgetConnection()
-    this.#input((nowMs) => this.core.ended(this.link, code, '', nowMs))
+  /** The clock goes on while the client does nothing. */
+  sleep(ms: number): void {
+    this.nowMs += ms
   }
 
-  /** The connection is dead, and nobody is told. */
-  stall(): void {
-    this.#forgetConnection()
+  /** A connection is lost, with all that is on its way. */
+  cut(which: number, code = 1006): void {
+    const link = this.#linkOf(which)
+    if (link === undefined) return
+    this.stall(which)
+    this.connections.delete(link)
+    this.#input((nowMs) => this.core.ended(link, code, '', nowMs))
   }
 
-  /** The server is another process; what was under way is lost, and perhaps the journal with it. */
-  restart(isNewJournal: boolean): void {
-    this.cut()
-    this.#orphans = []
-    if (!isNewJournal) return
-    this.epoch = `e${Number(this.epoch.slice(1)) + 1}`
-    this.journal = []
-    this.first = 1
+  /** The newest one is lost, if the client has another. */
+  cutNewcomer(): void {
+    if (this.connections.size > 1) this.cut(1)
   }
 
-  /** The window lets go of what it has: that takes long enough for everything to get to where it is going. */
-  forget(): void {
-    if (this.toServer.length + this.toClient.length > 0 || this.#orphans.length > 0 || this.connection?.underWay.length)
-      return
-    this.first = this.journal.length + 1
-    const { connection } = this
-    if (connection && (connection.position + 1 < this.first || connection.replays.length > 0)) this.cut(4008)
+  /** A connection is dead, and nobody is told. */
+  stall(which: number): void {
+    const link = this.#linkOf(which)
+    if (link === undefined) return
+    const connection = this.connections.get(link)
+    if (connection) this.#orphans.push(connection.underWay)
+    this.connections.set(link, undefined)
   }
 
-  /** The next message on its way into a journal gets there, of a connection that is or was. */
-  take(which: number): void {
-    const queues = [...this.#orphans, this.connection?.underWay ?? []].filter((queue) => queue.length > 0)
-    const content = queues[which % queues.length]?.shift()
-    this.#orphans = this.#orphans.filter(({ length }) => length > 0)
-    if (content) this.#append(content)
-  }
-
-  /** The server reads the next frame. */
-  serve(): void {
-    const message = this.toServer.shift()
-    if (message && this.connection) this.#serve(message, this.connection)
-  }
-
-  /** The server writes the next frame of the stream. */
-  write(): void {
-    const { connection } = this
-    if (!connection) return
-    const replay = connection.replays[0]
-    if (replay) {
-      if (replay.position < replay.upTo) this.#writeEntry(++replay.position, replay.channels)
-      else this.toClient.push((connection.replays.shift() as Replay).last)
+  /** The client reads the next frame of a connection. */
+  read(which: number): void {
+    const connection = pick(this.#live, which, ({ toClient }) => toClient.length > 0)
+    const message = connection?.toClient.shift()
+    if (!connection || !message) return
+    const { link, given } = connection
+    if (message.type === 'close') {
+      this.connections.delete(link)
+      this.#orphans.push(connection.underWay)
+      this.#input((nowMs) => this.core.ended(link, message.code, '', nowMs))
       return
     }
-    if (connection.position < this.journal.length) this.#writeEntry(++connection.position, connection.channels)
-    if (connection.pongAt !== undefined && connection.pongAt <= connection.position) {
-      this.toClient.push({ type: 'pong', offset: connection.pongAt })
-      connection.pongAt = undefined
-    }
-  }
-
-  /** The client reads the next frame. */
-  read(): void {
-    const message = this.toClient.shift()
-    if (!message) return
-    this.#given.push(message)
-    this.#give(message)
+    given.push(message)
+    this.#give(link, message)
   }
 
   /** The client reads something that it has read before. */
   repeat(which: number): void {
-    const repeatable = this.#given.filter(({ type }) => type === 'message' || type === 'ack')
-    const message = repeatable[which % repeatable.length]
-    if (message) this.#give(message)
+    const repeatable = this.#live.flatMap(({ link, given }) =>
+      given.filter(({ type }) => type === 'message' || type === 'ack').map((message) => ({ link, message })),
+    )
+    const again = pick(repeatable, which)
+    if (again) this.#give(again.link, again.message)
   }
 
   /** A link that was given up says something all the same: that there is news from the future, and that it is over. */
   haunt(): void {
     const message = { type: 'message', channel: 'lobby', from: 'ghost', data: null, offset: 1_000_000, at: '' } as const
+    const ghost = this.links.filter((link) => !this.connections.has(link)).at(-1)
+    if (!ghost) return
     this.#input((nowMs) => {
-      this.core.received(this.link - 1, message, nowMs)
-      this.core.ended(this.link - 1, 4001, '', nowMs)
+      this.core.received(ghost, message, nowMs)
+      this.core.ended(ghost, 4001, '', nowMs)
     })
+  }
+
+  // ——— what may happen to the server
+
+  /** Somebody else says something. */
+  other(channel: string): void {
+    this.server.append({ from: 'other', channel, id: `o${this.server.journal.length}` })
+  }
+
+  /** An instance reads on in the journal. */
+  advance(which: number): void {
+    const instance = pick(this.server.instances, which, ({ head }) => head < this.server.journal.length)
+    if (instance) instance.head++
+  }
+
+  /** The next message on its way into a journal gets there, of a connection that is or was. */
+  take(which: number): void {
+    const content = pick(this.#queues, which)?.shift()
+    this.#orphans = this.#orphans.filter(({ length }) => length > 0)
+    if (content) this.server.append(content)
+  }
+
+  /** The server reads the next frame of a connection. */
+  serve(which: number): void {
+    const connection = pick(this.#listening, which)
+    const message = connection?.toServer.shift()
+    if (connection && message) this.server.serve(message, connection)
+    for (const { toServer, underWay } of this.#leftovers) if (toServer.length === 0) this.#orphans.push(underWay)
+    this.#leftovers = this.#leftovers.filter(({ toServer }) => toServer.length > 0)
+  }
+
+  /** The server writes the next frame of a connection's stream. */
+  write(which: number): void {
+    const connection = pick(this.#live, which, hasToWrite)
+    if (connection) this.server.write(connection)
+  }
+
+  /** The server is another process; what was under way is lost, and perhaps the journal with it. */
+  restart(isNewJournal: boolean): void {
+    while (this.connections.size > 0) this.cut(0)
+    this.#orphans = []
+    this.#leftovers = []
+    if (isNewJournal) this.server.replaceJournal()
+  }
+
+  /** The window lets go of what it has: that takes long enough for everything to get to where it is going. */
+  forget(): void {
+    if (this.#queues.length > 0 || this.#listening.length > 0) return
+    if (this.#live.some(({ toClient }) => toClient.length > 0)) return
+    this.server.forget()
+    for (const { link, position, replays } of this.#live) {
+      if (position + 1 < this.server.first || replays.length > 0)
+        this.cut([...this.connections.keys()].indexOf(link), 4008)
+    }
+  }
+
+  /** An instance is to end: whom it has is told its turn, whom it has not is turned away. */
+  shutdown(which: number, leaveInMs: number | null): void {
+    const instance = pick(this.server.instances, which) as Instance
+    instance.isDraining = true
+    this.#tell(instance, 'warning', leaveInMs)
+  }
+
+  /** An instance that the client has left is replaced by one that takes clients in. */
+  replace(): void {
+    for (const instance of this.server.instances) if (this.#at(instance).length === 0) instance.isDraining = false
+  }
+
+  /** All that are to end say it again. */
+  remind(leaveInMs: number | null): void {
+    for (const instance of this.server.instances) if (instance.isDraining) this.#tell(instance, 'reminder', leaveInMs)
+  }
+
+  /** The instance that serves the client is to end, now, and the other one takes its place. */
+  deploy(): void {
+    const [connection] = this.#live
+    this.#next = connection?.instance === this.server.instances[0] ? 1 : 0
+    ;(pick(this.server.instances, this.#next) as Instance).isDraining = false
+    this.shutdown(1 - this.#next, 0)
+  }
+
+  /** Nothing bad happens any more until the client is where it is led. */
+  arrive(): void {
+    for (let ticks = 0; ticks < 30; ticks++) {
+      this.flow(Infinity)
+      if (this.#live.length === 1 && this.#live[0]?.instance === pick(this.server.instances, this.#next)) return
+      this.tick()
+    }
+    throw new Error('it does not move')
+  }
+
+  /** It was called off. */
+  cancel(which: number): void {
+    const instance = pick(this.server.instances, which, ({ isDraining }) => isDraining)
+    if (!instance) return
+    instance.isDraining = false
+    for (const connection of this.#at(instance)) connection.toClient.push({ type: 'shutdownCancelled', text: '' })
+  }
+
+  /** The time is over: whoever is left is closed. What it was told before is not lost. */
+  expire(which: number): void {
+    const instance = pick(this.server.instances, which, ({ isDraining }) => isDraining)
+    if (!instance) return
+    this.#tell(instance, 'closing', 0)
+    for (const connection of this.#at(instance)) this.server.closePolitely(connection, 1001)
+  }
+
+  /** The next link leads to this instance. */
+  route(which: number): void {
+    this.#next = which
+  }
+
+  /** The next newcomer is received like this. */
+  receive(reception: Reception): void {
+    this.#receptions.push(reception)
+  }
+
+  /** So many steps of what is on its way. */
+  flow(steps: number): void {
+    while (steps-- > 0 && this.#goOn()) continue
   }
 
   /** Nothing bad happens any more, and everything that is due is done. */
   settle(): void {
-    for (let rounds = 0; rounds < 10_000; rounds++) {
+    this.#receptions = []
+    for (const instance of this.server.instances) instance.isDraining = false
+    for (let rounds = 0; rounds < 20_000; rounds++) {
       if (this.core.state === 'closed') return
-      if (this.toServer.length > 0) this.serve()
-      else if (this.#orphans.length > 0 || this.connection?.underWay.length) this.take(0)
-      else if (this.#hasToWrite()) this.write()
-      else if (this.toClient.length > 0) this.read()
-      else if (this.core.state === 'open' && this.#isIdle()) return
-      else this.tick()
+      if (this.#goOn()) continue
+      if (this.core.state === 'open' && this.#isIdle()) return
+      this.tick()
     }
     throw new Error('the world does not come to rest')
   }
 
-  // ——— the server
-
-  #isIdle(): boolean {
-    return this.published.every((id) => this.seen.settled.has(id)) && this.#areChannelsReady()
-  }
-
-  #areChannelsReady(): boolean {
-    const { connection } = this
-    return connection !== undefined && [...this.wanted.keys()].every((channel) => connection.channels.has(channel))
-  }
-
-  #hasToWrite(): boolean {
-    const { connection } = this
-    if (!connection) return false
-    const { replays, position, pongAt } = connection
-    return replays.length > 0 || position < this.journal.length || pongAt !== undefined
-  }
-
-  #append(content: Content): void {
-    const { from, id } = content
-    const isRetry = this.journal.some((entry) => entry.from === from && entry.id === id && entry.offset >= this.first)
-    this.journal.push({ ...content, isRetry, offset: this.journal.length + 1 })
-  }
-
-  /** Where this message of ours stands, if it is kept. */
-  #offsetOf(id: string): number | undefined {
-    return this.journal.find((entry) => entry.from === ME && entry.id === id && entry.offset >= this.first)?.offset
-  }
-
-  #letIn(link: number, { cursor, channels }: Extract<Effect, { type: 'connect' }>['handshake']): void {
-    const head = this.journal.length
-    const [epoch, offset] = cursor?.split(':') ?? []
-    const isInReach = epoch === this.epoch && Number(offset) + 1 >= this.first && Number(offset) <= head
-    const recovered = cursor === undefined ? null : isInReach
-    const position = isInReach ? Number(offset) : head
-    const joined = new Set(['lobby', ...channels])
-    this.#headAtJoin = head
-    this.connection = {
-      link,
-      channels: joined,
-      position,
-      replays: [],
-      pongAt: undefined,
-      refusedId: undefined,
-      underWay: [],
-    }
-    this.toClient.push({
-      type: 'welcome',
-      clientId: ME,
-      session: 's',
-      cursor: `${this.epoch}:${position}`,
-      recovered,
-      channels: [...joined],
-      node: 'n',
-      heartbeatSeconds: HEARTBEAT_SECONDS,
-    })
-  }
-
-  #serve(message: ClientMessage, connection: Connection): void {
-    switch (message.type) {
-      case 'ping':
-        connection.pongAt = this.journal.length
-        if (connection.position >= this.journal.length) this.#pong(connection)
-        return
-      case 'subscribe': {
-        if (this.#refuse(message, connection)) return
-        const { position } = connection
-        for (const channel of message.channels) connection.channels.add(channel)
-        const [epoch, offset] = message.since.split(':') as [string, string]
-        const recovered = epoch === this.epoch && Number(offset) + 1 >= this.first && Number(offset) <= position
-        this.#positionOf.set(message.id, position)
-        const last = { type: 'subscribed', id: message.id, channels: message.channels, recovered } as const
-        if (!recovered || Number(offset) === position) this.toClient.push(last)
-        else {
-          const channels = new Set(message.channels)
-          connection.replays.push({ channels, position: Number(offset), upTo: position, last })
-        }
-        return
-      }
-      case 'unsubscribe':
-        if (this.#refuse(message, connection)) return
-        for (const channel of message.channels) connection.channels.delete(channel)
-        this.toClient.push({ type: 'unsubscribed', id: message.id, channels: message.channels, recovered: null })
-        return
-      case 'message': {
-        const { id, channel } = message
-        if (this.#refuse(message, connection)) return
-        if (!connection.channels.has(channel)) {
-          this.toClient.push({ type: 'error', code: 'not_subscribed', message: '', temporary: false, id })
-          return
-        }
-        const offset = this.#offsetOf(id)
-        if (offset === undefined) connection.underWay.push({ from: ME, channel, id })
-        else if (connection.position >= offset) this.toClient.push({ type: 'ack', id, offset })
-      }
-    }
-  }
-
-  #refuse(message: Exclude<ClientMessage, { type: 'ping' }>, connection: Connection): boolean {
-    const { id } = message
-    const after = message.type === 'message' ? message.after : undefined
-    const refusal: Omit<ErrorMessage, 'code'> = { type: 'error', message: '', temporary: true, id }
-    if (after !== undefined && after === connection.refusedId) {
-      this.toClient.push({ ...refusal, code: 'out_of_order' })
-    } else if (this.refusals > 0) {
-      this.refusals--
-      this.toClient.push({ ...refusal, code: 'rate_limited', retryInMs: 300 })
-    } else {
-      if (connection.refusedId === id) connection.refusedId = undefined
-      return false
-    }
-    if (message.type === 'message') connection.refusedId = id
+  /** One step of what is on its way. `false`: nothing is. */
+  #goOn(): boolean {
+    if (this.#listening.length > 0) this.serve(0)
+    else if (this.#queues.length > 0) this.take(0)
+    else if (this.server.instances.some(({ head }) => head < this.server.journal.length)) this.advance(0)
+    else if (this.#live.some(hasToWrite)) this.write(0)
+    else if (this.#live.some(({ toClient }) => toClient.length > 0)) this.read(0)
+    else return false
     return true
   }
 
-  #pong(connection: Connection): void {
-    this.toClient.push({ type: 'pong', offset: this.journal.length })
-    connection.pongAt = undefined
+  // ——— inside: the server
+
+  get #live(): Connection[] {
+    return [...this.connections.values()].filter((connection) => connection !== undefined)
   }
 
-  #writeEntry(offset: number, channels: ReadonlySet<string>): void {
-    const { from, channel, id } = this.journal[offset - 1] as Entry
-    const original = this.journal.find((entry) => entry.from === from && entry.id === id && !entry.isRetry) as Entry
-    if (from === ME) {
-      if (channels.has(channel) || this.connection?.replays.length === 0) {
-        this.toClient.push({ type: 'ack', id, offset: original.offset })
-      }
-    } else if (channels.has(channel)) {
-      this.toClient.push({ type: 'message', channel, from, data: id, id, offset, at: '' })
-    }
+  /** Those from which there is something to read. */
+  get #listening(): Connection[] {
+    return [...this.#live, ...this.#leftovers].filter(({ toServer }) => toServer.length > 0)
   }
 
-  #forgetConnection(): void {
-    if (this.connection && this.connection.underWay.length > 0) this.#orphans.push(this.connection.underWay)
-    this.connection = undefined
-    this.toServer = []
-    this.toClient = []
-    this.#given = []
+  /** What is under way into the journal, in its order. */
+  get #queues(): Content[][] {
+    const held = [...this.#live, ...this.#leftovers].map(({ underWay }) => underWay)
+    return [...this.#orphans, ...held].filter(({ length }) => length > 0)
   }
 
-  // ——— the client
+  #at(instance: Instance): Connection[] {
+    return this.#live.filter((connection) => connection.instance === instance && !connection.isClosing)
+  }
+
+  #isIdle(): boolean {
+    if (this.connections.size > 1 || !this.published.every((id) => this.seen.settled.has(id))) return false
+    const [connection] = this.#live
+    return connection !== undefined && [...this.wanted.keys()].every((channel) => connection.channels.has(channel))
+  }
+
+  #tell(instance: Instance, phase: ShutdownMessage['phase'], leaveInMs: number | null): void {
+    const shutdown = { type: 'shutdown', phase, leaveInMs, deadlineInMs: DEADLINE_MS, remaining: 1, text: '' } as const
+    for (const connection of this.#at(instance)) connection.toClient.push(shutdown)
+  }
+
+  // ——— inside: the client
 
   get #cursor(): Place | undefined {
     const [epoch, offset] = this.core.saved?.cursor.split(':') ?? []
     return epoch === undefined ? undefined : { epoch, offset: Number(offset) }
   }
 
-  #give(message: ServerMessage): void {
-    const { link } = this
-    if (message.type === 'welcome' && message.recovered !== true) {
+  #linkOf(which: number): LinkState | undefined {
+    return pick([...this.connections.keys()], which)
+  }
+
+  #connect(link: LinkState, handshake: Handshake): void {
+    const reception = this.connections.size > 0 ? this.#receptions.shift() : undefined
+    const instance = pick(this.server.instances, this.#next) as Instance
+    const connection = this.server.accept(link, handshake, instance, reception, this.#at(instance))
+    this.connections.set(link, connection)
+  }
+
+  #give(link: LinkState, message: ServerMessage): void {
+    const isNewcomer = [...this.connections.keys()][0] !== link
+    if (message.type === 'welcome' && message.recovered !== true && !isNewcomer) {
       const [epoch, offset] = message.cursor.split(':') as [string, string]
       for (const channel of this.wanted.keys()) this.wanted.set(channel, { epoch, offset: Number(offset) })
     }
     if (message.type === 'subscribed' && message.recovered === false) {
-      const offset = this.#positionOf.get(message.id as string) as number
+      const offset = this.server.positionOf.get(message.id as string) as number
       for (const channel of message.channels) {
-        if (this.wanted.has(channel)) this.wanted.set(channel, { epoch: this.epoch, offset })
+        if (this.wanted.has(channel)) this.wanted.set(channel, { epoch: this.server.epoch, offset })
       }
     }
     this.#input((nowMs) => this.core.received(link, message, nowMs))
@@ -405,45 +382,52 @@ export class World {
 
   #input(input: (nowMs: number) => void): void {
     input(this.nowMs)
-    for (const effect of this.core.takeEffects()) this.#carryOut(effect)
+    for (const effect of this.core.effects.splice(0)) this.#carryOut(effect)
   }
 
   #carryOut(effect: Effect): void {
-    switch (effect.type) {
-      case 'connect':
-        this.#forgetConnection()
-        this.link = effect.link
-        this.#letIn(effect.link, effect.handshake)
+    switch (effect[0]) {
+      case 'connect': {
+        const [, link, handshake] = effect
+        this.links.push(link)
+        this.#connect(link, handshake)
+        expect(this.connections.size, 'links at a time').toBeLessThanOrEqual(2)
         break
-      case 'disconnect':
-        expect(effect.link).toBe(this.link)
-        this.#forgetConnection()
+      }
+      case 'disconnect': {
+        const [, link] = effect
+        expect(this.connections.has(link), 'the link is there').toBe(true)
+        const connection = this.connections.get(link)
+        this.connections.delete(link)
+        if (connection) this.#leftovers.push(connection)
         break
+      }
       case 'send': {
-        expect(effect.link).toBe(this.link)
-        const message = JSON.parse(effect.text) as ClientMessage
-        if (message.type === 'message') this.#checkSend(message.id, effect.link)
-        if (this.connection) this.toServer.push(message)
+        const [, link, text] = effect
+        expect(this.connections.has(link), 'the link is there').toBe(true)
+        const message = JSON.parse(text) as ClientMessage
+        const connection = this.connections.get(link)
+        if (!connection) break
+        if (message.type === 'message') this.#checkSend(message.id, connection)
+        connection.toServer.push(message)
         break
       }
-      case 'acked': {
-        const { id, offset } = effect
-        this.#settled(id, { epoch: this.epoch, offset })
-        expect(this.journal[offset - 1]).toMatchObject({ from: ME, id, isRetry: false })
-        break
-      }
-      case 'rejected':
-        this.#settled(effect.id, effect.error.code)
-        break
       case 'emit':
-        if (effect.event === 'message') {
-          const { payload: message } = effect
-          this.seen.heard.push({ message, epoch: this.epoch, offset: message.offset })
+        if (effect[1] === 'message') {
+          const message = effect[2]
+          this.seen.heard.push({ message, epoch: this.server.epoch, offset: message.offset })
         }
-        if (effect.event === 'recovered') this.seen.recoveries.push(effect.payload)
+        if (effect[1] === 'recovered') this.seen.recoveries.push(effect[2])
+        if (effect[1] === 'state') this.seen.states.push(effect[2])
+        if (effect[1] === 'move') this.seen.moves.push(effect[2])
         break
       case 'lost':
     }
+  }
+
+  #acked(id: string, offset: number): void {
+    this.#settled(id, { epoch: this.server.epoch, offset })
+    expect(this.server.journal[offset - 1]).toMatchObject({ from: ME, id, isRetry: false })
   }
 
   #settled(id: string, outcome: Place | string): void {
@@ -452,11 +436,11 @@ export class World {
   }
 
   /** What was sent on an earlier connection is sent again only if the catch-up did not hold its ack. */
-  #checkSend(id: string, link: number): void {
+  #checkSend(id: string, { link, headAtJoin }: Connection): void {
     const before = this.#sentOn.get(id)
     this.#sentOn.set(id, link)
     if (before === undefined || before === link) return
-    const offset = this.#offsetOf(id)
-    expect(offset === undefined || offset > this.#headAtJoin, `${id} is sent again too early`).toBe(true)
+    const offset = this.server.offsetOf(id)
+    expect(offset === undefined || offset > headAtJoin, `${id} is sent again too early`).toBe(true)
   }
 }

@@ -1,0 +1,282 @@
+/**
+ * The server of the client's model world: two instances that read one journal, each at its own pace, and what they do with
+ * what comes from a connection. Which frame is read or written next, the world decides.
+ */
+import type { Handshake } from '../../src/effects.js'
+import type { LinkState } from '../../src/link-state.js'
+import type { ErrorMessage, ServerMessage } from '../../src/messages.js'
+
+export const ME = 'me'
+const HEARTBEAT_SECONDS = 25
+
+/** What the client says, as far as this world uses it. */
+export type ClientMessage =
+  | { readonly type: 'message'; readonly id: string; readonly channel: string; readonly after?: string }
+  | { readonly type: 'subscribe'; readonly id: string; readonly channels: readonly string[]; readonly since: string }
+  | { readonly type: 'unsubscribe'; readonly id: string; readonly channels: readonly string[] }
+  | { readonly type: 'ping' }
+
+export interface Entry {
+  readonly offset: number
+  readonly from: string
+  readonly channel: string
+  readonly id: string
+  /** The same message is kept already: delivered to nobody. */
+  readonly isRetry: boolean
+}
+
+export type Content = Pick<Entry, 'from' | 'channel' | 'id'>
+
+/** A place in a journal. */
+export interface Place {
+  readonly epoch: string
+  readonly offset: number
+}
+
+interface Replay {
+  readonly channels: ReadonlySet<string>
+  position: number
+  readonly upTo: number
+  readonly last: ServerMessage
+}
+
+/** Ends the link when it is read. */
+export interface Close {
+  readonly type: 'close'
+  readonly code: number
+}
+
+/** One of those that read the journal, each at its own pace. */
+export interface Instance {
+  readonly node: string
+  head: number
+  isDraining: boolean
+}
+
+/** The server's side of a link. */
+export interface Connection {
+  readonly link: LinkState
+  readonly instance: Instance
+  readonly toServer: ClientMessage[]
+  readonly toClient: (ServerMessage | Close)[]
+  readonly given: ServerMessage[]
+  readonly channels: Set<string>
+  position: number
+  readonly replays: Replay[]
+  pongAt: number | undefined
+  refusedId: string | undefined
+  /** The instance's head when the client was let in. */
+  readonly headAtJoin: number
+  /** Taken, on the way into the journal: these are not lost with the connection. */
+  readonly underWay: Content[]
+  /** Its close is on the way: nothing more is taken from it, nothing more told. */
+  isClosing: boolean
+}
+
+export class ModelServer {
+  epoch = 'e1'
+  journal: Entry[] = []
+  /** What is older is not kept. */
+  first = 1
+  /** It refuses so many messages for now. */
+  refusals = 0
+  readonly instances: readonly [Instance, Instance] = [
+    { node: 'n0', head: 0, isDraining: false },
+    { node: 'n1', head: 0, isDraining: false },
+  ]
+  /** Where a connection was in the journal when this request came. */
+  readonly positionOf = new Map<string, number>()
+
+  /** Begins another journal. */
+  replaceJournal(): void {
+    this.epoch = `e${Number(this.epoch.slice(1)) + 1}`
+    this.journal = []
+    this.first = 1
+    for (const instance of this.instances) instance.head = 0
+  }
+
+  /** Lets go of everything that is kept. */
+  forget(): void {
+    this.first = this.journal.length + 1
+    for (const instance of this.instances) instance.head = this.journal.length
+  }
+
+  append(content: Content): void {
+    const { from, id } = content
+    const isRetry = this.journal.some((entry) => entry.from === from && entry.id === id && entry.offset >= this.first)
+    this.journal.push({ ...content, isRetry, offset: this.journal.length + 1 })
+  }
+
+  /** Where this message of ours stands, if it is kept. */
+  offsetOf(id: string): number | undefined {
+    return this.journal.find((entry) => entry.from === ME && entry.id === id && entry.offset >= this.first)?.offset
+  }
+
+  /**
+   * @param reception How it is received: a close code, 0 for a `welcome` that can't recover, or as it comes.
+   * @param older The client's other connections to this instance.
+   */
+  accept(
+    link: LinkState,
+    { cursor, channels }: Handshake,
+    instance: Instance,
+    reception: number | undefined,
+    older: readonly Connection[],
+  ): Connection {
+    const [epoch, offset] = cursor?.split(':') ?? []
+    const isHere = epoch === this.epoch && Number(offset) <= this.journal.length
+    // It waits until it has read that far itself.
+    if (isHere) instance.head = Math.max(instance.head, Number(offset))
+    const isInReach = isHere && Number(offset) + 1 >= this.first && reception !== 0
+    const position = isInReach ? Number(offset) : instance.head
+    const joined = new Set(['lobby', ...channels])
+    const connection: Connection = {
+      link,
+      instance,
+      toServer: [],
+      toClient: [],
+      given: [],
+      channels: joined,
+      position,
+      replays: [],
+      pongAt: undefined,
+      refusedId: undefined,
+      headAtJoin: instance.head,
+      underWay: [],
+      isClosing: false,
+    }
+    if (reception || instance.isDraining) {
+      connection.isClosing = true
+      connection.toClient.push({ type: 'close', code: reception || 1001 })
+      return connection
+    }
+    // One instance, one connection of a name.
+    for (const taken of older) {
+      taken.isClosing = true
+      taken.toClient.push({ type: 'close', code: 4001 })
+    }
+    connection.toClient.push({
+      type: 'welcome',
+      clientId: ME,
+      session: 's',
+      cursor: `${this.epoch}:${position}`,
+      recovered: cursor === undefined ? null : isInReach,
+      channels: [...joined],
+      node: instance.node,
+      build: 'b',
+      heartbeatSeconds: HEARTBEAT_SECONDS,
+    })
+    return connection
+  }
+
+  serve(message: ClientMessage, connection: Connection): void {
+    const { instance, position, toClient } = connection
+    switch (message.type) {
+      case 'ping':
+        if (connection.isClosing) return
+        connection.pongAt = instance.head
+        if (position >= instance.head) this.#pong(connection)
+        return
+      case 'subscribe': {
+        if (this.#refuse(message, connection)) return
+        for (const channel of message.channels) connection.channels.add(channel)
+        const [epoch, offset] = message.since.split(':') as [string, string]
+        const recovered = epoch === this.epoch && Number(offset) + 1 >= this.first && Number(offset) <= position
+        this.positionOf.set(message.id, position)
+        const last = { type: 'subscribed', id: message.id, channels: message.channels, recovered } as const
+        if (!recovered || Number(offset) === position) toClient.push(last)
+        else {
+          const channels = new Set(message.channels)
+          connection.replays.push({ channels, position: Number(offset), upTo: position, last })
+        }
+        return
+      }
+      case 'unsubscribe':
+        if (this.#refuse(message, connection)) return
+        for (const channel of message.channels) connection.channels.delete(channel)
+        toClient.push({ type: 'unsubscribed', id: message.id, channels: message.channels, recovered: null })
+        return
+      case 'message': {
+        const { id, channel } = message
+        if (this.#refuse(message, connection)) return
+        if (!connection.channels.has(channel)) {
+          toClient.push({ type: 'error', code: 'not_subscribed', message: '', temporary: false, id })
+          return
+        }
+        const offset = this.offsetOf(id)
+        // What the instance has not read yet it does not know.
+        if (offset === undefined || offset > instance.head) connection.underWay.push({ from: ME, channel, id })
+        else if (position >= offset) toClient.push({ type: 'ack', id, offset })
+      }
+    }
+  }
+
+  /** Writes the next frame of this connection's stream. */
+  write(connection: Connection): void {
+    const { replays, toClient, instance, channels } = connection
+    const replay = replays[0]
+    if (replay) {
+      if (replay.position < replay.upTo) this.#writeEntry(++replay.position, replay.channels, connection)
+      else toClient.push((replays.shift() as Replay).last)
+      return
+    }
+    if (connection.position < instance.head) this.#writeEntry(++connection.position, channels, connection)
+    if (connection.pongAt !== undefined && connection.pongAt <= connection.position) {
+      toClient.push({ type: 'pong', offset: connection.pongAt })
+      connection.pongAt = undefined
+    }
+  }
+
+  /** It gets what is due to it, then the close. */
+  closePolitely(connection: Connection, code: number): void {
+    while (hasToWrite(connection)) this.write(connection)
+    connection.isClosing = true
+    connection.toClient.push({ type: 'close', code })
+  }
+
+  #refuse(message: Exclude<ClientMessage, { type: 'ping' }>, connection: Connection): boolean {
+    const { id } = message
+    const { toClient } = connection
+    const after = message.type === 'message' ? message.after : undefined
+    const refusal: Omit<ErrorMessage, 'code'> = { type: 'error', message: '', temporary: true, id }
+    if (connection.isClosing) return true
+    if (after !== undefined && after === connection.refusedId) toClient.push({ ...refusal, code: 'out_of_order' })
+    else if (this.refusals > 0) {
+      this.refusals--
+      toClient.push({ ...refusal, code: 'rate_limited', retryInMs: 300 })
+    } else {
+      if (connection.refusedId === id) connection.refusedId = undefined
+      return false
+    }
+    if (message.type === 'message') connection.refusedId = id
+    return true
+  }
+
+  #pong(connection: Connection): void {
+    connection.toClient.push({ type: 'pong', offset: connection.position })
+    connection.pongAt = undefined
+  }
+
+  #writeEntry(offset: number, channels: ReadonlySet<string>, { replays, toClient }: Connection): void {
+    const { from, channel, id } = this.journal[offset - 1] as Entry
+    const original = this.journal.find((entry) => entry.from === from && entry.id === id && !entry.isRetry) as Entry
+    if (from === ME) {
+      if (channels.has(channel) || replays.length === 0) toClient.push({ type: 'ack', id, offset: original.offset })
+    } else if (channels.has(channel)) {
+      toClient.push({ type: 'message', channel, from, data: id, id, offset, at: '' })
+    }
+  }
+}
+
+export const hasToWrite = ({ replays, position, instance, pongAt, isClosing }: Connection): boolean =>
+  !isClosing && (replays.length > 0 || position < instance.head || pongAt !== undefined)
+
+/** One of those that fit; `which` is any number. */
+export function pick<Item>(
+  items: readonly Item[],
+  which: number,
+  fits: (item: Item) => boolean = () => true,
+): Item | undefined {
+  const fitting = items.filter(fits)
+  return fitting[which % fitting.length]
+}
