@@ -7,7 +7,7 @@ import { build } from 'esbuild'
 import { chromium, type Page } from 'playwright-core'
 import { expect, onTestFinished, test } from 'vitest'
 import type * as Lastcall from '../../src/index.js'
-import { Heard, opened, startClient, startServer, type RunningServer } from '../support/real.js'
+import { Heard, opened, startClient, startForwarder, startInstances, startServer } from '../support/real.js'
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 
@@ -19,11 +19,11 @@ interface PageGlobals {
   states: string[]
 }
 
-async function openPage(server: RunningServer): Promise<Page> {
+async function openPage({ httpUrl }: { readonly httpUrl: string }): Promise<Page> {
   const browser = await chromium.launch({ executablePath: CHROMIUM as string, args: ['--no-sandbox'] })
   onTestFinished(() => browser.close())
   const page = await browser.newPage()
-  await page.goto(server.httpUrl)
+  await page.goto(httpUrl)
   return page
 }
 
@@ -103,4 +103,41 @@ test.skipIf(!CHROMIUM)('a page whose network comes back does not wait for its tu
     'reconnecting',
     'open',
   ])
+})
+
+test.skipIf(!CHROMIUM)('a page moves to another instance, talks and hears meanwhile, and notices nothing', async () => {
+  const [old, fresh] = await startInstances()
+  const ports = [old.port]
+  const forwarder = await startForwarder(ports)
+  const anna = startClient(fresh, { clientId: 'anna' })
+  const heard = new Heard(anna)
+  await opened(anna)
+  const page = await openPage(forwarder)
+  await addClient(page, forwarder.webSocketUrl, { clientId: 'page' })
+  ports.push(fresh.port)
+  const hasMoved = new AbortController()
+  const moved = page
+    .evaluate(() => {
+      const { client } = globalThis as unknown as PageGlobals
+      let count = 0
+      const talking = setInterval(() => void client.publish(count++), 5)
+      return new Promise((resolve) =>
+        client.on('move', (move) => {
+          clearInterval(talking)
+          void client.publish('from there')
+          resolve(move)
+        }),
+      )
+    })
+    .finally(() => hasMoved.abort())
+  old.shutdown.begin('test')
+  let count = 0
+  while (!hasMoved.signal.aborted) await anna.publish(count++)
+  await anna.publish('end')
+  await until(page, 'end')
+  expect(await heardOn(page)).toEqual([...Array(count).keys(), 'end'])
+  expect(await moved).toEqual({ from: old.node, to: fresh.node })
+  await heard.until('from there')
+  expect(heard.data).toEqual([...Array(heard.data.length - 1).keys(), 'from there'])
+  expect(await page.evaluate(() => (globalThis as unknown as PageGlobals).states)).toEqual(['open'])
 })

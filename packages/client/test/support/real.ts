@@ -2,6 +2,7 @@
  * Clients and servers as they are: sockets, time, a journal. Ended with the test.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect as connectTcp, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -36,8 +37,42 @@ export function journalUrl(): string {
   return `file:${join(folder, 'journal')}`
 }
 
+/** Two instances of different builds with one journal; these options are for the first. */
+export async function startInstances(options: ServerOptions = {}): Promise<[RunningServer, RunningServer]> {
+  const common = { journalUrl: journalUrl(), sessionSecret: 'x'.repeat(32), presenceIntervalMs: 0 }
+  const shutdown = { shutdownTimeoutSeconds: 120, shutdownSpreadSeconds: 1 }
+  return [
+    await startServer({ ...common, ...shutdown, build: 'old', ...options }),
+    await startServer({ ...common, build: 'new' }),
+  ]
+}
+
+/** Forwards each connection to the next of these ports in turn, whatever is there. More may be added. */
+export async function startForwarder(ports: readonly number[]): Promise<Pick<Address, 'httpUrl' | 'webSocketUrl'>> {
+  const sockets = new Set<Socket>()
+  let turn = 0
+  const forwarder = createTcpServer((near) => {
+    const far = connectTcp(ports[turn++ % ports.length] as number, '127.0.0.1')
+    const pipe = (from: Socket, to: Socket): void => {
+      sockets.add(from)
+      from.pipe(to)
+      from.on('error', () => to.destroy())
+      from.on('close', () => sockets.delete(from))
+    }
+    pipe(near, far)
+    pipe(far, near)
+  })
+  await new Promise<void>((resolve) => forwarder.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    forwarder.close()
+  })
+  const { port } = forwarder.address() as AddressInfo
+  return { httpUrl: `http://127.0.0.1:${port}`, webSocketUrl: `ws://127.0.0.1:${port}/ws` }
+}
+
 /** A client of this server that comes back quickly. */
-export function startClient({ webSocketUrl }: Address, options: ClientOptions = {}): Client {
+export function startClient({ webSocketUrl }: Pick<Address, 'webSocketUrl'>, options: ClientOptions = {}): Client {
   const client = connect(webSocketUrl, { webSocket: WebSocket, minDelayMs: 20, maxDelayMs: 100, ...options })
   onTestFinished(() => client.close())
   return client
