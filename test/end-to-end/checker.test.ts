@@ -429,6 +429,27 @@ describe('one client over all its connections', () => {
     expect(kinds(missed(missed(lossy())))).toEqual(['wrong-missed'])
     expect(kinds(missed(given(1, 2, 3)))).toEqual(['wrong-missed'])
   })
+
+  test('what is out of reach where a library wanted to move to is no loss: it stays where it is', () => {
+    const first = { connection: 'bob#1' }
+    const stays = (): Story =>
+      both({ historySize: 1 })
+        .add({ type: 'client', client: 'bob', kind: 'library' })
+        .says('anna', 'a-1')
+        .says('anna', 'a-2')
+        .acked('anna', 1, 'a-1')
+        .acked('anna', 2, 'a-2')
+        .connect('bob', 'E:0')
+        .welcome('bob', 'E:2', false)
+        .close('bob', 1000)
+        .told('bob', 1, 'a-1', first)
+        .told('bob', 2, 'a-2', first)
+        .delivered('bob', 1)
+    expect(kinds(stays().delivered('bob', 2))).toEqual([])
+    expect(kinds(stays())).toEqual(['swallowed'])
+    const missed = { type: 'missed', client: 'bob', channels: ['lobby'] } as const
+    expect(kinds(stays().delivered('bob', 2).add(missed))).toEqual(['wrong-missed'])
+  })
 })
 
 describe('what one client said', () => {

@@ -6,7 +6,8 @@
 import { parseCursor } from './reading.mjs'
 import { between } from './truth.mjs'
 
-export function checkClient(client, covered, reading, truth, report) {
+export function checkClient(client, all, reading, truth, report) {
+  const covered = client.kind === 'library' ? all.filter((each) => !isDeclined(each, all)) : all
   if (covered.length === 0) return
   const losses = lossesOf(covered)
   const told = union(covered.map((each) => each.told))
@@ -28,6 +29,14 @@ export function checkClient(client, covered, reading, truth, report) {
   expect(between(truth.list(`to ${client.name}`), covered[0].start, end), undefined)
   if (client.kind === 'library') checkApplication(client, covered, told, truth, { bad, isLost })
 }
+
+/**
+ * Whether the library has no use for this connection: it wanted to move, what it had not heard yet was out of reach there,
+ * and so it stayed on the other one, where that was told.
+ */
+const isDeclined = ({ welcome }, all) =>
+  welcome.recovered === false &&
+  all.some((other) => other.welcome.index < welcome.index && other.lastIndex > welcome.index)
 
 /** What the client was told to be out of reach. */
 function lossesOf(covered) {
