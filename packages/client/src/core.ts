@@ -25,8 +25,10 @@ const SETTLE_MS = 1000
 /** Not in the protocol's table: what the client says to a connection that it takes for dead. */
 const CLOSE_DEAD = 4000
 const CLOSE_NORMAL = 1000
-/** The server let in a newer connection of this client, on the same instance. */
+/** The server let in another connection of this client, on the same instance. */
 const TAKEN_OVER = 4001
+/** For so long the handshake of an attempt that has come to nothing may still reach the server: a proxy had kept it. */
+const STRAY_MS = 30_000
 
 export class Core {
   /** What is to be done, in order. Who does it takes it away. */
@@ -43,6 +45,7 @@ export class Core {
   #connectAtMs = Infinity
   #attempt = 0
   #refusals = 0
+  #strayUntilMs = 0
 
   #clientId: string | undefined
   #session: string | undefined
@@ -147,8 +150,9 @@ export class Core {
     const comeBack = comeBackAfter(code)
     // A fresh token that is not taken won't be taken the next time; one that has expired is another matter.
     const canRenew = typeof this.#options.token === 'function' && link.welcome
-    // It was its own newcomer that took over, perhaps one that has been given up since.
-    const isHandOver = code === TAKEN_OVER && link.slot.tries > 0
+    // It was its own attempt that took over: the newcomer, or one that has come to nothing.
+    const isHandOver = code === TAKEN_OVER && (this.#newcomer || nowMs < this.#strayUntilMs)
+    if (isHandOver) this.#strayUntilMs = 0
     const isOver = comeBack === 'no' ? !isHandOver : comeBack === 'new-token' && !canRenew
     if (isOver && link === this.#links[0]) {
       this.#links.shift()
@@ -286,6 +290,7 @@ export class Core {
   /** What is left of the links goes on: the older one, or the newcomer, as far as it has come. */
   #lost(lost: LinkState, comeBack: ComeBack, nowMs: number): void {
     const wasFirst = lost === this.#links[0]
+    if (!lost.welcome || !wasFirst) this.#strayUntilMs = nowMs + STRAY_MS
     this.#links = this.#links.filter((link) => link !== lost)
     const [link] = this.#links
     if (link && !wasFirst) link.slot.again(nowMs, this.#options)

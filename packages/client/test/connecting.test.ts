@@ -270,3 +270,40 @@ test('that another instance serves it is told', async () => {
   setup.socket.welcome({ node: 'n2' })
   expect(setup.told.move).toEqual([{ from: 'n1', to: 'n2' }])
 })
+
+test.each(['cut off', 'given up'])(
+  'an attempt that was %s and reaches the server late takes over: it comes back',
+  async (how) => {
+    const setup = await startOpen()
+    setup.socket.end()
+    await setup.clock.advance(1000)
+    const stray = setup.socket
+    if (how === 'cut off') stray.end()
+    else await setup.clock.advance(10_000)
+    await setup.clock.advance(2000)
+    expect(setup.socket).not.toBe(stray)
+    setup.socket.welcome({ recovered: true })
+    // A proxy had kept the handshake of the other one, and only now has the server let it in.
+    setup.socket.end(4001)
+    expect(setup.client.state).toBe('reconnecting')
+    await setup.clock.advance(8000)
+    setup.socket.welcome({ recovered: true })
+    // Once is enough: this is somebody else.
+    setup.socket.end(4001)
+    expect(setup.client.state).toBe('closed')
+  },
+)
+
+test('an attempt that has come to nothing long ago does not make somebody else’s takeover its own', async () => {
+  const setup = await startOpen()
+  setup.socket.end()
+  await setup.clock.advance(1000)
+  setup.socket.end()
+  await setup.clock.advance(2000)
+  setup.socket.welcome({ recovered: true })
+  await setup.clock.advance(20_000)
+  setup.socket.say({ type: 'pong', offset: 0 })
+  await setup.clock.advance(20_000)
+  setup.socket.end(4001)
+  expect(setup.client.state).toBe('closed')
+})
