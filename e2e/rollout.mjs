@@ -7,8 +7,10 @@
  *   npm run rollout -- --how reload       WORKERS=2, replaced by SIGHUP
  *
  *   [--libraries 400] [--plain 100] [--rate 200] [--seed 1] [--spread 8] [--before 10]
+ *   [--untimed]        how long messages take is told, but not judged: for a machine that does other things, too
+ *   [--keep FILE]      keeps the history
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,11 +18,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { check } from './chaos/checker.mjs'
-import { History } from './chaos/history.mjs'
-import { Random } from './chaos/random.mjs'
+import { History, monotonicMs } from './chaos/history.mjs'
 import { readJournal } from './chaos/reader.mjs'
-import { Crowd } from './rollout/crowd.mjs'
-import { HaProxy, haproxyCommand } from './rollout/haproxy.mjs'
+import { Crowds, PROBE } from './rollout/crowds.mjs'
+import { HaProxy } from './rollout/haproxy.mjs'
 import { Instance } from './rollout/instance.mjs'
 import { judge } from './rollout/verdict.mjs'
 
@@ -33,12 +34,18 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     spread: { type: 'string', default: '8' },
     before: { type: 'string', default: '10' },
+    untimed: { type: 'boolean', default: false },
     keep: { type: 'string' },
   },
 })
 
 const CLI = fileURLToPath(new URL('../packages/server/dist/cli.js', import.meta.url))
 const AFTER_MS = 2000
+
+/** Processes that make the load. */
+const LOADERS = 2
+/** Clients that measure, and what they say in a second. */
+const PROBES = 20
 
 /** What both ways have in common: a deploy that is over in a good half minute. */
 const ENV = {
@@ -55,7 +62,6 @@ const ENV = {
 const WAYS = { rolling, reload }
 
 async function rolling({ folder, history }) {
-  if (!haproxyCommand()) throw new Error('there is no HAProxy on this machine (Debian: haproxy)')
   const [port, ...servers] = await freePorts(5)
   const proxy = new HaProxy({ folder, port, servers })
   const start = async (name, index, build) => {
@@ -73,6 +79,7 @@ async function rolling({ folder, history }) {
   }
   const instances = [await start('a', 0, 'old'), await start('b', 1, 'old')]
   for (const server of ['c', 'd']) await proxy.sees(server, 'DOWN')
+  for (const server of ['a', 'b']) await proxy.sees(server, 'UP')
   return {
     port,
     async replace() {
@@ -120,7 +127,9 @@ async function reload({ folder, history }) {
       primary.kill('SIGHUP')
       return [await primary.logged('shutdown.report')]
     },
-    stop: () => primary.stop(),
+    async stop() {
+      await primary.stop()
+    },
     destroy: () => primary.kill('SIGKILL'),
   }
 }
@@ -147,30 +156,43 @@ async function freePorts(count) {
 
 const say = (text) => console.log(`${(performance.now() / 1000).toFixed(1).padStart(6)} s  ${text}`)
 
+/** Who makes the load, and a few who measure. */
+function partsOf({ libraries, plain, rate }) {
+  const share = (total, index) => Math.floor((total + index) / LOADERS)
+  const loaders = Array.from({ length: LOADERS }, (_, index) => ({
+    name: `load${index + 1}`,
+    libraries: share(libraries - PROBES, index),
+    plain: share(plain, index),
+    perSecond: share(rate - PROBES, index),
+  }))
+  return [{ name: PROBE, libraries: PROBES, plain: 0, perSecond: PROBES }, ...loaders]
+}
+
 async function main() {
   const way = WAYS[values.how]
   if (!way) throw new Error(`--how is one of ${Object.keys(WAYS).join(', ')}`)
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-rollout-'))
-  mkdirSync(folder, { recursive: true })
-  const history = new History()
+  const startMs = monotonicMs()
+  const history = new History(startMs)
+  history.record('begin', { wallMs: Date.now() })
   const served = await way({ folder, history })
+  const [libraries, plain, rate] = [values.libraries, values.plain, values.rate].map(Number)
+  const crowds = new Crowds({
+    folder,
+    parts: partsOf({ libraries, plain, rate }),
+    endpoint: `ws://127.0.0.1:${served.port}/ws`,
+    seed: Number(values.seed),
+    startMs,
+  })
   const cleanUp = () => {
+    crowds.destroy()
     served.destroy()
     rmSync(folder, { recursive: true, force: true })
   }
   process.once('exit', cleanUp)
-  const [libraries, plain, rate] = [values.libraries, values.plain, values.rate].map(Number)
-  const endpoint = `ws://127.0.0.1:${served.port}/ws`
-  const crowd = new Crowd({
-    libraries,
-    plain,
-    endpoint: () => endpoint,
-    history,
-    random: new Random(Number(values.seed)),
-  })
-  await crowd.gather()
+  const rooms = await crowds.gather()
   say(`${libraries + plain} clients are in`)
-  crowd.talk(rate)
+  await crowds.talk()
   await sleep(Number(values.before) * 1000)
   say('the deploy begins')
   const deployAt = history.now()
@@ -178,21 +200,20 @@ async function main() {
   const doneAt = history.now()
   say('the deploy is over')
   await sleep(AFTER_MS)
-  crowd.fallSilent()
-  await crowd.settle()
+  await crowds.settle()
   const terms = { historySize: 1_000_000, historyTtlMs: 300_000, instances: 2, presence: true, complete: true }
-  const channels = new Set(crowd.clients.flatMap(({ speaksIn }) => speaksIn))
-  await readJournal({ port: served.port, channels, terms, history, token: undefined })
-  crowd.stop()
+  const reader = new History(startMs)
+  await readJournal({ port: served.port, channels: new Set(rooms), terms, history: reader, token: undefined })
   say('everybody has heard everything')
+  const told = await crowds.end()
   const statuses = await served.stop()
 
-  const { events } = history
+  const events = [history.events, told, reader.events].flat().sort((a, b) => a.at - b.at)
   if (values.keep !== undefined)
     writeFileSync(values.keep, JSON.stringify({ terms, events, deployAt, doneAt, reports }))
   const violations = check({ terms, events }).map(({ kind, text }) => `${kind}: ${text}`)
-  const { faults, figures } = judge({ events, deployAt, doneAt, reports })
-  console.log(JSON.stringify({ ...figures, published: history.count('publish'), statuses }, undefined, 1))
+  const { faults, figures } = judge({ events, deployAt, doneAt, reports, isTimed: !values.untimed })
+  console.log(JSON.stringify({ ...figures, ...(statuses && { statuses }) }, undefined, 1))
   for (const report of reports) console.log(JSON.stringify(report))
   const all = [...violations, ...faults]
   for (const text of all.slice(0, 20)) console.log(`  ${text}`)

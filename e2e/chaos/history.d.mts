@@ -1,5 +1,5 @@
 /**
- * The events of a history. `at` is in milliseconds since it began. A connection is one WebSocket of one client.
+ * The events of a history. `at` is in milliseconds since it began, to the hundredth. A connection is one WebSocket of one client.
  */
 
 type Of<Type extends string, Fields> = { readonly type: Type; readonly at: number } & Readonly<Fields>

@@ -7,15 +7,17 @@ import { WebSocket } from 'ws'
 
 export class History {
   events = []
-  #start = performance.now()
+  #startMs
 
-  constructor() {
-    this.record('begin', { wallMs: Date.now() })
+  /** @param {number} [startMs] When it began, as `monotonicMs` has it: for one that is put together from several processes. */
+  constructor(startMs) {
+    this.#startMs = startMs ?? monotonicMs()
+    if (startMs === undefined) this.record('begin', { wallMs: Date.now() })
   }
 
-  /** Milliseconds since it began, as in `at`. */
+  /** Milliseconds since it began, as in `at`: to the hundredth, so that the parts of several processes can be sorted. */
   now() {
-    return Math.round(performance.now() - this.#start)
+    return Math.round((monotonicMs() - this.#startMs) * 100) / 100
   }
 
   record(type, fields) {
@@ -27,6 +29,9 @@ export class History {
     return this.events.reduce((count, event) => count + (event.type === type ? 1 : 0), 0)
   }
 }
+
+/** The same clock in all processes of a machine. */
+export const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6
 
 /** What is compared in place of the data. */
 export const digestOf = (data) => createHash('sha256').update(JSON.stringify(data)).digest('base64url').slice(0, 12)

@@ -1,10 +1,14 @@
 /**
- * Many clients that talk in rooms while servers are replaced under them: some by @lastcall/client, some by a bare
- * WebSocket. Nothing is done to them; what happens is the deploy's doing.
+ * A part of the crowd, in a process of its own: clients that talk in rooms while servers are replaced under them, some by
+ * @lastcall/client, some by a bare WebSocket. Nothing is done to them; what happens is the deploy's doing. What they are
+ * to do the parent process says, one command after the other (crowds.mjs).
  */
+import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { History } from '../chaos/history.mjs'
 import { LibraryClient } from '../chaos/library-client.mjs'
 import { PlainClient } from '../chaos/plain-client.mjs'
+import { Random } from '../chaos/random.mjs'
 
 const CLIENTS_PER_ROOM = 50
 /** So many at a time come in at the beginning. */
@@ -14,84 +18,88 @@ const TICK_MS = 20
 const PATIENCE_MS = 10_000
 const SETTLE_TIMEOUT_MS = 60_000
 
-export class Crowd {
-  clients
+class Crowd {
+  #clients
   #random
   #history
   #timer
   #said = 0
 
-  constructor({ libraries, plain, endpoint, history, random }) {
+  constructor({ name, libraries, plain, endpoint, seed, startMs }) {
+    const history = new History(startMs)
+    const random = new Random(seed).fork(name)
     const rooms = Math.max(1, Math.round((libraries + plain) / CLIENTS_PER_ROOM))
-    const make = (Client, prefix) => (_, index) => {
-      const name = `${prefix}-${index + 1}`
-      const channels = [`room-${(index % rooms) + 1}`]
+    const make = (Client, kind) => (_, index) => {
+      const channels = [`${name}-${(index % rooms) + 1}`]
       return new Client({
-        name,
+        name: `${name}-${kind}-${index + 1}`,
         channels,
         speaksIn: channels,
-        endpoint,
+        endpoint: () => endpoint,
         history,
-        random: random.fork(name),
+        random: random.fork(`${kind} ${index}`),
         patienceMs: PATIENCE_MS,
       })
     }
-    this.#random = random.fork('talk')
     this.#history = history
-    this.clients = [
+    this.#random = random
+    this.#clients = [
       ...Array.from({ length: libraries }, make(LibraryClient, 'lib')),
       ...Array.from({ length: plain }, make(PlainClient, 'plain')),
     ]
   }
 
-  /** Resolves when everybody is in. */
+  /** Resolves when everybody is in, with the rooms. */
   async gather() {
-    for (let index = 0; index < this.clients.length; index += BATCH) {
-      const batch = this.clients.slice(index, index + BATCH)
+    for (let index = 0; index < this.#clients.length; index += BATCH) {
+      const batch = this.#clients.slice(index, index + BATCH)
       for (const client of batch) client.start()
       await this.#until(() => batch.every((client) => client.isDone(0)))
     }
+    return [...new Set(this.#clients.flatMap(({ speaksIn }) => speaksIn))]
   }
 
   /** So many messages a second, each to one room; now and then one to everybody. */
-  talk(perSecond) {
+  talk({ perSecond }) {
     const begin = performance.now()
-    const before = this.#said
     this.#timer = setInterval(() => {
-      const due = before + ((performance.now() - begin) / 1000) * perSecond
+      const due = ((performance.now() - begin) / 1000) * perSecond
       while (this.#said < due) {
-        const client = this.#random.pick(this.clients)
+        const client = this.#random.pick(this.#clients)
         const channel = ++this.#said % 100 === 0 ? 'lobby' : this.#random.pick(client.speaksIn)
         client.publish({ channel }, { n: this.#said })
       }
     }, TICK_MS)
   }
 
-  fallSilent() {
+  /** Nothing more is said. Resolves when everybody has been answered. */
+  async fallSilent() {
     clearInterval(this.#timer)
+    await this.#until(() => this.#clients.every((client) => client.isDone(0)))
   }
 
-  /** Resolves when everybody has been answered and has heard what there is to hear. */
-  async settle() {
-    await this.#until(() => this.clients.every((client) => client.isDone(0)))
-    // Those that keep their cursor by hand say when they have heard this.
-    this.clients[0].publish({ channel: 'lobby' }, 'the last word')
-    const head = () => this.#history.events.reduce((most, { offset = 0 }) => Math.max(most, offset), 0)
-    await this.#until(() => this.clients.every((client) => client.isDone(0)))
-    const last = head()
-    await this.#until(() => this.clients.every((client) => client.isDone(last)))
+  /** Those that keep their cursor by hand know that they have heard everything when they have heard this; with its place. */
+  async sayTheLastWord() {
+    this.#clients[0].publish({ channel: 'lobby' }, 'the last word')
+    await this.#until(() => this.#clients[0].isDone(0))
+    return this.#history.events.reduce((most, { offset = 0 }) => Math.max(most, offset), 0)
   }
 
-  stop() {
-    this.fallSilent()
-    for (const client of this.clients) client.stop()
+  async hear({ upTo }) {
+    await this.#until(() => this.#clients.every((client) => client.isDone(upTo)))
+  }
+
+  /** Everybody goes; what happened is in the file. */
+  end({ file }) {
+    for (const client of this.#clients) client.stop()
+    writeFileSync(file, JSON.stringify(this.#history.events))
   }
 
   async #until(isSo) {
     const deadline = performance.now() + SETTLE_TIMEOUT_MS
     while (!isSo()) {
       if (performance.now() > deadline) {
-        for (const client of this.clients.filter((each) => !each.isDone(0)).slice(0, 10)) {
+        for (const client of this.#clients.filter((each) => !each.isDone(0)).slice(0, 10)) {
           this.#history.record('stuck', { text: client.report })
         }
         return
@@ -100,3 +108,10 @@ export class Crowd {
     }
   }
 }
+
+const crowd = new Crowd(JSON.parse(process.argv[2]))
+process.on('message', ({ command, given }) => {
+  void Promise.resolve(crowd[command](given)).then((result) => process.send({ result }))
+})
+// Its parent has gone.
+process.on('disconnect', () => process.exit())

@@ -3,17 +3,17 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const CONFIGURATION = fileURLToPath(new URL('../../deploy/haproxy/haproxy.cfg', import.meta.url))
-const COMMANDS = ['/usr/sbin/haproxy', '/usr/bin/haproxy', '/usr/local/sbin/haproxy']
+/** Debian has it where only administrators are thought to look. */
+const PATH = `${process.env['PATH']}:/usr/sbin:/usr/local/sbin`
 const TIMEOUT_MS = 30_000
-
-/** Where it is; `undefined`: not on this machine. */
-export const haproxyCommand = () => COMMANDS.find((path) => existsSync(path))
+/** Each takes two descriptors. */
+const MAX_CONNECTIONS = 2000
 
 export class HaProxy {
   #child
@@ -31,8 +31,8 @@ export class HaProxy {
     const [a, b, c, d] = servers.map((each) => `127.0.0.1:${each}`)
     const file = join(folder, 'haproxy.cfg')
     writeFileSync(file, `${readFileSync(CONFIGURATION, 'utf8')}    server c ${c}\n    server d ${d}\n`)
-    this.#child = spawn(haproxyCommand(), ['-db', '-f', file], {
-      env: { LASTCALL_BIND: `127.0.0.1:${port}`, LASTCALL_A: a, LASTCALL_B: b },
+    this.#child = spawn('haproxy', ['-db', '-n', String(MAX_CONNECTIONS), '-f', file], {
+      env: { PATH, LASTCALL_BIND: `127.0.0.1:${port}`, LASTCALL_A: a, LASTCALL_B: b },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#ended = once(this.#child, 'exit')
@@ -49,7 +49,7 @@ export class HaProxy {
     return this.#lines
   }
 
-  /** Resolves when a server is UP or DOWN for it, and was not before. */
+  /** Resolves when a server is UP or DOWN, by its last word on it. It takes all for UP at first, and does not say so. */
   async sees(server, state) {
     const isThere = () =>
       this.#lines.findLast((line) => line.includes(`lastcall/${server} is `))?.includes(`is ${state}`)

@@ -98,7 +98,7 @@ export class Reception {
     const { clientId, audience } = connection
     hub.leave(connection)
     rateLimit.keep(clientId, connection.bucket, clock.monotonic())
-    if (audience && !connection.isElsewhere) hub.announceLeave(clientId, audience.channels)
+    if (audience && !connection.isElsewhere) hub.announceDeparture(clientId, audience.channels)
     try {
       this.#options.hooks.onDisconnect?.({ clientId, code })
     } catch (error) {

@@ -110,7 +110,7 @@ export class Hub {
 
   /** Ends the reading; what is pending is waited for. The journal itself is closed by who opened it. */
   async close(): Promise<void> {
-    this.#moves.flush()
+    this.#moves.close()
     this.#presence.flush()
     await this.#publisher.settled()
     await this.#tail?.stop()
@@ -279,8 +279,14 @@ export class Hub {
     this.#presence.joined(clientId, channels)
   }
 
+  /** Tells a channel that somebody is there no longer. */
   announceLeave(clientId: string, channels: Iterable<string>): void {
     this.#presence.left(clientId, channels)
+  }
+
+  /** Somebody has gone: see `Moves.left`. */
+  announceDeparture(clientId: string, channels: Iterable<string>): void {
+    this.#moves.left(clientId, channels)
   }
 
   /** Tells the other instances what this one is. */

@@ -2,20 +2,25 @@
  * Who only changes the instance during a shutdown: is named to the others (`arrival`), and is neither told as having come
  * nor as having left. Also where two instances contradict each other: who is here is here, whoever says that it left.
  */
+import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 import type { Entry, EntryContent } from '../journal/journal.js'
 import type { Instances } from './instances.js'
 import type { PresenceAnnouncer } from './presence-announcer.js'
 
 export interface MovesOptions {
-  readonly instances: Pick<Instances, 'isDraining' | 'isAnotherDraining'>
+  readonly instances: Pick<Instances, 'isDraining' | 'isAnotherDraining' | 'isAnotherReady'>
   /** The connection of this client on this instance. */
   readonly connectionOf: (clientId: string) => Connection | undefined
-  readonly presence: Pick<PresenceAnnouncer, 'joined' | 'stayed'>
+  readonly presence: Pick<PresenceAnnouncer, 'joined' | 'left' | 'stayed'>
   /** While this instance is draining: another one has let this client in. */
   readonly onSeenElsewhere: (clientId: string) => void
   readonly publish: (content: EntryContent) => void
+  readonly clock: Pick<Clock, 'after' | 'monotonic'>
 }
+
+/** So long nothing is told of who left in a shutdown: the naming by who let it in may be on its way, and that one be busy. */
+const HOLD_MS = 1000
 
 /** How many clients one entry names. */
 const MAX_ARRIVALS = 50
@@ -27,6 +32,9 @@ export class Moves {
   readonly #options: MovesOptions
   /** Let in, and not named yet. */
   #arrived: string[] = []
+  /** Left during this instance's shutdown, and may have moved: by when each left, the first one first. */
+  readonly #held = new Map<string, { readonly channels: Iterable<string>; readonly atMs: number }>()
+  #stopHolding: (() => void) | undefined
   /** Told as having left, while another instance is draining: whoever of them moves here has been missed. */
   readonly #toldAsLeft = new Set<string>()
 
@@ -42,6 +50,7 @@ export class Moves {
    */
   came(clientId: string, channels: Iterable<string>, isMoving: boolean): void {
     const { instances, presence } = this.#options
+    this.#tellOf(clientId)
     const isAnotherDraining = instances.isAnotherDraining
     if (isAnotherDraining) this.#name(clientId)
     else this.#toldAsLeft.clear()
@@ -49,14 +58,52 @@ export class Moves {
     if (!isMoving || !isAnotherDraining || mayBeMissed) presence.joined(clientId, channels)
   }
 
+  /** Somebody left for good, as far as this instance knows. */
+  left(clientId: string, channels: Iterable<string>): void {
+    const { instances, presence, clock } = this.#options
+    if (!instances.isDraining || !instances.isAnotherReady) {
+      presence.left(clientId, channels)
+      return
+    }
+    this.#held.set(clientId, { channels, atMs: clock.monotonic() })
+    this.#stopHolding ??= clock.after(HOLD_MS, () => this.#release())
+  }
+
+  /** Tells of those who have been held back long enough. */
+  #release(): void {
+    const { clock } = this.#options
+    this.#stopHolding = undefined
+    const now = clock.monotonic()
+    for (const [clientId, { atMs }] of this.#held) {
+      if (atMs + HOLD_MS > now) {
+        this.#stopHolding = clock.after(atMs + HOLD_MS - now, () => this.#release())
+        return
+      }
+      this.#tellOf(clientId)
+    }
+  }
+
+  #tellOf(clientId: string): void {
+    const held = this.#held.get(clientId)
+    if (!held) return
+    this.#held.delete(clientId)
+    this.#options.presence.left(clientId, held.channels)
+  }
+
   /** What one turn of the event loop brings is one entry. */
   #name(clientId: string): void {
     this.#arrived.push(clientId)
-    if (this.#arrived.length === 1) setImmediate(() => this.flush())
+    if (this.#arrived.length === 1) setImmediate(() => this.#nameAll())
   }
 
-  /** Names who has not been named yet. */
-  flush(): void {
+  /** The end: tells of everybody who was held back, and names who has not been named yet. */
+  close(): void {
+    this.#stopHolding?.()
+    for (const clientId of this.#held.keys()) this.#tellOf(clientId)
+    this.#nameAll()
+  }
+
+  #nameAll(): void {
     const arrived = this.#arrived
     this.#arrived = []
     for (let index = 0; index < arrived.length; index += MAX_ARRIVALS) {
@@ -69,6 +116,7 @@ export class Moves {
     const { instances, presence, onSeenElsewhere } = this.#options
     if (!instances.isDraining) return
     for (const clientId of clients) {
+      this.#held.delete(clientId)
       presence.stayed(clientId)
       onSeenElsewhere(clientId)
     }

@@ -6,18 +6,27 @@ import type { Connection } from '../../src/connections/connection.js'
 import { Moves } from '../../src/hub/moves.js'
 import type { EntryContent } from '../../src/journal/journal.js'
 import { arrivalEntry, presenceEntry } from '../support/entries.js'
+import { FakeClock } from '../support/fake-clock.js'
 import { turns } from '../support/test-hub.js'
+
+interface State {
+  isDraining: boolean
+  isAnotherDraining: boolean
+  isAnotherReady: boolean
+}
 
 interface Side {
   readonly moves: Moves
-  readonly state: { isDraining: boolean; isAnotherDraining: boolean }
-  /** What is told: `+anna lobby`, `anna stayed`, `anna elsewhere`. */
+  readonly state: State
+  readonly clock: FakeClock
+  /** What is told: `+anna lobby`, `-anna lobby`, `anna stayed`, `anna elsewhere`. */
   readonly told: string[]
   readonly published: EntryContent[]
   readonly connect: (clientId: string, ...channels: string[]) => { isElsewhere: boolean }
 }
 
-function side(state: { isDraining: boolean; isAnotherDraining: boolean }): Side {
+function side(state: State): Side {
+  const clock = new FakeClock()
   const told: string[] = []
   const published: EntryContent[] = []
   const connections = new Map<string, { isElsewhere: boolean; audience: { channels: Set<string> } }>()
@@ -26,14 +35,17 @@ function side(state: { isDraining: boolean; isAnotherDraining: boolean }): Side 
     connectionOf: (clientId) => connections.get(clientId) as unknown as Connection | undefined,
     presence: {
       joined: (clientId, channels) => void told.push(`+${clientId} ${[...channels].join()}`),
+      left: (clientId, channels) => void told.push(`-${clientId} ${[...channels].join()}`),
       stayed: (clientId) => void told.push(`${clientId} stayed`),
     },
     onSeenElsewhere: (clientId) => void told.push(`${clientId} elsewhere`),
     publish: (content) => void published.push(content),
+    clock,
   })
   return {
     moves,
     state,
+    clock,
     told,
     published,
     connect(clientId, ...channels) {
@@ -44,9 +56,9 @@ function side(state: { isDraining: boolean; isAnotherDraining: boolean }): Side 
   }
 }
 
-const receiving = (): Side => side({ isDraining: false, isAnotherDraining: true })
-const draining = (): Side => side({ isDraining: true, isAnotherDraining: false })
-const alone = (): Side => side({ isDraining: false, isAnotherDraining: false })
+const receiving = (): Side => side({ isDraining: false, isAnotherDraining: true, isAnotherReady: false })
+const draining = (): Side => side({ isDraining: true, isAnotherDraining: false, isAnotherReady: true })
+const alone = (): Side => side({ isDraining: false, isAnotherDraining: false, isAnotherReady: true })
 
 const left = (...names: string[]) => presenceEntry({ joined: [], left: names, joinedCount: 0, leftCount: names.length })
 const joined = (...names: string[]) => presenceEntry({ joined: names, joinedCount: names.length })
@@ -71,8 +83,8 @@ describe('who comes while another instance is draining', () => {
   test('is named at once when there is no later', () => {
     const { moves, published } = receiving()
     moves.came('anna', ['lobby'], false)
-    moves.flush()
-    moves.flush()
+    moves.close()
+    moves.close()
     expect(published).toEqual([{ kind: 'arrival', clients: ['anna'] }])
   })
 
@@ -161,5 +173,58 @@ describe('an arrival elsewhere', () => {
     const { moves, told } = receiving()
     moves.readArrival(arrivalEntry({ clients: ['anna'] }))
     expect(told).toEqual([])
+  })
+})
+
+describe('who leaves', () => {
+  test('is told as having left at once while nothing is drained, or where nobody else is ready', () => {
+    const serving = alone()
+    serving.moves.left('anna', ['lobby'])
+    expect(serving.told).toEqual(['-anna lobby'])
+    const last = draining()
+    last.state.isAnotherReady = false
+    last.moves.left('anna', ['lobby'])
+    expect(last.told).toEqual(['-anna lobby'])
+  })
+
+  test('is held back a second in a shutdown, each for itself: whoever let it in may be busy', () => {
+    const { moves, told, clock } = draining()
+    moves.left('anna', ['lobby', 'news'])
+    clock.advance(600)
+    moves.left('bob', ['lobby'])
+    clock.advance(399)
+    expect(told).toEqual([])
+    clock.advance(1)
+    expect(told).toEqual(['-anna lobby,news'])
+    clock.advance(599)
+    expect(told).toEqual(['-anna lobby,news'])
+    clock.advance(1)
+    expect(told).toEqual(['-anna lobby,news', '-bob lobby'])
+  })
+
+  test('is not told as having left when its arrival is read meanwhile', () => {
+    const { moves, told, clock } = draining()
+    moves.left('anna', ['lobby'])
+    clock.advance(900)
+    moves.readArrival(arrivalEntry({ clients: ['anna'] }))
+    clock.advance(5000)
+    expect(told).toEqual(['anna stayed', 'anna elsewhere'])
+  })
+
+  test('and comes back to the same instance has left before it comes', () => {
+    const { moves, told, clock } = draining()
+    moves.left('anna', ['lobby'])
+    moves.came('anna', ['lobby'], false)
+    clock.advance(5000)
+    expect(told).toEqual(['-anna lobby', '+anna lobby'])
+  })
+
+  test('is told at the end, however short it was held back', () => {
+    const { moves, told, clock } = draining()
+    moves.left('anna', ['lobby'])
+    moves.left('bob', ['lobby'])
+    moves.close()
+    clock.advance(5000)
+    expect(told).toEqual(['-anna lobby', '-bob lobby'])
   })
 })

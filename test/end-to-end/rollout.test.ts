@@ -1,0 +1,108 @@
+/**
+ * A deploy that nobody notices: the real thing, smaller, and what judges it. In full size: npm run rollout.
+ */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { judge } from '../../e2e/rollout/verdict.mjs'
+import { find, lacks } from '../../packages/server/test/support/programs.js'
+
+const SMALL = ['--libraries', '80', '--plain', '20', '--rate', '80', '--spread', '4', '--before', '3', '--untimed']
+
+const roll = (...args: readonly string[]): Promise<{ code: unknown; out: string }> =>
+  new Promise((resolve) => {
+    const file = fileURLToPath(new URL('../../e2e/rollout.mjs', import.meta.url))
+    execFile(process.execPath, [file, ...SMALL, ...args], { maxBuffer: 2 ** 24 }, (error, out, err) => {
+      resolve({ code: error ? error.code : 0, out: out + (error ? err : '') })
+    })
+  })
+
+describe('nobody notices', () => {
+  test.skipIf(lacks('Debian: haproxy', find('haproxy')))(
+    'that two instances behind HAProxy are replaced one by one',
+    async () => {
+      const { code, out } = await roll('--how', 'rolling')
+      expect(code, out).toBe(0)
+      expect(out).toContain('"moved": 80')
+      expect(out).toMatch(/^nobody noticed$/m)
+    },
+    180_000,
+  )
+
+  test('that all workers are replaced by SIGHUP', async () => {
+    const { code, out } = await roll('--how', 'reload')
+    expect(code, out).toBe(0)
+    expect(out).toContain('"moved": 80')
+    expect(out).toMatch(/^nobody noticed$/m)
+  }, 180_000)
+})
+
+describe('what judges it', () => {
+  const report = {
+    connectionsAtStart: 1,
+    cameLater: 0,
+    left: 0,
+    moved: 1,
+    closedInSlot: 0,
+    closedAtDeadline: 0,
+    lost: 0,
+    remaining: 0,
+    messagesUnacked: 0,
+  }
+  const client = (name: string) => ({ type: 'client', at: 0, client: name, kind: 'library' })
+  const connection = (name: string, number: number, at: number) => [
+    { type: 'connect', at, client: name, connection: `${name}#${number}` },
+    { type: 'welcome', at, connection: `${name}#${number}` },
+  ]
+  const message = (offset: number, at: number, tookMs: number) => [
+    { type: 'publish', at, client: 'probe-lib-1', id: `m${offset}` },
+    { type: 'settled', at, client: 'probe-lib-1', id: `m${offset}`, offset },
+    { type: 'delivered', at: at + tookMs, client: 'probe-lib-2', kind: 'message', channel: 'room', offset },
+  ]
+  const moves = (name: string) => [
+    client(name),
+    ...connection(name, 1, 1),
+    ...connection(name, 2, 110),
+    { type: 'given-up', at: 112, connection: `${name}#1` },
+    { type: 'moved', at: 112, client: name, from: 'a', to: 'b' },
+  ]
+  const GOOD = [...moves('probe-lib-1'), ...moves('probe-lib-2'), ...message(1, 50, 5), ...message(2, 120, 90)]
+
+  const faults = (events: readonly object[], reports: readonly object[] = [report], isTimed = true): string[] =>
+    judge({ events, reports, deployAt: 100, doneAt: 200, isTimed }).faults
+
+  test('finds nothing where there is nothing', () => {
+    expect(faults(GOOD)).toEqual([])
+  })
+
+  test.each([
+    ['who has not moved', [client('idle-lib-1'), ...connection('idle-lib-1', 1, 1)], /moved 0 times/],
+    ['who has moved twice', [{ type: 'moved', at: 150, client: 'probe-lib-1' }], /moved 2 times/],
+    [
+      'an application that was told',
+      [{ type: 'state', at: 150, client: 'probe-lib-1', state: 'reconnecting' }],
+      /told/,
+    ],
+    ['a return that was told', [{ type: 'returned', at: 150, client: 'probe-lib-1' }], /its return/],
+    [
+      'two newcomers at a time',
+      [...connection('probe-lib-1', 3, 111), ...connection('probe-lib-1', 4, 111)],
+      /at a time/,
+    ],
+    ['who came to nothing', [{ type: 'connect', at: 150, client: 'probe-lib-1', connection: 'x' }], /turned away/],
+    ['presence of who only moved', [{ type: 'presence', at: 150, joined: [], left: ['probe-lib-1'] }], /come or gone/],
+    ['a message that took long', message(3, 130, 106), /took 106 ms/],
+  ])('finds %s', (_what, more, expected) => {
+    expect(faults([...GOOD, ...more]).join()).toMatch(expected)
+  })
+
+  test('finds reports that do not add up, or have losses', () => {
+    expect(faults(GOOD, [{ ...report, moved: 0 }]).join()).toContain('does not add up')
+    expect(faults(GOOD, [{ ...report, moved: 0, lost: 1 }]).join()).toContain('has losses')
+  })
+
+  test('leaves times alone where the machine does other things, too, but not that nothing was measured', () => {
+    expect(faults([...GOOD, ...message(3, 130, 1000)], [report], false)).toEqual([])
+    expect(faults([...moves('probe-lib-1')], [report], false)).toEqual(['nothing was measured'])
+  })
+})
