@@ -39,7 +39,7 @@ interface Outcome {
  *
  * @param socket NOTIFY_SOCKET, which is not in the environment any more
  */
-export function notifyCommand(socket: string): SendMessage {
+function notifyCommand(socket: string): SendMessage {
   let outcome: Outcome | undefined
   let shell: Shell | undefined = start()
   keepProcess(false)
