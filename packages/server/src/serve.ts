@@ -8,8 +8,8 @@ import { formatProblem } from './config/problems.js'
 import { planReload } from './config/reload-plan.js'
 import type { Config } from './config/schema.js'
 import { assembleServer, type AssembledServer } from './create-server.js'
-import { LastcallError } from './errors.js'
 import type { Logger } from './observability/log.js'
+import { logFailure } from './observability/log-failure.js'
 import { createLogger } from './observability/logger.js'
 import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from './systemd/environment.js'
 import { LAST_WORD_TIMEOUT_MS, type Notifier } from './systemd/notifier.js'
@@ -45,14 +45,13 @@ export async function runServer(loaded: LoadedConfig, load: () => ConfigResult):
 
 function reportTo(notifier: Notifier, server: AssembledServer, { watchdogMs }: SystemdEnvironment): void {
   const { shutdown, connections } = server
-  const progress = () =>
-    ({
-      state: shutdown.state,
-      activeConnections: connections.getActiveCount(),
-      remainingMs: shutdown.remainingMs,
-      report: shutdown.report,
-    }) as const
-  const reporter = new ServiceReporter({ notifier, progress, clock, watchdogMs })
+  const state = () => shutdown.state
+  const progress = () => ({
+    activeConnections: connections.getActiveCount(),
+    remainingMs: shutdown.remainingMs,
+    report: shutdown.report,
+  })
+  const reporter = new ServiceReporter({ notifier, state, progress, clock, watchdogMs })
   shutdown.observe(() => reporter.stateChanged())
 }
 
@@ -91,10 +90,4 @@ function reloader({ server, config, load, notifier, log }: Reload): () => void {
       told?.ready()
     }
   }
-}
-
-/** Why a server could not start: what is known by a code says it itself. */
-export function logFailure(error: unknown, log: Logger): void {
-  const known = error instanceof LastcallError || (error instanceof Error && 'code' in error)
-  log.error('error', { error }, known ? error.message : 'the server could not start')
 }

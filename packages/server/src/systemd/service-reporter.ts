@@ -7,8 +7,8 @@ import type { Clock } from '../clock.js'
 import type { ShutdownState } from '../shutdown/shutdown-state.js'
 import type { Notifier } from './notifier.js'
 
+/** What the status line says besides the state. */
 export interface Progress {
-  readonly state: ShutdownState
   readonly activeConnections: number
   /** Milliseconds until who is left will be closed; 0 when no shutdown runs. */
   readonly remainingMs: number
@@ -18,7 +18,10 @@ export interface Progress {
 
 export interface ServiceReporterOptions {
   readonly notifier: Notifier
-  readonly progress: () => Progress
+  /** Known at once: what is due because of it waits for nothing. */
+  readonly state: () => ShutdownState
+  /** Several processes have to be asked. `undefined`: nobody has answered, and what was told last stands. */
+  readonly progress: () => Progress | Promise<Progress | undefined>
   readonly clock: Clock
   /** WatchdogSec, in milliseconds; `undefined`: nobody watches. */
   readonly watchdogMs: number | undefined
@@ -37,20 +40,17 @@ const SERVING_EVERY_MS = 60_000
 const EXTEND_BY_MS = 60_000
 
 export class ServiceReporter {
-  readonly #notifier: Notifier
-  readonly #progress: () => Progress
-  readonly #clock: Clock
+  readonly #options: ServiceReporterOptions
   #stopTelling: (() => void) | undefined
   #told = ''
   #isStopping = false
 
   /** To be made when the server listens. */
-  constructor({ notifier, progress, clock, watchdogMs }: ServiceReporterOptions) {
-    this.#notifier = notifier
-    this.#progress = progress
-    this.#clock = clock
+  constructor(options: ServiceReporterOptions) {
+    const { notifier, state, clock, watchdogMs } = options
+    this.#options = options
     // Who is stopped before it listens is not up any more.
-    if (progress().state === 'serving') notifier.ready()
+    if (state() === 'serving') notifier.ready()
     // From the event loop: when it stands still, so does this, which is the point of it. Half, as sd_notify(3) advises.
     if (watchdogMs !== undefined) clock.every(watchdogMs / 2, () => notifier.alive())
     this.stateChanged()
@@ -58,32 +58,39 @@ export class ServiceReporter {
 
   /** To be called when the state has become another one. */
   stateChanged(): void {
-    const { state } = this.#progress()
+    const { notifier, clock } = this.#options
+    const state = this.#options.state()
     // Not while draining: it may be called off, and STOPPING can't be.
     if (!this.#isStopping && (state === 'closing' || state === 'closed')) {
       this.#isStopping = true
-      this.#notifier.stopping()
+      notifier.stopping()
     }
     this.#tell()
     this.#stopTelling?.()
-    this.#stopTelling = this.#clock.every(state === 'serving' ? SERVING_EVERY_MS : DRAINING_EVERY_MS, () =>
-      this.#tell(),
-    )
+    this.#stopTelling = clock.every(state === 'serving' ? SERVING_EVERY_MS : DRAINING_EVERY_MS, () => this.#tell())
   }
 
   #tell(): void {
-    const progress = this.#progress()
-    const text = statusText(progress)
-    if (text !== this.#told) this.#notifier.status(text)
+    const { notifier, state, progress } = this.#options
+    const known = progress()
+    if (known instanceof Promise) void known.then((found) => this.#tellStatus(found))
+    else this.#tellStatus(known)
+    if (state() !== 'serving') notifier.extendTimeout(EXTEND_BY_MS)
+  }
+
+  #tellStatus(progress: Progress | undefined): void {
+    if (!progress) return
+    // The state as it is now: it may have become another one while the others were asked.
+    const text = statusText(this.#options.state(), progress)
+    if (text !== this.#told) this.#options.notifier.status(text)
     this.#told = text
-    if (progress.state !== 'serving') this.#notifier.extendTimeout(EXTEND_BY_MS)
   }
 }
 
 const connections = (count: number): string => `${count} ${count === 1 ? 'connection' : 'connections'}`
 
 /** The line in `systemctl status`. */
-export function statusText({ state, activeConnections, remainingMs, report }: Progress): string {
+export function statusText(state: ShutdownState, { activeConnections, remainingMs, report }: Progress): string {
   switch (state) {
     case 'starting':
       return 'Starting'

@@ -23,6 +23,8 @@ export type ToWorker =
       readonly sessionSecret: string
       /** Whether it may serve without asking for tokens: not where those who serve now ask for them. */
       readonly mayBeOpen: boolean
+      /** The descriptor, in the primary, of the socket to serve instead of HOST and PORT; none: those. */
+      readonly listenFd?: number | undefined
     }
   /** Another generation has taken over: no more newcomers, and good-bye to who is there. */
   | { readonly kind: 'leave' }

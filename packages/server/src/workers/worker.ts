@@ -9,8 +9,8 @@ import { asksForToken } from '../config/reload-plan.js'
 import type { Config } from '../config/schema.js'
 import { assembleServer, type AssembledServer } from '../create-server.js'
 import { LastcallError } from '../errors.js'
+import { logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
-import { logFailure } from '../serve.js'
 import type { WorkerIdentity } from './messages.js'
 import { PrimaryLink, type Commands, type WorkerAnswering } from './primary-link.js'
 import { quietly } from './quiet-log.js'
@@ -37,7 +37,7 @@ export async function runWorker({ config }: LoadedConfig): Promise<number> {
   }
 
   const link = new PrimaryLink(clock)
-  const { identity, sessionSecret, mayBeOpen } = await link.hello(config.workers ?? 1)
+  const { identity, sessionSecret, mayBeOpen, listenFd } = await link.hello(config.workers ?? 1)
   const log = createLogger({ level: config.logLevel, format: config.logFormat }).child({ ...identity })
   try {
     if (config.workers === undefined) {
@@ -53,7 +53,7 @@ export async function runWorker({ config }: LoadedConfig): Promise<number> {
     })
     server = assembled
     link.serve(commandsFor(assembled), answersOf(assembled))
-    const address = await assembled.listen()
+    const address = await assembled.listen({ fd: listenFd })
     onPrimaryGone(() => {
       isOrphan = true
       log.error('error', 'the primary has gone: this worker says good-bye to its clients and ends')

@@ -3,12 +3,16 @@
  */
 import { expect, test } from 'vitest'
 import { ServiceReporter, statusText, type Progress } from '../../src/systemd/service-reporter.js'
+import type { ShutdownState } from '../../src/shutdown/shutdown-state.js'
 import { FakeClock } from '../support/fake-clock.js'
+import { writtenNotifier } from '../support/written-notifier.js'
 
 type Changeable = { -readonly [Key in keyof Progress]: Progress[Key] }
 
 interface Settings {
-  readonly state?: Progress['state']
+  readonly state?: ShutdownState
+  /** Where others have to be asked. */
+  readonly ask?: () => Promise<Progress | undefined>
   readonly watchdogMs?: number
 }
 
@@ -17,29 +21,26 @@ interface World {
   readonly progress: Changeable
   /** What was said since it was last asked. */
   readonly said: () => string[]
-  readonly enter: (next: Progress['state']) => void
+  readonly enter: (next: ShutdownState) => void
 }
 
-function start({ state = 'serving', watchdogMs }: Settings = {}): World {
+function start({ state = 'serving', watchdogMs, ask }: Settings = {}): World {
   const said: string[] = []
   const clock = new FakeClock()
-  const progress: Changeable = { state, activeConnections: 0, remainingMs: 0, report: undefined }
-  const notifier = {
-    ready: () => void said.push('READY'),
-    reloading: () => void said.push('RELOADING'),
-    stopping: () => void said.push('STOPPING'),
-    status: (text: string) => void said.push(text),
-    extendTimeout: (ms: number) => void said.push(`extend ${ms}`),
-    alive: () => void said.push('alive'),
-    flush: () => Promise.resolve(),
-  }
-  const reporter = new ServiceReporter({ notifier, progress: () => progress, clock, watchdogMs })
+  const progress: Changeable = { activeConnections: 0, remainingMs: 0, report: undefined }
+  const reporter = new ServiceReporter({
+    notifier: writtenNotifier(said),
+    state: () => state,
+    progress: () => ask?.() ?? progress,
+    clock,
+    watchdogMs,
+  })
   return {
     clock,
     progress,
     said: () => said.splice(0),
     enter(next) {
-      progress.state = next
+      state = next
       reporter.stateChanged()
     },
   }
@@ -109,7 +110,7 @@ test('a sign of life comes at half the time, in every state', () => {
 
 test('one connection is one connection', () => {
   const progress = { activeConnections: 1, remainingMs: 0, report: undefined }
-  expect(statusText({ ...progress, state: 'serving' })).toBe('Serving 1 connection')
+  expect(statusText('serving', progress)).toBe('Serving 1 connection')
 })
 
 test('who has nobody left is stopping at once', () => {
@@ -117,4 +118,31 @@ test('who has nobody left is stopping at once', () => {
   said()
   enter('closed')
   expect(said()).toContain('STOPPING')
+})
+
+test('what others have to be asked for holds up nothing, and is told with the state of when it is known', async () => {
+  const asked: ((answer: Progress) => void)[] = []
+  const { said, enter } = start({ ask: () => new Promise((resolve) => asked.push(resolve)) })
+  const answer = async (activeConnections: number): Promise<void> => {
+    asked.shift()?.({ activeConnections, remainingMs: 0, report: undefined })
+    await Promise.resolve()
+  }
+  expect(said()).toEqual(['READY'])
+  await answer(3)
+  expect(said()).toEqual(['Serving 3 connections'])
+  enter('draining')
+  enter('closing')
+  expect(said()).toEqual(['extend 60000', 'STOPPING', 'extend 60000'])
+  await answer(2)
+  expect(said()).toEqual(['Closing 2 connections'])
+})
+
+test('what was told last stands while nobody answers', async () => {
+  let answer: Progress | undefined = { activeConnections: 3, remainingMs: 0, report: undefined }
+  const { clock, said } = start({ ask: () => Promise.resolve(answer) })
+  await Promise.resolve()
+  answer = undefined
+  clock.advance(60_000)
+  await Promise.resolve()
+  expect(said()).toEqual(['READY', 'Serving 3 connections'])
 })
