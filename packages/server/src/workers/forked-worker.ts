@@ -5,9 +5,9 @@
 import cluster from 'node:cluster'
 import type { Clock } from '../clock.js'
 import { WORKER_VARIABLE } from '../config/load-config.js'
-import type { WorkerListener, WorkerProcess } from './generations.js'
 import type { FromWorker, PrimaryAnswers, Question, ToWorker, WorkerAnswers, WorkerIdentity } from './messages.js'
 import { Questions } from './questions.js'
+import type { WorkerListener, WorkerProcess } from './worker-process.js'
 
 export interface ForkedWorker extends WorkerProcess {
   readonly questions: Questions<WorkerAnswers>

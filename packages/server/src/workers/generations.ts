@@ -9,36 +9,14 @@
 import type { Clock } from '../clock.js'
 import type { Address } from '../create-server.js'
 import type { Logger } from '../observability/log.js'
-import { Backoff } from './backoff.js'
 import type { ToWorker, WorkerIdentity } from './messages.js'
-
-/** A worker's process, as far as it is of interest here. */
-export interface WorkerProcess {
-  readonly pid: number | undefined
-  send(message: ToWorker): void
-  /** Ends it at once. */
-  kill(): void
-}
-
-export interface WorkerExit {
-  readonly code: number | null
-  readonly signal: string | null
-  /** What it said last on standard error. */
-  readonly complaint: string
-}
-
-/** What a worker's process tells. */
-export interface WorkerListener {
-  /** It has read its configuration: how many workers there shall be. */
-  onHello(workers: number): void
-  onReady(address: Address): void
-  /** Why it is about to end. */
-  onFailed(message: string): void
-  onExit(exit: WorkerExit): void
-}
+import { Replacements } from './replacements.js'
+import type { WorkerExit, WorkerListener, WorkerProcess } from './worker-process.js'
 
 export interface GenerationsOptions<Process extends WorkerProcess> {
   start(identity: WorkerIdentity, listener: WorkerListener): Process
+  /** A generation is started: the first, or another one that is to take over. `onServing` or a failure follows. */
+  onStarting?(generation: number): void
   /** All of a generation listen, and the one before, if any, was told to leave. */
   onServing(address: Address, generation: number): void
   /** The very first generation could not start. */
@@ -74,13 +52,14 @@ interface Generation<Process> {
   size: number
   hurried: boolean
   readonly members: Map<number, OwnMember<Process>>
-  readonly backoffs: Map<number, Backoff>
-  /** Calls a replacement off, by the worker's number. */
-  readonly replacements: Map<number, () => void>
+  readonly replacements: Replacements
 }
 
 /** How long a worker may take until it listens: it may have a big journal to read. */
 const START_TIMEOUT_MS = 60_000
+
+/** The same for a generation: one worker comes first, and then all the others. */
+export const GENERATION_START_TIMEOUT_MS = 2 * START_TIMEOUT_MS
 
 /** So many generations may be leaving at their leisure; when there are more, the oldest is told to hurry. */
 const MAX_LEAVING = 3
@@ -95,6 +74,7 @@ export class Generations<Process extends WorkerProcess> {
   /** Whether another reload was asked for while one runs. */
   #again = false
   #isShuttingDown = false
+  #isOver = false
 
   constructor(options: GenerationsOptions<Process>) {
     this.#options = options
@@ -119,16 +99,17 @@ export class Generations<Process extends WorkerProcess> {
       size: 1,
       hurried: false,
       members: new Map(),
-      backoffs: new Map(),
-      replacements: new Map(),
+      replacements: new Replacements(this.#options),
     }
     this.#starting = generation
+    this.#options.onStarting?.(generation.id)
     // One first: it knows how many there shall be, and if it can't start, the others needn't try.
     this.#start(generation, 1)
   }
 
   /** Starts another generation that is to take over. While one starts, one more follows it, however often asked for. */
   reload(): void {
+    if (this.#isOver) return
     if (this.#isShuttingDown) {
       this.#log.warn('reload.failed', 'nothing is reloaded in a shutdown')
     } else if (this.#starting) {
@@ -146,7 +127,7 @@ export class Generations<Process extends WorkerProcess> {
     this.#again = false
     if (this.#starting) this.#abandon(this.#starting, 'a shutdown began', message)
     if (this.#serving) {
-      this.#callOffReplacements(this.#serving)
+      this.#serving.replacements.callOff()
       this.#tell(this.#serving, message)
     }
     this.#endIfNobodyLeft()
@@ -172,6 +153,12 @@ export class Generations<Process extends WorkerProcess> {
     for (const generation of this.#leaving) this.#hurry(generation)
   }
 
+  /** The primary itself is about to end: nobody is started any more, whatever happens. */
+  end(): void {
+    this.#isOver = true
+    for (const { replacements } of this.#all()) replacements.callOff()
+  }
+
   *#all(): Generator<Generation<Process>> {
     yield* this.#leaving
     if (this.#serving) yield this.#serving
@@ -179,6 +166,7 @@ export class Generations<Process extends WorkerProcess> {
   }
 
   #start(generation: Generation<Process>, worker: number): void {
+    if (this.#isOver) return
     const { clock } = this.#options
     const identity = { worker, generation: generation.id }
     const process = this.#options.start(identity, {
@@ -238,7 +226,7 @@ export class Generations<Process extends WorkerProcess> {
     this.#logExit(member, exit, isExpected && exit.code === 0)
     this.#options.onExit?.(member, isCrash)
     if (generation.state === 'starting') this.#failed(generation, member, exit)
-    else if (isCrash) this.#replace(generation, member, isReady)
+    else if (isCrash && !this.#isOver) this.#replace(generation, member, isReady)
     else if (generation.state === 'leaving') this.#forgetIfGone(generation)
     this.#endIfNobodyLeft()
   }
@@ -280,7 +268,7 @@ export class Generations<Process extends WorkerProcess> {
 
   #leave(generation: Generation<Process>, message: ToWorker): void {
     generation.state = 'leaving'
-    this.#callOffReplacements(generation)
+    generation.replacements.callOff()
     this.#leaving.push(generation)
     this.#tell(generation, message)
     this.#forgetIfGone(generation)
@@ -302,22 +290,9 @@ export class Generations<Process extends WorkerProcess> {
   }
 
   #replace(generation: Generation<Process>, { worker, startedAtMs }: OwnMember<Process>, hadServed: boolean): void {
-    const { clock } = this.#options
-    const backoff = generation.backoffs.get(worker) ?? new Backoff()
-    generation.backoffs.set(worker, backoff)
-    const delayMs = backoff.after(hadServed ? clock.monotonic() - startedAtMs : 0)
-    this.#log.info('worker.replaced', { worker, generation: generation.id, delayMs }, 'a worker is replaced')
-    const start = (): void => {
-      generation.replacements.delete(worker)
-      this.#start(generation, worker)
-    }
-    if (delayMs === 0) start()
-    else generation.replacements.set(worker, clock.after(delayMs, start))
-  }
-
-  #callOffReplacements({ replacements }: Generation<Process>): void {
-    for (const callOff of replacements.values()) callOff()
-    replacements.clear()
+    const servedMs = hadServed ? this.#options.clock.monotonic() - startedAtMs : 0
+    const identity = { worker, generation: generation.id }
+    generation.replacements.replace(identity, servedMs, () => this.#start(generation, worker))
   }
 
   #reloadAgain(): void {

@@ -8,35 +8,56 @@ import { adviseOn } from '../advice.js'
 import { systemClock } from '../clock.js'
 import { takeFromEnvironment, type LoadedConfig } from '../config/load-config.js'
 import { VERSION } from '../config/version.js'
+import type { Logger } from '../observability/log.js'
+import { logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
 import { WholeMetrics } from '../observability/whole-metrics.js'
 import { onShutdownSignals } from '../shutdown/signals.js'
-import { SYSTEMD_VARIABLES, systemdEnvironment } from '../systemd/environment.js'
+import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from '../systemd/environment.js'
+import { LAST_WORD_TIMEOUT_MS } from '../systemd/notifier.js'
+import { createNotifier } from '../systemd/notify-command.js'
 import { forkWorker, setUpWorkers, type ForkedWorker } from './forked-worker.js'
 import { Generations, type Member } from './generations.js'
+import { watchDescriptor } from './inherited-socket.js'
 import { answer } from './questions.js'
 import { Roll } from './roll.js'
+import { ServiceWatch } from './service-watch.js'
 import { Supervision } from './supervision.js'
 
 /** Supervises until a shutdown has ended. Resolves with the exit code. */
 export async function runPrimary(loaded: LoadedConfig): Promise<number> {
+  const log = createLogger({ level: loaded.config.logLevel, format: loaded.config.logFormat })
+  try {
+    // Before any worker is started, which would inherit what is meant for this process.
+    return await supervise(loaded, systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid), log)
+  } catch (error) {
+    logFailure(error, log)
+    return 1
+  } finally {
+    log.flush()
+  }
+}
+
+async function supervise(loaded: LoadedConfig, systemd: SystemdEnvironment, log: Logger): Promise<number> {
   const { config } = loaded
   const clock = systemClock
-  const log = createLogger({ level: config.logLevel, format: config.logFormat })
   const sessionSecret = randomBytes(32).toString('base64url')
   const metrics = new WholeMetrics()
   let mayBeOpen = true
   // Nothing else may be left to keep the process alive while a worker that crashed waits for its replacement.
   const keepAlive = setInterval(() => undefined, 2 ** 30)
-  adviseOn(loaded, systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid), log)
+  const notifier = createNotifier(systemd, log)
+  adviseOn(loaded, systemd, log)
+  const { listenFd } = systemd
+  const canListen = listenFd === undefined ? () => true : watchDescriptor(listenFd)
   setUpWorkers()
 
-  return new Promise<number>((resolve) => {
+  const exitCode = await new Promise<number>((resolve) => {
     const generations: Generations<ForkedWorker> = new Generations<ForkedWorker>({
       start(identity, listener) {
         const worker: ForkedWorker = forkWorker(
           identity,
-          { sessionSecret, mayBeOpen, clock },
+          { sessionSecret, mayBeOpen, listenFd, clock },
           {
             ...listener,
             onProtected: () => (mayBeOpen = false),
@@ -49,7 +70,9 @@ export async function runPrimary(loaded: LoadedConfig): Promise<number> {
         )
         return worker
       },
+      onStarting: () => service?.starting(),
       onServing(address, generation) {
+        service?.serving()
         metrics.supervisor.serving(generation)
         if (generation > 1) {
           metrics.supervisor.reloaded(true)
@@ -58,12 +81,22 @@ export async function runPrimary(loaded: LoadedConfig): Promise<number> {
         const fields = { ...address, workers: config.workers, build: config.build, version: VERSION }
         log.info('listening', fields, `listening at ${address.httpUrl}`)
       },
-      onReloadFailed: () => metrics.supervisor.reloaded(false),
+      onReloadFailed() {
+        service?.reloadFailed()
+        metrics.supervisor.reloaded(false)
+      },
       onNeverServed: ({ code }) => end(code ?? 1),
       onExit(member: Member<ForkedWorker>, isCrash) {
         metrics.depart(member)
         if (isCrash) metrics.supervisor.crashed()
         supervision.exited(member)
+        if (!isCrash || canListen()) return
+        log.error(
+          'error',
+          { listenFd },
+          'with its last worker the socket that was handed over is gone: a restart is due',
+        )
+        end(1)
       },
       onGenerationGone: (generation) => supervision.generationGone(generation),
       onNobodyLeft() {
@@ -76,7 +109,9 @@ export async function runPrimary(loaded: LoadedConfig): Promise<number> {
     const roll = new Roll(() => generations.members())
     const supervision: Supervision = new Supervision({ generations, roll, metrics, clock, log })
 
-    const stopSignals = onShutdownSignals((signal) => supervision.handleSignal(signal))
+    const service = notifier && new ServiceWatch({ notifier, supervision, clock, watchdogMs: systemd.watchdogMs })
+    supervision.onState = () => service?.stateChanged()
+    onShutdownSignals((signal) => supervision.handleSignal(signal))
     process.on('SIGHUP', () => generations.reload())
     // As much as can be done about a third signal: everything ends now.
     supervision.onThirdSignal = () => {
@@ -86,10 +121,11 @@ export async function runPrimary(loaded: LoadedConfig): Promise<number> {
     generations.begin()
 
     function end(code: number): void {
-      stopSignals()
-      clearInterval(keepAlive)
-      log.flush()
+      generations.end()
       resolve(code)
     }
   })
+  await notifier?.flush(LAST_WORD_TIMEOUT_MS)
+  clearInterval(keepAlive)
+  return exitCode
 }

@@ -1,6 +1,6 @@
 /**
  * The shutdown of the whole, and what is answered for the whole: the workers each have their own, and this tells them when
- * and adds them up. Owns no process.
+ * and adds them up. Owns the state of the whole, and no process.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
@@ -8,13 +8,16 @@ import type { WholeMetrics } from '../observability/whole-metrics.js'
 import { forecast } from '../shutdown/drain-plan.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
 import type { ShutdownRequest } from '../shutdown/graceful-shutdown-manager.js'
+import type { ShutdownState } from '../shutdown/shutdown-state.js'
 import type { ShutdownSignal } from '../shutdown/signals.js'
+import type { Progress } from '../systemd/service-reporter.js'
+import { DrainReports } from './drain-reports.js'
 import type { ForkedWorker } from './forked-worker.js'
 import type { Generations, Member } from './generations.js'
 import type { PrimaryAnswers, Standing, WorkerIdentity } from './messages.js'
 import type { Roll } from './roll.js'
 import { singleFlight } from './single-flight.js'
-import { cutOff, healthOf, reportOf, shutdownStatusOf } from './whole.js'
+import { connectionsOf, healthOf, reportOf, shutdownStatusOf, type WholeStatus } from './whole.js'
 
 export interface SupervisionOptions {
   readonly generations: Generations<ForkedWorker>
@@ -30,7 +33,10 @@ const PROGRESS_EVERY_MS = 10_000
 /** Long: a worker that has called it off and is not believed would serve on for ever. */
 const CANCEL_TIMEOUT_MS = 10_000
 
-const keyOf = ({ generation, worker }: WorkerIdentity): string => `${String(generation)}.${String(worker)}`
+interface Asked {
+  readonly asked: number
+  readonly standings: readonly Standing[]
+}
 
 export class Supervision {
   readonly #options: SupervisionOptions
@@ -38,21 +44,36 @@ export class Supervision {
   #signals = 0
   #isShuttingDown = false
   #shutdownStartedAtMs = 0
+  /** Nobody is waited for any more, at any worker. */
+  #isClosing = false
   #isClosed = false
-  /** What has ended, by generation: until it is told. */
-  readonly #reports = new Map<number, DrainReport[]>()
-  /** What a worker that is draining said last, by its identity: for when it does not come to an end of its own. */
-  readonly #lastReports = new Map<string, DrainReport>()
+  readonly #reports = new DrainReports()
   #progress = { gone: 0, atMs: 0 }
   #stopProgress = (): void => undefined
   #stopHurry = (): void => undefined
   /** Called at a third signal. */
   onThirdSignal = (): void => undefined
+  /** Called when a shutdown has changed `state`. */
+  onState = (): void => undefined
 
   constructor(options: SupervisionOptions) {
     this.#options = options
     this.#startedAtMs = options.clock.monotonic()
     options.clock.every(PROGRESS_EVERY_MS, () => void this.#watchLeaving())
+  }
+
+  /** As of one server. What the workers do by themselves is noticed when they are asked the next time. */
+  get state(): ShutdownState {
+    if (this.#isClosed) return 'closed'
+    if (this.#isShuttingDown) return this.#isClosing ? 'closing' : 'draining'
+    return this.#options.generations.serving > 0 ? 'serving' : 'starting'
+  }
+
+  /** How many are connected to all workers, and how they leave; `undefined`: no worker has answered. */
+  async progress(): Promise<Progress | undefined> {
+    const { asked, standings } = await this.#ask()
+    if (asked > 0 && standings.length === 0) return undefined
+    return { activeConnections: connectionsOf(standings), ...this.#status(standings) }
   }
 
   /** What any worker may ask, for somebody who asked it over HTTP. */
@@ -64,12 +85,7 @@ export class Supervision {
     health: singleFlight(() => this.#health()),
     ready: () => !this.#isShuttingDown && this.#options.generations.serving > 0,
     metrics: singleFlight(() => this.#metrics()),
-    status: async () =>
-      shutdownStatusOf({
-        isShuttingDown: this.#isShuttingDown,
-        standings: this.#isShuttingDown ? await this.#standings() : [],
-        ended: [...this.#reports.values()].flat(),
-      }),
+    status: async () => this.#status(this.#isShuttingDown ? (await this.#ask()).standings : []),
     begin: (content) => {
       const { why, request } = content as { why: string; request: ShutdownRequest }
       return this.begin(why, request)
@@ -86,6 +102,7 @@ export class Supervision {
     } else if (this.#signals === 2) {
       log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
       generations.hurry()
+      this.#enterClosing()
     } else {
       log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
       this.onThirdSignal()
@@ -107,26 +124,24 @@ export class Supervision {
       this.#stopHurry = clock.after(request.timeoutSeconds * 1000, () => generations.hurryLeaving())
     }
     generations.shutdown({ kind: 'shutdown', why, request })
+    if (!this.#isClosed) this.onState()
     return true
   }
 
   /** A worker has said good-bye to everybody. */
-  ended({ generation, worker }: WorkerIdentity, report: DrainReport): void {
-    this.#lastReports.delete(keyOf({ generation, worker }))
-    this.#reports.set(generation, [...(this.#reports.get(generation) ?? []), report])
+  ended(worker: WorkerIdentity, report: DrainReport): void {
+    this.#reports.ended(worker, report)
   }
 
-  /** A worker's process is gone: if it was cut off while it drained, what it said last is what is known. */
-  exited(member: WorkerIdentity): void {
-    const last = this.#lastReports.get(keyOf(member))
-    if (last) this.ended(member, cutOff(last, new Date(this.#options.clock.now()).toISOString()))
+  /** A worker's process is gone. */
+  exited(worker: WorkerIdentity): void {
+    this.#reports.exited(worker, new Date(this.#options.clock.now()).toISOString())
   }
 
   /** All of a generation that was leaving have gone: told at once, or with the rest where everything ends. */
   generationGone(generation: number): void {
     if (this.#isShuttingDown) return
-    const report = reportOf(this.#reports.get(generation) ?? [])
-    this.#reports.delete(generation)
+    const report = this.#reports.take(generation)
     if (report) this.#options.log.info('shutdown.report', { ...report, generation }, 'an old generation has gone')
   }
 
@@ -137,11 +152,12 @@ export class Supervision {
     const { log, clock } = this.#options
     this.#stopProgress()
     this.#stopHurry()
-    const reports = [...this.#reports.values()].flat()
+    const reports = this.#reports.all()
     const report = reportOf(reports)
     if (report) log.info('shutdown.report', { ...report, workers: reports.length }, 'everybody has gone')
     const durationSeconds = Math.round(clock.monotonic() - this.#shutdownStartedAtMs) / 1000
     log.info('shutdown.closed', { durationSeconds }, 'closed')
+    this.onState()
   }
 
   async #cancel(why: string): Promise<boolean> {
@@ -155,12 +171,14 @@ export class Supervision {
     })
     if (!answers.some(({ content }) => content)) return false
     this.#isShuttingDown = false
+    this.#isClosing = false
     this.#signals = 0
     this.#stopProgress()
     this.#stopHurry()
-    this.#reports.delete(generations.serving)
+    this.#reports.take(generations.serving)
     log.info('shutdown.cancelled', { why }, 'the shutdown is called off')
     generations.resume()
+    this.onState()
     return true
   }
 
@@ -186,21 +204,30 @@ export class Supervision {
     return metrics.text()
   }
 
-  async #standings(fits?: (member: Member<ForkedWorker>) => boolean): Promise<readonly Standing[]> {
-    const { answers } = await this.#options.roll.call('standing', fits && { fits })
-    for (const { member, content } of answers) {
-      if (content.report && content.report.endedAt === undefined) this.#lastReports.set(keyOf(member), content.report)
-      else this.#lastReports.delete(keyOf(member))
-    }
-    return answers.map(({ content }) => content)
+  async #ask(fits?: (member: Member<ForkedWorker>) => boolean): Promise<Asked> {
+    const { asked, answers } = await this.#options.roll.call('standing', fits && { fits })
+    for (const { member, content } of answers) this.#reports.heard(member, content.report)
+    const standings = answers.map(({ content }) => content)
+    // Of all of them: one that has not answered may still be called back.
+    if (!fits && asked === standings.length && this.#status(standings).state === 'closing') this.#enterClosing()
+    return { asked, standings }
+  }
+
+  #status(standings: readonly Standing[]): WholeStatus {
+    return shutdownStatusOf({ isShuttingDown: this.#isShuttingDown, standings, ended: this.#reports.all() })
+  }
+
+  #enterClosing(): void {
+    if (this.state !== 'draining') return
+    this.#isClosing = true
+    this.onState()
   }
 
   /** In a shutdown: of all. */
   async #logProgress(): Promise<void> {
     const { clock } = this.#options
-    const running = (await this.#standings()).filter(({ report }) => report !== undefined)
-    const ended = [...this.#reports.values()].flat()
-    const report = reportOf([...running.flatMap((each) => each.report ?? []), ...ended])
+    const running = (await this.#ask()).standings.filter(({ report }) => report !== undefined)
+    const report = reportOf([...running.flatMap((each) => each.report ?? []), ...this.#reports.all()])
     if (!report || !this.#isShuttingDown || this.#isClosed) return
     const { left, moved, lost, remaining } = report
     const gone = report.connectionsAtStart + report.cameLater - remaining
@@ -231,7 +258,7 @@ export class Supervision {
     if (this.#isShuttingDown) return
     const fits = ({ generation }: WorkerIdentity): boolean => generation < generations.serving
     if (![...generations.members()].some(fits)) return
-    const standings = await this.#standings(fits)
+    const { standings } = await this.#ask(fits)
     const report = reportOf(standings.flatMap((each) => each.report ?? []))
     if (!report) return
     const { left, moved, lost, remaining } = report

@@ -9,6 +9,9 @@ import type { Standing } from './messages.js'
 
 const sum = <T>(all: readonly T[], read: (one: T) => number): number => all.reduce((total, one) => total + read(one), 0)
 
+export const connectionsOf = (standings: readonly Standing[]): number =>
+  sum(standings, ({ health }) => health.activeConnections)
+
 export interface WholeHealth {
   /** Of those who answered. */
   readonly all: readonly Health[]
@@ -83,7 +86,11 @@ export interface WholeShutdown {
   readonly ended: readonly DrainReport[]
 }
 
-export function shutdownStatusOf({ isShuttingDown, standings, ended }: WholeShutdown): ShutdownStatus {
+export interface WholeStatus extends ShutdownStatus {
+  readonly report: DrainReport | undefined
+}
+
+export function shutdownStatusOf({ isShuttingDown, standings, ended }: WholeShutdown): WholeStatus {
   if (!isShuttingDown) return { state: 'serving', remainingMs: 0, report: undefined }
   const isDraining = standings.some(({ state }) => state === 'draining' || state === 'serving')
   const running = standings.flatMap(({ report }) => report ?? [])

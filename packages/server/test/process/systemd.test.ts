@@ -1,30 +1,16 @@
 /**
  * The real command with a real notification socket and real socket activation, by systemd's own tools.
  */
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Command } from '../support/command.js'
 import { freePort } from '../support/free-port.js'
-import { NotifySocket, PYTHON, type Notification } from '../support/notify-socket.js'
+import { NotifySocket, PYTHON } from '../support/notify-socket.js'
 import { lacks } from '../support/programs.js'
+import { ACTIVATE, NOTIFY, PATH, activated, children, hasStatus, inheritedFromSystemd } from '../support/systemd.js'
 import { TestClient } from '../support/test-client.js'
-
-const NOTIFY = '/usr/bin/systemd-notify'
-const ACTIVATE = '/usr/bin/systemd-socket-activate'
-const PATH = '/usr/bin:/bin'
-
-const hasStatus =
-  (start: string) =>
-  ({ STATUS }: Notification): boolean =>
-    STATUS?.startsWith(start) ?? false
-
-const children = (pid: number | undefined): number[] =>
-  readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8')
-    .split(' ')
-    .filter((each) => each !== '')
-    .map(Number)
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'lastcall-systemd-'))
@@ -115,9 +101,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     const command = await Command.serving(env)
     await notify.until(({ READY }) => READY === '1')
     const [shell = 0] = children(command.child.pid)
-    const inherited = readFileSync(`/proc/${String(shell)}/environ`, 'utf8').split('\0')
-    expect(inherited.filter((each) => /^(NOTIFY|WATCHDOG|LISTEN)_/.test(each))).toEqual([])
-    expect(inherited).toContain(`PATH=${PATH}`)
+    expect(inheritedFromSystemd(shell)).toEqual([])
   })
 
   test('by a new shell when the old one was killed', async () => {
@@ -184,13 +168,6 @@ describe('the time that is granted to a shutdown', () => {
 })
 
 describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has opened', () => {
-  /** Opens the sockets, and starts the command when somebody comes. */
-  const activated = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Command =>
-    Command.start(
-      { PATH, ...env },
-      { through: (variables) => [ACTIVATE, ...args, ...variables.map((name) => `--setenv=${name}`)] },
-    )
-
   test('is served instead of HOST and PORT, to those first who came before the server was there', async () => {
     const port = await freePort()
     const command = activated(['-l', `127.0.0.1:${String(port)}`], { HOST: '203.0.113.1', PORT: '1' })

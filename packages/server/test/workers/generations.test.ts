@@ -5,8 +5,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Address } from '../../src/create-server.js'
 import type { LogFields, Logger } from '../../src/observability/log.js'
-import { Generations, type WorkerExit, type WorkerListener, type WorkerProcess } from '../../src/workers/generations.js'
+import { Generations } from '../../src/workers/generations.js'
 import type { ToWorker, WorkerIdentity } from '../../src/workers/messages.js'
+import type { WorkerExit, WorkerListener, WorkerProcess } from '../../src/workers/worker-process.js'
 import { FakeClock } from '../support/fake-clock.js'
 
 const ADDRESS: Address = { host: 'h', port: 1, httpUrl: 'http://h:1/', webSocketUrl: 'ws://h:1/ws' }
@@ -46,6 +47,8 @@ class FakeWorker implements WorkerProcess {
 let clock: FakeClock
 let started: FakeWorker[]
 let happened: string[]
+/** Which generations were started. */
+let begun: number[]
 let lines: { readonly event: string; readonly fields: LogFields }[]
 let generations: Generations<FakeWorker>
 
@@ -53,6 +56,7 @@ beforeEach(() => {
   clock = new FakeClock()
   started = []
   happened = []
+  begun = []
   lines = []
   const line = (event: string, fields: LogFields | string): void => {
     lines.push({ event, fields: typeof fields === 'string' ? {} : fields })
@@ -64,6 +68,7 @@ beforeEach(() => {
       started.push(worker)
       return worker
     },
+    onStarting: (generation) => begun.push(generation),
     onServing: (_, generation) => happened.push(`serving ${String(generation)}`),
     onNeverServed: ({ code }) => happened.push(`never served: ${String(code)}`),
     onReloadFailed: () => happened.push('reload failed'),
@@ -234,7 +239,9 @@ describe('a reload', () => {
   test('that is asked for three times while one runs is one more', () => {
     serve()
     for (let times = 0; times < 4; times++) generations.reload()
+    expect(begun).toEqual([1, 2])
     for (const name of ['2.1', '2.2', '3.1', '3.2']) worker(name).up(2)
+    expect(begun).toEqual([1, 2, 3])
     expect(names()).toEqual(['1.1', '1.2', '2.1', '2.2', '3.1', '3.2'])
     expect(generations.serving).toBe(3)
   })
@@ -351,5 +358,26 @@ describe('a shutdown', () => {
       ['leave', 'hurry'],
       ['shutdown', 'hurry'],
     ])
+  })
+})
+
+describe('the end of the primary', () => {
+  test('is the end of starting anybody', () => {
+    serve(3)
+    for (let times = 0; times < 2; times++) worker('1.3').end(CRASH)
+    generations.end()
+    worker('1.2').end(CRASH)
+    generations.reload()
+    clock.advance(60_000)
+    expect(names()).toEqual(['1.1', '1.2', '1.3', '1.3'])
+    expect(logged('worker.replaced')).toHaveLength(2)
+    expect(logged('reload.started')).toEqual([])
+  })
+
+  test('in the middle of a start is that, too', () => {
+    generations.begin()
+    generations.end()
+    worker('1.1').up(2)
+    expect(names()).toEqual(['1.1'])
   })
 })

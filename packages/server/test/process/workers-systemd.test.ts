@@ -1,0 +1,262 @@
+/**
+ * The real command with WORKERS, a real notification socket and real socket activation: the primary speaks for all.
+ */
+import { describe, expect, test, vi } from 'vitest'
+import { Command } from '../support/command.js'
+import { freePort } from '../support/free-port.js'
+import { NotifySocket, PYTHON, type Notification } from '../support/notify-socket.js'
+import { lacks } from '../support/programs.js'
+import { RawClient } from '../support/raw-client.js'
+import { ACTIVATE, NOTIFY, PATH, activated, children, hasStatus, inheritedFromSystemd } from '../support/systemd.js'
+import { TestClient } from '../support/test-client.js'
+import {
+  environment,
+  envFile,
+  getJson,
+  healthy,
+  nodeOf,
+  reload,
+  servingWorkers,
+  temporaryFolder,
+} from '../support/workers.js'
+
+const ADMIN_TOKEN = 'a token for administrators'
+
+const api = (command: Command, method: string): Promise<Record<string, unknown>> =>
+  getJson(command, 'api/shutdown', { method, headers: { authorization: `Bearer ${ADMIN_TOKEN}` } })
+
+const isReady = ({ READY }: Notification): boolean => READY === '1'
+const isReloading = ({ RELOADING }: Notification): boolean => RELOADING === '1'
+const isStopping = ({ STOPPING }: Notification): boolean => STOPPING === '1'
+
+/** Of all that was said, what says in which state the service is. */
+const states = (notify: NotifySocket): string[] => notify.all('READY', 'RELOADING', 'STOPPING')
+
+describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is told', () => {
+  async function watched(
+    env: Readonly<Record<string, string>> = {},
+    folder = temporaryFolder(),
+  ): Promise<{ notify: NotifySocket; command: Command }> {
+    const notify = await NotifySocket.open()
+    const command = await servingWorkers(folder, { NOTIFY_SOCKET: notify.path, PATH, ...env })
+    await notify.until(isReady)
+    return { notify, command }
+  }
+
+  test('that all of it is up, once, and how all of it is doing; STOPPING comes when there is no way back', async () => {
+    const { notify, command } = await watched({ ADMIN_TOKEN })
+    await notify.until(hasStatus('Serving 0 connections'))
+    const anna = await command.connect('anna')
+    const borys = await command.connect('borys')
+    expect(await nodeOf(anna)).not.toBe(await nodeOf(borys))
+
+    const beforeDraining = notify.messages.length
+    await api(command, 'POST')
+    await notify.until(({ EXTEND_TIMEOUT_USEC }) => EXTEND_TIMEOUT_USEC === '60000000', beforeDraining)
+    expect((await notify.until(hasStatus('Draining')))['STATUS']).toMatch(
+      /^Draining: 2 connections remaining \(0 left, 0 moved, 0 lost\); deadline in (1800|17\d\d) s$/,
+    )
+    const beforeServing = notify.messages.length
+    await api(command, 'DELETE')
+    await notify.until(hasStatus('Serving 2 connections'), beforeServing)
+    expect(states(notify)).toEqual(['READY=1'])
+
+    const beforeTheEnd = notify.messages.length
+    command.signal('SIGTERM')
+    await anna.first('shutdown', ({ deadlineInMs }) => deadlineInMs > 0)
+    await notify.until(hasStatus('Draining: 2'), beforeTheEnd)
+    await anna.leave()
+    await command.logged('worker.ended')
+    await borys.publish('still here')
+    expect(states(notify)).toEqual(['READY=1'])
+    await borys.leave()
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+    await notify.until(hasStatus('Everybody has gone'))
+    expect(states(notify)).toEqual(['READY=1', 'STOPPING=1'])
+    expect(command.other).toEqual([])
+  }, 60_000)
+
+  test('that it stops when a second signal came', async () => {
+    const { notify, command } = await watched({ CLOSE_TIMEOUT: '60' })
+    const mute = await RawClient.connect({ host: '127.0.0.1', port: command.port }, 'mute')
+    command.signal('SIGTERM')
+    await mute.until(({ type }) => type === 'shutdown')
+    await notify.until(hasStatus('Draining: 1 connection'))
+    expect(states(notify)).toEqual(['READY=1'])
+    const soFar = notify.messages.length
+    command.signal('SIGTERM')
+    expect(await notify.until(() => true, soFar)).toMatchObject({ STOPPING: '1' })
+    await notify.until(hasStatus('Closing 1 connection'))
+    mute.socket.destroy()
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+  }, 60_000)
+
+  test('that it stops when the deadline has come, which the workers know', async () => {
+    const { notify, command } = await watched({ CLOSE_TIMEOUT: '60', SHUTDOWN_TIMEOUT: '1', ADMIN_TOKEN })
+    const mute = await RawClient.connect({ host: '127.0.0.1', port: command.port }, 'mute')
+    await api(command, 'POST')
+    await mute.closeFrame
+    // Whoever asks hears it first; without that it is noticed within ten seconds.
+    await vi.waitUntil(async () => (await api(command, 'GET'))['state'] === 'closing', { timeout: 20_000 })
+    await notify.until(isStopping)
+    expect(await api(command, 'DELETE')).toMatchObject({ statusCode: 409 })
+    mute.socket.destroy()
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+  }, 60_000)
+
+  test('of a reload, and of its end, also when it is of no use', async () => {
+    const folder = temporaryFolder()
+    const beforeUsec = Number(process.hrtime.bigint() / 1000n)
+    const { notify, command } = await watched({}, folder)
+    await reload(command)
+    const { MONOTONIC_USEC, EXTEND_TIMEOUT_USEC } = await notify.until(isReloading)
+    expect(Number(MONOTONIC_USEC)).toBeGreaterThan(beforeUsec)
+    expect(Number(MONOTONIC_USEC)).toBeLessThan(Number(process.hrtime.bigint() / 1000n))
+    // More than the new workers may take.
+    expect(Number(EXTEND_TIMEOUT_USEC)).toBeGreaterThan(120_000_000)
+    await vi.waitUntil(() => states(notify).length === 3, { timeout: 20_000 })
+    expect(states(notify)).toEqual(['READY=1', 'RELOADING=1', 'READY=1'])
+
+    envFile(folder, 'LOCALE=de\n')
+    await reload(command, 'reload.failed')
+    await vi.waitUntil(() => states(notify).length === 5, { timeout: 20_000 })
+    expect(states(notify).slice(3)).toEqual(['RELOADING=1', 'READY=1'])
+
+    command.signal('SIGTERM')
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+    await notify.until(isStopping)
+    expect(states(notify).slice(5)).toEqual(['STOPPING=1'])
+  }, 60_000)
+
+  test('not that it is ready when a shutdown ends a reload, and not of reloads in a shutdown', async () => {
+    const { notify, command } = await watched()
+    const anna = await command.connect('anna')
+    command.signal('SIGHUP')
+    await command.logged('reload.started')
+    command.signal('SIGTERM')
+    await command.logged('reload.failed', ({ reason }) => reason === 'a shutdown began')
+    command.signal('SIGHUP')
+    await command.logged('reload.failed', ({ reason }) => reason === undefined)
+    await anna.leave()
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+    await notify.until(isStopping)
+    expect(states(notify)).toEqual(['READY=1', 'RELOADING=1', 'STOPPING=1'])
+  }, 60_000)
+
+  test('that the primary lives, again and again, through a reload and a shutdown', async () => {
+    const { notify, command } = await watched({ WATCHDOG_USEC: '100000' })
+    const alive = async (): Promise<void> => {
+      for (let count = 0; count < 5; count++) {
+        await notify.until(({ WATCHDOG }) => WATCHDOG === '1', notify.messages.length)
+      }
+    }
+    const anna = await command.connect('anna')
+    await alive()
+    await reload(command)
+    await alive()
+    command.signal('SIGTERM')
+    await anna.first('shutdown')
+    await alive()
+    await anna.leave()
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+  }, 60_000)
+
+  test('by the primary alone: the workers know nothing of it', async () => {
+    const meantForOne = { WATCHDOG_USEC: '60000000', LISTEN_FDS: '1', LISTEN_PID: '1', SYSTEMD_EXEC_PID: '1' }
+    const { command } = await watched(meantForOne)
+    const workers = command.workerPids
+    expect(workers).toHaveLength(2)
+    for (const pid of workers) {
+      expect(inheritedFromSystemd(pid)).toEqual([])
+      expect(children(pid)).toEqual([])
+    }
+    // And the shell that tells it.
+    expect(children(command.child.pid)).toHaveLength(3)
+  }, 60_000)
+
+  test('also when it sends SIGTERM to every process of the service', async () => {
+    const notify = await NotifySocket.open()
+    const env = { NOTIFY_SOCKET: notify.path, PATH }
+    const command = await servingWorkers(temporaryFolder(), env, { isGroup: true })
+    const anna = await command.connect('anna')
+    process.kill(-(command.child.pid as number), 'SIGTERM')
+    await anna.first('shutdown')
+    await notify.until(hasStatus('Draining: 1'))
+    await anna.leave()
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+    await notify.until(isStopping)
+    expect(command.lines.filter(({ event }) => event === 'systemd')).toEqual([])
+  }, 60_000)
+
+  test('nothing by a service that has never been up', async () => {
+    const notify = await NotifySocket.open()
+    const env = { NOTIFY_SOCKET: notify.path, PATH, JOURNAL_URL: 'file:/dev/null' }
+    const command = Command.start(environment(temporaryFolder(), env))
+    expect((await command.exited).code).toBe(1)
+    expect(states(notify)).toEqual([])
+  }, 60_000)
+})
+
+describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has opened', () => {
+  async function served(env: Readonly<Record<string, string>> = {}): Promise<{ command: Command; early: TestClient }> {
+    const port = await freePort()
+    const elsewhere = { HOST: '203.0.113.1', PORT: '1' }
+    const args = ['-l', `127.0.0.1:${String(port)}`]
+    const command = activated(args, environment(temporaryFolder(), { ...elsewhere, ...env }))
+    await command.said('Listening on')
+    const early = await TestClient.connect(`ws://127.0.0.1:${String(port)}/ws/early`)
+    expect(await command.logged('listening')).toMatchObject({ host: '127.0.0.1', port, workers: 2 })
+    return { command, early }
+  }
+
+  test('is served by all workers, also after a reload', async () => {
+    const { command, early } = await served()
+    const nodes = new Set([await nodeOf(early)])
+    for (const name of ['anna', 'borys']) nodes.add(await nodeOf(await command.connect(name)))
+    expect(nodes.size).toBe(2)
+
+    await reload(command)
+    const newcomers = [await command.connect('cecil'), await command.connect('dora')]
+    for (const newcomer of newcomers) nodes.add(await nodeOf(newcomer))
+    expect(nodes.size).toBe(4)
+    await early.publish('to all')
+    await newcomers[1]?.first('message', ({ data }) => data === 'to all')
+
+    command.signal('SIGTERM')
+    await newcomers[0]?.first('shutdown')
+    command.signal('SIGTERM')
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+  }, 60_000)
+
+  test('outlives a worker that crashes, but not the last one: the end is 1, for only systemd has it still', async () => {
+    const { command } = await served()
+    const [first, second] = command.workerPids as [number, number]
+    process.kill(first, 'SIGKILL')
+    await command.logged('worker.started', ({ pid }) => ![first, second].includes(pid as number))
+    await healthy(command, { workers: { asked: 2, answered: 2 } })
+    await command.connect('anna')
+
+    for (const pid of command.workerPids) process.kill(pid, 'SIGKILL')
+    expect(await command.exited).toEqual({ code: 1, signal: null })
+    expect((await command.logged('error'))['msg']).toContain('the socket that was handed over')
+  }, 60_000)
+
+  test('two of them: an error that says so, and 1', async () => {
+    const port = await freePort()
+    const args = ['-l', String(port), '-l', String(await freePort())]
+    const command = activated(args, environment(temporaryFolder()))
+    await command.said('Listening on')
+    await TestClient.connect(`ws://127.0.0.1:${String(port)}/ws`).catch((error: unknown) => error)
+    expect(await command.exited).toEqual({ code: 1, signal: null })
+    expect((await command.logged('error'))['msg']).toContain('LISTEN_FDS="2"')
+  })
+
+  test('of another kind: an error that says so, and the end', async () => {
+    const path = `${temporaryFolder()}/socket`
+    const command = activated(['-l', path], environment(temporaryFolder()))
+    await command.said('Listening on')
+    await TestClient.connect(`ws+unix://${path}:/ws`).catch((error: unknown) => error)
+    expect((await command.exited).code).not.toBe(0)
+    expect((await command.logged('error'))['msg']).toContain('is not a TCP socket that can listen')
+  })
+})

@@ -1,0 +1,91 @@
+/**
+ * What systemd is told of generations that start, with a notifier that writes down.
+ */
+import { expect, test } from 'vitest'
+import type { ShutdownState } from '../../src/shutdown/shutdown-state.js'
+import { ServiceWatch } from '../../src/workers/service-watch.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { writtenNotifier } from '../support/written-notifier.js'
+
+interface World {
+  readonly watch: ServiceWatch
+  /** What was said since it was last asked, but for the status. */
+  readonly said: () => Promise<string[]>
+  readonly enter: (next: ShutdownState) => void
+}
+
+function start(): World {
+  const said: string[] = []
+  let state: ShutdownState = 'starting'
+  const supervision = {
+    get state() {
+      return state
+    },
+    progress: () => Promise.resolve({ activeConnections: 0, remainingMs: 0, report: undefined }),
+  }
+  const notifier = { ...writtenNotifier(said), status: () => undefined }
+  const watch = new ServiceWatch({ notifier, supervision, clock: new FakeClock(), watchdogMs: undefined })
+  return {
+    watch,
+    async said() {
+      await Promise.resolve()
+      return said.splice(0)
+    },
+    enter(next) {
+      state = next
+      watch.stateChanged()
+    },
+  }
+}
+
+/** The same, when the first generation serves. */
+async function serve(): Promise<World> {
+  const world = start()
+  world.watch.starting()
+  world.enter('serving')
+  world.watch.serving()
+  expect(await world.said()).toEqual(['extend 130000', 'READY'])
+  return world
+}
+
+test('the first generation gets the time that it may take, and is ready once it serves', async () => {
+  await serve()
+})
+
+test.each(['serving', 'reloadFailed'] as const)('a reload ends with READY: %s', async (outcome) => {
+  const { watch, said } = await serve()
+  watch.starting()
+  expect(await said()).toEqual(['RELOADING', 'extend 130000'])
+  watch[outcome]()
+  expect(await said()).toEqual(['READY'])
+  watch.stateChanged()
+  expect(await said()).toEqual([])
+})
+
+test('a reload that a shutdown has ended is not ready behind it', async () => {
+  const { watch, said, enter } = await serve()
+  watch.starting()
+  await said()
+  enter('draining')
+  watch.reloadFailed()
+  enter('closed')
+  expect(await said()).toEqual(['extend 60000', 'STOPPING', 'extend 60000'])
+})
+
+test('but it is when that shutdown is called off', async () => {
+  const { watch, said, enter } = await serve()
+  watch.starting()
+  enter('draining')
+  watch.reloadFailed()
+  await said()
+  enter('serving')
+  expect(await said()).toEqual(['READY'])
+})
+
+test('who is stopped before it serves was never ready', async () => {
+  const { watch, said, enter } = start()
+  watch.starting()
+  enter('draining')
+  enter('closed')
+  expect(await said()).toEqual(['extend 130000'])
+})
