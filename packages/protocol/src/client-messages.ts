@@ -143,12 +143,44 @@ function parseSaid(fields: Fields): Said | Refusal {
   const after = fields['after'] ?? undefined
   if (after !== undefined && !isMessageId(after)) return refusal('bad_message', 'after is an id', id)
   if (fields['data'] === undefined) return refusal('bad_message', 'data is missing', id)
+  const data = jsonOf(fields['data'])
+  if (data === undefined) return refusal('bad_message', `data is nested more than ${MAX_DEPTH} levels deep`, id)
+  return { type: 'said', data, id, after }
+}
+
+/** How deep lists and objects in `data` may be nested: not every JSON reader survives what another one has written. */
+export const MAX_DEPTH = 1000
+
+/** `undefined`: nested too deeply. */
+function jsonOf(data: unknown): string | undefined {
   try {
-    return { type: 'said', data: JSON.stringify(fields['data']), id, after }
+    const json = JSON.stringify(data)
+    return isDeeperThan(MAX_DEPTH, json) ? undefined : json
   } catch {
-    // JSON.parse reads any depth, JSON.stringify recurses: 30,000 brackets end its stack.
-    return refusal('bad_message', 'data is nested too deeply', id)
+    // JSON.parse reads any depth, JSON.stringify recurses up to Node 24: 30,000 brackets end its stack.
+    return undefined
   }
+}
+
+function isDeeperThan(max: number, json: string): boolean {
+  // Each level takes two characters at least, and most messages are shorter than that.
+  if (json.length <= 2 * max) return false
+  let depth = 0
+  for (let index = 0; index < json.length; index++) {
+    switch (json.charAt(index)) {
+      case '[':
+      case '{':
+        if (++depth > max) return true
+        break
+      case ']':
+      case '}':
+        depth--
+        break
+      case '"':
+        for (index++; json[index] !== '"'; index++) if (json[index] === '\\') index++
+    }
+  }
+  return false
 }
 
 const refusal = (code: Refusal['code'], detail: string, id?: unknown): Refusal => ({

@@ -87,12 +87,15 @@ describe('message', () => {
     }
   })
 
-  test('may be nested a hundred levels deep', () => {
-    const data = '['.repeat(100) + ']'.repeat(100)
+  test.each([
+    ['nested a thousand levels deep', '['.repeat(1000) + ']'.repeat(1000)],
+    ['long and flat', JSON.stringify(Array.from({ length: 5000 }, () => [{}]))],
+    ['a text of brackets', JSON.stringify({ text: `"[\\${'['.repeat(5000)}`, more: '{'.repeat(5000) })],
+  ])('may be %s', (_what, data) => {
     expect(parseClientMessage(`{"type":"message","data":${data}}`, true)).toMatchObject({ type: 'message', data })
   })
 
-  test.each([30_000, 1_000_000])('nested %i levels deep is refused and does not end the stack', (depth) => {
+  test.each([1001, 30_000, 1_000_000])('nested %i levels deep is refused and does not end the stack', (depth) => {
     for (const [open, close] of [
       ['[', ']'],
       ['{"a":', '}'],
