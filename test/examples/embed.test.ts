@@ -3,19 +3,10 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test } from 'vitest'
+import { freePort } from '../../packages/server/test/support/free-port.js'
 import { TestClient } from '../../packages/server/test/support/test-client.js'
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 test('a Fastify application serves lastcall beside its own routes, with its hooks', async () => {
   const port = await freePort()

@@ -2,9 +2,7 @@
  * The composition root: the only file that knows all the parts. Everything else gets what it needs from here.
  */
 import { createHmac, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { systemClock } from './clock.js'
 import { configFrom } from './config/load-config.js'
 import type { Config } from './config/schema.js'
@@ -22,6 +20,7 @@ import { LastcallError } from './errors.js'
 import { createApp, type Answers } from './http/app.js'
 import type { Health } from './http/health.js'
 import { HttpServers } from './http/http-servers.js'
+import { listen, type Address } from './http/listen.js'
 import { Hub } from './hub/hub.js'
 import { InstanceAnnouncer } from './hub/instance-announcer.js'
 import { Instances } from './hub/instances.js'
@@ -41,14 +40,6 @@ export interface ServerOptions extends Partial<Config> {
   readonly logger?: Logger
   /** What the application has a say in. */
   readonly hooks?: Hooks
-}
-
-export interface Address {
-  readonly host: string
-  readonly port: number
-  /** Of the WebSocket endpoint; a clientId follows after a slash. */
-  readonly webSocketUrl: string
-  readonly httpUrl: string
 }
 
 export interface ListenOptions {
@@ -330,18 +321,11 @@ export async function assembleServer(
     shutdown,
     async listen({ fd } = {}) {
       serveWebSockets(app.server, { path: WEBSOCKET_PATH, refuseOthers: true })
-      listening = fd === undefined ? app.listen({ host: config.host, port: config.port }) : listenOn(app.server, fd)
-      await listening
+      const { host, port } = config
+      const bound = listen(app, { host, port, fd, isTls: tls !== undefined, path: WEBSOCKET_PATH })
+      listening = bound
+      const address = await bound
       announcer.start()
-      const bound = app.server.address() as AddressInfo
-      const host = fd === undefined ? config.host : bound.address
-      const inUrl = host.includes(':') ? `[${host}]` : host
-      const address = {
-        host,
-        port: bound.port,
-        httpUrl: `http${tls ? 's' : ''}://${inUrl}:${String(bound.port)}/`,
-        webSocketUrl: `ws${tls ? 's' : ''}://${inUrl}:${String(bound.port)}${WEBSOCKET_PATH}`,
-      }
       log.info(
         'listening',
         { ...address, node, build: config.build, version: VERSION },
@@ -367,23 +351,6 @@ export async function assembleServer(
       shutdown.begin('request')
       return shutdown.waitForShutdown()
     },
-  }
-}
-
-/** Not by Fastify, which knows nothing of sockets that are open already. */
-async function listenOn(server: HttpServer, fd: number): Promise<void> {
-  try {
-    server.listen({ fd })
-    await once(server, 'listening')
-    if (server.address() instanceof Object) return
-    server.close()
-    throw new Error('it is a UNIX socket')
-  } catch (error) {
-    throw new LastcallError(
-      'config_invalid',
-      `the socket that was handed over (file descriptor ${String(fd)}) is not a TCP socket that can listen`,
-      { cause: error },
-    )
   }
 }
 

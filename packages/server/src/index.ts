@@ -3,7 +3,6 @@
  */
 export {
   createServer,
-  type Address,
   type AttachOptions,
   type LastcallServer,
   type ListenOptions,
@@ -22,6 +21,7 @@ export type { Departure, Hooks, Utterance, Verdict, Visitor } from './connection
 export { LastcallError, type LastcallErrorCode } from './errors.js'
 export type { Entry, EntryContent, Journal, JournalListener, NewEntry, Retention, Tail } from './journal/journal.js'
 export type { Health } from './http/health.js'
+export type { Address } from './http/listen.js'
 export { createLogger, type LoggerOptions } from './observability/logger.js'
 export { silentLogger, type Logger } from './observability/log.js'
 export type { DrainReport } from './shutdown/drain-report.js'

@@ -8,7 +8,8 @@ import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import type { EncodeFrame } from '../hub/frames.js'
 import { silentLogger, type Logger } from '../observability/log.js'
-import { closesDue, closingTimeMs, forecast, graceMs, reminderTimes, slotMs, spreadMs } from './drain-plan.js'
+import { closesDue, closingTimeMs, graceMs, reminderTimes, slotMs, spreadMs } from './drain-plan.js'
+import { DrainProgress, PROGRESS_EVERY_MS } from './drain-progress.js'
 import { DrainCounter, type DrainReport, type ShutdownMode } from './drain-report.js'
 import { isReady, isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from './shutdown-state.js'
 import { onShutdownSignals, type ShutdownSignal } from './signals.js'
@@ -52,8 +53,6 @@ export interface ShutdownRequest {
   readonly delaySeconds?: number | undefined
 }
 
-const PROGRESS_EVERY_MS = 10_000
-
 /** How often closes are paced: seldom enough to cost nothing, often enough that nobody sees steps. */
 const PACE_TICK_MS = 10
 
@@ -83,7 +82,7 @@ export class GracefulShutdownManager {
   #spreadEndMs: number | undefined
   /** By their slots. Who comes late is at the end, whatever its slot: there are few. */
   #order: Connection[] = []
-  #progress = { gone: 0, atMs: 0 }
+  #progress = new DrainProgress(0)
   /** What the present state has running. */
   #timers: (() => void)[] = []
   /** Nobody is to be heard of any more. */
@@ -175,7 +174,7 @@ export class GracefulShutdownManager {
     this.#mode = request.mode ?? mode
     const connections = this.#connections.getActiveCount()
     this.#startedAtMs = this.#clock.monotonic()
-    this.#progress = { gone: 0, atMs: this.#startedAtMs }
+    this.#progress = new DrainProgress(this.#startedAtMs)
     this.#counter = new DrainCounter({
       why,
       mode: this.#mode,
@@ -354,26 +353,8 @@ export class GracefulShutdownManager {
   }
 
   #logProgress(): void {
-    const { gone } = this.#counter as DrainCounter
-    const now = this.#clock.monotonic()
-    const remaining = this.#connections.getActiveCount()
-    const { perSecond, doneInMs } = forecast(remaining, gone - this.#progress.gone, now - this.#progress.atMs)
-    this.#progress = { gone, atMs: now }
-    const { left, moved, lost } = this.report as DrainReport
-    this.#log.info(
-      'shutdown.progress',
-      {
-        remaining,
-        left,
-        moved,
-        lost,
-        perSecond: Math.round(perSecond * 100) / 100,
-        doneInSeconds: doneInMs === undefined ? null : Math.round(doneInMs / 1000),
-        deadlineInSeconds: Math.round(this.#deadlineInMs / 1000),
-        deadlineWillBeMissed: doneInMs === undefined || doneInMs > this.#deadlineInMs,
-      },
-      `${String(remaining)} connections are left`,
-    )
+    const fields = this.#progress.next(this.report as DrainReport, this.#clock.monotonic(), this.#deadlineInMs)
+    this.#log.info('shutdown.progress', fields, `${String(fields.remaining)} connections are left`)
   }
 
   #checkDeadline(): void {

@@ -7,7 +7,7 @@
  *         └── a worker could not start ──▶ leaving
  */
 import type { Clock } from '../clock.js'
-import type { Address } from '../create-server.js'
+import type { Address } from '../http/listen.js'
 import type { Logger } from '../observability/log.js'
 import type { ToWorker, WorkerIdentity } from './messages.js'
 import { Replacements } from './replacements.js'

@@ -2,7 +2,7 @@
  * What the primary and a worker say to each other over their channel. The two may be of different builds, for a reload
  * starts the new build beneath the old primary: what is not known is ignored, and a field is only ever added.
  */
-import type { Address } from '../create-server.js'
+import type { Address } from '../http/listen.js'
 import type { Health } from '../http/health.js'
 import type { ShutdownStatus } from '../http/api.js'
 import type { MetricReading } from '../observability/metrics.js'

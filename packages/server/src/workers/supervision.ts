@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
 import type { WholeMetrics } from '../observability/whole-metrics.js'
-import { forecast } from '../shutdown/drain-plan.js'
+import { DrainProgress, PROGRESS_EVERY_MS } from '../shutdown/drain-progress.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
 import type { ShutdownRequest } from '../shutdown/graceful-shutdown-manager.js'
 import type { ShutdownState } from '../shutdown/shutdown-state.js'
@@ -27,9 +27,6 @@ export interface SupervisionOptions {
   readonly log: Logger
 }
 
-/** As in one process. */
-const PROGRESS_EVERY_MS = 10_000
-
 /** Long: a worker that has called it off and is not believed would serve on for ever. */
 const CANCEL_TIMEOUT_MS = 10_000
 
@@ -48,7 +45,7 @@ export class Supervision {
   #isClosing = false
   #isClosed = false
   readonly #reports = new DrainReports()
-  #progress = { gone: 0, atMs: 0 }
+  #progress = new DrainProgress(0)
   #stopProgress = (): void => undefined
   #stopHurry = (): void => undefined
   /** Called at a third signal. */
@@ -115,7 +112,7 @@ export class Supervision {
     if (this.#isShuttingDown) return false
     this.#isShuttingDown = true
     this.#shutdownStartedAtMs = clock.monotonic()
-    this.#progress = { gone: 0, atMs: this.#shutdownStartedAtMs }
+    this.#progress = new DrainProgress(this.#shutdownStartedAtMs)
     const workers = [...generations.members()].length
     log.info('shutdown.started', { why, ...request, workers }, 'a shutdown of all workers began')
     this.#stopProgress = clock.every(PROGRESS_EVERY_MS, () => void this.#logProgress())
@@ -229,27 +226,9 @@ export class Supervision {
     const running = (await this.#ask()).standings.filter(({ report }) => report !== undefined)
     const report = reportOf([...running.flatMap((each) => each.report ?? []), ...this.#reports.all()])
     if (!report || !this.#isShuttingDown || this.#isClosed) return
-    const { left, moved, lost, remaining } = report
-    const gone = report.connectionsAtStart + report.cameLater - remaining
-    const now = clock.monotonic()
-    const { perSecond, doneInMs } = forecast(remaining, gone - this.#progress.gone, now - this.#progress.atMs)
-    this.#progress = { gone, atMs: now }
     const deadlineInMs = Math.max(0, ...running.map(({ remainingMs }) => remainingMs))
-    this.#options.log.info(
-      'shutdown.progress',
-      {
-        remaining,
-        left,
-        moved,
-        lost,
-        perSecond: Math.round(perSecond * 100) / 100,
-        doneInSeconds: doneInMs === undefined ? null : Math.round(doneInMs / 1000),
-        deadlineInSeconds: Math.round(deadlineInMs / 1000),
-        deadlineWillBeMissed: doneInMs === undefined || doneInMs > deadlineInMs,
-        workers: running.length,
-      },
-      `${String(remaining)} connections are left`,
-    )
+    const fields = { ...this.#progress.next(report, clock.monotonic(), deadlineInMs), workers: running.length }
+    this.#options.log.info('shutdown.progress', fields, `${String(fields.remaining)} connections are left`)
   }
 
   /** After a reload: how many are still at the old workers. */

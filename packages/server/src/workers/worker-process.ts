@@ -1,7 +1,7 @@
 /**
  * A worker's process as far as whoever counts them needs to know it: how it is spoken to, and what it tells.
  */
-import type { Address } from '../create-server.js'
+import type { Address } from '../http/listen.js'
 import type { ToWorker } from './messages.js'
 
 export interface WorkerProcess {

@@ -3,7 +3,7 @@
  * that do what the test says.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Address } from '../../src/create-server.js'
+import type { Address } from '../../src/http/listen.js'
 import type { LogFields, Logger } from '../../src/observability/log.js'
 import { Generations } from '../../src/workers/generations.js'
 import type { ToWorker, WorkerIdentity } from '../../src/workers/messages.js'

@@ -1,0 +1,58 @@
+/**
+ * Where the server can be reached: a host and a port, or a socket that somebody else has opened.
+ */
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { LastcallError } from '../errors.js'
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+  /** Of the WebSocket endpoint; a clientId follows after a slash. */
+  readonly webSocketUrl: string
+  readonly httpUrl: string
+}
+
+export interface ListenWhere {
+  readonly host: string
+  readonly port: number
+  /** The descriptor of a TCP socket that listens already, instead of host and port. */
+  readonly fd: number | undefined
+  readonly isTls: boolean
+  /** Of the WebSocket endpoint. */
+  readonly path: string
+}
+
+/** @throws {LastcallError} `config_invalid`: not a socket that can be listened on. Whatever else comes is the system's. */
+export async function listen(app: FastifyInstance, { host, port, fd, isTls, path }: ListenWhere): Promise<Address> {
+  if (fd === undefined) await app.listen({ host, port })
+  else await listenOn(app.server, fd)
+  const bound = app.server.address() as AddressInfo
+  const boundHost = fd === undefined ? host : bound.address
+  const inUrl = `${boundHost.includes(':') ? `[${boundHost}]` : boundHost}:${String(bound.port)}`
+  return {
+    host: boundHost,
+    port: bound.port,
+    httpUrl: `http${isTls ? 's' : ''}://${inUrl}/`,
+    webSocketUrl: `ws${isTls ? 's' : ''}://${inUrl}${path}`,
+  }
+}
+
+/** Not by Fastify, which knows nothing of sockets that are open already. */
+async function listenOn(server: Server, fd: number): Promise<void> {
+  try {
+    server.listen({ fd })
+    await once(server, 'listening')
+    if (server.address() instanceof Object) return
+    server.close()
+    throw new Error('it is a UNIX socket')
+  } catch (error) {
+    throw new LastcallError(
+      'config_invalid',
+      `the socket that was handed over (file descriptor ${String(fd)}) is not a TCP socket that can listen`,
+      { cause: error },
+    )
+  }
+}

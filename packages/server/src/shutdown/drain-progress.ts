@@ -1,0 +1,41 @@
+/**
+ * How a shutdown gets on: what the log says of it every few seconds. Remembers how many had gone at the last line, for
+ * the rate since then.
+ */
+import { forecast } from './drain-plan.js'
+import type { DrainReport } from './drain-report.js'
+
+/** How often it is said, in milliseconds. */
+export const PROGRESS_EVERY_MS = 10_000
+
+export class DrainProgress {
+  #gone = 0
+  #atMs: number
+
+  /** @param nowMs By the monotonic clock, as all times here. */
+  constructor(nowMs: number) {
+    this.#atMs = nowMs
+  }
+
+  /** The fields of the next line. */
+  next(
+    { connectionsAtStart, cameLater, remaining, left, moved, lost }: DrainReport,
+    nowMs: number,
+    deadlineInMs: number,
+  ) {
+    const gone = connectionsAtStart + cameLater - remaining
+    const { perSecond, doneInMs } = forecast(remaining, gone - this.#gone, nowMs - this.#atMs)
+    this.#gone = gone
+    this.#atMs = nowMs
+    return {
+      remaining,
+      left,
+      moved,
+      lost,
+      perSecond: Math.round(perSecond * 100) / 100,
+      doneInSeconds: doneInMs === undefined ? null : Math.round(doneInMs / 1000),
+      deadlineInSeconds: Math.round(deadlineInMs / 1000),
+      deadlineWillBeMissed: doneInMs === undefined || doneInMs > deadlineInMs,
+    }
+  }
+}
