@@ -3,7 +3,7 @@
  * a line and that no secret gets into one; where lines go is log-destination.ts, what may be said is log.ts.
  */
 import { isatty } from 'node:tty'
-import { pino, stdSerializers, stdTimeFunctions, type Logger as Pino } from 'pino'
+import { pino, stdSerializers, type Logger as Pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import type { LogEvent, LogFields, Logger, LogLevel, LogLine } from './log.js'
 import { standardOutputDestination, type LogDestination } from './log-destination.js'
@@ -31,6 +31,20 @@ const serializers = {
   ...Object.fromEntries(SECRET_FIELDS.map((name) => [name, redacted])),
 }
 
+/** As pino's, but made once per millisecond: where thousands come in at once it would cost a third of their lines. */
+function isoTime(): () => string {
+  let madeAt = 0
+  let made = ''
+  return () => {
+    const now = Date.now()
+    if (now !== madeAt) {
+      madeAt = now
+      made = `,"time":"${new Date(now).toISOString()}"`
+    }
+    return made
+  }
+}
+
 export function createLogger(options: LoggerOptions = {}): Logger {
   const { level = 'info', format = 'auto', destination = standardOutputDestination() } = options
   const atTerminal = options.destination === undefined && isatty(1)
@@ -40,7 +54,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
       level,
       // No pid and hostname: whoever collects logs knows them, and `node` says which instance it is.
       base: null,
-      timestamp: stdTimeFunctions.isoTime,
+      timestamp: isoTime(),
       formatters: { level: (label) => ({ level: label }) },
       errorKey: 'error',
       serializers,
