@@ -39,8 +39,8 @@ export class Connection {
   serverClose: ServerClose | undefined
   /** Messages that were taken and have not come back from the journal. */
   unacked = 0
-  /** The id of the last message that was not taken for now: who names it in `after` isn't taken either. */
-  refusedId: string | undefined
+  /** The ids of the messages that were not taken for now: who names one in `after` isn't taken either. */
+  refusedIds: Set<string> | undefined
   /** Wrong messages in a row. */
   wrongInARow = 0
   bucket: TokenBucket | undefined

@@ -84,7 +84,7 @@ export class Inbox implements TransportListener {
       this.#desk.hub.whenCaughtUp(connection, (offset) => this.#desk.encodeFrame(`{"type":"pong","offset":${offset}}`))
       return
     }
-    if ('after' in message && message.after !== undefined && message.after === connection.refusedId) {
+    if ('after' in message && message.after !== undefined && connection.refusedIds?.has(message.after)) {
       this.#refuse('out_of_order', { id: message.id })
       return
     }
@@ -100,7 +100,7 @@ export class Inbox implements TransportListener {
   #take(message: Exclude<ClientMessage, { type: 'ping' }>): void {
     const connection = this.#connection
     const { hub } = this.#desk
-    if (message.id !== undefined && message.id === connection.refusedId) connection.refusedId = undefined
+    if (message.id !== undefined) connection.refusedIds?.delete(message.id)
     switch (message.type) {
       case 'message': {
         const { channel, id } = message
@@ -237,8 +237,21 @@ export function refuse(
   { id, retryInMs, isRequest, detail }: ErrorDetails,
 ): void {
   const temporary = isTemporary(code)
-  if (temporary && !isRequest && id !== undefined) connection.refusedId = id
+  if (temporary && !isRequest && id !== undefined) remember(connection, id)
   const text = TEXTS[connection.locale].errors[code]
   const message = detail === undefined ? text : `${text} (${detail})`
   connection.send(encodeFrame(JSON.stringify({ type: 'error', code, message, temporary, id, retryInMs })))
+}
+
+/** More than a client has under way. */
+const MAX_REFUSED_IDS = 1000
+
+function remember(connection: Connection, id: string): void {
+  const ids = (connection.refusedIds ??= new Set())
+  ids.delete(id)
+  ids.add(id)
+  for (const oldest of ids) {
+    if (ids.size <= MAX_REFUSED_IDS) break
+    ids.delete(oldest)
+  }
 }

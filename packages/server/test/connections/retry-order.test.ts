@@ -43,6 +43,19 @@ test('what is to come after a message that was not taken for now is not taken ei
   expect(heard.map(({ data }) => data)).toEqual(['a', 'b', 'c', 'd'])
 })
 
+test('nor when the one before it was refused earlier than others that were said again', async () => {
+  const server = await startServer({ presenceIntervalMs: 0, maxMessagesPerMinute: 1 })
+  const anna = await server.connect('anna')
+  anna.send({ type: 'message', data: 'to empty the bucket' })
+  anna.send({ type: 'message', id: 'a', data: 'a' })
+  anna.send({ type: 'message', id: 'b', after: 'a', data: 'b' })
+  await anna.first('error', ({ id }) => id === 'b')
+  // Of the second refusal it has not heard yet.
+  anna.send({ type: 'message', id: 'a', data: 'a' })
+  anna.send({ type: 'message', id: 'c', after: 'b', data: 'c' })
+  expect(await anna.first('error', ({ id }) => id === 'c')).toMatchObject({ code: 'out_of_order' })
+})
+
 test('a message that is refused for good does not hold up what comes after it', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const anna = await server.connect('anna')
