@@ -75,6 +75,10 @@ describe('nothing is found', () => {
         .welcome('bob', 'E:3', false),
     ],
     [
+      'where what was sent again arrives after its message was forgotten',
+      talk({ historySize: 2 }).told('bob', 4, 'a-1').ack('anna', 4, 'a-1').pong('anna', 4),
+    ],
+    [
       'where somebody was too slow',
       missedTwo({ historySize: 1 })
         .come('carl', 3)
@@ -181,6 +185,12 @@ describe('one journal', () => {
         .acked('bob', 5, 'b-1'),
     ],
     ['one message at two offsets', ['twice'], talk().told('bob', 4, 'a-1').pong('anna', 3)],
+    ['… while the first was still kept', ['twice'], talk({ historySize: 3 }).told('bob', 4, 'a-1').pong('anna', 4)],
+    [
+      '… of three, the later two',
+      ['twice'],
+      talk({ historySize: 2 }).told('bob', 4, 'a-1').told('bob', 5, 'a-1').pong('anna', 5),
+    ],
     ['what nobody said', ['invented'], talk().come('carl', 3).told('carl', 4, 'c-1').told('bob', 4, 'c-1')],
     ['an ack for what was not said', ['invented'], talk({ presence: true }).ack('bob', 4, 'b-1')],
     [

@@ -91,7 +91,7 @@ class Reach {
     for (let index = reading.events.length - 1; index >= 0; index--) {
       this.#saidAfter[index] = lowest
       const { type, client, id } = reading.events[index]
-      if (type === 'publish') lowest = Math.min(lowest, truth.offsetOf(client, id) ?? Infinity)
+      if (type === 'publish') lowest = Math.min(lowest, truth.placesOf(client, id)[0] ?? Infinity)
     }
     const begin = reading.events.find(({ type }) => type === 'begin')
     this.#clockMs = begin ? begin.wallMs - begin.at : 0
