@@ -79,6 +79,20 @@ describe('nothing is found', () => {
       talk({ historySize: 2 }).told('bob', 4, 'a-1').ack('anna', 4, 'a-1').pong('anna', 4),
     ],
     [
+      'where what was given up arrives late, after what was sent since',
+      both({ historySize: 1, instances: 2 })
+        .says('anna', 'a-1')
+        .connect('anna', 'E:0')
+        .welcome('anna', 'E:2', false)
+        .add({ type: 'rejected', client: 'anna', id: 'a-1', code: 'outcome_unknown' })
+        .says('anna', 'a-2')
+        .sends('anna', 'a-2')
+        .told('bob', 3, 'a-2')
+        .acked('anna', 3, 'a-2')
+        .told('bob', 4, 'a-1')
+        .ack('anna', 4, 'a-1'),
+    ],
+    [
       'where somebody was too slow',
       missedTwo({ historySize: 1 })
         .come('carl', 3)
@@ -468,6 +482,22 @@ describe('what one client said', () => {
       'two messages that have changed places',
       ['out-of-order'],
       both().says('anna', 'a-1').says('anna', 'a-2').acked('anna', 1, 'a-2').acked('anna', 2, 'a-1'),
+    ],
+    [
+      'one that arrives before another that was given up only afterwards',
+      ['out-of-order'],
+      both({ historySize: 1 })
+        .says('anna', 'a-1')
+        .says('anna', 'a-2')
+        .sends('anna', 'a-2')
+        .told('bob', 1, 'a-2')
+        .acked('anna', 1, 'a-2')
+        .close('anna')
+        .connect('anna', 'E:0')
+        .welcome('anna', 'E:1', false)
+        .add({ type: 'rejected', client: 'anna', id: 'a-1', code: 'outcome_unknown' })
+        .told('bob', 2, 'a-1')
+        .ack('anna', 2, 'a-1'),
     ],
     ['never answered', ['unsettled'], talk().says('anna', 'a-4')],
     ['answered twice', ['settled-twice'], talk().settled('anna', 3, 'a-3')],

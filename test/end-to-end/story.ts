@@ -79,6 +79,11 @@ export class Story {
     return this.add({ type: 'publish', client, id, digest: `digest of ${id}`, ...place })
   }
 
+  /** Says it on its newest connection. */
+  sends(client: string, id: string): this {
+    return this.add({ type: 'send', connection: this.#of(client), id })
+  }
+
   /** Is told of a message, as it was said. */
   told(client: string, offset: number, id: string, some: object = {}): this {
     const { client: from = 'nobody', channel, to } = this.#said.get(id) ?? {}

@@ -6,7 +6,7 @@
 /** @param complete At the end nothing may be open. */
 export function checkPublisher(client, covered, truth, { complete }, report) {
   const bad = (kind, text, index) => report.add(kind, `${client.name}: ${text}`, index)
-  let last = { offset: 0 }
+  const before = []
   for (const publish of client.publishes.values()) {
     const { id } = publish
     const places = truth.placesOf(client.name, id)
@@ -20,11 +20,24 @@ export function checkPublisher(client, covered, truth, { complete }, report) {
     }
     if (outcome?.type === 'rejected') checkRejection(outcome, client, covered, bad)
     if (offset === undefined) continue
-    if (offset < last.offset)
-      bad('out-of-order', `${id} is at ${offset}, ${last.id}, said before it, at ${last.offset}`)
-    last = { offset, id }
+    const last = before.findLast(
+      (earlier) => earlier.offset > offset && !wasGivenUpBefore(earlier.outcome, sentAt(client, publish)),
+    )
+    if (last) bad('out-of-order', `${id} is at ${offset}, ${last.id}, said before it, at ${last.offset}`)
+    before.push({ id, offset, outcome })
   }
 }
+
+/** When a message was sent for the first time. */
+function sentAt({ connections }, publish) {
+  const sent = connections.flatMap(({ frames }) =>
+    frames.filter(({ type, id }) => type === 'send' && id === publish.id).map(({ index }) => index),
+  )
+  return Math.min(...sent, Infinity)
+}
+
+/** What was given up may still be on its way on an older connection, and arrive after what was sent since. */
+const wasGivenUpBefore = (outcome, index) => outcome?.type === 'rejected' && outcome.index < index
 
 /** Nobody knows: only after the server has said that something is out of reach, and if no ack had come. */
 function checkRejection({ id, code, index }, { connections }, covered, bad) {
