@@ -57,8 +57,6 @@ export class Connection {
   catchUp: CatchUp | undefined
   /** Waits until it has everything it is owed. The hub's to call. */
   whenServed: (() => void) | undefined
-  /** The fan-out that serves it apart from its audience. The hub's to set. */
-  servedApartIn = 0
 
   constructor(identity: ConnectionIdentity, transport: Transport, nowMs: number, heartbeatSlot = 0) {
     this.identity = identity

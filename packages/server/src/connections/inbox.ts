@@ -222,6 +222,10 @@ export class Inbox implements TransportListener {
     this.#desk.hub.drained(this.#connection)
   }
 
+  onClosing(): void {
+    this.#desk.hub.silence(this.#connection)
+  }
+
   onClosed(code: number): void {
     this.#desk.onClosed(this.#connection, code)
   }

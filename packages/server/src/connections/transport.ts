@@ -2,7 +2,17 @@
  * What a connection needs of its socket. The WebSocket side implements it; tests and other transports may too.
  */
 
+/** The socket itself, for who writes to thousands: what must be touched for each of them is what a fan-out costs. */
+export interface FrameSink {
+  /** Whether there still is somebody to write to. */
+  readonly writable: boolean
+  /** `false`: took the frames, and no more without queueing. */
+  write(frames: Buffer): boolean
+}
+
 export interface Transport {
+  /** After `onClosing` nothing may be written here. */
+  readonly sink: FrameSink
   /** Writes whole frames, after all that was written before. After the end of the socket: does nothing. */
   write(frames: Buffer): void
   /** The socket takes no more without queueing: wait for `onDrain`. */
@@ -31,6 +41,8 @@ export interface TransportListener {
   onAlive(): void
   /** The socket takes more again. */
   onDrain(): void
+  /** A close frame is on its way, ours or the answer to the peer's: nothing may follow (RFC 6455 section 5.5.1). */
+  onClosing(): void
   /** The end, once. 1006: without a close frame of the peer. */
   onClosed(code: number): void
 }

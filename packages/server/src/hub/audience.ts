@@ -3,19 +3,27 @@
  * batch is joined once per audience and not once per connection.
  */
 import { type Locale } from '@lastcall/protocol'
+import type { FrameSink, Transport } from '../connections/transport.js'
 
 /** What an audience asks of its members. */
 export interface AudienceMember {
+  readonly transport: Pick<Transport, 'sink' | 'isOpen'>
+}
+
+/** What one hears. */
+export interface Hearing {
+  readonly id: number
+  readonly channels: ReadonlySet<string>
   readonly locale: Locale
 }
 
-export class Audience<Member extends AudienceMember> {
+export class Audience<Member extends AudienceMember> implements Hearing {
   readonly id: number
   readonly key: string
   readonly locale: Locale
   readonly channels: ReadonlySet<string>
-  /** Those that are written to live. */
-  readonly live = new Set<Member>()
+  /** Those that are written to live, and where. */
+  readonly live = new Map<Member, FrameSink>()
   /** All of them, with those that are catching up. */
   size = 0
 
@@ -24,6 +32,11 @@ export class Audience<Member extends AudienceMember> {
     this.key = key
     this.locale = locale
     this.channels = channels
+  }
+
+  /** From here on it is written to live, unless it is closing. */
+  goLive(member: Member): void {
+    if (member.transport.isOpen) this.live.set(member, member.transport.sink)
   }
 }
 

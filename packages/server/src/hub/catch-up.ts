@@ -143,7 +143,7 @@ export class CatchUps {
       return !transport.isFull
     }
     this.forget(connection)
-    audience.live.add(connection)
+    audience.goLive(connection)
     onCaughtUp(connection)
     return false
   }

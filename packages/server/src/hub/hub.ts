@@ -59,7 +59,6 @@ export class Hub {
   readonly #audiences = new Audiences<Connection>()
   readonly #presence: PresenceAnnouncer
   readonly #moves: Moves
-  #fanOut = 0
   /** Connections that have joined. */
   #memberCount = 0
   #epoch = ''
@@ -202,18 +201,23 @@ export class Hub {
     connection.audience = audience
     this.#memberCount++
     if (cursor === undefined) {
-      audience.live.add(connection)
+      audience.goLive(connection)
       return { cursor: this.#cursorAt(this.#window.head), recovered: null }
     }
     if (!this.canRecover(cursor)) {
       stats.resumesNotRecovered++
-      audience.live.add(connection)
+      audience.goLive(connection)
       return { cursor: this.#cursorAt(this.#window.head), recovered: false }
     }
     stats.resumesRecovered++
-    if (cursor.offset === this.#window.head) audience.live.add(connection)
+    if (cursor.offset === this.#window.head) audience.goLive(connection)
     else this.#catchUps.begin(connection, cursor.offset)
     return { cursor: formatCursor(cursor), recovered: true }
+  }
+
+  /** Its stream is over: a close frame is on its way. */
+  silence(connection: Connection): void {
+    connection.audience?.live.delete(connection)
   }
 
   leave(connection: Connection): void {
@@ -264,7 +268,7 @@ export class Hub {
     const before = connection.audience
     connection.audience = this.#audiences.enter(channels, connection.locale)
     if (before) this.#audiences.leave(before, connection)
-    if (!connection.catchUp) connection.audience.live.add(connection)
+    if (!connection.catchUp) connection.audience.goLive(connection)
   }
 
   // ——— presence
@@ -307,7 +311,7 @@ export class Hub {
     // Nobody may go on as if nothing had happened: what was missed can't be told, and offsets may begin anew.
     this.#catchUps.closeAll()
     for (const audience of this.#audiences.all()) {
-      for (const connection of audience.live) connection.close('slow', CLOSE_CODES.tooSlow, 'tooSlow')
+      for (const connection of audience.live.keys()) connection.close('slow', CLOSE_CODES.tooSlow, 'tooSlow')
     }
   }
 
@@ -347,7 +351,6 @@ export class Hub {
 
   /** One write per connection, whatever the batch holds. */
   #deliver(batch: readonly WindowEntry[]): void {
-    const fanOut = ++this.#fanOut
     const touched = new Set<Audience<Connection>>()
     const apart: Connection[] = []
     for (const { entry } of batch) {
@@ -356,9 +359,7 @@ export class Hub {
       }
       forEachConcernedPersonally(entry, (clientId) => {
         const connection = this.#options.connectionOf(clientId)
-        if (!connection?.audience || connection.catchUp || connection.servedApartIn === fanOut) return
-        connection.servedApartIn = fanOut
-        apart.push(connection)
+        if (connection?.audience?.live.delete(connection)) apart.push(connection)
       })
     }
     for (const audience of touched) {
@@ -367,29 +368,38 @@ export class Hub {
       const frames = framesOf(batch, (item) => sharedFrame(item, channels, locale))
       if (frames.length === 0) continue
       const bytes = joined(frames)
-      for (const connection of audience.live) {
-        if (connection.servedApartIn !== fanOut) this.#write(connection, bytes, frames.length)
+      this.#count(audience.live.size * frames.length, audience.live.size * bytes.length)
+      for (const [connection, sink] of audience.live) {
+        if (!sink.writable || !sink.write(bytes)) this.#onStuck(connection, bytes, frames.length)
       }
     }
     for (const connection of apart) {
-      const channels = (connection.audience as Audience<Connection>).channels
-      const frames = framesOf(batch, (item) => frameFor(item, channels, connection.identity))
-      if (frames.length > 0) this.#write(connection, joined(frames), frames.length)
+      const audience = connection.audience as Audience<Connection>
+      audience.goLive(connection)
+      const frames = framesOf(batch, (item) => frameFor(item, audience.channels, connection.identity))
+      if (frames.length === 0) continue
+      const bytes = joined(frames)
+      const { sink } = connection.transport
+      this.#count(frames.length, bytes.length)
+      if (!sink.writable || !sink.write(bytes)) this.#onStuck(connection, bytes, frames.length)
     }
   }
 
-  #write(connection: Connection, bytes: Buffer, count: number): void {
-    const { transport } = connection
-    const { stats } = this.#options
-    if (!transport.isOpen) {
-      // It vanished in the middle of this; its end will be told in a moment.
-      stats.failedBroadcasts++
+  #count(deliveries: number, bytes: number): void {
+    this.#options.stats.deliveries += deliveries
+    this.#options.stats.bytesSent += bytes
+  }
+
+  /** What was written to it last is queued, or was not written at all. */
+  #onStuck(connection: Connection, bytes: Buffer, count: number): void {
+    if (connection.transport.isFull) {
+      this.#catchUps.begin(connection, this.#window.head)
       return
     }
-    transport.write(bytes)
-    stats.deliveries += count
-    stats.bytesSent += bytes.length
-    if (transport.isFull) this.#catchUps.begin(connection, this.#window.head)
+    // It vanished in the middle of this; its end will be told in a moment.
+    this.silence(connection)
+    this.#options.stats.failedBroadcasts++
+    this.#count(-count, -bytes.length)
   }
 
   // ——— those that are behind

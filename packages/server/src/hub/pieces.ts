@@ -3,7 +3,7 @@
  * bytes; who is behind, and where, is catch-up.ts's business.
  */
 import type { Locale } from '@lastcall/protocol'
-import type { Audience, AudienceMember } from './audience.js'
+import type { Hearing } from './audience.js'
 import type { Window, WindowEntry } from './window.js'
 
 /** Joined frames and the offset they reach. */
@@ -91,12 +91,7 @@ export class PieceCutter {
   }
 
   /** The next piece of an audience's stream for one of its members, after `position`. There must be something after it. */
-  next<Member extends AudienceMember & Viewer>(
-    audience: Audience<Member>,
-    member: Member,
-    position: number,
-    maxBytes: number,
-  ): Piece {
+  next(audience: Hearing, member: Viewer, position: number, maxBytes: number): Piece {
     const key = `${String(audience.id)} ${String(position)} ${String(maxBytes)}`
     let piece = this.#shared.get(key)
     if (!piece) {

@@ -157,8 +157,8 @@ function readHandshake(request: IncomingMessage, path: string): Newcomer | undef
     acceptLanguage: headers['accept-language'],
   }
   const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
-  const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1))
-  const parameter = (name: string): string | undefined => query.get(name) ?? undefined
+  const query = mark < 0 ? undefined : new URLSearchParams(target.slice(mark + 1))
+  const parameter = (name: string): string | undefined => query?.get(name) ?? undefined
   return {
     ...common,
     token: parameter('token') ?? bearer,

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { CLOSE_CODES, SUBPROTOCOL } from '@lastcall/protocol'
-import { WebSocket, WebSocketServer, type ServerOptions } from 'ws'
+import { WebSocket, WebSocketServer, type Server, type ServerOptions } from 'ws'
 import type { Transport, TransportListener } from '../connections/transport.js'
 import { PING_FRAME } from './frame.js'
 
@@ -20,21 +20,22 @@ export interface WebSocketAcceptorOptions {
 
 /** Completes handshakes (RFC 6455 section 4.2.2). */
 export class WebSocketAcceptor {
-  readonly #server: WebSocketServer
+  readonly #server: Server<typeof PeerSocket>
   readonly #maxBufferedBytes: number
 
   constructor({ maxPayloadBytes, maxBufferedBytes, closeTimeoutMs }: WebSocketAcceptorOptions) {
     this.#maxBufferedBytes = maxBufferedBytes
     // `closeTimeout` is missing in the types of 8.18.
-    const options: ServerOptions & { closeTimeout: number } = {
+    const options: ServerOptions<typeof PeerSocket> & { closeTimeout: number } = {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: maxPayloadBytes,
       closeTimeout: closeTimeoutMs,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+      WebSocket: PeerSocket,
     }
-    this.#server = new WebSocketServer(options)
+    this.#server = new WebSocketServer<typeof PeerSocket>(options)
   }
 
   /**
@@ -59,35 +60,65 @@ export class WebSocketAcceptor {
 /** RFC 6455 section 7.4.1. */
 const PROTOCOL_ERROR = 1002
 
+/**
+ * The socket of `ws`, which says what happens to it by a call and not to listeners: five of them for each of 10,000
+ * connections are megabytes, and a tenth of what it costs to accept one. And it says when it begins to close, also when
+ * that is the answer to the peer's close frame.
+ */
+class PeerSocket extends WebSocket {
+  transport: WebSocketTransport | undefined
+
+  override emit(event: string | symbol, ...[first, second]: unknown[]): boolean {
+    const { transport } = this
+    if (!transport) return false
+    switch (event) {
+      case 'message':
+        transport.onMessage(first as Buffer, second as boolean)
+        break
+      case 'pong':
+        transport.listener?.onAlive()
+        break
+      case 'error':
+        transport.onError(first as Error)
+        break
+      case 'close':
+        transport.onClose(first as number)
+        break
+    }
+    return true
+  }
+
+  override close(code?: number, reason?: string | Buffer): void {
+    super.close(code, reason)
+    this.transport?.listener?.onClosing()
+  }
+}
+
 const TRANSPORT = Symbol('transport')
 
-/** Who is meant by an event: the transport is kept on the emitter, so that 10,000 connections share these listeners. */
 interface Carrier {
   [TRANSPORT]: WebSocketTransport
 }
 
 export class WebSocketTransport implements Transport {
-  readonly #webSocket: WebSocket
-  readonly #socket: Duplex
+  readonly #webSocket: PeerSocket
+  readonly sink: Duplex
   readonly #maxBufferedBytes: number
   /** What was wrong with the peer's frames, as the close code that told it. */
-  faultCode: number | undefined
+  #faultCode: number | undefined
   /** Set while the owner wants nothing read, whatever the socket says. */
   #held = false
   /** What was queued when the end began: a destroyed socket says that nothing is. */
   #unflushedBytes = 0
   listener: TransportListener | undefined
 
-  constructor(webSocket: WebSocket, socket: Duplex, maxBufferedBytes: number) {
+  constructor(webSocket: PeerSocket, socket: Duplex, maxBufferedBytes: number) {
     this.#webSocket = webSocket
-    this.#socket = socket
+    this.sink = socket
     this.#maxBufferedBytes = maxBufferedBytes
-    ;(webSocket as WebSocket & Carrier)[TRANSPORT] = this
+    webSocket.transport = this
+    // Kept there, so that all connections share the listener.
     ;(socket as Duplex & Carrier)[TRANSPORT] = this
-    webSocket.on('message', onMessage)
-    webSocket.on('pong', onPong)
-    webSocket.on('close', onClose)
-    webSocket.on('error', onError)
     socket.on('drain', onDrain)
   }
 
@@ -101,18 +132,18 @@ export class WebSocketTransport implements Transport {
   }
 
   get isFull(): boolean {
-    return this.#socket.writableNeedDrain
+    return this.sink.writableNeedDrain
   }
 
   get bufferedBytes(): number {
-    return this.#socket.destroyed ? this.#unflushedBytes : this.#socket.writableLength
+    return this.sink.destroyed ? this.#unflushedBytes : this.sink.writableLength
   }
 
   write(frames: Buffer): void {
     // After a close frame nothing may follow (RFC 6455 section 5.5.1).
     if (!this.isOpen) return
-    this.#socket.write(frames)
-    if (this.#socket.writableLength > this.#maxBufferedBytes) this.#webSocket.pause()
+    this.sink.write(frames)
+    if (this.sink.writableLength > this.#maxBufferedBytes) this.#webSocket.pause()
   }
 
   ping(): void {
@@ -126,54 +157,52 @@ export class WebSocketTransport implements Transport {
 
   resume(): void {
     this.#held = false
-    this.drained()
-  }
-
-  /** The socket takes more again. */
-  drained(): void {
-    this.#unflushedBytes = 0
-    if (!this.#held && this.#socket.writableLength <= this.#maxBufferedBytes) this.#webSocket.resume()
+    this.#readOn()
   }
 
   close(code: number, reason: string): void {
     // The peer's answer must be read, else its end is a reset and it loses what was on its way.
     this.#webSocket.resume()
     this.#webSocket.close(code, reason)
-    this.#unflushedBytes = this.#socket.writableLength
+    this.#unflushedBytes = this.sink.writableLength
   }
 
   terminate(): void {
     this.#unflushedBytes = this.bufferedBytes
     this.#webSocket.terminate()
   }
-}
 
-function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
-  const { listener } = (this as WebSocket & Carrier)[TRANSPORT]
-  if (isBinary) listener?.onBinary()
-  else listener?.onText((data as Buffer).toString())
-}
+  #readOn(): void {
+    this.#unflushedBytes = 0
+    if (!this.#held && this.sink.writableLength <= this.#maxBufferedBytes) this.#webSocket.resume()
+  }
 
-function onPong(this: WebSocket): void {
-  ;(this as WebSocket & Carrier)[TRANSPORT].listener?.onAlive()
-}
+  // ——— what the socket says
 
-function onClose(this: WebSocket, code: number): void {
-  const { listener, faultCode } = (this as WebSocket & Carrier)[TRANSPORT]
-  listener?.onClosed(faultCode ?? code)
-}
+  onMessage(data: Buffer, isBinary: boolean): void {
+    if (isBinary) this.listener?.onBinary()
+    else this.listener?.onText(data.toString())
+  }
 
-/** `ws` has closed the connection with the code that fits; only afterwards can the peer's own be missing. */
-function onError(this: WebSocket, error: Error & { readonly code?: string }): void {
-  const transport = (this as WebSocket & Carrier)[TRANSPORT]
-  if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') transport.faultCode = CLOSE_CODES.tooLarge
-  else if (error.code === 'WS_ERR_INVALID_UTF8') transport.faultCode = CLOSE_CODES.invalidText
-  else if (error.code?.startsWith('WS_ERR_')) transport.faultCode = PROTOCOL_ERROR
+  /** The socket takes more again. */
+  onDrain(): void {
+    this.#readOn()
+    this.listener?.onAlive()
+    this.listener?.onDrain()
+  }
+
+  /** `ws` has closed the connection with the code that fits; only afterwards can the peer's own be missing. */
+  onError(error: Error & { readonly code?: string }): void {
+    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#faultCode = CLOSE_CODES.tooLarge
+    else if (error.code === 'WS_ERR_INVALID_UTF8') this.#faultCode = CLOSE_CODES.invalidText
+    else if (error.code?.startsWith('WS_ERR_')) this.#faultCode = PROTOCOL_ERROR
+  }
+
+  onClose(code: number): void {
+    this.listener?.onClosed(this.#faultCode ?? code)
+  }
 }
 
 function onDrain(this: Duplex): void {
-  const transport = (this as Duplex & Carrier)[TRANSPORT]
-  transport.drained()
-  transport.listener?.onAlive()
-  transport.listener?.onDrain()
+  ;(this as Duplex & Carrier)[TRANSPORT].onDrain()
 }

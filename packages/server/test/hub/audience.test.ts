@@ -1,11 +1,11 @@
 /**
  * Audiences: who hears the same is together.
  */
-import type { Locale } from '@lastcall/protocol'
 import { expect, test } from 'vitest'
 import { Audiences, type Audience, type AudienceMember } from '../../src/hub/audience.js'
+import { FakeTransport } from '../support/fake-transport.js'
 
-const member = (locale: Locale = 'uk'): AudienceMember => ({ locale })
+const member = (): AudienceMember => ({ transport: new FakeTransport() })
 
 test('those in the same channels with the same language are one audience, in whatever order they name them', () => {
   const audiences = new Audiences()
@@ -28,10 +28,18 @@ test('a channel knows its audiences and how many are in it, also those that are 
   const lobby = audiences.enter(['lobby'], 'uk')
   audiences.enter(['lobby'], 'uk')
   const both = audiences.enter(['lobby', 'news'], 'en')
-  lobby.live.add(member())
+  lobby.goLive(member())
   expect([...audiences.of('lobby')]).toEqual([lobby, both])
   expect([...audiences.of('news')]).toEqual([both])
   expect([audiences.countIn('lobby'), audiences.countIn('news'), audiences.countIn('sport')]).toEqual([3, 1, 0])
+})
+
+test('who is closing does not go live', () => {
+  const audience = new Audiences().enter(['lobby'], 'uk')
+  const transport = new FakeTransport()
+  transport.isOpen = false
+  audience.goLive({ transport })
+  expect(audience.live.size).toBe(0)
 })
 
 test('who leaves is not live any more, and an audience of nobody is forgotten', () => {
@@ -39,10 +47,10 @@ test('who leaves is not live any more, and an audience of nobody is forgotten', 
   const [anna, bob] = [member(), member()]
   const audience = audiences.enter(['lobby'], 'uk')
   audiences.enter(['lobby'], 'uk')
-  audience.live.add(anna)
-  audience.live.add(bob)
+  audience.goLive(anna)
+  audience.goLive(bob)
   audiences.leave(audience, anna)
-  expect([...audience.live]).toEqual([bob])
+  expect([...audience.live.keys()]).toEqual([bob])
   expect(audiences.countIn('lobby')).toBe(1)
   audiences.leave(audience, bob)
   expect(audiences.of('lobby').size).toBe(0)

@@ -4,7 +4,7 @@
 import type { Locale } from '@lastcall/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Audience } from '../../src/hub/audience.js'
+import type { Hearing } from '../../src/hub/audience.js'
 import { frameFor, PieceCutter, sharedFrame, type Piece, type Replay } from '../../src/hub/pieces.js'
 import { Frames } from '../../src/hub/frames.js'
 import { Window } from '../../src/hub/window.js'
@@ -38,8 +38,11 @@ function windowOf(contents: readonly Entry[]): { window: Window; entries: Entry[
   return { window, entries }
 }
 
-const audienceOf = (channels: Iterable<string>, locale: Locale = 'uk', id = 1): Audience<Member> =>
-  new Audience<Member>(id, String(id), locale, new Set(channels))
+const audienceOf = (channels: Iterable<string>, locale: Locale = 'uk', id = 1): Hearing => ({
+  id,
+  locale,
+  channels: new Set(channels),
+})
 
 const read = (bytes: Buffer): Record<string, unknown>[] =>
   bytes
@@ -52,7 +55,7 @@ const read = (bytes: Buffer): Record<string, unknown>[] =>
 function pieces(
   cutter: PieceCutter,
   window: Window,
-  audience: Audience<Member>,
+  audience: Hearing,
   member: Member,
   from: number,
   maxBytes: () => number,
@@ -196,7 +199,7 @@ describe('pieces', () => {
     const { window } = windowOf([messageEntry({ channel: 'lobby' }), messageEntry({ channel: 'news' })])
     const cutter = new PieceCutter(window)
     const member = { clientId: 'cleo', locale: 'uk' } as const
-    const offsets = (audience: Audience<Member>): unknown[] =>
+    const offsets = (audience: Hearing): unknown[] =>
       told(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).map(([, offset]) => offset)
     expect(offsets(audienceOf(['lobby'], 'uk', 1))).toEqual([1])
     expect(offsets(audienceOf(['news'], 'uk', 2))).toEqual([2])

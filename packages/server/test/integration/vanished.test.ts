@@ -37,6 +37,23 @@ test('that a client has gone is told even when a broadcast finds it between its 
   await server.connect('a')
 })
 
+test('after a close frame nothing is written, whoever sent the first one', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const speaker = await server.connect('speaker')
+  const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => RawClient.connect(server, `c${index}`)))
+  for (const [index, client] of clients.entries()) {
+    for (let count = 0; count < 10; count++) speaker.send({ type: 'message', data: count })
+    if (index % 2 === 0) client.sendClose(1000)
+    else server.connections.get(`c${index}`)?.close('request', 1000, 'shuttingDown')
+    await speaker.publish('between')
+  }
+  await Promise.all(clients.map(({ closeFrame }) => closeFrame))
+  await speaker.publish('afterwards')
+  for (const client of clients) client.socket.end()
+  await Promise.all(clients.map(({ ended }) => ended))
+  expect(clients.map(({ framesAfterClose }) => framesAfterClose)).toEqual(clients.map(() => 0))
+})
+
 test('a client that ends with a reset is gone', async () => {
   const server = await startServer({ presenceIntervalMs: 10 })
   const watcher = await server.connect('watcher')

@@ -1,7 +1,7 @@
 /**
  * A socket that remembers what was done to it and says of itself what the test wants.
  */
-import type { Transport } from '../../src/connections/transport.js'
+import type { FrameSink, Transport } from '../../src/connections/transport.js'
 
 export interface FakeTransportOptions {
   /** Called when the socket ends, with the code: after a close that the peer answers, or a termination. */
@@ -41,8 +41,17 @@ export class FakeTransport implements Transport {
     return this.calls.filter((call) => call === 'ping').length
   }
 
-  write(frames: Buffer): void {
+  get sink(): FrameSink {
+    return this
+  }
+
+  get writable(): boolean {
+    return this.isOpen
+  }
+
+  write(frames: Buffer): boolean {
     if (this.isOpen) this.writes.push(frames.toString())
+    return !this.isFull
   }
 
   ping(): void {

@@ -95,6 +95,8 @@ export class RawClient {
   readonly messages: ServerMessage[] = []
   /** The opcodes that came besides text. */
   readonly controls: number[] = []
+  /** Frames that came after a close frame: none may (RFC 6455 section 5.5.1). */
+  framesAfterClose = 0
   /** Resolves when the socket has ended, with what the close frame said. */
   readonly ended: Promise<RawEnd>
   /** Resolves when a close frame has come. */
@@ -152,6 +154,7 @@ export class RawClient {
     const { frames, rest } = readFrames(this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]))
     this.#bytes = rest
     for (const { opcode, payload } of frames) {
+      if (this.#end.code !== undefined) this.framesAfterClose++
       if (opcode === OPCODES.text) this.messages.push(JSON.parse(payload.toString()) as ServerMessage)
       else this.controls.push(opcode)
       if (opcode === OPCODES.ping && this.#answersPings) this.send(OPCODES.pong, payload)
