@@ -3,12 +3,15 @@
  */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { VARIABLES } from '../../src/config/schema.js'
 
 const COMMAND = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+/** What npm links as `lastcall`. */
+const LINKED = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 const SECRET = 'a secret of more than thirty-two bytes'
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -39,6 +42,15 @@ describe('help', () => {
 
 test.each(['--version', '-V'])('%s prints the version alone', async (flag) => {
   expect(await lastcall([flag])).toEqual({ code: 0, out: `${version}\n`, err: '' })
+})
+
+test('as it is installed it is a program by itself, with a small young generation', async () => {
+  expect(readFileSync(LINKED, 'utf8')).toMatch(/^#!\/usr\/bin\/env -S node --max-semi-space-size=4\n/)
+  const PATH = `${dirname(process.execPath)}:/usr/bin:/bin`
+  const out = await new Promise((resolve, reject) => {
+    execFile(LINKED, ['--version'], { env: { PATH } }, (error, text) => (error ? reject(error) : resolve(text)))
+  })
+  expect(out).toBe(`${version}\n`)
 })
 
 describe('check', () => {
