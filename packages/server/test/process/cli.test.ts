@@ -1,7 +1,7 @@
 /**
  * The real command: what it prints where, and its exit codes.
  */
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -44,13 +44,10 @@ test.each(['--version', '-V'])('%s prints the version alone', async (flag) => {
   expect(await lastcall([flag])).toEqual({ code: 0, out: `${version}\n`, err: '' })
 })
 
-test('as it is installed it is a program by itself, with a small young generation', async () => {
+test('as it is installed it is a program by itself, with a small young generation', () => {
   expect(readFileSync(LINKED, 'utf8')).toMatch(/^#!\/usr\/bin\/env -S node --max-semi-space-size=4\n/)
-  const PATH = `${dirname(process.execPath)}:/usr/bin:/bin`
-  const out = await new Promise((resolve, reject) => {
-    execFile(LINKED, ['--version'], { env: { PATH } }, (error, text) => (error ? reject(error) : resolve(text)))
-  })
-  expect(out).toBe(`${version}\n`)
+  const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin` }
+  expect(execFileSync(LINKED, ['--version'], { env, encoding: 'utf8' })).toBe(`${version}\n`)
 })
 
 describe('check', () => {
