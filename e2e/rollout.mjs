@@ -22,7 +22,7 @@ import { History, monotonicMs } from './chaos/history.mjs'
 import { readJournal } from './chaos/reader.mjs'
 import { Crowds, PROBE } from './rollout/crowds.mjs'
 import { HaProxy } from './rollout/haproxy.mjs'
-import { Instance } from './rollout/instance.mjs'
+import { Instance } from './chaos/instance.mjs'
 import { judge } from './rollout/verdict.mjs'
 
 const { values } = parseArgs({

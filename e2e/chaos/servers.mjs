@@ -2,11 +2,7 @@
  * The real command, as so many processes on one file journal: started, killed in the middle of things, started again. What
  * a server complains of, and how it ends, is written down.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-
-const START_TIMEOUT_MS = 20_000
+import { Instance } from './instance.mjs'
 
 export class Servers {
   #options
@@ -42,60 +38,50 @@ export class Servers {
   async start(instance) {
     if (instance.process) return
     const { cli, env, history } = this.#options
-    const child = spawn(process.execPath, [cli], {
-      env: { HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const { name } = instance
+    const child = new Instance({ name, cli, env, history })
+    const fault = (text) => history.record('server', { instance: name, what: 'fault', text })
     instance.process = child
-    instance.ended = once(child, 'exit')
-    const fault = (text) => history.record('server', { instance: instance.name, what: 'fault', text })
-    createInterface({ input: child.stderr }).on('line', (line) => fault(line))
-    void instance.ended.then(([code, signal]) => {
+    instance.isKilled = instance.isStopped = false
+    void child.ended.then(([code, signal]) => {
       instance.process = instance.port = undefined
       // One that is killed while it stops may have ended by itself a moment before.
       const isExpected = (instance.isKilled && signal === 'SIGKILL') || (instance.isStopped && code === 0)
       if (!isExpected) fault(`ended with ${signal ?? code}`)
     })
-    instance.isKilled = instance.isStopped = false
-    const listening = new Promise((resolve) => {
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        const { event, level, port } = JSON.parse(line)
-        if (level === 'error') fault(line)
-        if (event === 'listening') resolve(port)
-      })
-    })
-    const overdue = setTimeout(() => {
-      fault('does not start')
-      this.kill(instance)
-    }, START_TIMEOUT_MS)
-    const port = await Promise.race([listening, instance.ended])
-    clearTimeout(overdue)
-    if (typeof port !== 'number' || instance.process !== child) return
-    instance.port = port
-    history.record('server', { instance: instance.name, what: 'started' })
+    try {
+      const { port } = await child.logged('listening')
+      if (instance.process !== child || instance.isKilled) return
+      instance.port = port
+      history.record('server', { instance: name, what: 'started' })
+    } catch ({ message }) {
+      if (instance.isKilled || instance.isStopped) return
+      fault(message)
+      await this.kill(instance)
+    }
   }
 
   /** kill -9. Resolves when it is dead. */
   async kill(instance) {
-    const { process: child, ended } = instance
+    const { process: child } = instance
     if (!child) return
     instance.isKilled = true
     instance.port = undefined
     child.kill('SIGKILL')
     this.killed++
     this.#options.history.record('server', { instance: instance.name, what: 'killed' })
-    await ended
+    await child.ended
   }
 
   /** SIGTERM. Resolves when it has ended. */
   async stop(instance) {
-    const { process: child, ended } = instance
+    const { process: child } = instance
     if (!child) return
     instance.isStopped = true
     child.kill('SIGTERM')
     this.stopped++
     this.#options.history.record('server', { instance: instance.name, what: 'stopped' })
-    await ended
+    await child.ended
   }
 
   async stopAll() {

@@ -64,7 +64,7 @@ export interface Connection {
   position: number
   readonly replays: Replay[]
   pongAt: number | undefined
-  refusedId: string | undefined
+  readonly refusedIds: Set<string>
   /** The instance's head when the client was let in. */
   readonly headAtJoin: number
   /** Taken, on the way into the journal: these are not lost with the connection. */
@@ -140,7 +140,7 @@ export class ModelServer {
       position,
       replays: [],
       pongAt: undefined,
-      refusedId: undefined,
+      refusedIds: new Set(),
       headAtJoin: instance.head,
       underWay: [],
       isClosing: false,
@@ -240,15 +240,15 @@ export class ModelServer {
     const after = message.type === 'message' ? message.after : undefined
     const refusal: Omit<ErrorMessage, 'code'> = { type: 'error', message: '', temporary: true, id }
     if (connection.isClosing) return true
-    if (after !== undefined && after === connection.refusedId) toClient.push({ ...refusal, code: 'out_of_order' })
+    if (after !== undefined && connection.refusedIds.has(after)) toClient.push({ ...refusal, code: 'out_of_order' })
     else if (this.refusals > 0) {
       this.refusals--
       toClient.push({ ...refusal, code: 'rate_limited', retryInMs: 300 })
     } else {
-      if (connection.refusedId === id) connection.refusedId = undefined
+      connection.refusedIds.delete(id)
       return false
     }
-    if (message.type === 'message') connection.refusedId = id
+    if (message.type === 'message') connection.refusedIds.add(id)
     return true
   }
 

@@ -25,10 +25,6 @@ interface Gathering {
 export class Presence {
   #gatherings = new Map<string, Gathering>()
 
-  get isEmpty(): boolean {
-    return this.#gatherings.size === 0
-  }
-
   joined(channel: string, clientId: string): void {
     const { joined, left, passing } = this.#gathering(channel)
     passing.delete(clientId)

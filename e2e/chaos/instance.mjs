@@ -9,8 +9,9 @@ const START_TIMEOUT_MS = 30_000
 
 export class Instance {
   lines = []
+  /** Resolves with the exit code and the signal. */
+  ended
   #child
-  #ended
   #waiting = new Set()
 
   /**
@@ -23,10 +24,10 @@ export class Instance {
   constructor({ name, cli, env, history }) {
     const fault = (text) => history.record('server', { instance: name, what: 'fault', text })
     this.#child = spawn(process.execPath, [cli], {
-      env: { PATH: process.env['PATH'], HOST: '127.0.0.1', LOG_FORMAT: 'json', ...env },
+      env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    this.#ended = once(this.#child, 'exit')
+    this.ended = once(this.#child, 'exit')
     createInterface({ input: this.#child.stderr }).on('line', (line) => fault(line))
     createInterface({ input: this.#child.stdout }).on('line', (text) => {
       const line = JSON.parse(text)
@@ -34,16 +35,11 @@ export class Instance {
       this.lines.push(line)
       for (const look of this.#waiting) look(line)
     })
-    history.record('server', { instance: name, what: 'started' })
   }
 
-  get pid() {
-    return this.#child.pid
-  }
-
-  /** Resolves with the first line of this event from now on, or with one that is there already. */
-  async logged(event, isIt = () => true) {
-    const fits = (line) => line.event === event && isIt(line)
+  /** Resolves with the first line of this event, from now on or there already; rejects if it does not come. */
+  async logged(event) {
+    const fits = (line) => line.event === event
     const known = this.lines.find(fits)
     if (known) return known
     return await new Promise((resolve, reject) => {
@@ -55,7 +51,7 @@ export class Instance {
         resolve(line)
       }
       this.#waiting.add(look)
-      void this.#ended.then(([code]) => {
+      void this.ended.then(([code]) => {
         clearTimeout(overdue)
         reject(new Error(`it ended with ${code} before ${event} was logged`))
       })
@@ -69,7 +65,7 @@ export class Instance {
   /** SIGTERM. Resolves with the exit code and the report. */
   async stop() {
     this.kill('SIGTERM')
-    const [code] = await this.#ended
+    const [code] = await this.ended
     return { code, report: this.lines.findLast(({ event }) => event === 'shutdown.report') }
   }
 }
