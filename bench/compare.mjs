@@ -37,7 +37,7 @@ const work = mkdtempSync(join(tmpdir(), 'lastcall-bench-'))
 
 const SERVERS = {
   lastcall: {
-    args: [here('../packages/server/dist/cli.js')],
+    command: here('../packages/server/bin/lastcall.js'),
     env: (port) => ({
       PORT: String(port),
       HOST: '127.0.0.1',
@@ -49,9 +49,9 @@ const SERVERS = {
     path: '/ws/bench-%d',
     wrap: (payload) => JSON.stringify({ type: 'message', data: payload }),
   },
-  ws: { args: [here('peers/ws-loop.mjs')], path: '/', wrap: (payload) => payload },
+  ws: { script: here('peers/ws-loop.mjs'), path: '/', wrap: (payload) => payload },
   'socket.io': {
-    args: [here('peers/socketio.mjs')],
+    script: here('peers/socketio.mjs'),
     path: '/socket.io/?EIO=4&transport=websocket',
     hello: '40',
     wrap: (payload) => `42${JSON.stringify(['m', payload])}`,
@@ -88,12 +88,10 @@ async function listening(port, server) {
   throw new Error(`nothing listens on ${port}`)
 }
 
-async function measure({ args, env = () => ({}), path, hello, wrap }) {
+async function measure({ command, script, env = () => ({}), path, hello, wrap }) {
   const port = await freePort()
-  const server = spawn(process.execPath, [...args, String(port)].slice(0, args[0].endsWith('cli.js') ? 1 : undefined), {
-    env: { ...process.env, ...env(port) },
-    stdio: 'ignore',
-  })
+  const options = { env: { ...process.env, ...env(port) }, stdio: 'ignore' }
+  const server = command ? spawn(command, options) : spawn(process.execPath, [script, String(port)], options)
   let opened = []
   try {
     await listening(port, server)

@@ -24,7 +24,7 @@ const MARK = '@@mark@@'
 const LIVE_CLIENTS = 1000
 
 const folder = mkdtempSync(join(tmpdir(), 'lastcall-storm-'))
-const server = spawn(process.execPath, [fileURLToPath(new URL('../packages/server/dist/cli.js', import.meta.url))], {
+const server = spawn(fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url)), {
   env: {
     ...process.env,
     ...{ HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', JOURNAL_URL: `file:${join(folder, 'journal')}` },
