@@ -55,7 +55,8 @@ export class Servers {
       instance.port = port
       history.record('server', { instance: name, what: 'started' })
     } catch ({ message }) {
-      if (instance.isKilled || instance.isStopped) return
+      // Its end has been written down already.
+      if (instance.process !== child) return
       fault(message)
       await this.kill(instance)
     }
@@ -78,10 +79,10 @@ export class Servers {
     const { process: child } = instance
     if (!child) return
     instance.isStopped = true
-    child.kill('SIGTERM')
+    const over = child.stop()
     this.stopped++
     this.#options.history.record('server', { instance: instance.name, what: 'stopped' })
-    await child.ended
+    await over
   }
 
   async stopAll() {

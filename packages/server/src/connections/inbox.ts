@@ -254,8 +254,6 @@ function remember(connection: Connection, id: string): void {
   const ids = (connection.refusedIds ??= new Set())
   ids.delete(id)
   ids.add(id)
-  for (const oldest of ids) {
-    if (ids.size <= MAX_REFUSED_IDS) break
-    ids.delete(oldest)
-  }
+  const [oldest] = ids
+  if (ids.size > MAX_REFUSED_IDS && oldest !== undefined) ids.delete(oldest)
 }

@@ -5,6 +5,7 @@
 import { CLOSE_CODES, formatCursor, type Cursor } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
+import type { FrameSink } from '../connections/transport.js'
 import type { LastcallError } from '../errors.js'
 import type { Entry, EntryContent, InstanceState, Journal, Retention, Tail } from '../journal/journal.js'
 import type { Logger } from '../observability/log.js'
@@ -368,38 +369,28 @@ export class Hub {
       const frames = framesOf(batch, (item) => sharedFrame(item, channels, locale))
       if (frames.length === 0) continue
       const bytes = joined(frames)
-      this.#count(audience.live.size * frames.length, audience.live.size * bytes.length)
-      for (const [connection, sink] of audience.live) {
-        if (!sink.writable || !sink.write(bytes)) this.#onStuck(connection, bytes, frames.length)
-      }
+      for (const [connection, sink] of audience.live) this.#write(connection, sink, bytes, frames.length)
     }
     for (const connection of apart) {
       const audience = connection.audience as Audience<Connection>
       audience.goLive(connection)
       const frames = framesOf(batch, (item) => frameFor(item, audience.channels, connection.identity))
-      if (frames.length === 0) continue
-      const bytes = joined(frames)
-      const { sink } = connection.transport
-      this.#count(frames.length, bytes.length)
-      if (!sink.writable || !sink.write(bytes)) this.#onStuck(connection, bytes, frames.length)
+      if (frames.length > 0) this.#write(connection, connection.transport.sink, joined(frames), frames.length)
     }
   }
 
-  #count(deliveries: number, bytes: number): void {
-    this.#options.stats.deliveries += deliveries
-    this.#options.stats.bytesSent += bytes
-  }
-
-  /** What was written to it last is queued, or was not written at all. */
-  #onStuck(connection: Connection, bytes: Buffer, count: number): void {
-    if (connection.transport.isFull) {
-      this.#catchUps.begin(connection, this.#window.head)
+  #write(connection: Connection, sink: FrameSink, bytes: Buffer, count: number): void {
+    const { stats } = this.#options
+    const hasRoom = sink.writable && sink.write(bytes)
+    if (!hasRoom && !connection.transport.isFull) {
+      // It vanished in the middle of this; its end will be told in a moment.
+      this.silence(connection)
+      stats.failedBroadcasts++
       return
     }
-    // It vanished in the middle of this; its end will be told in a moment.
-    this.silence(connection)
-    this.#options.stats.failedBroadcasts++
-    this.#count(-count, -bytes.length)
+    stats.deliveries += count
+    stats.bytesSent += bytes.length
+    if (!hasRoom) this.#catchUps.begin(connection, this.#window.head)
   }
 
   // ——— those that are behind

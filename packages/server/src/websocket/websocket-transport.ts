@@ -60,44 +60,24 @@ export class WebSocketAcceptor {
 /** RFC 6455 section 7.4.1. */
 const PROTOCOL_ERROR = 1002
 
-/**
- * The socket of `ws`, which says what happens to it by a call and not to listeners: five of them for each of 10,000
- * connections are megabytes, and a tenth of what it costs to accept one. And it says when it begins to close, also when
- * that is the answer to the peer's close frame.
- */
-class PeerSocket extends WebSocket {
-  transport: WebSocketTransport | undefined
-
-  override emit(event: string | symbol, ...[first, second]: unknown[]): boolean {
-    const { transport } = this
-    if (!transport) return false
-    switch (event) {
-      case 'message':
-        transport.onMessage(first as Buffer, second as boolean)
-        break
-      case 'pong':
-        transport.listener?.onAlive()
-        break
-      case 'error':
-        transport.onError(first as Error)
-        break
-      case 'close':
-        transport.onClose(first as number)
-        break
-    }
-    return true
-  }
-
-  override close(code?: number, reason?: string | Buffer): void {
-    super.close(code, reason)
-    this.transport?.listener?.onClosing()
-  }
-}
-
 const TRANSPORT = Symbol('transport')
 
+/** An emitter with the transport it belongs to: so all connections share their listeners. */
 interface Carrier {
   [TRANSPORT]: WebSocketTransport
+}
+
+const transportOf = (emitter: object): WebSocketTransport => (emitter as Carrier)[TRANSPORT]
+
+/** Says when it begins to close, which `ws` does not. */
+class PeerSocket extends WebSocket {
+  [TRANSPORT]: WebSocketTransport | undefined
+
+  /** `ws` calls it, too, to answer the peer's close frame. */
+  override close(code?: number, reason?: string | Buffer): void {
+    super.close(code, reason)
+    this[TRANSPORT]?.listener?.onClosing()
+  }
 }
 
 export class WebSocketTransport implements Transport {
@@ -116,9 +96,12 @@ export class WebSocketTransport implements Transport {
     this.#webSocket = webSocket
     this.sink = socket
     this.#maxBufferedBytes = maxBufferedBytes
-    webSocket.transport = this
-    // Kept there, so that all connections share the listener.
+    webSocket[TRANSPORT] = this
     ;(socket as Duplex & Carrier)[TRANSPORT] = this
+    webSocket.on('message', onMessage)
+    webSocket.on('pong', onPong)
+    webSocket.on('close', onClose)
+    webSocket.on('error', onError)
     socket.on('drain', onDrain)
   }
 
@@ -203,6 +186,22 @@ export class WebSocketTransport implements Transport {
   }
 }
 
+function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
+  transportOf(this).onMessage(data as Buffer, isBinary)
+}
+
+function onPong(this: WebSocket): void {
+  transportOf(this).listener?.onAlive()
+}
+
+function onClose(this: WebSocket, code: number): void {
+  transportOf(this).onClose(code)
+}
+
+function onError(this: WebSocket, error: Error): void {
+  transportOf(this).onError(error)
+}
+
 function onDrain(this: Duplex): void {
-  ;(this as Duplex & Carrier)[TRANSPORT].onDrain()
+  transportOf(this).onDrain()
 }
