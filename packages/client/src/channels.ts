@@ -2,7 +2,7 @@
  * The channels the application wants, and how far the server has been asked for them. A channel that was asked for while
  * the client was somewhere in the journal has a position of its own until the server has replayed what came since.
  */
-import { LOBBY, type SubscribedMessage } from './messages.js'
+import { LOBBY } from './messages.js'
 
 interface Entry {
   isWanted: boolean
@@ -127,12 +127,17 @@ export class Channels {
     return requests
   }
 
-  /** The answer to a request. */
-  answered({ type, id }: SubscribedMessage): void {
-    const entry = this.#entries.get(this.channelOf(id) ?? '')
+  /**
+   * The answer to a request for this channel.
+   *
+   * @param isActive Whether the server counts us in now. Default: as before, nothing was done for now.
+   */
+  answered(channel: string | undefined, isActive?: boolean): void {
+    const entry = this.#entries.get(channel ?? '')
     if (!entry) return
     entry.request = undefined
-    entry.isActive = type === 'subscribed'
+    entry.isActive = isActive ?? entry.isActive
+    // One that could not be left: nothing of it is to be asked for again if it is wanted again by now.
     if (entry.isActive) entry.position = undefined
   }
 
@@ -140,15 +145,6 @@ export class Channels {
   channelOf(id: string | undefined): string | undefined {
     if (id !== undefined) for (const [channel, { request }] of this.#entries) if (request === id) return channel
     return undefined
-  }
-
-  /** The server did not do what was asked of it for this channel, for now. */
-  postponed(channel: string): void {
-    const entry = this.#entries.get(channel)
-    if (!entry) return
-    entry.request = undefined
-    // It was not left, so nothing of it is to be asked for again if it is wanted again by now.
-    if (entry.isActive) entry.position = undefined
   }
 
   /** The server won't let the client in there. */

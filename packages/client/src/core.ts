@@ -45,7 +45,8 @@ export class Core {
   #connectAtMs = Infinity
   #attempt = 0
   #refusals = 0
-  #strayUntilMs = 0
+  /** Until then an attempt that has come to nothing may get to the server after all; `Infinity`: none has, that is known. */
+  #strayUntilMs = Infinity
 
   #clientId: string | undefined
   #session: string | undefined
@@ -151,8 +152,8 @@ export class Core {
     // A fresh token that is not taken won't be taken the next time; one that has expired is another matter.
     const canRenew = typeof this.#options.token === 'function' && link.welcome
     // It was its own attempt that took over: the newcomer, or one that has come to nothing.
-    const isHandOver = code === TAKEN_OVER && (this.#newcomer || nowMs < this.#strayUntilMs)
-    if (isHandOver) this.#strayUntilMs = 0
+    const isHandOver = code === TAKEN_OVER && (this.#newcomer || this.#strayUntilMs < Infinity)
+    if (isHandOver) this.#strayUntilMs = Infinity
     const isOver = comeBack === 'no' ? !isHandOver : comeBack === 'new-token' && !canRenew
     if (isOver && link === this.#links[0]) {
       this.#links.shift()
@@ -191,10 +192,11 @@ export class Core {
         break
       case 'pong':
         this.#isNew(message.offset)
+        if (link.pingedAtMs >= this.#strayUntilMs) this.#strayUntilMs = Infinity
         break
       case 'subscribed':
       case 'unsubscribed':
-        this.#channels.answered(message)
+        this.#channels.answered(this.#channels.channelOf(message.id), message.type === 'subscribed')
         if (message.recovered === false) this.#emit('recovered', { recovered: false, channels: message.channels })
         break
       case 'error':
@@ -355,6 +357,8 @@ export class Core {
     const [link] = this.#links
     if (!link?.welcome || nowMs < link.sayAtMs) return
     link.sayAtMs = 0
+    // If it got there, that is told before the answer to this, however late both are read.
+    if (nowMs >= this.#strayUntilMs) this.#ping(link, nowMs)
     // A newcomer would not be in the channel that is asked for.
     if (!this.#newcomer) this.#request(link, nowMs)
     if (link.isCatchingUp || this.#newcomer?.isCaughtUp) return
@@ -380,7 +384,7 @@ export class Core {
     } else if (temporary) {
       // A journal that failed may have taken it all the same.
       if (isSaid) this.#outbox.postponed(id, code !== 'journal_unavailable' && code !== 'internal')
-      else if (channel !== undefined) this.#channels.postponed(channel)
+      else if (channel !== undefined) this.#channels.answered(channel)
       // One refusal brings others: what was to come after it.
       if (code === 'shutting_down') link.sayAtMs = Infinity
       else if (code !== 'out_of_order' && link.sayAtMs <= nowMs) {

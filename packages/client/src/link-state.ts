@@ -21,6 +21,8 @@ export class LinkState {
   byMs: number
   /** The server has asked not to be told anything before; 0: it has not. */
   sayAtMs = 0
+  /** When the last `ping` was sent. */
+  pingedAtMs = 0
   #welcomedAtMs = Infinity
   #heartbeatMs = 0
   /** When a `ping` is due; until when something must be heard after it. */
@@ -67,6 +69,7 @@ export class LinkState {
   ping(nowMs: number, patienceMs = Infinity): boolean {
     const isFirst = this.#hearByMs === Infinity
     if (isFirst) {
+      this.pingedAtMs = nowMs
       this.#pingAtMs = Infinity
       this.#hearByMs = nowMs + Math.min(this.#heartbeatMs, patienceMs)
     }

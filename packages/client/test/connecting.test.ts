@@ -3,7 +3,7 @@
  */
 import { expect, test, vi } from 'vitest'
 import { ClientError, connect } from '../src/index.js'
-import { reconnect, start, startOpen } from './support/setup.js'
+import { reconnect, start, startOpen, type Setup } from './support/setup.js'
 import { settled } from './support/fake-clock.js'
 import { fakeWebSockets } from './support/fake-socket.js'
 
@@ -294,16 +294,36 @@ test.each(['cut off', 'given up'])(
   },
 )
 
-test('an attempt that has come to nothing long ago does not make somebody else’s takeover its own', async () => {
+/** A client with an attempt that came to nothing just now. */
+async function startAfterStray(): Promise<Setup> {
   const setup = await startOpen()
   setup.socket.end()
   await setup.clock.advance(1000)
   setup.socket.end()
   await setup.clock.advance(2000)
   setup.socket.welcome({ recovered: true })
-  await setup.clock.advance(20_000)
-  setup.socket.say({ type: 'pong', offset: 0 })
-  await setup.clock.advance(20_000)
-  setup.socket.end(4001)
-  expect(setup.client.state).toBe('closed')
+  return setup
+}
+
+test('an attempt that has come to nothing long ago does not make somebody else’s takeover its own', async () => {
+  const { client, clock, socket } = await startAfterStray()
+  for (let second = 0; second < 31; second++) {
+    await clock.advance(1000)
+    socket.say({ type: 'message', channel: 'lobby', from: 'ann', data: null, offset: second + 1, at: '' })
+  }
+  // However much there is to hear, it asks: whatever its own attempt has done is told before the answer.
+  expect(socket.sentOf('ping')).toHaveLength(1)
+  socket.say({ type: 'pong', offset: 31 })
+  socket.end(4001)
+  expect(client.state).toBe('closed')
+})
+
+test('that its own attempt took over may be read much later: it comes back', async () => {
+  const { client, clock, socket } = await startAfterStray()
+  await clock.advance(20_000)
+  socket.say({ type: 'pong', offset: 0 })
+  // A page that sleeps reads when it wakes up.
+  await clock.advance(20_000)
+  socket.end(4001)
+  expect(client.state).toBe('reconnecting')
 })
