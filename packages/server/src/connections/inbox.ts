@@ -247,8 +247,8 @@ export function refuse(
   connection.send(encodeFrame(JSON.stringify({ type: 'error', code, message, temporary, id, retryInMs })))
 }
 
-/** More than a client has under way. */
-const MAX_REFUSED_IDS = 1000
+/** Four times what our own client has under way: some 25 KB, if somebody provokes it. In the protocol. */
+const MAX_REFUSED_IDS = 256
 
 function remember(connection: Connection, id: string): void {
   const ids = (connection.refusedIds ??= new Set())

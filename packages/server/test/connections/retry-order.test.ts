@@ -56,6 +56,19 @@ test('nor when the one before it was refused earlier than others that were said 
   expect(await anna.first('error', ({ id }) => id === 'c')).toMatchObject({ code: 'out_of_order' })
 })
 
+test('of the refused the last 256 are remembered', async () => {
+  const server = await startServer({ presenceIntervalMs: 0, maxMessagesPerMinute: 1 })
+  const anna = await server.connect('anna')
+  anna.send({ type: 'message', data: 'to empty the bucket' })
+  for (let i = 0; i <= 256; i++) anna.send({ type: 'message', id: `m${i}`, data: i })
+  anna.send({ type: 'message', id: 'after the first', after: 'm0', data: '' })
+  anna.send({ type: 'message', id: 'after the third', after: 'm2', data: '' })
+  const code = async (of: string) => (await anna.first('error', ({ id }) => id === of)).code
+  // It is refused all the same, for another reason.
+  expect(await code('after the first')).toBe('rate_limited')
+  expect(await code('after the third')).toBe('out_of_order')
+})
+
 test('a message that is refused for good does not hold up what comes after it', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const anna = await server.connect('anna')
