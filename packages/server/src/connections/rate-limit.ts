@@ -14,6 +14,9 @@ const MAX_KEPT_BUCKETS = 100_000
 
 const MINUTE_MS = 60_000
 
+/** So much may be missing of a token: fractions of milliseconds are rounded, and who has waited as told is to pass. */
+const ROUNDING = 1e-6
+
 export class RateLimit {
   readonly #perMinute: number
   /** Buckets of clients that are not connected, oldest first. */
@@ -45,7 +48,7 @@ export class RateLimit {
   take(bucket: TokenBucket | undefined, nowMs: number): number {
     if (!bucket) return 0
     this.#refill(bucket, nowMs)
-    if (bucket.tokens >= 1) {
+    if (bucket.tokens >= 1 - ROUNDING) {
       bucket.tokens -= 1
       return 0
     }

@@ -140,6 +140,8 @@ describe('a frame', () => {
         const bytes = encodeFrame(given, mark)
         const torn = bytes.subarray(0, cut % bytes.length)
         const buffer = Buffer.concat([torn, rubbish, bytes])
+        // Whose last byte alone is missing may find it in the rubbish.
+        fc.pre(!buffer.subarray(0, bytes.length).equals(bytes) || torn.length + rubbish.length === 0)
         expect(findFrame(buffer, 0, mark)).toBe(torn.length + rubbish.length)
       }),
     )
