@@ -67,26 +67,19 @@ export class Outbox {
     this.#items.set(outgoing.id, { outgoing, isInFlight: false, isInDoubt: false, wasInDoubt: false })
   }
 
-  /**
-   * The frames that may be sent now. A message to a channel that is not ready waits, and what comes after it too. So does
-   * one that was refused, until what was sent behind it is answered: the server remembers one refusal at a time, and if
-   * this one were refused again, it would take what is `after` another.
-   */
+  /** The frames that may be sent now. A message to a channel that is not ready waits, and what comes after it too. */
   take(isReady: (channel: string) => boolean): string[] {
     const frames: string[] = []
     let after: string | undefined
-    let inFlightBefore = 0
     for (const item of this.#items.values()) {
       const { id, channel } = item.outgoing
       if (!item.isInFlight) {
-        if (inFlightBefore < this.#inFlight || this.#inFlight >= this.#window) break
-        if (channel !== undefined && !isReady(channel)) break
+        if (this.#inFlight >= this.#window || (channel !== undefined && !isReady(channel))) break
         frames.push(frameOf(item.outgoing, after))
         item.wasInDoubt = item.isInDoubt
         item.isInFlight = item.isInDoubt = true
         this.#inFlight++
       }
-      inFlightBefore++
       after = id
     }
     return frames
