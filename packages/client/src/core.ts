@@ -225,7 +225,7 @@ export class Core {
   }
 
   #open(avoid: string | undefined, nowMs: number): void {
-    const link = new LinkState(nowMs + this.#connectTimeoutMs)
+    const link = new LinkState(nowMs + this.#connectTimeoutMs, this.#offset)
     this.#links.push(link)
     this.effects.push(['connect', link, { ...this.#self, channels: this.#channels.established, avoid }])
   }
@@ -236,6 +236,7 @@ export class Core {
   }
 
   #welcomed(link: LinkState, welcome: WelcomeMessage, nowMs: number): void {
+    const { offset } = link
     link.welcomed(welcome, nowMs)
     const { channels, cursor } = welcome
     const recovered = welcome.recovered === true
@@ -245,7 +246,7 @@ export class Core {
       return
     }
     const hadCursor = this.#epoch !== ''
-    if (!recovered) this.#setCursor(cursor)
+    if (!recovered) this.#setCursor(cursor, offset)
     this.#channels.welcomed(channels, this.#offset, recovered)
     const wasAway = this.#state !== 'open'
     this.#setState('open')
@@ -271,7 +272,7 @@ export class Core {
   }
 
   #catchUp(link: LinkState, nowMs: number): void {
-    link.isCatchingUp = true
+    link.isCaughtUp = false
     this.#ping(link, nowMs)
   }
 
@@ -331,9 +332,12 @@ export class Core {
     return { clientId: this.#clientId, session: this.#session, cursor }
   }
 
-  #setCursor(cursor: string): void {
-    this.#epoch = cursor.slice(0, cursor.lastIndexOf(':'))
-    this.#offset = offsetOf(cursor)
+  /** @param from Where the link set out that begins with this: what another one has told since then stays heard. */
+  #setCursor(cursor: string, from = Infinity): void {
+    const epoch = cursor.slice(0, cursor.lastIndexOf(':'))
+    const offset = offsetOf(cursor)
+    this.#offset = epoch === this.#epoch && offset >= from ? Math.max(this.#offset, offset) : offset
+    this.#epoch = epoch
   }
 
   /** Whether this has not been heard before; the cursor moves with it. */
@@ -361,7 +365,7 @@ export class Core {
     if (nowMs >= this.#strayUntilMs) this.#ping(link, nowMs)
     // A newcomer would not be in the channel that is asked for.
     if (!this.#newcomer) this.#request(link, nowMs)
-    if (link.isCatchingUp || this.#newcomer?.isCaughtUp) return
+    if (!link.isCaughtUp || this.#newcomer?.isCaughtUp) return
     for (const text of this.#outbox.take((channel) => this.#channels.isReady(channel))) this.#sendText(link, text)
   }
 

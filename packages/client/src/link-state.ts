@@ -11,10 +11,10 @@ const STABLE_AFTER_MS = 5000
 export class LinkState {
   /** What let it in. */
   welcome: WelcomeMessage | undefined
-  /** It has been told everything up to here; the client may have heard more from another link. */
-  offset = 0
-  /** Until the next `pong` it hears what happened before it came: acks may be in there. */
-  isCatchingUp = false
+  /** It has been told everything up to here, or sets out from here; the client may have heard more from another link. */
+  offset: number
+  /** It was let in and is as far as the journal. If not, acks may still come of what was said before, until a `pong`. */
+  isCaughtUp = false
   /** When the client is to leave it. */
   readonly slot = new Slot()
   /** When it has taken too long to get to where it is to get. */
@@ -29,13 +29,9 @@ export class LinkState {
   #pingAtMs = Infinity
   #hearByMs = Infinity
 
-  constructor(byMs: number) {
+  constructor(byMs: number, offset: number) {
     this.byMs = byMs
-  }
-
-  /** Whether it was let in and is as far as the journal. */
-  get isCaughtUp(): boolean {
-    return this.welcome !== undefined && !this.isCatchingUp
+    this.offset = offset
   }
 
   get wakeAtMs(): number {
@@ -54,6 +50,7 @@ export class LinkState {
 
   welcomed(welcome: WelcomeMessage, nowMs: number): void {
     this.welcome = welcome
+    this.isCaughtUp = true
     this.offset = offsetOf(welcome.cursor)
     this.#welcomedAtMs = nowMs
     this.#heartbeatMs = Math.max(1, welcome.heartbeatSeconds) * 1000
@@ -80,7 +77,7 @@ export class LinkState {
     const aliveUntilMs = nowMs + this.#heartbeatMs
     if (message.type === 'pong') {
       this.#hearByMs = Infinity
-      this.isCatchingUp = false
+      this.isCaughtUp = true
     }
     const isPinging = this.#hearByMs < Infinity
     if (isPinging) this.#hearByMs = aliveUntilMs
