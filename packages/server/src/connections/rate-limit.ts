@@ -2,10 +2,11 @@
  * The rate limit: a token bucket per client. It outlives the connection, so that coming back is not a way around it.
  */
 
+/** Whole numbers only: rounding would have who waited as told wait again. */
 export interface TokenBucket {
-  /** Messages that may still be sent now; may be a fraction. */
+  /** What may still be sent now: a message takes 60,000; a limit of one a minute brings 1 a millisecond. */
   tokens: number
-  /** When `tokens` was true, by the monotonic clock. */
+  /** When that was so, by the monotonic clock. */
   atMs: number
 }
 
@@ -13,9 +14,7 @@ export interface TokenBucket {
 const MAX_KEPT_BUCKETS = 100_000
 
 const MINUTE_MS = 60_000
-
-/** So much may be missing of a token: fractions of milliseconds are rounded, and who has waited as told is to pass. */
-const ROUNDING = 1e-6
+const MESSAGE_TOKENS = MINUTE_MS
 
 export class RateLimit {
   readonly #perMinute: number
@@ -32,14 +31,14 @@ export class RateLimit {
     if (this.#perMinute === 0) return undefined
     const kept = this.#kept.get(clientId)
     this.#kept.delete(clientId)
-    return kept ?? { tokens: this.#perMinute, atMs: nowMs }
+    return kept ?? { tokens: this.#capacity, atMs: Math.floor(nowMs) }
   }
 
   /** Keeps a leaving client's bucket until it would be full again. */
   keep(clientId: string, bucket: TokenBucket | undefined, nowMs: number): void {
     if (!bucket) return
     this.#refill(bucket, nowMs)
-    if (bucket.tokens >= this.#perMinute) return
+    if (bucket.tokens >= this.#capacity) return
     if (this.#kept.size >= MAX_KEPT_BUCKETS) this.#kept.delete(this.#kept.keys().next().value as string)
     this.#kept.set(clientId, bucket)
   }
@@ -48,11 +47,11 @@ export class RateLimit {
   take(bucket: TokenBucket | undefined, nowMs: number): number {
     if (!bucket) return 0
     this.#refill(bucket, nowMs)
-    if (bucket.tokens >= 1 - ROUNDING) {
-      bucket.tokens -= 1
+    if (bucket.tokens >= MESSAGE_TOKENS) {
+      bucket.tokens -= MESSAGE_TOKENS
       return 0
     }
-    return Math.ceil(((1 - bucket.tokens) * MINUTE_MS) / this.#perMinute)
+    return Math.ceil((MESSAGE_TOKENS - bucket.tokens) / this.#perMinute)
   }
 
   /** Forgets the buckets that are full again. */
@@ -63,9 +62,13 @@ export class RateLimit {
     }
   }
 
+  get #capacity(): number {
+    return this.#perMinute * MESSAGE_TOKENS
+  }
+
   #refill(bucket: TokenBucket, nowMs: number): void {
-    const gained = ((nowMs - bucket.atMs) * this.#perMinute) / MINUTE_MS
-    bucket.tokens = Math.min(this.#perMinute, bucket.tokens + gained)
-    bucket.atMs = nowMs
+    const wholeMs = Math.floor(nowMs)
+    bucket.tokens = Math.min(this.#capacity, bucket.tokens + (wholeMs - bucket.atMs) * this.#perMinute)
+    bucket.atMs = wholeMs
   }
 }
