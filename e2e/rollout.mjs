@@ -19,10 +19,10 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { check } from './chaos/checker.mjs'
 import { History, monotonicMs } from './chaos/history.mjs'
+import { Instance } from './chaos/instance.mjs'
 import { readJournal } from './chaos/reader.mjs'
 import { Crowds, PROBE } from './rollout/crowds.mjs'
 import { HaProxy } from './rollout/haproxy.mjs'
-import { Instance } from './chaos/instance.mjs'
 import { judge } from './rollout/verdict.mjs'
 
 const { values } = parseArgs({

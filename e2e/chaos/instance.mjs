@@ -11,6 +11,8 @@ export class Instance {
   lines = []
   /** Resolves with the exit code and the signal. */
   ended
+  #name
+  #history
   #child
   #waiting = new Set()
 
@@ -22,16 +24,17 @@ export class Instance {
    * @param {object} options.history
    */
   constructor({ name, cli, env, history }) {
-    const fault = (text) => history.record('server', { instance: name, what: 'fault', text })
+    this.#name = name
+    this.#history = history
     this.#child = spawn(process.execPath, [cli], {
       env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.ended = once(this.#child, 'exit')
-    createInterface({ input: this.#child.stderr }).on('line', (line) => fault(line))
+    createInterface({ input: this.#child.stderr }).on('line', (line) => this.fault(line))
     createInterface({ input: this.#child.stdout }).on('line', (text) => {
       const line = JSON.parse(text)
-      if (line.level === 'error') fault(text)
+      if (line.level === 'error') this.fault(text)
       this.lines.push(line)
       for (const look of this.#waiting) look(line)
     })
@@ -56,6 +59,11 @@ export class Instance {
         reject(new Error(`it ended with ${code} before ${event} was logged`))
       })
     })
+  }
+
+  /** Writes down what is wrong with it. */
+  fault(text) {
+    this.#history.record('server', { instance: this.#name, what: 'fault', text })
   }
 
   kill(signal) {

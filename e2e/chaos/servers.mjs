@@ -40,14 +40,13 @@ export class Servers {
     const { cli, env, history } = this.#options
     const { name } = instance
     const child = new Instance({ name, cli, env, history })
-    const fault = (text) => history.record('server', { instance: name, what: 'fault', text })
     instance.process = child
     instance.isKilled = instance.isStopped = false
     void child.ended.then(([code, signal]) => {
       instance.process = instance.port = undefined
       // One that is killed while it stops may have ended by itself a moment before.
       const isExpected = (instance.isKilled && signal === 'SIGKILL') || (instance.isStopped && code === 0)
-      if (!isExpected) fault(`ended with ${signal ?? code}`)
+      if (!isExpected) child.fault(`ended with ${signal ?? code}`)
     })
     try {
       const { port } = await child.logged('listening')
@@ -57,7 +56,7 @@ export class Servers {
     } catch ({ message }) {
       // Its end has been written down already.
       if (instance.process !== child) return
-      fault(message)
+      child.fault(message)
       await this.kill(instance)
     }
   }

@@ -236,7 +236,7 @@ export class Core {
   }
 
   #welcomed(link: LinkState, welcome: WelcomeMessage, nowMs: number): void {
-    const { offset } = link
+    const from = link.offset
     link.welcomed(welcome, nowMs)
     const { channels, cursor } = welcome
     const recovered = welcome.recovered === true
@@ -246,7 +246,7 @@ export class Core {
       return
     }
     const hadCursor = this.#epoch !== ''
-    if (!recovered) this.#setCursor(cursor, offset)
+    if (!recovered) this.#setCursor(cursor, from)
     this.#channels.welcomed(channels, this.#offset, recovered)
     const wasAway = this.#state !== 'open'
     this.#setState('open')

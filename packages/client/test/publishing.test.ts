@@ -106,6 +106,28 @@ test('a refusal for good rejects, and does not hold up the next message', async 
   await expect(next).resolves.toBe(1)
 })
 
+test('what was refused is said again before what was sent behind it is answered: that one will be refused, too', async () => {
+  const setup = await startOpen()
+  for (const data of [1, 2, 3]) void setup.client.publish(data).catch(() => undefined)
+  await reconnect(setup)
+  const { client, socket } = setup
+  socket.welcome()
+  socket.say({ type: 'pong', offset: 0 })
+  expect(dataOf(socket)).toEqual([1, 2, 3])
+  // The first one has come in by the old connection; its second copy is refused all the same, and what is behind it.
+  const [one, two, three] = [1, 2, 3].map((data) => idOf(socket, data))
+  socket.say({ type: 'ack', id: one as string, offset: 1 })
+  socket.say({ ...refusal, code: 'rate_limited', temporary: true, id: one as string, retryInMs: 700 })
+  socket.say({ ...refusal, code: 'out_of_order', temporary: true, id: two as string })
+  // The ack of a third copy, from yet another connection: more may be in flight again.
+  socket.say({ type: 'ack', id: one as string, offset: 1 })
+  void client.publish(4).catch(() => undefined)
+  expect(dataOf(socket).slice(3)).toEqual([2])
+  socket.say({ ...refusal, code: 'out_of_order', temporary: true, id: three as string })
+  ack(socket, 2, 2)
+  expect(dataOf(socket).slice(4)).toEqual([3, 4])
+})
+
 test('a refusal for now is tried again when the server says so, in order, carefully', async () => {
   const { client, socket, clock } = await startOpen()
   for (const data of [1, 2, 3]) void client.publish(data).catch(() => undefined)
