@@ -38,7 +38,7 @@ module.exports = {
       name: 'journal-by-its-interface',
       comment: 'The hub and the others know journal.ts; which journal it is, is decided at the composition root.',
       severity: 'error',
-      from: { path: SRC, pathNot: [`${SRC}journal/`, `${SRC}create-server\\.ts$`] },
+      from: { path: SRC, pathNot: [`${SRC}(journal|testing)/`, `${SRC}create-server\\.ts$`] },
       to: { path: `${SRC}journal/`, pathNot: `${SRC}journal/journal\\.ts$` },
     },
     onlyBy(
@@ -46,6 +46,12 @@ module.exports = {
       [`${SRC}journal/open-journal\\.ts$`],
       `${SRC}journal/(?!open-)[a-z]+-journal\\.ts$`,
       'A concrete journal is imported by open-journal.ts alone.',
+    ),
+    onlyBy(
+      'testing-by-authors',
+      [`${SRC}testing/`],
+      `${SRC}testing/`,
+      'lastcall/testing is for the tests of journals; the server does not need it.',
     ),
     onlyBy(
       'drivers-by-journal',

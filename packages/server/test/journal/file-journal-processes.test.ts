@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FilePlace } from './file-place.js'
-import { message, record } from './recorder.js'
+import { message, record } from '../../src/testing/index.js'
 
 /** A child process, and the lines it has printed. */
 class Program {

@@ -21,10 +21,24 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SegmentDirectory } from '../../src/journal/segment-directory.js'
 import { encodeHeader, newEpoch, newMark, type SegmentHeader } from '../../src/journal/segment.js'
 import { FilePlace, fingerprint, SteppedClock } from './file-place.js'
-import { describeJournal, UNLIMITED } from './journal-contract.js'
-import { message, messages, record } from './recorder.js'
+import { describeJournal, message, messages, record, UNLIMITED } from '../../src/testing/index.js'
 
-describeJournal('file:', () => Promise.resolve(new FilePlace()), { isShared: true })
+const REFUSES = 'a file journal that is not what it was becomes unusable, and an administrator must mend it'
+
+describeJournal(
+  { describe, it, beforeEach, afterEach },
+  {
+    name: 'file:',
+    isShared: true,
+    makePlace: () => Promise.resolve(new FilePlace()),
+    impossible: {
+      save: REFUSES,
+      empty: REFUSES,
+      cutOff: 'there is no connection between a process and its files',
+      loseAnswer: 'the operating system answers every write while the process lives',
+    },
+  },
+)
 
 describe('file:', () => {
   let place: FilePlace

@@ -1,24 +1,29 @@
 /**
  * Directories for file journals, and what tests do to them behind the journal's back.
  */
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, type Clock } from '../../src/clock.js'
-import type { Journal, Retention } from '../../src/journal/journal.js'
+import type { Journal } from '../../src/journal/journal.js'
 import { openJournal } from '../../src/journal/open-journal.js'
-import type { JournalOptions } from './journal-contract.js'
-import { record, type Recorder } from './recorder.js'
+import {
+  record,
+  UNLIMITED,
+  type JournalFaults,
+  type JournalPlace,
+  type OpenOptions,
+  type Recorder,
+} from '../../src/testing/index.js'
 
-const UNLIMITED: Retention = { maxEntries: 1e9, maxAgeMs: 1e12, maxBytes: 1e12 }
-
-export class FilePlace {
+export class FilePlace implements JournalPlace {
   readonly root = mkdtempSync(join(tmpdir(), 'lastcall-journal-'))
   readonly path = join(this.root, 'journal')
   readonly #journals: Journal[] = []
 
-  async open({ retention, clock }: Partial<JournalOptions> = {}, path = this.path): Promise<Journal> {
+  async open({ retention, clock }: Partial<OpenOptions> = {}, path = this.path): Promise<Journal> {
     const journal = await openJournal(`file:${path}`, {
       retention: retention ?? UNLIMITED,
       clock: clock ?? systemClock,
@@ -48,6 +53,18 @@ export class FilePlace {
 
   get bytes(): number {
     return this.segments().reduce((sum, segment) => sum + statSync(segment).size, 0)
+  }
+
+  readonly faults: Partial<JournalFaults> = {
+    rollOver: async (append) => {
+      for (let rolls = 0; rolls < 2; rolls++) for (const before = this.segment; this.segment === before;) await append()
+    },
+    outrun: () => {
+      // The event loop, and the open journals with it, stand still meanwhile.
+      const args = [join(import.meta.dirname, 'fixtures', 'appender.mjs'), this.path, 'other', '5000', '1000']
+      const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+      return stdout.includes('acked 5000') ? Promise.resolve() : Promise.reject(new Error(stdout))
+    },
   }
 
   async dispose(): Promise<void> {

@@ -1,13 +1,28 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openJournal } from '../../src/journal/open-journal.js'
-import { describeJournal, UNLIMITED } from './journal-contract.js'
-import { record } from './recorder.js'
+import { describeJournal, record, UNLIMITED } from '../../src/testing/index.js'
 
-describeJournal('memory:', () =>
-  Promise.resolve({
-    open: (options) => openJournal('memory:', options),
-    dispose: () => Promise.resolve(),
-  }),
+const NO_SERVER = 'the entries are an array of this process: nothing else can change them, and a call cannot be lost'
+
+describeJournal(
+  { describe, it, beforeEach, afterEach },
+  {
+    name: 'memory:',
+    isShared: false,
+    makePlace: () =>
+      Promise.resolve({
+        open: (options) => openJournal('memory:', options),
+        dispose: () => Promise.resolve(),
+      }),
+    impossible: {
+      rollOver: 'an array has no segments',
+      save: NO_SERVER,
+      cutOff: NO_SERVER,
+      empty: NO_SERVER,
+      outrun: 'listeners are called as soon as an entry is there: none can be behind',
+      loseAnswer: NO_SERVER,
+    },
+  },
 )
 
 describe('memory:', () => {

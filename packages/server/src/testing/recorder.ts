@@ -1,19 +1,22 @@
 /**
- * A tail that writes down what it is told, and fails at once when the journal breaks its contract.
+ * A listener that records what a journal tells it, and throws at once when the journal breaks its contract.
  */
-import type { Entry, Journal, JournalListener, NewEntry, Tail } from '../../src/journal/journal.js'
+import type { Entry, Journal, JournalListener, Tail } from '../journal/journal.js'
 
 export class Recorder implements JournalListener {
+  /** All entries of all epochs. */
   readonly entries: Entry[] = []
   readonly epochs: { readonly epoch: string; readonly nextOffset: number }[] = []
   readonly availability: { readonly available: boolean; readonly error: unknown }[] = []
   #nextOffset: number | undefined
+  #epochBegin = 0
   #waiting: (() => void)[] = []
   tail: Tail | undefined
 
   onEpoch(epoch: string, nextOffset: number): void {
     this.epochs.push({ epoch, nextOffset })
     this.#nextOffset = nextOffset
+    this.#epochBegin = this.entries.length
     this.#notify()
   }
 
@@ -23,7 +26,7 @@ export class Recorder implements JournalListener {
       if (offset !== this.#nextOffset) throw new Error(`offset ${offset} came where ${this.#nextOffset} was due`)
       this.#nextOffset++
     }
-    this.entries.push(...entries)
+    for (const entry of entries) this.entries.push(entry)
     this.#notify()
   }
 
@@ -32,17 +35,32 @@ export class Recorder implements JournalListener {
     this.#notify()
   }
 
+  /** Without the placeholders that fill gaps in an engine's own numbers. */
+  get written(): Entry[] {
+    return this.entries.filter(isWritten)
+  }
+
+  /** What came since `onEpoch` was called last, without placeholders. */
+  get current(): Entry[] {
+    return this.entries.slice(this.#epochBegin).filter(isWritten)
+  }
+
   get offsets(): number[] {
     return this.entries.map(({ offset }) => offset)
   }
 
-  /** Who wrote the entries, and their numbers there: `node:sequence`. */
+  /** The authors of the written entries and their numbers there: `node:sequence`. */
   get origins(): string[] {
-    return this.entries.map(({ node, sequence }) => `${node}:${sequence}`)
+    return this.written.map(originOf)
   }
 
   get lastOffset(): number {
     return (this.#nextOffset ?? 1) - 1
+  }
+
+  /** Whether the journal can be reached, as far as the listener knows. */
+  get isAvailable(): boolean {
+    return this.availability.at(-1)?.available ?? true
   }
 
   /** Resolves as soon as it holds. */
@@ -55,24 +73,14 @@ export class Recorder implements JournalListener {
   }
 }
 
+/** Starts a tail and resolves when everything that was there has been recorded. */
 export async function record(journal: Journal): Promise<Recorder> {
   const recorder = new Recorder()
   recorder.tail = await journal.tail(recorder)
   return recorder
 }
 
-let sequence = 0
+export const originOf = ({ node, sequence }: { readonly node: string; readonly sequence: number }): string =>
+  `${node}:${sequence}`
 
-export const message = (data: unknown, more: Partial<Extract<NewEntry, { kind: 'message' }>> = {}): NewEntry => ({
-  kind: 'message',
-  channel: 'lobby',
-  from: 'anna',
-  data: JSON.stringify(data),
-  at: Date.now(),
-  node: 'node-1',
-  sequence: ++sequence,
-  ...more,
-})
-
-export const messages = (count: number, data: unknown = 'x'): NewEntry[] =>
-  Array.from({ length: count }, () => message(data))
+const isWritten = ({ kind }: { readonly kind: string }): boolean => kind !== 'placeholder'
