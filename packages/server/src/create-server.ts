@@ -135,7 +135,12 @@ export async function assembleServer(
 
   const tls = tlsOf(config)
   const servers = new HttpServers({ keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000, tls })
-  const journal = await openJournal(config.journalUrl, { retention, clock, log })
+  const journal = await openJournal(config.journalUrl, {
+    retention,
+    timeoutMs: config.journalTimeoutSeconds === undefined ? undefined : config.journalTimeoutSeconds * 1000,
+    clock,
+    log,
+  })
   const connections = new ConnectionManager({
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     closeTimeoutSeconds: config.closeTimeoutSeconds,
@@ -261,7 +266,7 @@ export async function assembleServer(
   const app = await createApp({
     servers,
     health: () => answers.health(),
-    isReady: () => answers.isReady(),
+    isReady: () => (config.readyWithoutJournal || hub.isAvailable) && answers.isReady(),
     shutdown: config.adminToken === undefined ? undefined : { token: config.adminToken, control: answers.shutdown },
     isDraining: () => shutdown.isShuttingDown,
     metrics: config.metrics ? answers.metrics : undefined,

@@ -254,6 +254,16 @@ export const configSchema = z.object({
     default: 64 * 1024 ** 2,
     doc: 'How much the kept entries may take together.',
   }),
+  journalTimeoutSeconds: optional('JOURNAL_TIMEOUT', duration({ min: 0.1, max: 300, unit: 'seconds' }), {
+    group: 'Journal and history',
+    defaultText: '5 s; 2 s for a journal on another machine',
+    doc: 'How long the journal may take to answer an append before the server refuses messages until the journal answers.',
+  }),
+  readyWithoutJournal: variable('READY_WITHOUT_JOURNAL', toggle(), {
+    group: 'Journal and history',
+    default: true,
+    doc: 'Whether GET /ready answers 200 while the journal is unavailable; with `off` it answers 503, and a balancer may take all instances out at once.',
+  }),
 
   logLevel: variable('LOG_LEVEL', choice(LOG_LEVELS, { warning: 'warn', critical: 'error', fatal: 'error' }), {
     group: 'Operation',

@@ -20,6 +20,8 @@ import { encodeFrame, newMark } from './segment.js'
 
 export interface FileJournalOptions {
   readonly retention: Retention
+  /** How long the disk may take to answer an append before the journal counts as unavailable, in milliseconds. */
+  readonly timeoutMs: number
   readonly clock: Clock
   readonly log: Logger
 }
