@@ -25,6 +25,7 @@ import { Hub } from './hub/hub.js'
 import { InstanceAnnouncer } from './hub/instance-announcer.js'
 import { Instances } from './hub/instances.js'
 import { openJournal } from './journal/open-journal.js'
+import { engineRetention } from './journal/retention.js'
 import { silentLogger, type Logger } from './observability/log.js'
 import { createMetrics, type MetricReading } from './observability/metrics.js'
 import { Stats } from './observability/stats.js'
@@ -136,7 +137,7 @@ export async function assembleServer(
   const tls = tlsOf(config)
   const servers = new HttpServers({ keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000, tls })
   const journal = await openJournal(config.journalUrl, {
-    retention,
+    retention: engineRetention(retention),
     timeoutMs: config.journalTimeoutSeconds === undefined ? undefined : config.journalTimeoutSeconds * 1000,
     clock,
     log,

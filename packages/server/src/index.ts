@@ -19,7 +19,19 @@ export type { Connection, ConnectionIdentity } from './connections/connection.js
 export type { Transport, TransportListener } from './connections/transport.js'
 export type { Departure, Hooks, Utterance, Verdict, Visitor } from './connections/hooks.js'
 export { LastcallError, type LastcallErrorCode } from './errors.js'
-export type { Entry, EntryContent, Journal, JournalListener, NewEntry, Retention, Tail } from './journal/journal.js'
+export type {
+  EngineRetention,
+  Entry,
+  EntryContent,
+  Journal,
+  JournalListener,
+  NewEntry,
+  PlaceholderContent,
+  Retention,
+  Tail,
+  UnknownContent,
+} from './journal/journal.js'
+export { placeholderAt } from './journal/placeholder.js'
 export type { Health } from './http/health.js'
 export type { Address } from './http/listen.js'
 export { createLogger, type LoggerOptions } from './observability/logger.js'

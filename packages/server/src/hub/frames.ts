@@ -43,6 +43,7 @@ export class Frames {
       case 'instance':
       case 'arrival':
       case 'unknown':
+      case 'placeholder':
         throw new Error('such an entry concerns no client')
     }
   }

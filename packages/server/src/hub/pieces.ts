@@ -41,6 +41,7 @@ export function frameFor(
     case 'instance':
     case 'arrival':
     case 'unknown':
+    case 'placeholder':
       return undefined
   }
 }

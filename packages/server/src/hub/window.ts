@@ -158,5 +158,6 @@ export function forEachConcernedPersonally(entry: KeptEntry, callback: (clientId
     case 'instance':
     case 'arrival':
     case 'unknown':
+    case 'placeholder':
   }
 }

@@ -10,7 +10,7 @@ import { LastcallError } from '../errors.js'
 import type { Logger } from '../observability/log.js'
 import { encodeEntry } from './entry-codec.js'
 import { tellHistory } from './history.js'
-import type { Journal, JournalListener, NewEntry, Retention, Tail } from './journal.js'
+import type { EngineRetention, Journal, JournalListener, NewEntry, Retention, Tail } from './journal.js'
 import { Listeners } from './listeners.js'
 import { flushFile, recover, type Recovered } from './recovery.js'
 import { expectToFit, removeExpired } from './retention.js'
@@ -19,7 +19,7 @@ import { entriesOf, SegmentReader, type PlacedFrame } from './segment-reader.js'
 import { encodeFrame, newMark } from './segment.js'
 
 export interface FileJournalOptions {
-  readonly retention: Retention
+  readonly retention: EngineRetention
   /** How long the disk may take to answer an append before the journal counts as unavailable, in milliseconds. */
   readonly timeoutMs: number
   readonly clock: Clock

@@ -1,6 +1,7 @@
 /**
- * The journal: an ordered, append-only event log that every instance reads. What an entry is, and the contract that
- * every engine keeps. Engines are in the files beside this one; only open-journal.ts knows them.
+ * The journal: an ordered, append-only event log that every instance reads. This file owns what an entry is and the
+ * contract that every engine keeps, on one machine or over a network. Engines are in the files beside this one; only
+ * open-journal.ts imports them.
  */
 
 /** `ready`: newcomers are welcome. `draining`: its shutdown has begun. `gone`: the last word. */
@@ -56,64 +57,91 @@ export type NewEntry = EntryContent & {
   readonly sequence: number
 }
 
-/** Something a newer build wrote: counted and skipped. */
+/** An entry that a newer build wrote: readers count it and skip it. */
 export interface UnknownContent {
   readonly kind: 'unknown'
 }
 
+/**
+ * A gap in the engine's own numbering, such as the offset that a RabbitMQ stream spends on each of its segments. An engine
+ * fills it so that offsets stay contiguous (see placeholder.ts). It is at the same offset for every reader, it is never
+ * delivered, and it does not count as unknown.
+ */
+export interface PlaceholderContent {
+  readonly kind: 'placeholder'
+}
+
 /** An entry in its place. */
-export type Entry = (EntryContent | UnknownContent) & {
-  /** 1, 2, 3 …: no gaps within an epoch. */
+export type Entry = (EntryContent | UnknownContent | PlaceholderContent) & {
+  /** 1, 2, 3 …: contiguous within an epoch. */
   readonly offset: number
   readonly at: number
   readonly node: string
   readonly sequence: number
-  /** What it takes in the journal, in bytes. */
+  /** The size of the encoded entry in bytes; 0 for a placeholder. */
   readonly bytes: number
 }
 
-/** How much is kept: the newest entries that all three limits allow. */
+/** How much is retained: the newest entries that all three limits allow. */
 export interface Retention {
-  /** Entries (HISTORY_SIZE). */
+  /** For the window: messages and direct messages (HISTORY_SIZE). For an engine: entries of every kind. */
   readonly maxEntries: number
   /** Milliseconds (HISTORY_TTL). */
   readonly maxAgeMs: number
-  /** The sum of the entries' `bytes` (HISTORY_BYTES). */
+  /** The sum of the entries' `bytes` (HISTORY_BYTES for the window). */
   readonly maxBytes: number
+}
+
+/**
+ * What an engine keeps at least. It exceeds what the windows of its readers need (see `engineRetention`), so that an
+ * instance that starts can fill its window although entries that do not count towards HISTORY_SIZE lie between messages.
+ */
+export interface EngineRetention extends Retention {
+  /** The engine refuses a larger entry with `entry_too_large`, before it sends anything. Bytes. Default: `maxBytes`. */
+  readonly maxEntryBytes?: number
 }
 
 export interface JournalListener {
   /**
-   * Said before the first batch, and again should the journal turn out to be another one (its server lost entries):
-   * forget everything; the next entry will have `nextOffset`.
+   * The engine calls this before the first batch, and again when the journal was replaced: its server lost entries, or
+   * entries that this reader still needs were trimmed before it read them. The reader forgets everything; the next entry
+   * has `nextOffset`.
+   *
+   * @param epoch 1 to 64 of `a-z A-Z 0-9 _ -`. Never one that stood for other entries before.
    */
   onEpoch(epoch: string, nextOffset: number): void
-  /** The next entries: contiguous, each once, whoever wrote them. Never empty. Must not throw. */
+  /** The next entries: contiguous, each once, whichever instance wrote them. Never empty. Must not throw. */
   onBatch(entries: readonly Entry[]): void
-  /** Whether the journal can be reached. Said when it changes; it begins as `true`. */
+  /** Whether the journal can be reached. The engine calls this when it changes; it begins as `true`. */
   onAvailability(available: boolean, error?: unknown): void
 }
 
+/** One reader of a journal, with a position of its own: it neither waits for other tails nor holds them up. */
 export interface Tail {
-  /** After this no listener is called any more. */
+  /** Resolves when the engine no longer calls this tail's listener. */
   stop(): Promise<void>
 }
 
 export interface Journal {
-  /** Whether other instances may read it, too: nobody need be told anything in one that this process has to itself. */
+  /** Whether other instances may read it, too. An instance announces nothing in a journal that only it reads. */
   readonly isShared: boolean
   /**
-   * Appends in this order, contiguously, all or none. Resolves when the entries are as durable as this journal promises.
+   * Appends these entries in this order. Resolves when all of them are as durable as this journal promises.
    *
-   * @throws {LastcallError} `journal_unavailable` (temporary): unknown, the entries may still appear; deduplication
-   *   makes a retry safe. `entry_too_large`: nothing was appended.
+   * Entries of other instances may stand between them, and an append is not atomic: when it rejects with
+   * `journal_unavailable`, its outcome is unknown, and any number of its first entries may be in the journal or may still
+   * appear there, also after the rejection. Deduplication makes a retry of a message safe.
+   *
+   * @throws {LastcallError} `journal_unavailable` (temporary): the outcome is unknown. `entry_too_large`: the engine
+   *   checked all sizes first and appended nothing. `wrong_state`: the journal is closed.
    */
   append(entries: readonly NewEntry[]): Promise<void>
   /**
-   * Calls the listener with every kept entry from the oldest on, then with new ones as they come. Resolves when what
-   * was there at the call has been said. Survives an outage of the journal's server by reading on from the last offset.
+   * Starts a reader of its own: calls the listener with every kept entry from the oldest on, then with new ones as they
+   * are appended. Resolves when the listener has received every entry that was durable at the call. Survives an outage of
+   * the journal's server by reading on from its last position.
    */
   tail(listener: JournalListener): Promise<Tail>
-  /** Stops all tails, waits for running appends, flushes, and lets go of files and sockets. Once; later calls do nothing. */
+  /** Stops all tails, waits for running appends, flushes, and releases files and sockets. Later calls do nothing. */
   close(): Promise<void>
 }

@@ -4,13 +4,13 @@
 import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
 import { decodeEntry, encodeEntry } from './entry-codec.js'
-import type { Entry, Journal, JournalListener, NewEntry, Retention, Tail } from './journal.js'
+import type { EngineRetention, Entry, Journal, JournalListener, NewEntry, Tail } from './journal.js'
 import { Listeners } from './listeners.js'
 import { expectToFit, isFresh, isWithin } from './retention.js'
 import { newEpoch } from './segment.js'
 
 export interface MemoryJournalOptions {
-  readonly retention: Retention
+  readonly retention: EngineRetention
   readonly clock: Clock
 }
 

@@ -7,11 +7,12 @@ import { systemClock, type Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
 import { silentLogger, type Logger } from '../observability/log.js'
 import { openFileJournal } from './file-journal.js'
-import type { Journal, Retention } from './journal.js'
+import type { EngineRetention, Journal } from './journal.js'
 import { MemoryJournal } from './memory-journal.js'
 
 export interface OpenJournalOptions {
-  readonly retention: Retention
+  /** More than the windows of the readers need: see `engineRetention`. */
+  readonly retention: EngineRetention
   /** Default: the system's. */
   readonly clock?: Clock
   /**
@@ -38,7 +39,7 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
   const scheme = /^[a-z]+:/i.exec(url)?.[0].toLowerCase()
   switch (scheme) {
     case 'memory:':
-      return new MemoryJournal({ retention, clock })
+      return new MemoryJournal({ retention: forOneReader(retention), clock })
     case 'file:':
       return openFileJournal(pathOf(url), { retention, timeoutMs: timeoutMs ?? LOCAL_TIMEOUT_MS, clock, log })
     default: {
@@ -47,6 +48,12 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
     }
   }
 }
+
+/** The one reader of a memory journal reads each entry as it is appended: no window has to be filled from it later. */
+const forOneReader = (retention: EngineRetention): EngineRetention => ({
+  ...retention,
+  maxBytes: retention.maxEntryBytes ?? retention.maxBytes,
+})
 
 function pathOf(url: string): string {
   const path = url.startsWith('file://') ? fileURLToPath(url) : url.slice('file:'.length)

@@ -2,7 +2,7 @@
  * Which entries are kept: the newest ones that all three limits allow.
  */
 import { LastcallError } from '../errors.js'
-import type { Entry, Retention } from './journal.js'
+import type { EngineRetention, Entry, Retention } from './journal.js'
 import type { SegmentDirectory } from './segment-directory.js'
 
 /** Where the journal ends. */
@@ -29,12 +29,23 @@ export const isWithin = (
 /** Whether the limit on age allows it. */
 export const isFresh = ({ at }: Entry, { now }: Head, { maxAgeMs }: Retention): boolean => at >= now - maxAgeMs
 
-/** @throws {LastcallError} `entry_too_large`: it would be gone as soon as it is there. */
-export function expectToFit(bytes: number, { maxBytes }: Retention): void {
-  if (bytes <= maxBytes) return
+/** Entries that an engine keeps besides twice HISTORY_SIZE: presence, announcements and placeholders between messages. */
+const ENTRIES_BETWEEN_MESSAGES = 10_000
+
+/** What an engine keeps so that each of its readers can fill a window of this size. */
+export const engineRetention = ({ maxEntries, maxAgeMs, maxBytes }: Retention): EngineRetention => ({
+  maxEntries: 2 * maxEntries + ENTRIES_BETWEEN_MESSAGES,
+  maxAgeMs,
+  maxBytes: 2 * maxBytes,
+  maxEntryBytes: maxBytes,
+})
+
+/** @throws {LastcallError} `entry_too_large`: the readers' windows would evict it as soon as they have it. */
+export function expectToFit(bytes: number, { maxBytes, maxEntryBytes = maxBytes }: EngineRetention): void {
+  if (bytes <= maxEntryBytes) return
   throw new LastcallError(
     'entry_too_large',
-    `an entry of ${bytes} bytes: the journal keeps ${maxBytes} (HISTORY_BYTES)`,
+    `an entry of ${bytes} bytes: the history keeps ${maxEntryBytes} (HISTORY_BYTES)`,
   )
 }
 

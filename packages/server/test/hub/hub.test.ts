@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Entry, NewEntry } from '../../src/journal/journal.js'
-import { anyContent, messageEntry, placed, SOME_CHANNELS } from '../support/entries.js'
+import { anyContent, messageEntry, placed, placeholderEntry, SOME_CHANNELS } from '../support/entries.js'
 import { expectedOf, told, type Told } from '../support/expected.js'
 import { openHub, turns, type Member, type TestHub } from '../support/test-hub.js'
 
@@ -54,6 +54,17 @@ describe('a batch', () => {
     expect(stats.failedBroadcasts).toBe(1)
     expect(stats.deliveries).toBe(1)
   })
+})
+
+test('a placeholder is delivered to nobody, does not count as unknown, and can be resumed across', async () => {
+  const { hub, journal, join, stats } = await openHub()
+  const anna = join('anna')
+  const placeholder = placeholderEntry() as unknown as NewEntry
+  journal.say(placeholder, ...chatter(1), placeholder)
+  const bob = join('bob', { cursor: at(0) })
+  await turns()
+  expect([offsets(anna), offsets(bob), hub.window.head]).toEqual([[2], [2], 3])
+  expect([bob.start.recovered, stats.unknownEntries]).toEqual([true, 0])
 })
 
 describe('who comes', () => {

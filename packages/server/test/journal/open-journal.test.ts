@@ -4,6 +4,7 @@ import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openJournal } from '../../src/journal/open-journal.js'
+import { engineRetention } from '../../src/journal/retention.js'
 import { messages, record, UNLIMITED } from '../../src/testing/index.js'
 
 describe('JOURNAL_URL', () => {
@@ -24,6 +25,18 @@ describe('JOURNAL_URL', () => {
       await journal.append(messages(1))
       await journal.close()
     }
+  })
+
+  it('file: keeps more than the window, and refuses an entry that the window could not hold', async () => {
+    const url = `file:${join(root, 'journal')}`
+    const retention = engineRetention({ ...UNLIMITED, maxEntries: 5, maxBytes: 1_000_000 })
+    const journal = await openJournal(url, { retention })
+    await journal.append(messages(10_100))
+    const recorder = await record(journal)
+    expect([recorder.offsets[0], recorder.lastOffset]).toEqual([10_100 - 10_010 + 1, 10_100])
+    const tooLarge = journal.append(messages(1, 'x'.repeat(1_000_000)))
+    await expect(tooLarge).rejects.toMatchObject({ code: 'entry_too_large' })
+    await journal.close()
   })
 
   it.each(['redis://localhost:6379', 'rediss://localhost', 'amqp://localhost', 'AMQPS://localhost'])(

@@ -2,7 +2,7 @@
  * Entries of a journal, with only what a test cares about.
  */
 import fc from 'fast-check'
-import type { Entry, EntryContent } from '../../src/journal/journal.js'
+import type { Entry, EntryContent, PlaceholderContent, UnknownContent } from '../../src/journal/journal.js'
 
 const COMMON = { offset: 1, at: 0, node: 'node', sequence: 1, bytes: 1 }
 
@@ -59,6 +59,12 @@ export const unknownEntry = (some: Partial<Of<'unknown'>> = {}): Of<'unknown'> =
   ...some,
 })
 
+export const placeholderEntry = (some: Partial<Of<'placeholder'>> = {}): Of<'placeholder'> => ({
+  ...COMMON,
+  kind: 'placeholder',
+  ...some,
+})
+
 /** The names that occur in random entries: few, so that they meet. */
 export const SOME_CLIENTS = ['anna', 'bob', 'cleo'] as const
 export const SOME_CHANNELS = ['lobby', 'news', 'sport'] as const
@@ -70,8 +76,10 @@ const id = fc.option(fc.constantFrom(...SOME_IDS), { nil: undefined })
 const data = fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => JSON.stringify(text))
 const withId = (id: string | undefined): { id?: string } => (id === undefined ? {} : { id })
 
-/** What anybody might say, what instances say to each other, and unknown things. */
-export const anyContent: fc.Arbitrary<EntryContent | { readonly kind: 'unknown' }> = fc.oneof(
+type AnyContent = EntryContent | UnknownContent | PlaceholderContent
+
+/** Client messages, announcements of instances, unknown entries and placeholders. */
+export const anyContent: fc.Arbitrary<AnyContent> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc
@@ -96,11 +104,11 @@ export const anyContent: fc.Arbitrary<EntryContent | { readonly kind: 'unknown' 
         leftCount: change.left.length,
       })),
   },
-  { weight: 1, arbitrary: fc.constant({ kind: 'unknown' as const }) },
+  { weight: 1, arbitrary: fc.constantFrom({ kind: 'unknown' as const }, { kind: 'placeholder' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'instance' as const, build: 'build', state: 'ready' as const }) },
   { weight: 1, arbitrary: fc.uniqueArray(client).map((clients) => ({ kind: 'arrival' as const, clients })) },
 )
 
 /** The content in its place. */
-export const placed = (content: EntryContent | { readonly kind: 'unknown' }, place: Partial<Entry>): Entry =>
+export const placed = (content: AnyContent, place: Partial<Entry>): Entry =>
   ({ ...COMMON, ...content, ...place }) as Entry

@@ -16,6 +16,7 @@ export function expectedOf(entries: readonly Entry[], { clientId, channels }: Li
   const firsts = new Map<string, number>()
   return entries.flatMap((entry): Told[] => {
     if (entry.kind === 'unknown' || entry.kind === 'instance' || entry.kind === 'arrival') return []
+    if (entry.kind === 'placeholder') return []
     if (entry.kind === 'presence') {
       const names = [...entry.joined, ...entry.left]
       const isAboutMeAlone = names.length === 1 && names[0] === clientId
