@@ -29,6 +29,9 @@ export type ConfigResult =
 /** Set by the primary in the environment of its workers. */
 export const WORKER_VARIABLE = 'LASTCALL_WORKER'
 
+/** Set by the primary as well, where the descriptor of the log is not that of standard output. */
+export const LOG_FD_VARIABLE = 'LASTCALL_LOG_FD'
+
 /** Whether this process was started by a primary, as one of its workers. */
 export const isWorker = (): boolean => process.env[WORKER_VARIABLE] !== undefined && process.send !== undefined
 

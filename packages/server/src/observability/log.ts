@@ -37,6 +37,7 @@ export const LOG_EVENTS = {
     'With WORKERS: the new workers serve, and the old ones say good-bye. Otherwise: what was read again is in force; what would need a restart is named.',
   'reload.failed': 'What was read again cannot be used, and why. Everything goes on as before.',
   systemd: 'systemd wants to know how the service is doing, and cannot be told.',
+  'log.dropped': 'The reader of the log did not read for a while, and so many lines were dropped.',
   http: 'An HTTP request could not be answered.',
   error: 'A defect of the server, or something that it could not do.',
 } as const
@@ -68,7 +69,7 @@ export interface Logger {
   readonly error: LogLine
   /** A logger whose every line also has these fields. */
   child(fields: LogFields): Logger
-  /** Writes out what is still buffered, before it returns. */
+  /** Hands the operating system what is still buffered, as far as the reader of the log takes it. Never waits. */
   flush(): void
 }
 

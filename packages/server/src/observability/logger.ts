@@ -6,7 +6,7 @@ import { isatty } from 'node:tty'
 import { pino, stdSerializers, type Logger as Pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import type { LogEvent, LogFields, Logger, LogLevel, LogLine } from './log.js'
-import { standardOutputDestination, type LogDestination } from './log-destination.js'
+import { standardDestination, type LogDestination } from './log-destination.js'
 
 export type LogFormat = 'auto' | 'pretty' | 'json'
 
@@ -17,6 +17,8 @@ export interface LoggerOptions {
   readonly format?: LogFormat
   /** Default: standard output, buffered and written out at exit. */
   readonly destination?: LogDestination
+  /** The descriptor that stands for standard output. Default: 1. */
+  readonly fd?: number
 }
 
 /** A second net: these fields should not be in a log in the first place. */
@@ -46,8 +48,8 @@ function isoTime(): () => string {
 }
 
 export function createLogger(options: LoggerOptions = {}): Logger {
-  const { level = 'info', format = 'auto', destination = standardOutputDestination() } = options
-  const atTerminal = options.destination === undefined && isatty(1)
+  const { level = 'info', format = 'auto', fd = 1, destination = standardDestination(fd) } = options
+  const atTerminal = options.destination === undefined && isatty(fd)
   const pretty = format === 'pretty' || (format === 'auto' && atTerminal)
   const root = pino(
     {
@@ -61,7 +63,11 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     },
     pretty ? prettyDestination(destination, atTerminal && process.stdout.hasColors()) : destination,
   )
-  return wrap(root, destination)
+  const logger = wrap(root, destination)
+  destination.onDropped?.((dropped) =>
+    logger.warn('log.dropped', { dropped }, 'lines of the log were dropped: their reader did not read for a while'),
+  )
+  return logger
 }
 
 function wrap(logger: Pino, destination: LogDestination): Logger {

@@ -10,6 +10,7 @@ import {
   type MetricObjectWithValues,
   type MetricValue,
 } from 'prom-client'
+import { droppedLogLines } from './log-destination.js'
 import type { Readings, Stats } from './stats.js'
 
 /** Which build this is: the labels of `lastcall_build_info`. */
@@ -162,11 +163,25 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
 
 let ofThisProcess: Registry | undefined
 
-/** CPU, memory, garbage collection and event loop lag: measured once, however many servers there are. */
+/** CPU, memory, garbage collection, event loop lag and the log: measured once, however many servers there are. */
 function processRegistry(): Registry {
   if (!ofThisProcess) {
     ofThisProcess = new Registry()
     collectDefaultMetrics({ register: ofThisProcess })
+    countDroppedLines(ofThisProcess)
   }
   return ofThisProcess
+}
+
+/** Counts what this process has dropped of its log, in a registry. */
+export function countDroppedLines(registry: Registry): void {
+  new Counter({
+    name: 'lastcall_log_lines_dropped_total',
+    help: 'Lines of the log that were dropped because their reader was too slow.',
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc(droppedLogLines())
+    },
+  })
 }

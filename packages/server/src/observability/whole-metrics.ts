@@ -4,7 +4,7 @@
  * would be counted again. A gauge of which the sum says nothing, a lag for example, is shown for each worker.
  */
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client'
-import type { MetricReading } from './metrics.js'
+import { countDroppedLines, type MetricReading } from './metrics.js'
 
 /** Whose readings they are. */
 export interface ReadingsOf {
@@ -71,6 +71,11 @@ const aggregate = (readings: readonly (readonly MetricReading[])[]): Registry =>
 
 class SupervisorMetrics {
   readonly registry = new Registry()
+
+  constructor() {
+    countDroppedLines(this.registry)
+  }
+
   readonly #generation = new Gauge({
     name: 'lastcall_generation',
     help: 'With WORKERS: which generation of workers serves; each reload starts one.',

@@ -4,7 +4,8 @@
  */
 import cluster from 'node:cluster'
 import type { Clock } from '../clock.js'
-import { WORKER_VARIABLE } from '../config/load-config.js'
+import { LOG_FD_VARIABLE, WORKER_VARIABLE } from '../config/load-config.js'
+import { standardDestination } from '../observability/log-destination.js'
 import type { FromWorker, PrimaryAnswers, Question, ToWorker, WorkerAnswers, WorkerIdentity } from './messages.js'
 import { Questions } from './questions.js'
 import type { WorkerListener, WorkerProcess } from './worker-process.js'
@@ -24,6 +25,12 @@ export interface ForkedWorkerListener extends WorkerListener {
 /** What is kept of its last words. */
 const MAX_COMPLAINT_LENGTH = 2000
 
+/** Where a worker finds the primary's standard output if that is not its own. */
+const LOG_FD = 4
+
+/** Whether the primary's standard output is in a non-blocking mode that starting a process would take from it. */
+const isLogFragile = (): boolean => standardDestination(1).isShared
+
 /** How workers are started; before the first one. */
 export function setUpWorkers(): void {
   // Whatever NODE_CLUSTER_SCHED_POLICY says: a worker that has stopped listening must be able to give a connection back.
@@ -34,7 +41,9 @@ export function setUpWorkers(): void {
     // As it was called, not resolved: where a deploy switches a symbolic link, the next worker follows it.
     exec: process.argv[1] ?? '',
     args: process.argv.slice(2),
-    stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    // Descriptors 0 to 2 of a new process are switched to blocking mode, for everybody who shares them: each start of a
+    // worker would let a reader that has stopped stop all other processes of the server. From 3 on they are left alone.
+    stdio: isLogFragile() ? ['ignore', 'ignore', 'pipe', 'ipc', 1] : ['ignore', 'inherit', 'pipe', 'ipc'],
     serialization: 'advanced',
   })
 }
@@ -44,16 +53,16 @@ export function forkWorker(
   { clock, ...start }: Omit<Extract<ToWorker, { kind: 'start' }>, 'kind' | 'identity'> & { readonly clock: Clock },
   listener: ForkedWorkerListener,
 ): ForkedWorker {
-  const worker = cluster.fork({ [WORKER_VARIABLE]: '1' })
+  const worker = cluster.fork({ [WORKER_VARIABLE]: '1', ...(isLogFragile() && { [LOG_FD_VARIABLE]: String(LOG_FD) }) })
   const send = (message: ToWorker): void => {
     // A process that has just ended hears nothing, and nobody minds.
     if (worker.isConnected()) worker.process.send(message, ignore)
   }
   const questions = new Questions<WorkerAnswers>(send, clock)
   let complaint = ''
-  worker.process.stderr?.on('data', (chunk: Buffer) => {
-    process.stderr.write(chunk)
-    complaint = (complaint + chunk.toString()).slice(-MAX_COMPLAINT_LENGTH)
+  worker.process.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    standardDestination(2).write(chunk)
+    complaint = (complaint + chunk).slice(-MAX_COMPLAINT_LENGTH)
   })
   worker.on('message', (message: FromWorker) => {
     switch (message.kind) {

@@ -4,7 +4,7 @@
  */
 import cluster from 'node:cluster'
 import { systemClock } from '../clock.js'
-import type { LoadedConfig } from '../config/load-config.js'
+import { LOG_FD_VARIABLE, takeFromEnvironment, type LoadedConfig } from '../config/load-config.js'
 import { asksForToken } from '../config/reload-plan.js'
 import type { Config } from '../config/schema.js'
 import { assembleServer, type AssembledServer } from '../create-server.js'
@@ -38,7 +38,10 @@ export async function runWorker({ config }: LoadedConfig): Promise<number> {
 
   const link = new PrimaryLink(clock)
   const { identity, sessionSecret, mayBeOpen, listenFd } = await link.hello(config.workers ?? 1)
-  const log = createLogger({ level: config.logLevel, format: config.logFormat }).child({ ...identity })
+  const { [LOG_FD_VARIABLE]: logFd = '1' } = takeFromEnvironment([LOG_FD_VARIABLE])
+  const log = createLogger({ level: config.logLevel, format: config.logFormat, fd: Number(logFd) }).child({
+    ...identity,
+  })
   try {
     if (config.workers === undefined) {
       throw new LastcallError('config_invalid', 'WORKERS: cannot be taken away by a reload: that needs a restart')

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { BufferedDestination } from '../../src/observability/log-destination.js'
+import { BufferedDestination, droppedLogLines } from '../../src/observability/log-destination.js'
 
 let folder: string
 let file: string
@@ -27,21 +27,31 @@ afterEach(() => {
 const written = (): string => readFileSync(file, 'utf8')
 
 describe('within a process', () => {
-  test('lines wait until they are asked for', () => {
+  test('lines wait until they are asked for', async () => {
     const destination = new BufferedDestination(fd)
     destination.write('one\n')
     expect(written()).toBe('')
     destination.flush()
-    expect(written()).toBe('one\n')
+    await expect.poll(written).toBe('one\n')
   })
 
-  test('many lines do not wait', () => {
+  test('the lines of a file keep their order, also those that come while a thread writes', async () => {
     const destination = new BufferedDestination(fd)
-    const line = `${'x'.repeat(99)}\n`
-    for (let i = 0; i < 1_000; i++) destination.write(line)
-    expect(written().length).toBeGreaterThan(80_000)
+    const lines = Array.from({ length: 3_000 }, (_, i) => `${String(i).padStart(99, '.')}\n`)
+    for (const line of lines) {
+      destination.write(line)
+      if (line.endsWith('7\n')) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await expect.poll(written).toBe(lines.join(''))
+  })
+
+  test('a write to a file that is under way when the process ends is neither lost nor repeated', () => {
+    const destination = new BufferedDestination(fd)
+    destination.write('one\n')
     destination.flush()
-    expect(written()).toBe(line.repeat(1_000))
+    destination.write('two\n')
+    destination.flushAtExit()
+    expect(written()).toBe('one\ntwo\n')
   })
 
   test('lines are written by themselves after a moment', async () => {
@@ -67,7 +77,9 @@ describe('within a process', () => {
     execFileSync('mkfifo', [pipe])
     const end = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
     const destination = new BufferedDestination(end)
+    destination.onDropped((dropped) => destination.write(`{"level":"warn","dropped":${String(dropped)}}\n`))
     const line = `{"text":"${'x'.repeat(989)}"}\n`
+    const droppedBefore = droppedLogLines()
     for (let i = 0; i < 3_000; i++) destination.write(line)
 
     let read = ''
@@ -85,6 +97,22 @@ describe('within a process', () => {
     expect(lines.length - 1 + notice.dropped).toBe(3_000)
     expect(lines.length).toBeGreaterThan(1_000)
     expect(notice.dropped).toBeGreaterThan(1_000)
+    expect(droppedLogLines() - droppedBefore).toBe(notice.dropped)
+  })
+
+  test('a shared pipe keeps its mode: it is opened once more for the log', () => {
+    const pipe = join(folder, 'shared-mode')
+    execFileSync('mkfifo', [pipe])
+    const end = openSync(pipe, constants.O_RDWR)
+    const flags = (): string | undefined =>
+      /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${String(end)}`, 'utf8'))?.[1]
+    const before = flags()
+    const destination = new BufferedDestination(end)
+    // More than a pipe holds: a write that waited would never end, for nobody reads.
+    for (let i = 0; i < 2_000; i++) destination.write(`${'x'.repeat(99)}\n`)
+    destination.flush()
+    expect(flags()).toBe(before)
+    closeSync(end)
   })
 
   test('a full disk ends nothing', () => {
