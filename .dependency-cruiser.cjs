@@ -1,9 +1,12 @@
 /**
- * The directions of the imports (ARCHITECTURE.md): http, websocket, workers, systemd and the command → connections,
- * hub, shutdown → journal.ts and the protocol. Type-only imports count too: who needs a type depends on it.
+ * The directions of the imports (ARCHITECTURE.md): http, websocket, workers, systemd and the command → sessions, hub,
+ * presence, instances, connections, shutdown → journal.ts and the protocol. Type-only imports count: code that needs a
+ * type depends on the file that declares it.
  */
 const SRC = '^packages/server/src/'
-const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(advice|cli|serve|create-server|index)\\.ts$`
+/** The folders that know neither sockets nor HTTP. */
+const INNER = '(connections|sessions|hub|presence|instances|shutdown)'
+const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(startup-warnings|cli|serve|create-server|index)\\.ts$`
 
 /** A package of npm, wherever it is resolved to. */
 const npm = (names) => `(^|node_modules/)(${names})(/|$)`
@@ -22,9 +25,9 @@ module.exports = {
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'inwards',
-      comment: 'Connections, hub and shutdown know nothing of how bytes and requests come in.',
+      comment: 'Inner folders do not know how bytes and requests arrive.',
       severity: 'error',
-      from: { path: `${SRC}(connections|hub|shutdown)/|${SRC}periodic-broadcast\\.ts$` },
+      from: { path: `${SRC}${INNER}/|${SRC}(frames|periodic-broadcast)\\.ts$` },
       to: { path: OUTER },
     },
     {
@@ -32,7 +35,7 @@ module.exports = {
       comment: 'The journal knows nobody who uses it.',
       severity: 'error',
       from: { path: `${SRC}journal/` },
-      to: { path: `${OUTER}|${SRC}(connections|hub|shutdown|config)/` },
+      to: { path: `${OUTER}|${SRC}${INNER}/|${SRC}config/` },
     },
     {
       name: 'journal-by-its-interface',
@@ -65,7 +68,7 @@ module.exports = {
     onlyBy('pino-by-logger', [`${SRC}observability/logger\\.ts$`], npm('pino|pino-pretty'), 'The others know log.ts.'),
     onlyBy(
       'prom-client-by-metrics',
-      [`${SRC}observability/(whole-)?metrics\\.ts$`],
+      [`${SRC}observability/(aggregate-)?metrics\\.ts$`],
       npm('prom-client'),
       'The others count in stats.ts.',
     ),
@@ -83,7 +86,7 @@ module.exports = {
     ),
     onlyBy(
       'systemd-by-the-command',
-      [`${SRC}(systemd|workers)/`, `${SRC}(advice|serve)\\.ts$`],
+      [`${SRC}(systemd|workers)/`, `${SRC}(startup-warnings|serve)\\.ts$`],
       `${SRC}systemd/`,
       'Whoever is a process of its own tells systemd; a server as a library is a part of somebody else’s.',
     ),

@@ -22,7 +22,7 @@ const TOMORROW: readonly Change[] = [
       react: ({ data }) => ({ type: 'react', data: JSON.stringify(data) }),`,
   },
   {
-    file: 'connections/inbox.js',
+    file: 'sessions/message-handler.js',
     from: 'switch (message.type) {',
     to: `switch (message.type) {
       case 'react':
@@ -48,7 +48,7 @@ const TOMORROW: readonly Change[] = [
     to: "if (entry.kind === 'message' || entry.kind === 'presence' || entry.kind === 'reaction') {",
   },
   {
-    file: 'hub/pieces.js',
+    file: 'hub/catch-up-chunks.js',
     from: "if (entry.kind !== 'message' && entry.kind !== 'presence')",
     to: "if (entry.kind !== 'message' && entry.kind !== 'presence' && entry.kind !== 'reaction')",
   },
@@ -78,7 +78,7 @@ const TOMORROW: readonly Change[] = [
     to: 'const channel = kind === \'message\' ? `${entry.mood ? `"mood":"${entry.mood}",` : ""}',
   },
   // The welcome says where the instance is.
-  { file: 'connections/reception.js', from: "type: 'welcome',", to: "type: 'welcome', region: 'north'," },
+  { file: 'sessions/session-setup.js', from: "type: 'welcome',", to: "type: 'welcome', region: 'north'," },
 ]
 
 let tomorrow: ChangedServer

@@ -8,22 +8,22 @@ import { configFrom } from './config/load-config.js'
 import type { Config } from './config/schema.js'
 import { readTlsFiles, type TlsFiles } from './config/tls-files.js'
 import { VERSION } from './config/version.js'
-import { Admission } from './connections/admission.js'
+import { Admission } from './sessions/admission.js'
 import { ConnectionManager } from './connections/connection-manager.js'
 import type { Connection } from './connections/connection.js'
-import { createTokenVerifier, Sessions } from './connections/identity.js'
-import { refuse } from './connections/inbox.js'
-import type { Hooks } from './connections/hooks.js'
-import { RateLimit } from './connections/rate-limit.js'
-import { Reception } from './connections/reception.js'
+import { createTokenVerifier, Sessions } from './sessions/authentication.js'
+import { refuse } from './sessions/message-handler.js'
+import type { Hooks } from './sessions/hooks.js'
+import { RateLimit } from './sessions/rate-limit.js'
+import { SessionSetup } from './sessions/session-setup.js'
 import { LastcallError } from './errors.js'
-import { createApp, type Answers } from './http/app.js'
+import { createApp, type ServerStatus } from './http/app.js'
 import type { Health } from './http/health.js'
 import { HttpServers } from './http/http-servers.js'
 import { listen, type Address } from './http/listen.js'
 import { Hub } from './hub/hub.js'
-import { InstanceAnnouncer } from './hub/instance-announcer.js'
-import { Instances } from './hub/instances.js'
+import { InstanceAnnouncer } from './instances/instance-announcer.js'
+import { Instances } from './instances/instances.js'
 import { openJournal } from './journal/open-journal.js'
 import { engineRetention } from './journal/retention.js'
 import { silentLogger, type Logger } from './observability/log.js'
@@ -107,7 +107,7 @@ export interface AssembledServer extends LastcallServer {
   /** Takes no more connections; those that are there live on. */
   stopListening(): void
   /** What this process answers for itself. */
-  readonly answers: Answers
+  readonly answers: ServerStatus
   /** What `/metrics` answers, for adding it up with that of other processes. */
   readonly metricReadings: () => Promise<readonly MetricReading[]>
 }
@@ -116,13 +116,13 @@ interface Assembly {
   readonly log: Logger
   readonly hooks?: Hooks
   /** What is answered over HTTP instead of what this process would answer for itself. */
-  readonly answersOfWhole?: (own: Answers) => Answers
+  readonly aggregateStatus?: (own: ServerStatus) => ServerStatus
 }
 
 /** The same for a configuration that is complete and checked. */
 export async function assembleServer(
   config: Config,
-  { log, hooks = {}, answersOfWhole = (own) => own }: Assembly,
+  { log, hooks = {}, aggregateStatus = (own) => own }: Assembly,
 ): Promise<AssembledServer> {
   const clock = systemClock
   const stats = new Stats()
@@ -145,7 +145,7 @@ export async function assembleServer(
   const connections = new ConnectionManager({
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     closeTimeoutSeconds: config.closeTimeoutSeconds,
-    whenServed: (connection, callback) => hub.whenServed(connection, callback),
+    onceFlushed: (connection, callback) => hub.onceFlushed(connection, callback),
     encodeFrame: encodeTextFrame,
     clock,
     stats,
@@ -212,7 +212,7 @@ export async function assembleServer(
     isClosed: () => shutdown.isClosedToNewcomers,
   })
   const rateLimit = new RateLimit(config.maxMessagesPerMinute)
-  const reception = new Reception({
+  const sessionSetup = new SessionSetup({
     hub,
     connections,
     rateLimit,
@@ -253,7 +253,7 @@ export async function assembleServer(
     node,
     journal: hub.isAvailable ? 'up' : 'down',
   })
-  const ownAnswers: Answers = {
+  const ownStatus: ServerStatus = {
     health,
     isReady: () => shutdown.isReady,
     metrics: registry,
@@ -263,7 +263,7 @@ export async function assembleServer(
       cancel: (why) => shutdown.cancel(why),
     },
   }
-  const answers = answersOfWhole(ownAnswers)
+  const answers = aggregateStatus(ownStatus)
   const app = await createApp({
     servers,
     health: () => answers.health(),
@@ -287,7 +287,7 @@ export async function assembleServer(
     { path, refuseOthers }: { path: string; refuseOthers: boolean },
   ): void {
     const { rejectWith } = config
-    const parts = { admission, reception, acceptor, hub, stats, log }
+    const parts = { admission, sessionSetup, acceptor, hub, stats, log }
     stopUpgrades.push(
       serveUpgrades(httpServer, { ...parts, path, refuseOthers, rejectWith, onConnect: hooks.onConnect?.bind(hooks) }),
     )
@@ -346,7 +346,7 @@ export async function assembleServer(
     health,
     metrics: () => registry.metrics(),
     stopListening: () => servers.stopListening(),
-    answers: ownAnswers,
+    answers: ownStatus,
     metricReadings: () => registry.getMetricsAsJSON(),
     renewKeys(renewed) {
       const renewedTls = tlsOf(renewed)

@@ -17,7 +17,7 @@ export {
 } from './connections/connection-manager.js'
 export type { Connection, ConnectionIdentity } from './connections/connection.js'
 export type { Transport, TransportListener } from './connections/transport.js'
-export type { Departure, Hooks, Utterance, Verdict, Visitor } from './connections/hooks.js'
+export type { DisconnectEvent, Hooks, PublishAttempt, PublishDecision, ConnectRequest } from './sessions/hooks.js'
 export { LastcallError, type LastcallErrorCode } from './errors.js'
 export type {
   EngineRetention,

@@ -1,7 +1,7 @@
 /**
  * `lastcall serve` in one process: a server from the first signal handler to the exit code, and its reload by SIGHUP.
  */
-import { adviseOn } from './advice.js'
+import { logStartupWarnings } from './startup-warnings.js'
 import { systemClock as clock } from './clock.js'
 import { takeFromEnvironment, type ConfigResult, type LoadedConfig } from './config/load-config.js'
 import { formatProblem } from './config/problems.js'
@@ -26,7 +26,7 @@ export async function runServer(loaded: LoadedConfig, load: () => ConfigResult):
     process.on('SIGHUP', () => reload())
     const systemd = systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid)
     const notifier = createNotifier(systemd, log)
-    adviseOn(loaded, systemd, log)
+    logStartupWarnings(loaded, systemd, log)
     const server = await assembleServer(config, { log })
     server.shutdown.registerSignals()
     await server.listen({ fd: systemd.listenFd })

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { CLOSE_CODES, type CloseReason, type Locale, type ServerMessage } from '@lastcall/protocol'
 import { systemClock, type Clock } from '../clock.js'
-import { localized, type EncodeFrame } from '../hub/frames.js'
+import { localized, type EncodeFrame } from '../frames.js'
 import { countIn, Stats } from '../observability/stats.js'
 import { Connection, type ConnectionIdentity, type ServerClose } from './connection.js'
 import type { Transport } from './transport.js'
@@ -27,7 +27,7 @@ export interface ConnectionManagerOptions {
   /** How long a polite close may take before it becomes abrupt, in seconds. Default: 5. */
   readonly closeTimeoutSeconds?: number
   /** Calls back once a connection has everything that is due to it. Default: at once. */
-  readonly whenServed?: (connection: Connection, callback: () => void) => void
+  readonly onceFlushed?: (connection: Connection, callback: () => void) => void
   /** Makes of a text what is written to a transport. Default: its UTF-8 bytes, for transports that frame themselves. */
   readonly encodeFrame?: EncodeFrame
   readonly clock?: Clock
@@ -52,7 +52,7 @@ export class ConnectionManager {
   readonly #clock: Clock
   readonly #stats: Stats
   readonly #closeTimeoutMs: number
-  readonly #whenServed: (connection: Connection, callback: () => void) => void
+  readonly #onceFlushed: (connection: Connection, callback: () => void) => void
   readonly #encodeFrame: EncodeFrame
   readonly #connections = new Map<string, Connection>()
   readonly #observers = new Set<ConnectionObserver>()
@@ -70,7 +70,7 @@ export class ConnectionManager {
     this.#clock = options.clock ?? systemClock
     this.#stats = options.stats ?? new Stats()
     this.#closeTimeoutMs = closeTimeoutSeconds * 1000
-    this.#whenServed = options.whenServed ?? ((_connection, callback) => callback())
+    this.#onceFlushed = options.onceFlushed ?? ((_connection, callback) => callback())
     this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
     // The pings of one interval are spread over its ticks: 10,000 at once would be felt.
     const tickMs = Math.min(MAX_TICK_MS, heartbeatIntervalSeconds * 1000)
@@ -198,7 +198,7 @@ export class ConnectionManager {
       this.#closing.set(connection, this.#clock.monotonic() + this.#closeTimeoutMs)
       this.#overdueTimer ??= this.#clock.every(OVERDUE_TICK_MS, () => this.#endOverdue())
     }
-    this.#whenServed(connection, () => {
+    this.#onceFlushed(connection, () => {
       if (lastFrame) connection.send(lastFrame)
       connection.close(why, code, reason)
     })

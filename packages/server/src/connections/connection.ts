@@ -1,11 +1,11 @@
 /**
  * One client's connection: who it is, how far it has got, what it is owed. It can be sent to and closed; what its
- * messages mean is inbox.ts's business, what it gets of the journal is the hub's.
+ * messages mean is message-handler.ts's business, what it gets of the journal is the hub's.
  */
 import { TEXTS, type CloseReason, type Locale } from '@lastcall/protocol'
 import type { Audience } from '../hub/audience.js'
-import type { CatchUp } from '../hub/pieces.js'
-import type { TokenBucket } from './rate-limit.js'
+import type { CatchUp } from '../hub/catch-up-chunks.js'
+import type { TokenBucket } from '../sessions/rate-limit.js'
 import type { Transport } from './transport.js'
 
 /** Why the server closed a connection; `undefined` while it has not. */
@@ -56,7 +56,7 @@ export class Connection {
   /** Where it stands while it is behind; `undefined` while it is live. The hub's to set. */
   catchUp: CatchUp | undefined
   /** Waits until it has everything it is owed. The hub's to call. */
-  whenServed: (() => void) | undefined
+  onceFlushed: (() => void) | undefined
 
   constructor(identity: ConnectionIdentity, transport: Transport, nowMs: number, heartbeatSlot = 0) {
     this.identity = identity

@@ -12,7 +12,7 @@ import { registerOpenApi } from './openapi.js'
 import { registerPage } from './page.js'
 
 /** What is answered over HTTP: of one process, or of several that are one server. */
-export interface Answers {
+export interface ServerStatus {
   health(): Health | Promise<Health>
   isReady(): boolean | Promise<boolean>
   readonly metrics: MetricsSource

@@ -11,13 +11,13 @@ export interface AudienceMember {
 }
 
 /** What one hears. */
-export interface Hearing {
+export interface AudienceView {
   readonly id: number
   readonly channels: ReadonlySet<string>
   readonly locale: Locale
 }
 
-export class Audience<Member extends AudienceMember> implements Hearing {
+export class Audience<Member extends AudienceMember> implements AudienceView {
   readonly id: number
   readonly key: string
   readonly locale: Locale

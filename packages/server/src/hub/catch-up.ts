@@ -6,7 +6,7 @@ import { CLOSE_CODES } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 import type { Stats } from '../observability/stats.js'
-import { PieceCutter, type CatchUp, type Piece } from './pieces.js'
+import { ChunkCutter, type CatchUp, type CatchUpChunk } from './catch-up-chunks.js'
 import type { Window } from './window.js'
 
 export interface CatchUpsOptions {
@@ -19,15 +19,15 @@ export interface CatchUpsOptions {
 
 /** What all connections that are catching up may have queued together, in bytes. */
 const BUDGET_BYTES = 32 * 1024 * 1024
-const MAX_PIECE_BYTES = 256 * 1024
-const MIN_PIECE_BYTES = 16 * 1024
+const MAX_CHUNK_BYTES = 256 * 1024
+const MIN_CHUNK_BYTES = 16 * 1024
 
 /** How long catching up may hold the event loop at a stretch. */
 const STRETCH_MS = 8
 
 export class CatchUps {
   readonly #options: CatchUpsOptions
-  readonly #cutter: PieceCutter
+  readonly #cutter: ChunkCutter
   readonly #behind = new Set<Connection>()
   /** Those of them that can be written to, in turn. */
   readonly #runnable = new Set<Connection>()
@@ -35,7 +35,7 @@ export class CatchUps {
 
   constructor(options: CatchUpsOptions) {
     this.#options = options
-    this.#cutter = new PieceCutter(options.window)
+    this.#cutter = new ChunkCutter(options.window)
   }
 
   /** How many are behind. */
@@ -102,7 +102,7 @@ export class CatchUps {
     setImmediate(() => this.#run())
   }
 
-  /** Gives each runnable connection a piece in turn, and the event loop its due. */
+  /** Gives each runnable connection a chunk in turn, and the event loop its due. */
   #run(): void {
     const { clock } = this.#options
     const until = clock.monotonic() + STRETCH_MS
@@ -115,28 +115,28 @@ export class CatchUps {
     if (this.#runnable.size > 0) this.#schedule()
   }
 
-  /** Writes the connection's next piece. `true`: there is more, and room for it. */
+  /** Writes the connection's next chunk. `true`: there is more, and room for it. */
   #step(connection: Connection): boolean {
     const { window, onCaughtUp } = this.#options
     const { audience, catchUp, transport } = connection
     if (!audience || !catchUp || transport.isFull) return false
     if (isOutOfReach(catchUp, window)) return this.#tooSlow(connection)
-    const maxBytes = this.#pieceBytes()
+    const maxBytes = this.#chunkBytes()
     const replay = catchUp.replays[0]
     if (replay) {
-      const piece = this.#cutter.nextOfReplay(replay, connection.identity, maxBytes)
-      this.#write(connection, piece)
-      replay.position = piece.upTo
+      const chunk = this.#cutter.nextOfReplay(replay, connection.identity, maxBytes)
+      this.#write(connection, chunk)
+      replay.position = chunk.upTo
       if (replay.position < replay.upTo) return !transport.isFull
       transport.write(replay.lastFrame)
       catchUp.replays.shift()
       return !transport.isFull
     }
     if (catchUp.position < window.head) {
-      const piece = this.#cutter.next(audience, connection, catchUp.position, maxBytes)
-      this.#write(connection, piece)
-      catchUp.position = piece.upTo
-      if (catchUp.whenCaughtUp && catchUp.whenCaughtUp.upTo <= piece.upTo) {
+      const chunk = this.#cutter.next(audience, connection, catchUp.position, maxBytes)
+      this.#write(connection, chunk)
+      catchUp.position = chunk.upTo
+      if (catchUp.whenCaughtUp && catchUp.whenCaughtUp.upTo <= chunk.upTo) {
         transport.write(catchUp.whenCaughtUp.frame)
         catchUp.whenCaughtUp = undefined
       }
@@ -148,17 +148,17 @@ export class CatchUps {
     return false
   }
 
-  #write({ transport }: Connection, { bytes, count }: Piece): void {
+  #write({ transport }: Connection, { bytes, count }: CatchUpChunk): void {
     if (count === 0) return
     transport.write(bytes)
     this.#options.stats.deliveries += count
     this.#options.stats.bytesSent += bytes.length
   }
 
-  #pieceBytes(): number {
+  #chunkBytes(): number {
     const fair = BUDGET_BYTES / Math.max(1, this.#behind.size)
-    // A power of two, so that connections at the same place share pieces while the number of those behind changes.
-    return Math.min(MAX_PIECE_BYTES, Math.max(MIN_PIECE_BYTES, 2 ** Math.floor(Math.log2(fair))))
+    // A power of two, so that connections at the same place share chunks while the number of those behind changes.
+    return Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, 2 ** Math.floor(Math.log2(fair))))
   }
 
   #closeIfOutOfReach(connection: Connection): void {

@@ -2,11 +2,9 @@
  * An entry as the frames that carry it, each made once: one for everybody it concerns (one per
  * language where people read it) and one for the client that it is an answer to.
  */
-import { TEXTS, type Locale, type ServerMessage } from '@lastcall/protocol'
+import { TEXTS, type Locale } from '@lastcall/protocol'
+import type { EncodeFrame } from '../frames.js'
 import type { Entry } from '../journal/journal.js'
-
-/** Makes a frame of a text: the WebSocket side's business. */
-export type EncodeFrame = (text: string) => Buffer
 
 /** What is remembered of an entry: what was said is in its frame, and need not be in memory twice. */
 export type KeptEntry = Entry extends infer Kind ? (Kind extends Entry ? Omit<Kind, 'data'> : never) : never
@@ -68,9 +66,3 @@ function textOf(entry: Extract<KeptEntry, { kind: 'message' | 'direct' }>, data:
 }
 
 const idField = (id: string | undefined): string => (id === undefined ? '' : `,"id":${JSON.stringify(id)}`)
-
-/** The same message in every language, each encoded once, when first needed. */
-export function localized(encode: EncodeFrame, message: (locale: Locale) => ServerMessage): (locale: Locale) => Buffer {
-  const frames: Partial<Record<Locale, Buffer>> = {}
-  return (locale) => (frames[locale] ??= encode(JSON.stringify(message(locale))))
-}

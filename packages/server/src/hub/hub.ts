@@ -7,16 +7,17 @@ import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 import type { FrameSink } from '../connections/transport.js'
 import type { LastcallError } from '../errors.js'
+import type { EncodeFrame } from '../frames.js'
 import type { Entry, EntryContent, InstanceState, Journal, Retention, Tail } from '../journal/journal.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import { Audiences, type Audience } from './audience.js'
 import { CatchUps } from './catch-up.js'
-import { Frames, type EncodeFrame } from './frames.js'
-import type { Instances } from './instances.js'
-import { Moves } from './moves.js'
-import { frameFor, sharedFrame, type Replay } from './pieces.js'
-import { PresenceAnnouncer } from './presence-announcer.js'
+import { Frames } from './frames.js'
+import type { Instances } from '../instances/instances.js'
+import { Moves } from '../presence/moves.js'
+import { frameFor, sharedFrame, type Replay } from './catch-up-chunks.js'
+import { PresenceAnnouncer } from '../presence/presence-announcer.js'
 import { Publisher } from './publisher.js'
 import { forEachConcernedPersonally, Window, type WindowEntry } from './window.js'
 
@@ -74,7 +75,7 @@ export class Hub {
       ...options,
       window: this.#window,
       onCaughtUp: (connection) => {
-        if (connection.whenServed) this.#tellServed(connection)
+        if (connection.onceFlushed) this.#notifyFlushed(connection)
       },
     })
     this.#publisher = new Publisher({
@@ -86,7 +87,7 @@ export class Hub {
       onRetryBack: (author, clientId, id) => void this.#isRetry(author, clientId, id),
       onSettled: (author) => {
         if (author.unacked === MAX_UNACKED / 2) author.transport.resume()
-        if (author.whenServed) this.#tellServed(author)
+        if (author.onceFlushed) this.#notifyFlushed(author)
       },
     })
     const publish = (content: EntryContent): void => this.#publisher.publish(content)
@@ -174,7 +175,7 @@ export class Hub {
    * Resolves when the journal's reading has come to this cursor, or it is clear that it won't in `maxWaitMs`: another
    * instance may have told the client of an entry that is not read here yet.
    */
-  async reached(cursor: Cursor, maxWaitMs: number): Promise<void> {
+  async waitForCursor(cursor: Cursor, maxWaitMs: number): Promise<void> {
     if (cursor.epoch !== this.#epoch || cursor.offset <= this.#window.head) return
     await new Promise<void>((resolve) => {
       const waiting = { offset: cursor.offset, resolve }
@@ -217,7 +218,7 @@ export class Hub {
   }
 
   /** Its stream is over: a close frame is on its way. */
-  silence(connection: Connection): void {
+  stopDelivery(connection: Connection): void {
     connection.audience?.live.delete(connection)
   }
 
@@ -228,7 +229,7 @@ export class Hub {
     this.#memberCount--
     connection.audience = undefined
     this.#catchUps.forget(connection)
-    if (connection.whenServed) this.#tellServed(connection)
+    if (connection.onceFlushed) this.#notifyFlushed(connection)
   }
 
   /** More channels, and with `since` first what they had after it. `acknowledge` makes the frame that follows. */
@@ -384,7 +385,7 @@ export class Hub {
     const hasRoom = sink.writable && sink.write(bytes)
     if (!hasRoom && !connection.transport.isFull) {
       // It vanished in the middle of this; its end will be told in a moment.
-      this.silence(connection)
+      this.stopDelivery(connection)
       stats.failedBroadcasts++
       return
     }
@@ -414,15 +415,15 @@ export class Hub {
   // ——— those that are about to leave
 
   /** Calls back once the connection has its acks and everything else that is due to it, or has left. */
-  whenServed(connection: Connection, callback: () => void): void {
-    connection.whenServed = callback
-    this.#tellServed(connection)
+  onceFlushed(connection: Connection, callback: () => void): void {
+    connection.onceFlushed = callback
+    this.#notifyFlushed(connection)
   }
 
-  #tellServed(connection: Connection): void {
+  #notifyFlushed(connection: Connection): void {
     if (connection.audience && (connection.unacked > 0 || connection.catchUp)) return
-    const callback = connection.whenServed
-    connection.whenServed = undefined
+    const callback = connection.onceFlushed
+    connection.onceFlushed = undefined
     callback?.()
   }
 }

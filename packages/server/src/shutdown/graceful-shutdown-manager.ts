@@ -6,7 +6,7 @@ import { TEXTS, type ShutdownMessage, type ShutdownPhase } from '@lastcall/proto
 import { systemClock, type Clock } from '../clock.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
-import type { EncodeFrame } from '../hub/frames.js'
+import type { EncodeFrame } from '../frames.js'
 import { silentLogger, type Logger } from '../observability/log.js'
 import { closesDue, closingTimeMs, graceMs, reminderTimes, slotMs, spreadMs } from './drain-plan.js'
 import { DrainProgress, PROGRESS_EVERY_MS } from './drain-progress.js'

@@ -5,9 +5,9 @@
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { parseCursor, TEXTS } from '@lastcall/protocol'
-import { rejection, type Admission, type Newcomer, type Rejection } from '../connections/admission.js'
-import type { Hooks } from '../connections/hooks.js'
-import type { Reception } from '../connections/reception.js'
+import { rejection, type Admission, type Newcomer, type Rejection } from '../sessions/admission.js'
+import type { Hooks } from '../sessions/hooks.js'
+import type { SessionSetup } from '../sessions/session-setup.js'
 import type { Hub } from '../hub/hub.js'
 import type { Logger } from '../observability/log.js'
 import { countIn, type Stats } from '../observability/stats.js'
@@ -17,9 +17,9 @@ export interface UpgradeOptions {
   /** Where the endpoint is: `PATH` and `PATH/{clientId}`. */
   readonly path: string
   readonly admission: Admission
-  readonly reception: Reception
+  readonly sessionSetup: SessionSetup
   readonly acceptor: WebSocketAcceptor
-  readonly hub: Pick<Hub, 'reached'>
+  readonly hub: Pick<Hub, 'waitForCursor'>
   readonly onConnect: Hooks['onConnect']
   /** How who may not come in is told. */
   readonly rejectWith: 'close' | 'http'
@@ -87,7 +87,7 @@ async function check(
   const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
   const [claims] = await Promise.all([
     admission.claims(newcomer),
-    cursor && hub.reached(cursor, MAX_WAIT_FOR_CURSOR_MS),
+    cursor && hub.waitForCursor(cursor, MAX_WAIT_FOR_CURSOR_MS),
   ])
   // Who has no valid token is turned away whatever the application would say of it.
   const isAsked = onConnect !== undefined && (claims !== undefined || !admission.asksForToken)
@@ -104,10 +104,10 @@ function admit(
   claims: Awaited<ReturnType<Admission['claims']>>,
   options: Upgrades,
 ): void {
-  const { admission, reception, acceptor } = options
+  const { admission, sessionSetup, acceptor } = options
   const decision = admission.decide(newcomer, claims)
   if (decision.admitted) {
-    acceptor.accept(request, socket, head, (transport) => reception.welcome(transport, decision))
+    acceptor.accept(request, socket, head, (transport) => sessionSetup.welcome(transport, decision))
   } else turnAway(request, socket, head, decision, options)
 }
 

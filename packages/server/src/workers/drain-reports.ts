@@ -4,7 +4,7 @@
  */
 import type { DrainReport } from '../shutdown/drain-report.js'
 import type { WorkerIdentity } from './messages.js'
-import { cutOff, reportOf } from './whole.js'
+import { cutOff, reportOf } from './aggregate.js'
 
 const keyOf = ({ generation, worker }: WorkerIdentity): string => `${String(generation)}.${String(worker)}`
 

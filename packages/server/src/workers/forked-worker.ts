@@ -7,11 +7,11 @@ import type { Clock } from '../clock.js'
 import { LOG_FD_VARIABLE, WORKER_VARIABLE } from '../config/load-config.js'
 import { standardDestination } from '../observability/log-destination.js'
 import type { FromWorker, PrimaryAnswers, Question, ToWorker, WorkerAnswers, WorkerIdentity } from './messages.js'
-import { Questions } from './questions.js'
+import { RpcChannel } from './rpc.js'
 import type { WorkerListener, WorkerProcess } from './worker-process.js'
 
 export interface ForkedWorker extends WorkerProcess {
-  readonly questions: Questions<WorkerAnswers>
+  readonly rpc: RpcChannel<WorkerAnswers>
 }
 
 /** What the primary does with what is not for the one who counts the generations. */
@@ -58,7 +58,7 @@ export function forkWorker(
     // A process that has just ended hears nothing, and nobody minds.
     if (worker.isConnected()) worker.process.send(message, ignore)
   }
-  const questions = new Questions<WorkerAnswers>(send, clock)
+  const rpc = new RpcChannel<WorkerAnswers>(send, clock)
   let complaint = ''
   worker.process.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     standardDestination(2).write(chunk)
@@ -79,7 +79,7 @@ export function forkWorker(
       case 'question':
         return listener.onQuestion(message)
       case 'answer':
-        return questions.answered(message)
+        return rpc.answered(message)
       default:
       // Of another build, and nothing that this one knows.
     }
@@ -88,7 +88,7 @@ export function forkWorker(
   const onEnd = (code: number | null, signal: string | null): void => {
     if (hasEnded) return
     hasEnded = true
-    questions.giveUp()
+    rpc.giveUp()
     listener.onExit({ code, signal, complaint: complaint.trim() })
   }
   worker.process.once('close', onEnd)
@@ -99,7 +99,7 @@ export function forkWorker(
   })
   return {
     pid: worker.process.pid,
-    questions,
+    rpc,
     send,
     kill: () => worker.process.kill('SIGKILL'),
   }

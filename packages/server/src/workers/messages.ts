@@ -48,7 +48,7 @@ export type FromWorker =
 
 /** What a worker can be asked. */
 export interface WorkerAnswers {
-  standing: Standing
+  standing: WorkerStatus
   metrics: readonly MetricReading[]
   cancel: boolean
 }
@@ -64,7 +64,7 @@ export interface PrimaryAnswers {
 }
 
 /** How one worker does. */
-export interface Standing {
+export interface WorkerStatus {
   readonly health: Health
   readonly state: string
   readonly remainingMs: number

@@ -2,11 +2,11 @@
  * A worker's end of the channel to the primary: says hello, is told what to do, asks what only the primary knows.
  */
 import type { Clock } from '../clock.js'
-import type { Answers } from '../http/app.js'
+import type { ServerStatus } from '../http/app.js'
 import type { Health } from '../http/health.js'
 import { PROMETHEUS_CONTENT_TYPE } from '../observability/metrics.js'
 import type { FromWorker, PrimaryAnswers, ToWorker, WorkerAnswers } from './messages.js'
-import { answer, Questions } from './questions.js'
+import { answer, RpcChannel } from './rpc.js'
 import { singleFlight } from './single-flight.js'
 
 /** Longer than the primary waits for the workers, and shorter than the second after which many a probe gives up. */
@@ -23,15 +23,15 @@ export type WorkerAnswering = {
 }
 
 export class PrimaryLink {
-  readonly #questions: Questions<PrimaryAnswers>
+  readonly #rpc: RpcChannel<PrimaryAnswers>
   #onStart: ((start: Start) => void) | undefined
   #commands: Commands | undefined
   #answers: WorkerAnswering | undefined
 
   constructor(clock: Clock) {
-    this.#questions = new Questions((question) => void this.tell(question), clock)
+    this.#rpc = new RpcChannel((question) => void this.tell(question), clock)
     process.on('message', (message: ToWorker) => this.#hear(message))
-    process.once('disconnect', () => this.#questions.giveUp())
+    process.once('disconnect', () => this.#rpc.giveUp())
   }
 
   /** Says that it is there, and resolves with who it is to be. */
@@ -60,7 +60,7 @@ export class PrimaryLink {
       case 'start':
         return this.#onStart?.(message)
       case 'answer':
-        return this.#questions.answered(message)
+        return this.#rpc.answered(message)
       case 'question':
         if (this.#answers) answer(message, this.#answers, (found) => void this.tell(found))
         return
@@ -79,12 +79,12 @@ export class PrimaryLink {
    * What is answered over HTTP. A probe gets this worker's own answer when the primary gives none: it lives, and a probe
    * that fails would have all of it killed.
    */
-  answersOfWhole(own: Answers): Answers {
+  aggregateStatus(own: ServerStatus): ServerStatus {
     const ask = <About extends keyof PrimaryAnswers>(
       about: About,
       content?: unknown,
       timeoutMs = ANSWER_TIMEOUT_MS,
-    ): Promise<PrimaryAnswers[About]> => this.#questions.ask(about, { content, timeoutMs })
+    ): Promise<PrimaryAnswers[About]> => this.#rpc.ask(about, { content, timeoutMs })
     const ownHealth = async (): Promise<Health> => ({ ...(await own.health()), workers: { asked: 1, answered: 1 } })
     return {
       health: singleFlight(() => ask('health').catch(ownHealth)),

@@ -4,14 +4,14 @@
  * there is little in it that can go wrong.
  */
 import { randomBytes } from 'node:crypto'
-import { adviseOn } from '../advice.js'
+import { logStartupWarnings } from '../startup-warnings.js'
 import { systemClock } from '../clock.js'
 import { takeFromEnvironment, type LoadedConfig } from '../config/load-config.js'
 import { VERSION } from '../config/version.js'
 import type { Logger } from '../observability/log.js'
 import { logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
-import { WholeMetrics } from '../observability/whole-metrics.js'
+import { AggregateMetrics } from '../observability/aggregate-metrics.js'
 import { onShutdownSignals } from '../shutdown/signals.js'
 import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from '../systemd/environment.js'
 import { LAST_WORD_TIMEOUT_MS } from '../systemd/notifier.js'
@@ -19,8 +19,8 @@ import { createNotifier } from '../systemd/notify-command.js'
 import { forkWorker, setUpWorkers, type ForkedWorker } from './forked-worker.js'
 import { Generations, type Member } from './generations.js'
 import { watchDescriptor } from './inherited-socket.js'
-import { answer } from './questions.js'
-import { Roll } from './roll.js'
+import { answer } from './rpc.js'
+import { WorkerQuery } from './worker-query.js'
 import { ServiceWatch } from './service-watch.js'
 import { Supervision } from './supervision.js'
 
@@ -42,12 +42,12 @@ async function supervise(loaded: LoadedConfig, systemd: SystemdEnvironment, log:
   const { config } = loaded
   const clock = systemClock
   const sessionSecret = randomBytes(32).toString('base64url')
-  const metrics = new WholeMetrics()
+  const metrics = new AggregateMetrics()
   let mayBeOpen = true
   // Nothing else may be left to keep the process alive while a worker that crashed waits for its replacement.
   const keepAlive = setInterval(() => undefined, 2 ** 30)
   const notifier = createNotifier(systemd, log)
-  adviseOn(loaded, systemd, log)
+  logStartupWarnings(loaded, systemd, log)
   const { listenFd } = systemd
   const canListen = listenFd === undefined ? () => true : watchDescriptor(listenFd)
   setUpWorkers()
@@ -106,8 +106,8 @@ async function supervise(loaded: LoadedConfig, systemd: SystemdEnvironment, log:
       clock,
       log,
     })
-    const roll = new Roll(() => generations.members())
-    const supervision: Supervision = new Supervision({ generations, roll, metrics, clock, log })
+    const query = new WorkerQuery(() => generations.members())
+    const supervision: Supervision = new Supervision({ generations, query, metrics, clock, log })
 
     const service = notifier && new ServiceWatch({ notifier, supervision, clock, watchdogMs: systemd.watchdogMs })
     supervision.onState = () => service?.stateChanged()

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
-import type { WholeMetrics } from '../observability/whole-metrics.js'
+import type { AggregateMetrics } from '../observability/aggregate-metrics.js'
 import { DrainProgress, PROGRESS_EVERY_MS } from '../shutdown/drain-progress.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
 import type { ShutdownRequest } from '../shutdown/graceful-shutdown-manager.js'
@@ -14,15 +14,15 @@ import type { Progress } from '../systemd/service-reporter.js'
 import { DrainReports } from './drain-reports.js'
 import type { ForkedWorker } from './forked-worker.js'
 import type { Generations, Member } from './generations.js'
-import type { PrimaryAnswers, Standing, WorkerIdentity } from './messages.js'
-import type { Roll } from './roll.js'
+import type { PrimaryAnswers, WorkerStatus, WorkerIdentity } from './messages.js'
+import type { WorkerQuery } from './worker-query.js'
 import { singleFlight } from './single-flight.js'
-import { connectionsOf, healthOf, reportOf, shutdownStatusOf, type WholeStatus } from './whole.js'
+import { connectionsOf, healthOf, reportOf, shutdownStatusOf, type AggregateStatus } from './aggregate.js'
 
 export interface SupervisionOptions {
   readonly generations: Generations<ForkedWorker>
-  readonly roll: Roll
-  readonly metrics: WholeMetrics
+  readonly query: WorkerQuery
+  readonly metrics: AggregateMetrics
   readonly clock: Clock
   readonly log: Logger
 }
@@ -32,7 +32,7 @@ const CANCEL_TIMEOUT_MS = 10_000
 
 interface Asked {
   readonly asked: number
-  readonly standings: readonly Standing[]
+  readonly statuses: readonly WorkerStatus[]
 }
 
 export class Supervision {
@@ -68,9 +68,9 @@ export class Supervision {
 
   /** How many are connected to all workers, and how they leave; `undefined`: no worker has answered. */
   async progress(): Promise<Progress | undefined> {
-    const { asked, standings } = await this.#ask()
-    if (asked > 0 && standings.length === 0) return undefined
-    return { activeConnections: connectionsOf(standings), ...this.#status(standings) }
+    const { asked, statuses } = await this.#ask()
+    if (asked > 0 && statuses.length === 0) return undefined
+    return { activeConnections: connectionsOf(statuses), ...this.#status(statuses) }
   }
 
   /** What any worker may ask, for somebody who asked it over HTTP. */
@@ -82,7 +82,7 @@ export class Supervision {
     health: singleFlight(() => this.#health()),
     ready: () => !this.#isShuttingDown && this.#options.generations.serving > 0,
     metrics: singleFlight(() => this.#metrics()),
-    status: async () => this.#status(this.#isShuttingDown ? (await this.#ask()).standings : []),
+    status: async () => this.#status(this.#isShuttingDown ? (await this.#ask()).statuses : []),
     begin: (content) => {
       const { why, request } = content as { why: string; request: ShutdownRequest }
       return this.begin(why, request)
@@ -158,9 +158,9 @@ export class Supervision {
   }
 
   async #cancel(why: string): Promise<boolean> {
-    const { generations, roll, log } = this.#options
+    const { generations, query, log } = this.#options
     if (!this.#isShuttingDown) return false
-    const { answers } = await roll.call('cancel', {
+    const { answers } = await query.ask('cancel', {
       content: { why },
       // Who leaves because of a reload leaves.
       fits: ({ generation }) => generation === generations.serving,
@@ -180,8 +180,8 @@ export class Supervision {
   }
 
   async #health(): Promise<PrimaryAnswers['health']> {
-    const { generations, roll, clock } = this.#options
-    const { asked, answers } = await roll.call('standing')
+    const { generations, query, clock } = this.#options
+    const { asked, answers } = await query.ask('standing')
     const current = answers.filter(({ member }) => member.generation === generations.serving)
     const health = healthOf({
       all: answers.map(({ content }) => content.health),
@@ -195,23 +195,23 @@ export class Supervision {
   }
 
   async #metrics(): Promise<string> {
-    const { metrics, roll } = this.#options
-    const { answers } = await roll.call('metrics')
+    const { metrics, query } = this.#options
+    const { answers } = await query.ask('metrics')
     for (const { member, content } of answers) metrics.update(member, content)
     return metrics.text()
   }
 
   async #ask(fits?: (member: Member<ForkedWorker>) => boolean): Promise<Asked> {
-    const { asked, answers } = await this.#options.roll.call('standing', fits && { fits })
+    const { asked, answers } = await this.#options.query.ask('standing', fits && { fits })
     for (const { member, content } of answers) this.#reports.heard(member, content.report)
-    const standings = answers.map(({ content }) => content)
+    const statuses = answers.map(({ content }) => content)
     // Of all of them: one that has not answered may still be called back.
-    if (!fits && asked === standings.length && this.#status(standings).state === 'closing') this.#enterClosing()
-    return { asked, standings }
+    if (!fits && asked === statuses.length && this.#status(statuses).state === 'closing') this.#enterClosing()
+    return { asked, statuses }
   }
 
-  #status(standings: readonly Standing[]): WholeStatus {
-    return shutdownStatusOf({ isShuttingDown: this.#isShuttingDown, standings, ended: this.#reports.all() })
+  #status(statuses: readonly WorkerStatus[]): AggregateStatus {
+    return shutdownStatusOf({ isShuttingDown: this.#isShuttingDown, statuses, ended: this.#reports.all() })
   }
 
   #enterClosing(): void {
@@ -223,7 +223,7 @@ export class Supervision {
   /** In a shutdown: of all. */
   async #logProgress(): Promise<void> {
     const { clock } = this.#options
-    const running = (await this.#ask()).standings.filter(({ report }) => report !== undefined)
+    const running = (await this.#ask()).statuses.filter(({ report }) => report !== undefined)
     const report = reportOf([...running.flatMap((each) => each.report ?? []), ...this.#reports.all()])
     if (!report || !this.#isShuttingDown || this.#isClosed) return
     const deadlineInMs = Math.max(0, ...running.map(({ remainingMs }) => remainingMs))
@@ -237,11 +237,11 @@ export class Supervision {
     if (this.#isShuttingDown) return
     const fits = ({ generation }: WorkerIdentity): boolean => generation < generations.serving
     if (![...generations.members()].some(fits)) return
-    const { standings } = await this.#ask(fits)
-    const report = reportOf(standings.flatMap((each) => each.report ?? []))
+    const { statuses } = await this.#ask(fits)
+    const report = reportOf(statuses.flatMap((each) => each.report ?? []))
     if (!report) return
     const { left, moved, lost, remaining } = report
-    const fields = { remaining, left, moved, lost, workers: standings.length }
+    const fields = { remaining, left, moved, lost, workers: statuses.length }
     log.info('shutdown.progress', fields, `${String(remaining)} connections are left at old workers`)
   }
 }

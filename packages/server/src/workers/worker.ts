@@ -52,7 +52,7 @@ export async function runWorker({ config }: LoadedConfig): Promise<number> {
     }
     const assembled = await assembleServer(configOfOne(config, identity, sessionSecret), {
       log: quietly(log),
-      answersOfWhole: (own) => link.answersOfWhole(own),
+      aggregateStatus: (own) => link.aggregateStatus(own),
     })
     server = assembled
     link.serve(commandsFor(assembled), answersOf(assembled))

@@ -248,7 +248,7 @@ describe('a polite close', () => {
 
   test('waits until the connection has everything that is due to it', () => {
     let serve: (() => void) | undefined
-    const { manager, join } = managed({ whenServed: (_connection, callback) => (serve = callback) })
+    const { manager, join } = managed({ onceFlushed: (_connection, callback) => (serve = callback) })
     const { connection, transport } = join('anna')
     manager.closePolitely(connection, closing({ lastFrame: Buffer.from('bye') }))
     connection.send(Buffer.from('ack'))
@@ -261,8 +261,8 @@ describe('a polite close', () => {
   test.each([
     ['does not answer', undefined],
     ['is never served', () => undefined],
-  ])('becomes abrupt after CLOSE_TIMEOUT when the client %s', (_name, whenServed) => {
-    const { manager, clock, join, events } = managed({ closeTimeoutSeconds: 2, ...(whenServed && { whenServed }) })
+  ])('becomes abrupt after CLOSE_TIMEOUT when the client %s', (_name, onceFlushed) => {
+    const { manager, clock, join, events } = managed({ closeTimeoutSeconds: 2, ...(onceFlushed && { onceFlushed }) })
     const { connection, transport } = join('anna', { answersClose: false })
     manager.closePolitely(connection, closing())
     clock.advance(1999)
@@ -286,7 +286,7 @@ describe('a polite close', () => {
 
   test('is not begun again while it waits', () => {
     let serve: (() => void) | undefined
-    const { manager, join } = managed({ whenServed: (_connection, callback) => (serve = callback) })
+    const { manager, join } = managed({ onceFlushed: (_connection, callback) => (serve = callback) })
     const { connection, transport } = join('anna')
     manager.closePolitely(connection, { why: 'expired', code: 1008, reason: 'tokenExpired' })
     manager.closePolitely(connection, closing({ lastFrame: Buffer.from('bye') }))

@@ -1,11 +1,11 @@
 /**
- * Catching up: however the window is cut into pieces, together they are what live delivery would have said.
+ * Catching up: however the window is cut into chunks, together they are what live delivery would have said.
  */
 import type { Locale } from '@lastcall/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Hearing } from '../../src/hub/audience.js'
-import { frameFor, PieceCutter, sharedFrame, type Piece, type Replay } from '../../src/hub/pieces.js'
+import type { AudienceView } from '../../src/hub/audience.js'
+import { frameFor, ChunkCutter, sharedFrame, type CatchUpChunk, type Replay } from '../../src/hub/catch-up-chunks.js'
 import { Frames } from '../../src/hub/frames.js'
 import { Window } from '../../src/hub/window.js'
 import type { Entry } from '../../src/journal/journal.js'
@@ -38,7 +38,7 @@ function windowOf(contents: readonly Entry[]): { window: Window; entries: Entry[
   return { window, entries }
 }
 
-const audienceOf = (channels: Iterable<string>, locale: Locale = 'uk', id = 1): Hearing => ({
+const audienceOf = (channels: Iterable<string>, locale: Locale = 'uk', id = 1): AudienceView => ({
   id,
   locale,
   channels: new Set(channels),
@@ -51,23 +51,23 @@ const read = (bytes: Buffer): Record<string, unknown>[] =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 
-/** All pieces from a position to the head. */
-function pieces(
-  cutter: PieceCutter,
+/** All chunks from a position to the head. */
+function chunks(
+  cutter: ChunkCutter,
   window: Window,
-  audience: Hearing,
+  audience: AudienceView,
   member: Member,
   from: number,
   maxBytes: () => number,
-): Piece[] {
-  const all: Piece[] = []
+): CatchUpChunk[] {
+  const all: CatchUpChunk[] = []
   for (let position = from; position < window.head;) {
-    const piece = cutter.next(audience, member, position, maxBytes())
-    expect(piece.upTo).toBeGreaterThan(position)
-    expect(piece.upTo).toBeLessThanOrEqual(window.head)
-    expect(read(piece.bytes)).toHaveLength(piece.count)
-    all.push(piece)
-    position = piece.upTo
+    const chunk = cutter.next(audience, member, position, maxBytes())
+    expect(chunk.upTo).toBeGreaterThan(position)
+    expect(chunk.upTo).toBeLessThanOrEqual(window.head)
+    expect(read(chunk.bytes)).toHaveLength(chunk.count)
+    all.push(chunk)
+    position = chunk.upTo
   }
   return all
 }
@@ -136,7 +136,7 @@ const anyChannels = fc.subarray([...SOME_CHANNELS])
 const drawn = (sizes: Iterator<number>): number => sizes.next().value as number
 const anyClient = fc.constantFrom(...SOME_CLIENTS, 'somebody')
 
-describe('pieces', () => {
+describe('chunks', () => {
   test('of any size, from anywhere, are together what live delivery would have said', () => {
     fc.assert(
       fc.property(
@@ -148,10 +148,10 @@ describe('pieces', () => {
         (contents, channels, locale, from, sizes) => {
           const { window, entries } = windowOf(contents)
           const start = Math.min(from, window.head)
-          const cutter = new PieceCutter(window)
+          const cutter = new ChunkCutter(window)
           const audience = audienceOf(channels, locale)
           for (const clientId of [...SOME_CLIENTS, 'somebody']) {
-            const parts = pieces(cutter, window, audience, { clientId, locale }, start, () => drawn(sizes))
+            const parts = chunks(cutter, window, audience, { clientId, locale }, start, () => drawn(sizes))
             const expected = expectedOf(entries, { clientId, channels: new Set(channels) })
             const after = expectedOf(entries.slice(0, start), { clientId, channels: new Set(channels) }).length
             expect(told(read(Buffer.concat(parts.map(({ bytes }) => bytes))))).toEqual(expected.slice(after))
@@ -171,8 +171,8 @@ describe('pieces', () => {
         (contents, channels, clientId, size) => {
           const { window } = windowOf(contents)
           const member = { clientId, locale: 'uk' } as const
-          for (const piece of pieces(new PieceCutter(window), window, audienceOf(channels), member, 0, () => size)) {
-            if (piece.count > 1) expect(piece.bytes.length).toBeLessThanOrEqual(size)
+          for (const chunk of chunks(new ChunkCutter(window), window, audienceOf(channels), member, 0, () => size)) {
+            if (chunk.count > 1) expect(chunk.bytes.length).toBeLessThanOrEqual(size)
           }
         },
       ),
@@ -181,9 +181,9 @@ describe('pieces', () => {
 
   test('are shared by those at the same place whom nothing in them concerns personally', () => {
     const { window } = windowOf([messageEntry({ from: 'anna' }), messageEntry({ from: 'bob' })])
-    const cutter = new PieceCutter(window)
+    const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
-    const next = (clientId: string): Piece => cutter.next(audience, { clientId, locale: 'uk' }, 0, MANY_BYTES)
+    const next = (clientId: string): CatchUpChunk => cutter.next(audience, { clientId, locale: 'uk' }, 0, MANY_BYTES)
     expect(next('cleo').bytes).toBe(next('dan').bytes)
     expect(told(read(next('anna').bytes))).toEqual([
       ['ack', 1],
@@ -197,9 +197,9 @@ describe('pieces', () => {
 
   test('of two audiences are not confused', () => {
     const { window } = windowOf([messageEntry({ channel: 'lobby' }), messageEntry({ channel: 'news' })])
-    const cutter = new PieceCutter(window)
+    const cutter = new ChunkCutter(window)
     const member = { clientId: 'cleo', locale: 'uk' } as const
-    const offsets = (audience: Hearing): unknown[] =>
+    const offsets = (audience: AudienceView): unknown[] =>
       told(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).map(([, offset]) => offset)
     expect(offsets(audienceOf(['lobby'], 'uk', 1))).toEqual([1])
     expect(offsets(audienceOf(['news'], 'uk', 2))).toEqual([2])
@@ -207,13 +207,13 @@ describe('pieces', () => {
 
   test('that were kept are still true when more has come', () => {
     const { window, entries } = windowOf([messageEntry(), messageEntry()])
-    const cutter = new PieceCutter(window)
+    const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
     const member = { clientId: 'cleo', locale: 'uk' } as const
     cutter.next(audience, member, 0, MANY_BYTES)
     const third = messageEntry({ offset: 3 })
     window.push(new Frames(third, (text) => Buffer.from(`${text}\n`)), 0)
-    const parts = pieces(cutter, window, audience, member, 0, () => MANY_BYTES)
+    const parts = chunks(cutter, window, audience, member, 0, () => MANY_BYTES)
     expect(told(read(Buffer.concat(parts.map(({ bytes }) => bytes))))).toEqual(
       expectedOf([...entries, third], { clientId: 'cleo', channels: new Set(['lobby']) }),
     )
@@ -221,7 +221,7 @@ describe('pieces', () => {
 
   test('end with the journal that they were cut from', () => {
     const { window } = windowOf([messageEntry({ data: '"old"' })])
-    const cutter = new PieceCutter(window)
+    const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
     const member = { clientId: 'cleo', locale: 'uk' } as const
     cutter.next(audience, member, 0, MANY_BYTES)
@@ -233,7 +233,7 @@ describe('pieces', () => {
   })
 })
 
-test('a replay in pieces of any size is the past of its channels and of nothing else', () => {
+test('a replay in chunks of any size is the past of its channels and of nothing else', () => {
   fc.assert(
     fc.property(
       anyEntries,
@@ -250,13 +250,13 @@ test('a replay in pieces of any size is the past of its channels and of nothing 
           upTo: window.head,
           lastFrame: Buffer.alloc(0),
         }
-        const cutter = new PieceCutter(window)
+        const cutter = new ChunkCutter(window)
         const bytes: Buffer[] = []
         while (replay.position < replay.upTo) {
-          const piece = cutter.nextOfReplay(replay, { clientId, locale: 'uk' }, drawn(sizes))
-          expect(piece.upTo).toBeGreaterThan(replay.position)
-          bytes.push(piece.bytes)
-          replay.position = piece.upTo
+          const chunk = cutter.nextOfReplay(replay, { clientId, locale: 'uk' }, drawn(sizes))
+          expect(chunk.upTo).toBeGreaterThan(replay.position)
+          bytes.push(chunk.bytes)
+          replay.position = chunk.upTo
         }
         const listener = { clientId, channels: new Set<string>(channels) }
         // Nothing of other channels, no direct messages; what was said in these is told as ever.

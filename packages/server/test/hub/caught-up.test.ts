@@ -10,7 +10,7 @@ test('a pong follows everything that was missed, and says how far that reaches',
   const { cursor, session } = await anna.first('welcome')
   await anna.leave()
   const boris = await server.connect('boris')
-  // More than a piece of a catch-up holds.
+  // More than a chunk of a catch-up holds.
   const data = 'x'.repeat(2000)
   for (let i = 0; i < 400; i++) boris.send({ type: 'message', data })
   const last = await boris.publish('the last one')

@@ -4,7 +4,8 @@
 import type { Locale } from '@lastcall/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Frames, localized } from '../../src/hub/frames.js'
+import { localized } from '../../src/frames.js'
+import { Frames } from '../../src/hub/frames.js'
 import type { Entry } from '../../src/journal/journal.js'
 import { directEntry, messageEntry, presenceEntry } from '../support/entries.js'
 

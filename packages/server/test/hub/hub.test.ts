@@ -545,7 +545,7 @@ describe('a connection is served', () => {
   test('at once when nothing is due to it', async () => {
     const { hub, join } = await openHub()
     let isServed = false
-    hub.whenServed(join('anna').connection, () => (isServed = true))
+    hub.onceFlushed(join('anna').connection, () => (isServed = true))
     expect(isServed).toBe(true)
   })
 
@@ -554,7 +554,7 @@ describe('a connection is served', () => {
     const anna = join('anna')
     hub.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', data: '1' })
     let toldBefore: unknown
-    hub.whenServed(anna.connection, () => (toldBefore = told(anna.transport.messages)))
+    hub.onceFlushed(anna.connection, () => (toldBefore = told(anna.transport.messages)))
     await turns()
     expect(toldBefore).toBeUndefined()
     journal.succeed()
@@ -568,7 +568,7 @@ describe('a connection is served', () => {
     journal.say(...chatter(1))
     journal.say(...chatter(5))
     let isServed = false
-    hub.whenServed(anna.connection, () => (isServed = true))
+    hub.onceFlushed(anna.connection, () => (isServed = true))
     await turns()
     expect(isServed).toBe(false)
     drain(hub, anna)
@@ -583,7 +583,7 @@ describe('a connection is served', () => {
     anna.transport.isFull = true
     journal.say(...chatter(2))
     let isServed = false
-    hub.whenServed(anna.connection, () => (isServed = true))
+    hub.onceFlushed(anna.connection, () => (isServed = true))
     leave(anna)
     expect(isServed).toBe(true)
     expect(hub.behindCount).toBe(0)
@@ -594,7 +594,7 @@ describe('a cursor that another instance has told', () => {
   test('is waited for', async () => {
     const { hub, journal, clock } = await openHub()
     let isReached = false
-    const reached = hub.reached(at(2), 1000).then(() => (isReached = true))
+    const reached = hub.waitForCursor(at(2), 1000).then(() => (isReached = true))
     journal.say(...chatter(1))
     await turns()
     expect(isReached).toBe(false)
@@ -605,7 +605,7 @@ describe('a cursor that another instance has told', () => {
 
   test('is not waited for any longer than was asked for', async () => {
     const { hub, clock } = await openHub()
-    const reached = hub.reached(at(2), 1000)
+    const reached = hub.waitForCursor(at(2), 1000)
     clock.advance(1000)
     await reached
   })
@@ -615,7 +615,7 @@ describe('a cursor that another instance has told', () => {
     ['is here already', at(0)],
   ])('is not waited for when it %s', async (_name, cursor) => {
     const { hub, clock } = await openHub()
-    await hub.reached(cursor, 1000)
+    await hub.waitForCursor(cursor, 1000)
     expect(clock.running).toBe(0)
   })
 })

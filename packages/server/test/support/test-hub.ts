@@ -4,7 +4,7 @@
 import type { Cursor, Locale } from '@lastcall/protocol'
 import { Connection } from '../../src/connections/connection.js'
 import { Hub, type HubOptions, type Start } from '../../src/hub/hub.js'
-import { Instances } from '../../src/hub/instances.js'
+import { Instances } from '../../src/instances/instances.js'
 import { silentLogger } from '../../src/observability/log.js'
 import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from './fake-clock.js'

@@ -5,7 +5,7 @@ import { Histogram, Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { createMetrics, type MetricReading } from '../../src/observability/metrics.js'
 import { countIn, Stats, type Readings } from '../../src/observability/stats.js'
-import { WholeMetrics } from '../../src/observability/whole-metrics.js'
+import { AggregateMetrics } from '../../src/observability/aggregate-metrics.js'
 
 const READINGS: Readings = {
   activeConnections: 3,
@@ -35,12 +35,12 @@ function counted(connects: number): Stats {
 }
 
 test('counters and the connections are added up, by their labels', async () => {
-  const whole = new WholeMetrics()
+  const aggregate = new AggregateMetrics()
   const [one, two] = [counted(2), counted(5)]
   countIn(two.ends, 1006)
-  whole.update({ worker: 1, generation: 1 }, await read(one))
-  whole.update({ worker: 2, generation: 1 }, await read(two))
-  const text = await whole.text()
+  aggregate.update({ worker: 1, generation: 1 }, await read(one))
+  aggregate.update({ worker: 2, generation: 1 }, await read(two))
+  const text = await aggregate.text()
   expect(samples(text, 'lastcall_active_connections')).toEqual(['lastcall_active_connections 6'])
   expect(samples(text, 'lastcall_behind_connections')).toEqual(['lastcall_behind_connections 2'])
   expect(samples(text, 'lastcall_connects_total')).toEqual(['lastcall_connects_total 7'])
@@ -51,10 +51,13 @@ test('counters and the connections are added up, by their labels', async () => {
 })
 
 test('what the sum says nothing of is shown for each worker', async () => {
-  const whole = new WholeMetrics()
-  whole.update({ worker: 1, generation: 1 }, await read(new Stats()))
-  whole.update({ worker: 1, generation: 2 }, await read(new Stats(), { journalLagMs: 500, journalAvailable: false }))
-  const text = await whole.text()
+  const aggregate = new AggregateMetrics()
+  aggregate.update({ worker: 1, generation: 1 }, await read(new Stats()))
+  aggregate.update(
+    { worker: 1, generation: 2 },
+    await read(new Stats(), { journalLagMs: 500, journalAvailable: false }),
+  )
+  const text = await aggregate.text()
   expect(samples(text, 'lastcall_journal_up')).toEqual([
     'lastcall_journal_up{worker="1",generation="1"} 1',
     'lastcall_journal_up{worker="1",generation="2"} 0',
@@ -66,36 +69,36 @@ test('what the sum says nothing of is shown for each worker', async () => {
 })
 
 test('what somebody counted who has gone stays counted, and its gauges go', async () => {
-  const whole = new WholeMetrics()
-  whole.update({ worker: 1, generation: 1 }, await read(counted(2)))
-  whole.update({ worker: 1, generation: 2 }, await read(counted(5)))
-  whole.depart({ worker: 1, generation: 1 })
-  whole.depart({ worker: 9, generation: 9 })
+  const aggregate = new AggregateMetrics()
+  aggregate.update({ worker: 1, generation: 1 }, await read(counted(2)))
+  aggregate.update({ worker: 1, generation: 2 }, await read(counted(5)))
+  aggregate.depart({ worker: 1, generation: 1 })
+  aggregate.depart({ worker: 9, generation: 9 })
   for (let again = 0; again < 2; again++) {
-    const text = await whole.text()
+    const text = await aggregate.text()
     expect(samples(text, 'lastcall_connects_total')).toEqual(['lastcall_connects_total 7'])
     expect(samples(text, 'lastcall_active_connections')).toEqual(['lastcall_active_connections 3'])
     expect(samples(text, 'lastcall_journal_up')).toEqual(['lastcall_journal_up{worker="1",generation="2"} 1'])
   }
-  whole.depart({ worker: 1, generation: 2 })
-  expect(samples(await whole.text(), 'lastcall_connects_total')).toEqual(['lastcall_connects_total 7'])
+  aggregate.depart({ worker: 1, generation: 2 })
+  expect(samples(await aggregate.text(), 'lastcall_connects_total')).toEqual(['lastcall_connects_total 7'])
 })
 
 test('histograms are added up, bucket by bucket', async () => {
-  const whole = new WholeMetrics()
+  const aggregate = new AggregateMetrics()
   for (const worker of [1, 2, 3]) {
     const registry = new Registry()
     new Histogram({ name: 'took_seconds', help: 'How long', buckets: [1, 2], registers: [registry] }).observe(worker)
-    whole.update({ worker, generation: 1 }, await registry.getMetricsAsJSON())
+    aggregate.update({ worker, generation: 1 }, await registry.getMetricsAsJSON())
   }
-  whole.depart({ worker: 3, generation: 1 })
-  const text = await whole.text()
+  aggregate.depart({ worker: 3, generation: 1 })
+  const text = await aggregate.text()
   expect(samples(text, 'took_seconds_bucket').map((line) => line.split(' ')[1])).toEqual(['1', '2', '3'])
   expect(samples(text, 'took_seconds_sum')).toEqual(['took_seconds_sum 6'])
 })
 
 test('the primary counts what only it knows', async () => {
-  const metrics = new WholeMetrics()
+  const metrics = new AggregateMetrics()
   metrics.supervisor.serving(2)
   metrics.supervisor.crashed()
   metrics.supervisor.reloaded(true)

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/connections/connection.js'
-import { Moves } from '../../src/hub/moves.js'
+import { Moves } from '../../src/presence/moves.js'
 import type { EntryContent } from '../../src/journal/journal.js'
 import { arrivalEntry, presenceEntry } from '../support/entries.js'
 import { FakeClock } from '../support/fake-clock.js'

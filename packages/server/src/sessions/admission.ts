@@ -14,10 +14,10 @@ import {
   type Cursor,
   type Locale,
 } from '@lastcall/protocol'
-import type { Instances } from '../hub/instances.js'
+import type { Instances } from '../instances/instances.js'
 import type { RejectionReason } from '../observability/stats.js'
-import type { ConnectionManager } from './connection-manager.js'
-import { allowsChannel, equal, type Sessions, type TokenClaims, type TokenVerifier } from './identity.js'
+import type { ConnectionManager } from '../connections/connection-manager.js'
+import { allowsChannel, equal, type Sessions, type TokenClaims, type TokenVerifier } from './authentication.js'
 
 /** What a handshake says. */
 export interface Newcomer {

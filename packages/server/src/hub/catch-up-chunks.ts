@@ -1,13 +1,13 @@
 /**
- * What an entry is to somebody, and the window's entries as joined pieces for those that are behind. Knows offsets and
+ * What an entry is to somebody, and the window's entries as joined chunks for those that are behind. Knows offsets and
  * bytes; who is behind, and where, is catch-up.ts's business.
  */
 import type { Locale } from '@lastcall/protocol'
-import type { Hearing } from './audience.js'
+import type { AudienceView } from './audience.js'
 import type { Window, WindowEntry } from './window.js'
 
 /** Joined frames and the offset they reach. */
-export interface Piece {
+export interface CatchUpChunk {
   readonly bytes: Buffer
   readonly upTo: number
   /** How many entries are in it. */
@@ -54,7 +54,7 @@ export function sharedFrame(item: WindowEntry, channels: ReadonlySet<string>, lo
 }
 
 /** The past of some channels, up to an offset. */
-export interface Past {
+export interface ReplayRange {
   readonly channels: ReadonlySet<string>
   /** The offset up to which it has been said. */
   readonly position: number
@@ -62,7 +62,7 @@ export interface Past {
 }
 
 /** The past of some channels, asked for with `since`: said before the stream goes on. */
-export interface Replay extends Past {
+export interface Replay extends ReplayRange {
   /** Who leaves a channel meanwhile is spared its past. */
   readonly channels: Set<string>
   position: number
@@ -79,35 +79,35 @@ export interface CatchUp {
   whenCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
 }
 
-/** How many shared pieces are kept for others who are at the same place. */
-const MAX_KEPT_PIECES = 64
+/** How many shared chunks are kept for others who are at the same place. */
+const MAX_KEPT_CHUNKS = 64
 
-/** Cuts the window into pieces, and keeps those that many connections will ask for. */
-export class PieceCutter {
+/** Cuts the window into chunks, and keeps those that many connections will ask for. */
+export class ChunkCutter {
   readonly #window: Window
-  readonly #shared = new Map<string, Piece>()
+  readonly #shared = new Map<string, CatchUpChunk>()
 
   constructor(window: Window) {
     this.#window = window
   }
 
-  /** The next piece of an audience's stream for one of its members, after `position`. There must be something after it. */
-  next(audience: Hearing, member: Viewer, position: number, maxBytes: number): Piece {
+  /** The next chunk of an audience's stream for one of its members, after `position`. There must be something after it. */
+  next(audience: AudienceView, member: Viewer, position: number, maxBytes: number): CatchUpChunk {
     const key = `${String(audience.id)} ${String(position)} ${String(maxBytes)}`
-    let piece = this.#shared.get(key)
-    if (!piece) {
-      piece = this.#cut(position, this.#window.head, maxBytes, (item) =>
+    let chunk = this.#shared.get(key)
+    if (!chunk) {
+      chunk = this.#cut(position, this.#window.head, maxBytes, (item) =>
         sharedFrame(item, audience.channels, audience.locale),
       )
-      if (this.#shared.size >= MAX_KEPT_PIECES) this.#shared.clear()
-      this.#shared.set(key, piece)
+      if (this.#shared.size >= MAX_KEPT_CHUNKS) this.#shared.clear()
+      this.#shared.set(key, chunk)
     }
-    if (!this.#window.isPersonal(member.clientId, position, piece.upTo)) return piece
-    return this.#cut(position, piece.upTo, maxBytes, (item) => frameFor(item, audience.channels, member))
+    if (!this.#window.isPersonal(member.clientId, position, chunk.upTo)) return chunk
+    return this.#cut(position, chunk.upTo, maxBytes, (item) => frameFor(item, audience.channels, member))
   }
 
-  /** The next piece of a replay. */
-  nextOfReplay({ channels, position, upTo }: Past, viewer: Viewer, maxBytes: number): Piece {
+  /** The next chunk of a replay. */
+  nextOfReplay({ channels, position, upTo }: ReplayRange, viewer: Viewer, maxBytes: number): CatchUpChunk {
     return this.#cut(position, upTo, maxBytes, ({ entry, ...made }) =>
       entry.kind === 'message' || entry.kind === 'presence'
         ? channels.has(entry.channel)
@@ -117,12 +117,17 @@ export class PieceCutter {
     )
   }
 
-  /** Lets go of the kept pieces: nobody is behind any more, or the window is another one. */
+  /** Lets go of the kept chunks: nobody is behind any more, or the window is another one. */
   clear(): void {
     this.#shared.clear()
   }
 
-  #cut(after: number, upTo: number, maxBytes: number, frameOf: (item: WindowEntry) => Buffer | undefined): Piece {
+  #cut(
+    after: number,
+    upTo: number,
+    maxBytes: number,
+    frameOf: (item: WindowEntry) => Buffer | undefined,
+  ): CatchUpChunk {
     const frames: Buffer[] = []
     let bytes = 0
     let offset = after

@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { RateLimit } from '../../src/connections/rate-limit.js'
+import { RateLimit } from '../../src/sessions/rate-limit.js'
 
 const MINUTE_MS = 60_000
 

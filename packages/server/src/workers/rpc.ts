@@ -1,5 +1,5 @@
 /**
- * Questions over a channel that only carries messages: each waits for its answer, and never for ever.
+ * Remote calls over a channel that only carries messages. Each call ends with its answer or with a timeout.
  */
 import type { Clock } from '../clock.js'
 import type { Answer, Question } from './messages.js'
@@ -11,7 +11,7 @@ interface Waiting {
 }
 
 /** `Answers`: what can be asked, and what comes back. */
-export class Questions<Answers> {
+export class RpcChannel<Answers> {
   readonly #send: (question: Question<keyof Answers & string>) => void
   readonly #clock: Clock
   readonly #waiting = new Map<number, Waiting>()

@@ -13,7 +13,7 @@ import {
   equal,
   Sessions,
   type TokenVerifier,
-} from '../../src/connections/identity.js'
+} from '../../src/sessions/authentication.js'
 
 const SECRET = 'a secret of more than thirty-two bytes'
 const nowSeconds = (): number => Math.floor(Date.now() / 1000)

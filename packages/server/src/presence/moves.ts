@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 import type { Entry, EntryContent } from '../journal/journal.js'
-import type { Instances } from './instances.js'
+import type { Instances } from '../instances/instances.js'
 import type { PresenceAnnouncer } from './presence-announcer.js'
 
 export interface MovesOptions {

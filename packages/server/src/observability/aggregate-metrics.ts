@@ -21,7 +21,7 @@ const isCumulative = ({ type }: MetricReading): boolean => {
   return name === 'counter' || name === 'histogram'
 }
 
-export class WholeMetrics {
+export class AggregateMetrics {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE
   /** What the primary itself counts. */
   readonly supervisor = new SupervisorMetrics()

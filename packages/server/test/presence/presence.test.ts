@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { MAX_NAMES, Presence } from '../../src/hub/presence.js'
+import { MAX_NAMES, Presence } from '../../src/presence/presence.js'
 
 test('who came and who went is gathered by channel', () => {
   const presence = new Presence()

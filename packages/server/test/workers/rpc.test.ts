@@ -1,9 +1,9 @@
 /**
- * Questions and answers over a channel of messages.
+ * Remote calls over a channel that only carries messages.
  */
 import { beforeEach, expect, test } from 'vitest'
 import type { Answer, Question } from '../../src/workers/messages.js'
-import { answer, Questions } from '../../src/workers/questions.js'
+import { answer, RpcChannel } from '../../src/workers/rpc.js'
 import { FakeClock } from '../support/fake-clock.js'
 
 interface Answers {
@@ -13,12 +13,12 @@ interface Answers {
 
 let clock: FakeClock
 let asked: Question[]
-let questions: Questions<Answers>
+let questions: RpcChannel<Answers>
 
 beforeEach(() => {
   clock = new FakeClock()
   asked = []
-  questions = new Questions<Answers>((question) => asked.push(question), clock)
+  questions = new RpcChannel<Answers>((question) => asked.push(question), clock)
 })
 
 const reply = (to: number, content: unknown): void =>

@@ -1,18 +1,18 @@
 /**
- * What several workers say, as one server would say it. Pure: sums, and where a sum makes no sense the largest or the
- * earliest.
+ * The health, report and shutdown status of several workers as those of one server. Pure: sums; where a sum has no
+ * meaning, the largest or the earliest value.
  */
 import type { Health } from '../http/health.js'
 import type { ShutdownStatus } from '../http/api.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
-import type { Standing } from './messages.js'
+import type { WorkerStatus } from './messages.js'
 
 const sum = <T>(all: readonly T[], read: (one: T) => number): number => all.reduce((total, one) => total + read(one), 0)
 
-export const connectionsOf = (standings: readonly Standing[]): number =>
-  sum(standings, ({ health }) => health.activeConnections)
+export const connectionsOf = (statuses: readonly WorkerStatus[]): number =>
+  sum(statuses, ({ health }) => health.activeConnections)
 
-export interface WholeHealth {
+export interface HealthParts {
   /** Of those who answered. */
   readonly all: readonly Health[]
   /** Of the generation that serves: what is the same for all of it is said from the first. */
@@ -23,7 +23,7 @@ export interface WholeHealth {
 }
 
 /** `undefined`: nobody has answered. */
-export function healthOf({ all, serving, asked, isShuttingDown, uptimeSeconds }: WholeHealth): Health | undefined {
+export function healthOf({ all, serving, asked, isShuttingDown, uptimeSeconds }: HealthParts): Health | undefined {
   const [first] = serving.length > 0 ? serving : all
   if (!first) return undefined
   return {
@@ -78,25 +78,25 @@ export const cutOff = (report: DrainReport, endedAt: string): DrainReport => ({
   remaining: 0,
 })
 
-export interface WholeShutdown {
+export interface ShutdownParts {
   readonly isShuttingDown: boolean
   /** Of those who answered. */
-  readonly standings: readonly Standing[]
+  readonly statuses: readonly WorkerStatus[]
   /** Of those who have ended since it began. */
   readonly ended: readonly DrainReport[]
 }
 
-export interface WholeStatus extends ShutdownStatus {
+export interface AggregateStatus extends ShutdownStatus {
   readonly report: DrainReport | undefined
 }
 
-export function shutdownStatusOf({ isShuttingDown, standings, ended }: WholeShutdown): WholeStatus {
+export function shutdownStatusOf({ isShuttingDown, statuses, ended }: ShutdownParts): AggregateStatus {
   if (!isShuttingDown) return { state: 'serving', remainingMs: 0, report: undefined }
-  const isDraining = standings.some(({ state }) => state === 'draining' || state === 'serving')
-  const running = standings.flatMap(({ report }) => report ?? [])
+  const isDraining = statuses.some(({ state }) => state === 'draining' || state === 'serving')
+  const running = statuses.flatMap(({ report }) => report ?? [])
   return {
     state: isDraining ? 'draining' : 'closing',
-    remainingMs: Math.max(0, ...standings.map(({ remainingMs }) => remainingMs)),
+    remainingMs: Math.max(0, ...statuses.map(({ remainingMs }) => remainingMs)),
     report: reportOf([...running, ...ended]),
   }
 }

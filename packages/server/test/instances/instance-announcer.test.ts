@@ -2,8 +2,8 @@
  * What an instance says of itself, and when.
  */
 import { expect, test } from 'vitest'
-import { ANNOUNCE_EVERY_MS, InstanceAnnouncer } from '../../src/hub/instance-announcer.js'
-import { MAX_SILENCE_MS } from '../../src/hub/instances.js'
+import { ANNOUNCE_EVERY_MS, InstanceAnnouncer } from '../../src/instances/instance-announcer.js'
+import { MAX_SILENCE_MS } from '../../src/instances/instances.js'
 import { FakeClock } from '../support/fake-clock.js'
 
 function announcer(isShared = true): {

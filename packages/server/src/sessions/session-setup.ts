@@ -3,11 +3,11 @@
  */
 import { TEXTS, type WelcomeMessage } from '@lastcall/protocol'
 import type { Admitted } from './admission.js'
-import type { Connection } from './connection.js'
-import { Inbox, type Desk } from './inbox.js'
-import type { Transport, TransportListener } from './transport.js'
+import type { Connection } from '../connections/connection.js'
+import { MessageHandler, type MessageHandlerContext } from './message-handler.js'
+import type { Transport, TransportListener } from '../connections/transport.js'
 
-export interface ReceptionOptions extends Omit<Desk, 'onClosed'> {
+export interface SessionSetupOptions extends Omit<MessageHandlerContext, 'onClosed'> {
   /** This instance's id. */
   readonly node: string
   readonly build: string
@@ -20,13 +20,13 @@ export interface IncomingTransport extends Transport {
   listener: TransportListener | undefined
 }
 
-export class Reception {
-  readonly #options: ReceptionOptions
-  readonly #desk: Desk
+export class SessionSetup {
+  readonly #options: SessionSetupOptions
+  readonly #context: MessageHandlerContext
 
-  constructor(options: ReceptionOptions) {
+  constructor(options: SessionSetupOptions) {
     this.#options = options
-    this.#desk = { ...options, onClosed: (connection, code) => options.connections.disconnect(connection, code) }
+    this.#context = { ...options, onClosed: (connection, code) => options.connections.disconnect(connection, code) }
     // Told by the registry and not by the socket: a broadcast may have found out before.
     options.connections.observe({ onDisconnect: (connection, code) => this.#gone(connection, code) })
   }
@@ -53,7 +53,7 @@ export class Reception {
       allowedChannels: admitted.allowedChannels,
     })
     connection.bucket = rateLimit.open(clientId, connection.connectedAtMs)
-    transport.listener = new Inbox(connection, this.#desk)
+    transport.listener = new MessageHandler(connection, this.#context)
 
     const start = hub.join(connection, channels, cursor)
     connection.send(this.#options.encodeFrame(JSON.stringify(this.#welcomeMessage(connection, channels, start))))

@@ -2,7 +2,7 @@
  * Who shares the journal, as far as it says so.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
-import { Instances, MAX_SILENCE_MS } from '../../src/hub/instances.js'
+import { Instances, MAX_SILENCE_MS } from '../../src/instances/instances.js'
 import type { InstanceState } from '../../src/journal/journal.js'
 import { instanceEntry } from '../support/entries.js'
 import { FakeClock } from '../support/fake-clock.js'

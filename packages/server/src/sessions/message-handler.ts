@@ -14,15 +14,15 @@ import type { Clock } from '../clock.js'
 import type { Hub, Start } from '../hub/hub.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
-import type { ConnectionManager } from './connection-manager.js'
-import type { Connection } from './connection.js'
-import type { Hooks, Verdict } from './hooks.js'
-import { allowsChannel } from './identity.js'
+import type { ConnectionManager } from '../connections/connection-manager.js'
+import type { Connection } from '../connections/connection.js'
+import type { Hooks, PublishDecision } from './hooks.js'
+import { allowsChannel } from './authentication.js'
 import type { RateLimit } from './rate-limit.js'
-import type { TransportListener } from './transport.js'
+import type { TransportListener } from '../connections/transport.js'
 
-/** What all inboxes share. */
-export interface Desk {
+/** What all message handlers share. */
+export interface MessageHandlerContext {
   readonly hub: Hub
   readonly connections: ConnectionManager
   readonly rateLimit: RateLimit
@@ -45,20 +45,20 @@ export interface ErrorDetails {
   readonly detail?: string | undefined
 }
 
-type Said = Extract<ClientMessage, { type: 'message' | 'direct' }>
+type PublishRequest = Extract<ClientMessage, { type: 'message' | 'direct' }>
 
 /** So many wrong messages in a row end the connection. */
 const MAX_WRONG_IN_A_ROW = 20
 
-export class Inbox implements TransportListener {
+export class MessageHandler implements TransportListener {
   readonly #connection: Connection
-  readonly #desk: Desk
+  readonly #context: MessageHandlerContext
   /** What came while a hook is thinking: the transport is paused, but may have had more in hand. */
   #waiting: string[] | undefined
 
-  constructor(connection: Connection, desk: Desk) {
+  constructor(connection: Connection, context: MessageHandlerContext) {
     this.#connection = connection
-    this.#desk = desk
+    this.#context = context
   }
 
   onText(text: string): void {
@@ -69,7 +69,7 @@ export class Inbox implements TransportListener {
   #read(text: string): void {
     const connection = this.#connection
     connection.isAlive = true
-    connection.lastHeardAtMs = this.#desk.clock.monotonic()
+    connection.lastHeardAtMs = this.#context.clock.monotonic()
     const message = parseClientMessage(text, connection.identity.strict)
     if (message.type === 'refusal') {
       this.#wrong(message.code, { id: message.id, detail: message.detail })
@@ -81,16 +81,18 @@ export class Inbox implements TransportListener {
       return
     }
     if (message.type === 'ping') {
-      this.#desk.hub.whenCaughtUp(connection, (offset) => this.#desk.encodeFrame(`{"type":"pong","offset":${offset}}`))
+      this.#context.hub.whenCaughtUp(connection, (offset) =>
+        this.#context.encodeFrame(`{"type":"pong","offset":${offset}}`),
+      )
       return
     }
     if ('after' in message && message.after !== undefined && connection.refusedIds?.has(message.after)) {
       this.#refuse('out_of_order', { id: message.id })
       return
     }
-    const retryInMs = this.#desk.rateLimit.take(connection.bucket, connection.lastHeardAtMs)
+    const retryInMs = this.#context.rateLimit.take(connection.bucket, connection.lastHeardAtMs)
     if (retryInMs > 0) {
-      this.#desk.stats.rateLimited++
+      this.#context.stats.rateLimited++
       this.#refuse('rate_limited', { id: idOf(message), retryInMs, isRequest: !('after' in message) })
       return
     }
@@ -99,7 +101,7 @@ export class Inbox implements TransportListener {
 
   #take(message: Exclude<ClientMessage, { type: 'ping' }>): void {
     const connection = this.#connection
-    const { hub } = this.#desk
+    const { hub } = this.#context
     if (message.id !== undefined) connection.refusedIds?.delete(message.id)
     switch (message.type) {
       case 'message': {
@@ -123,35 +125,35 @@ export class Inbox implements TransportListener {
   }
 
   /** Has the application look at it, if it wants to, and hands it to the hub. */
-  #say(message: Said): void {
-    const { hooks, log } = this.#desk
+  #say(message: PublishRequest): void {
+    const { hooks, log } = this.#context
     if (!hooks.onMessage) return this.#publish(message, message.data)
     const { clientId } = this.#connection
     const about = message.type === 'message' ? { channel: message.channel } : { to: message.to }
     try {
-      const verdict = hooks.onMessage({ clientId, id: message.id, data: JSON.parse(message.data), ...about })
-      if (verdict instanceof Promise) this.#wait(message, verdict)
-      else this.#judge(message, verdict)
+      const decision = hooks.onMessage({ clientId, id: message.id, data: JSON.parse(message.data), ...about })
+      if (decision instanceof Promise) this.#wait(message, decision)
+      else this.#judge(message, decision)
     } catch (error) {
       log.error('error', { error, clientId }, 'onMessage failed')
       this.#refuse('internal', { id: message.id })
     }
   }
 
-  #judge(message: Said, verdict: Verdict): void {
-    if (verdict === undefined) this.#publish(message, message.data)
-    else if ('refuse' in verdict) this.#refuse('forbidden', { id: message.id, detail: verdict.refuse })
-    else this.#publish(message, verdict.data === undefined ? 'null' : JSON.stringify(verdict.data))
+  #judge(message: PublishRequest, decision: PublishDecision): void {
+    if (decision === undefined) this.#publish(message, message.data)
+    else if ('refuse' in decision) this.#refuse('forbidden', { id: message.id, detail: decision.refuse })
+    else this.#publish(message, decision.data === undefined ? 'null' : JSON.stringify(decision.data))
   }
 
-  #wait(message: Said, verdict: Promise<Verdict>): void {
+  #wait(message: PublishRequest, decision: Promise<PublishDecision>): void {
     const { transport, clientId } = this.#connection
     this.#waiting = []
     transport.pause()
-    verdict
+    decision
       .then((settled) => this.#judge(message, settled))
       .catch((error: unknown) => {
-        this.#desk.log.error('error', { error, clientId }, 'onMessage failed')
+        this.#context.log.error('error', { error, clientId }, 'onMessage failed')
         this.#refuse('internal', { id: message.id })
       })
       .finally(() => {
@@ -162,10 +164,10 @@ export class Inbox implements TransportListener {
       })
   }
 
-  #publish(message: Said, data: string): void {
+  #publish(message: PublishRequest, data: string): void {
     const { clientId } = this.#connection
     const said = { from: clientId, ...(message.id !== undefined && { id: message.id }), data }
-    const { hub, log } = this.#desk
+    const { hub, log } = this.#context
     if (message.type === 'message')
       hub.publish(this.#connection, { kind: 'message', channel: message.channel, ...said })
     else hub.publish(this.#connection, { kind: 'direct', to: message.to, ...said })
@@ -175,7 +177,7 @@ export class Inbox implements TransportListener {
   #subscribe(message: Extract<ClientMessage, { type: 'subscribe' }>): void {
     const { channels, since, id } = message
     const connection = this.#connection
-    const { hub, maxChannels } = this.#desk
+    const { hub, maxChannels } = this.#context
     if (!channels.every((channel) => allowsChannel(connection.identity.allowedChannels, channel))) {
       return this.#refuse('forbidden', { id })
     }
@@ -192,14 +194,14 @@ export class Inbox implements TransportListener {
     { channels, id }: Pick<SubscribeMessage, 'channels' | 'id'>,
     start: Start,
   ): Buffer {
-    return this.#desk.encodeFrame(JSON.stringify({ type, id, channels, ...start }))
+    return this.#context.encodeFrame(JSON.stringify({ type, id, channels, ...start }))
   }
 
   #wrong(code: ErrorCode, details: ErrorDetails): void {
     const connection = this.#connection
     this.#refuse(code, details)
     if (++connection.wrongInARow < MAX_WRONG_IN_A_ROW) return
-    this.#desk.connections.closePolitely(connection, {
+    this.#context.connections.closePolitely(connection, {
       why: 'abuse',
       code: CLOSE_CODES.policy,
       reason: 'tooManyBadMessages',
@@ -207,7 +209,7 @@ export class Inbox implements TransportListener {
   }
 
   #refuse(code: ErrorCode, details: ErrorDetails): void {
-    refuse(this.#connection, this.#desk.encodeFrame, code, details)
+    refuse(this.#connection, this.#context.encodeFrame, code, details)
   }
 
   onBinary(): void {
@@ -219,15 +221,15 @@ export class Inbox implements TransportListener {
   }
 
   onDrain(): void {
-    this.#desk.hub.drained(this.#connection)
+    this.#context.hub.drained(this.#connection)
   }
 
   onClosing(): void {
-    this.#desk.hub.silence(this.#connection)
+    this.#context.hub.stopDelivery(this.#connection)
   }
 
   onClosed(code: number): void {
-    this.#desk.onClosed(this.#connection, code)
+    this.#context.onClosed(this.#connection, code)
   }
 }
 

@@ -6,7 +6,7 @@ import type { Config } from './config/schema.js'
 import type { Logger } from './observability/log.js'
 import type { SystemdEnvironment } from './systemd/environment.js'
 
-export function adviseOn({ config, warnings }: LoadedConfig, systemd: SystemdEnvironment, log: Logger): void {
+export function logStartupWarnings({ config, warnings }: LoadedConfig, systemd: SystemdEnvironment, log: Logger): void {
   for (const warning of warnings) log.warn('config', warning)
   warnOfShortGrace(config, systemd, log)
 }

@@ -9,9 +9,9 @@ import {
   type AdmissionOptions,
   type Admitted,
   type Newcomer,
-} from '../../src/connections/admission.js'
+} from '../../src/sessions/admission.js'
 import { ConnectionManager } from '../../src/connections/connection-manager.js'
-import { Sessions, type TokenClaims } from '../../src/connections/identity.js'
+import { Sessions, type TokenClaims } from '../../src/sessions/authentication.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeTransport } from '../support/fake-transport.js'
 

@@ -4,8 +4,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Health } from '../../src/http/health.js'
 import type { DrainReport } from '../../src/shutdown/drain-report.js'
-import type { Standing } from '../../src/workers/messages.js'
-import { cutOff, healthOf, reportOf, shutdownStatusOf } from '../../src/workers/whole.js'
+import type { WorkerStatus } from '../../src/workers/messages.js'
+import { cutOff, healthOf, reportOf, shutdownStatusOf } from '../../src/workers/aggregate.js'
 
 const HEALTH: Health = {
   status: 'healthy',
@@ -103,7 +103,7 @@ describe('a report', () => {
 })
 
 describe('how a shutdown goes', () => {
-  const standing = (state: string, remainingMs: number): Standing => ({
+  const standing = (state: string, remainingMs: number): WorkerStatus => ({
     health: HEALTH,
     state,
     remainingMs,
@@ -111,20 +111,18 @@ describe('how a shutdown goes', () => {
   })
 
   test('draining while one of them is, with the longest time that is left', () => {
-    const standings = [standing('closing', 0), standing('draining', 5000)]
-    expect(shutdownStatusOf({ isShuttingDown: true, standings, ended: [REPORT] })).toMatchObject({
+    const statuses = [standing('closing', 0), standing('draining', 5000)]
+    expect(shutdownStatusOf({ isShuttingDown: true, statuses, ended: [REPORT] })).toMatchObject({
       state: 'draining',
       remainingMs: 5000,
       report: { connectionsAtStart: 30 },
     })
-    expect(shutdownStatusOf({ isShuttingDown: true, standings: standings.slice(0, 1), ended: [] }).state).toBe(
-      'closing',
-    )
+    expect(shutdownStatusOf({ isShuttingDown: true, statuses: statuses.slice(0, 1), ended: [] }).state).toBe('closing')
   })
 
   test('not at all while old workers leave because of a reload', () => {
-    const standings = [standing('draining', 5000)]
-    expect(shutdownStatusOf({ isShuttingDown: false, standings, ended: [] })).toEqual({
+    const statuses = [standing('draining', 5000)]
+    expect(shutdownStatusOf({ isShuttingDown: false, statuses, ended: [] })).toEqual({
       state: 'serving',
       remainingMs: 0,
       report: undefined,
