@@ -4,23 +4,9 @@
  * codes say "come back". It knows nothing of the page; what happens is told to `listener`.
  */
 
-const SUBPROTOCOL = 'lastcall.v1'
+import { comeBackAfter } from './close-codes.js'
 
-/** What to do after a close code; those not listed (1006 above all): `yes`. */
-const COME_BACK = new Map([
-  [1000, 'no'],
-  [1001, 'yes'],
-  [1003, 'no'],
-  [1007, 'no'],
-  [1008, 'new-token'],
-  [1009, 'no'],
-  [1011, 'later'],
-  [1012, 'later'],
-  [1013, 'later'],
-  [4001, 'no'],
-  [4008, 'no-cursor'],
-  [4009, 'no'],
-])
+const SUBPROTOCOL = 'lastcall.v1'
 
 /** Pauses grow from the first to the last of these; the pause itself is anything below (full jitter). */
 const BACKOFF_MS = { yes: [500, 30_000], 'no-cursor': [500, 30_000], later: [4_000, 60_000] }
@@ -260,7 +246,7 @@ export class Connection {
 
   #closed(code, reason, wasOpen) {
     this.#drop()
-    const comeBack = COME_BACK.get(code) ?? 'yes'
+    const comeBack = comeBackAfter(code)
     if (comeBack === 'no-cursor') this.#cursor = undefined
     if (!(comeBack in BACKOFF_MS)) return this.#become('ended', { code, reason, wasOpen })
 

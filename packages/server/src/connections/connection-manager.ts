@@ -7,7 +7,8 @@ import { CLOSE_CODES, type CloseReason, type Locale, type ServerMessage } from '
 import { systemClock, type Clock } from '../clock.js'
 import { localized, type EncodeFrame } from '../frames.js'
 import { countIn, Stats } from '../observability/stats.js'
-import { Connection, type ConnectionIdentity, type ServerClose } from './connection.js'
+import { CLOSES, type Close } from './closes.js'
+import { Connection, type ConnectionIdentity } from './connection.js'
 import type { Transport } from './transport.js'
 
 /** A message for everybody: the same, or one per language. A string is sent as it is. */
@@ -34,10 +35,7 @@ export interface ConnectionManagerOptions {
   readonly stats?: Stats
 }
 
-export interface PoliteClose {
-  readonly why: ServerClose
-  readonly code: number
-  readonly reason: CloseReason
+export interface PoliteClose extends Close {
   /** Is sent before the close frame, after everything that was due. */
   readonly lastFrame?: Buffer
 }
@@ -98,7 +96,7 @@ export class ConnectionManager {
     this.#connections.set(identity.clientId, connection)
     if (before) {
       this.#stats.takeovers++
-      this.#close(before, { why: 'takeover', code: CLOSE_CODES.takenOver, reason: 'takenOver' })
+      this.#close(before, CLOSES.takenOver)
     }
     this.#stats.connects++
     for (const observer of this.#observers) observer.onConnect?.(connection, before !== undefined)
@@ -161,8 +159,11 @@ export class ConnectionManager {
   }
 
   /** Closes everybody politely, all at once. Resolves when the last one has gone, CLOSE_TIMEOUT later at most. */
-  async closeAllConnections(code: number = CLOSE_CODES.goingAway, reason: CloseReason = 'shuttingDown'): Promise<void> {
-    for (const connection of this.#connections.values()) this.#close(connection, { why: 'request', code, reason })
+  async closeAllConnections(
+    code: number = CLOSES.requested.code,
+    reason: CloseReason = CLOSES.requested.reason,
+  ): Promise<void> {
+    for (const connection of this.#connections.values()) this.#close(connection, { ...CLOSES.requested, code, reason })
     await this.whenNone()
   }
 
@@ -192,15 +193,15 @@ export class ConnectionManager {
     this.#close(connection, how)
   }
 
-  #close(connection: Connection, { why, code, reason, lastFrame }: PoliteClose): void {
-    connection.serverClose ??= why
+  #close(connection: Connection, { lastFrame, ...close }: PoliteClose): void {
+    connection.serverClose ??= close.why
     if (!this.#closing.has(connection)) {
       this.#closing.set(connection, this.#clock.monotonic() + this.#closeTimeoutMs)
       this.#overdueTimer ??= this.#clock.every(OVERDUE_TICK_MS, () => this.#endOverdue())
     }
     this.#onceFlushed(connection, () => {
       if (lastFrame) connection.send(lastFrame)
-      connection.close(why, code, reason)
+      connection.close(close)
     })
   }
 
@@ -237,7 +238,7 @@ export class ConnectionManager {
     const now = this.#clock.now()
     for (const connection of this.#connections.values()) {
       if (connection.identity.expiresAtMs <= now) {
-        this.closePolitely(connection, { why: 'expired', code: CLOSE_CODES.policy, reason: 'tokenExpired' })
+        this.closePolitely(connection, CLOSES.tokenExpired)
       }
       if (connection.heartbeatSlot !== slot) continue
       if (!connection.isAlive) connection.terminate('dead')

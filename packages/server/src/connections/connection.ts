@@ -2,15 +2,12 @@
  * One client's connection: who it is, how far it has got, what it is owed. It can be sent to and closed; what its
  * messages mean is message-handler.ts's business, what it gets of the journal is the hub's.
  */
-import { TEXTS, type CloseReason, type Locale } from '@lastcall/protocol'
+import { TEXTS, type Locale } from '@lastcall/protocol'
 import type { Audience } from '../hub/audience.js'
 import type { CatchUp } from '../hub/catch-up-chunks.js'
 import type { TokenBucket } from '../sessions/rate-limit.js'
+import type { Close, ServerClose } from './closes.js'
 import type { Transport } from './transport.js'
-
-/** Why the server closed a connection; `undefined` while it has not. */
-export type ServerClose =
-  'rejected' | 'takeover' | 'slot' | 'deadline' | 'dead' | 'abuse' | 'slow' | 'expired' | 'request'
 
 export interface ConnectionIdentity {
   readonly clientId: string
@@ -80,7 +77,7 @@ export class Connection {
   }
 
   /** Polite: what is queued is sent first. The first reason counts. */
-  close(why: ServerClose, code: number, reason: CloseReason): void {
+  close({ why, code, reason }: Close): void {
     this.serverClose ??= why
     this.transport.close(code, TEXTS[this.locale].reasons[reason])
   }

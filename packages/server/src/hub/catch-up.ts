@@ -2,8 +2,8 @@
  * Catching up: who is behind, where, and the writing to them from the window as their sockets take more. A client that
  * resumes, one that was too slow, and one that asks for a channel's past are all the same here.
  */
-import { CLOSE_CODES } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
+import { CLOSES } from '../connections/closes.js'
 import type { Connection } from '../connections/connection.js'
 import type { Stats } from '../observability/stats.js'
 import { ChunkCutter, type CatchUp, type CatchUpChunk } from './catch-up-chunks.js'
@@ -168,7 +168,7 @@ export class CatchUps {
 
   #tooSlow(connection: Connection): false {
     this.#runnable.delete(connection)
-    connection.close('slow', CLOSE_CODES.tooSlow, 'tooSlow')
+    connection.close(CLOSES.tooSlow)
     return false
   }
 }

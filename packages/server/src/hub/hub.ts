@@ -2,8 +2,9 @@
  * The hub: reads the journal and writes to each connection what concerns it, in the journal's order. Publishing,
  * fan-out, acks, resuming, deduplication and slow clients all pass through here, because all read the same window.
  */
-import { CLOSE_CODES, formatCursor, type Cursor } from '@lastcall/protocol'
+import { formatCursor, type Cursor } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
+import { CLOSES } from '../connections/closes.js'
 import type { Connection } from '../connections/connection.js'
 import type { FrameSink } from '../connections/transport.js'
 import type { LastcallError } from '../errors.js'
@@ -313,7 +314,7 @@ export class Hub {
     // Nobody may go on as if nothing had happened: what was missed can't be told, and offsets may begin anew.
     this.#catchUps.closeAll()
     for (const audience of this.#audiences.all()) {
-      for (const connection of audience.live.keys()) connection.close('slow', CLOSE_CODES.tooSlow, 'tooSlow')
+      for (const connection of audience.live.keys()) connection.close(CLOSES.tooSlow)
     }
   }
 

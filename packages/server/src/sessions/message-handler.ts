@@ -2,7 +2,6 @@
  * What one client says, and what comes of it: read, limited, permitted, and handed to the hub; or answered with an error.
  */
 import {
-  CLOSE_CODES,
   isTemporary,
   parseClientMessage,
   TEXTS,
@@ -14,6 +13,7 @@ import type { Clock } from '../clock.js'
 import type { Hub, Start } from '../hub/hub.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
+import { CLOSES } from '../connections/closes.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import type { Hooks, PublishDecision } from './hooks.js'
@@ -201,11 +201,7 @@ export class MessageHandler implements TransportListener {
     const connection = this.#connection
     this.#refuse(code, details)
     if (++connection.wrongInARow < MAX_WRONG_IN_A_ROW) return
-    this.#context.connections.closePolitely(connection, {
-      why: 'abuse',
-      code: CLOSE_CODES.policy,
-      reason: 'tooManyBadMessages',
-    })
+    this.#context.connections.closePolitely(connection, CLOSES.tooManyBadMessages)
   }
 
   #refuse(code: ErrorCode, details: ErrorDetails): void {
@@ -213,7 +209,7 @@ export class MessageHandler implements TransportListener {
   }
 
   onBinary(): void {
-    this.#connection.close('abuse', CLOSE_CODES.unsupported, 'binaryFrame')
+    this.#connection.close(CLOSES.binaryFrame)
   }
 
   onAlive(): void {

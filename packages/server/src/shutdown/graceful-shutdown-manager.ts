@@ -4,6 +4,7 @@
  */
 import { TEXTS, type ShutdownMessage, type ShutdownPhase } from '@lastcall/protocol'
 import { systemClock, type Clock } from '../clock.js'
+import { CLOSES, type Close } from '../connections/closes.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import type { EncodeFrame } from '../frames.js'
@@ -92,7 +93,7 @@ export class GracefulShutdownManager {
   #report: DrainReport | undefined
 
   constructor(options: GracefulShutdownOptions) {
-    const { timeoutSeconds = 1800, closeCode = 1001 } = options
+    const { timeoutSeconds = 1800, closeCode = CLOSES.deadline.code } = options
     this.#options = options
     this.#connections = options.connectionManager
     this.#clock = options.clock ?? systemClock
@@ -306,7 +307,7 @@ export class GracefulShutdownManager {
         const connection = this.#order[next] as Connection
         if ((connection.leaveAtMs ?? now) + grace > now) return
         if (connection.serverClose || !connection.transport.isOpen) continue
-        this.#closeOne(connection, 'slot')
+        this.#closeOne(connection, CLOSES.slotEnded)
         due--
       }
     }
@@ -320,9 +321,9 @@ export class GracefulShutdownManager {
     return count
   }
 
-  #closeOne(connection: Connection, why: 'slot' | 'deadline'): void {
+  #closeOne(connection: Connection, close: Close): void {
     const lastFrame = this.#encodeFrame(JSON.stringify(this.#message('closing')(connection)))
-    this.#connections.closePolitely(connection, { why, code: this.#closeCode, reason: 'shuttingDown', lastFrame })
+    this.#connections.closePolitely(connection, { ...close, code: this.#closeCode, lastFrame })
   }
 
   #tell(phase: ShutdownPhase): void {
@@ -380,7 +381,7 @@ export class GracefulShutdownManager {
         const { value: connection } = queue.next()
         if (!connection) return
         if (connection.serverClose) continue
-        this.#closeOne(connection, 'deadline')
+        this.#closeOne(connection, CLOSES.deadline)
         due--
       }
     }

@@ -2,6 +2,7 @@
  * The page as it is served. What it does in a browser is tested in one.
  */
 import { readdir } from 'node:fs/promises'
+import { CLOSE_CODES, comeBackAfter } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'
 import { PAGE_FOLDER } from '../../src/http/page.js'
 import { startApp } from './start-app.js'
@@ -49,6 +50,24 @@ test.each(['/page/', '/page/index.html', '/page/../package.json', '/page/..%2Fpa
     expect((await get(path)).status).toBe(404)
   },
 )
+
+test('the page reconnects after the close codes after which the protocol says so, and explains each code', async () => {
+  const codes = [...Object.values(CLOSE_CODES), 1006]
+  const page = (await import(new URL('close-codes.js', PAGE_FOLDER).href)) as {
+    comeBackAfter: (code: number) => string
+  }
+  const byCode = (table: (code: number) => string) => codes.map((code) => `${String(code)}: ${table(code)}`)
+  expect(byCode(page.comeBackAfter)).toEqual(byCode(comeBackAfter))
+
+  const texts = (await import(new URL('texts.js', PAGE_FOLDER).href)) as {
+    setLanguage: (language: string) => void
+    t: (name: string) => Readonly<Record<number, string>>
+  }
+  for (const language of ['uk', 'en']) {
+    texts.setLanguage(language)
+    expect(Object.keys(texts.t('closeCodes')).map(Number).sort()).toEqual([...codes].sort())
+  }
+})
 
 describe('its policy', () => {
   test('allows its own files and nothing inline, no frame around it, no markup from data', async () => {

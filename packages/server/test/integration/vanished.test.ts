@@ -44,7 +44,7 @@ test('after a close frame nothing is written, whoever sent the first one', async
   for (const [index, client] of clients.entries()) {
     for (let count = 0; count < 10; count++) speaker.send({ type: 'message', data: count })
     if (index % 2 === 0) client.sendClose(1000)
-    else server.connections.get(`c${index}`)?.close('request', 1000, 'shuttingDown')
+    else server.connections.get(`c${index}`)?.close({ why: 'request', code: 1000, reason: 'shuttingDown' })
     await speaker.publish('between')
   }
   await Promise.all(clients.map(({ closeFrame }) => closeFrame))

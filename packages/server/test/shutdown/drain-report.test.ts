@@ -3,7 +3,8 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Connection, type ServerClose } from '../../src/connections/connection.js'
+import type { ServerClose } from '../../src/connections/closes.js'
+import { Connection } from '../../src/connections/connection.js'
 import { DrainCounter, type DrainReport } from '../../src/shutdown/drain-report.js'
 import { FakeTransport } from '../support/fake-transport.js'
 

@@ -1,0 +1,31 @@
+/**
+ * Every reason for which the server closes a connection that it has accepted: how the report counts it, the code of the
+ * close frame, and the text that the frame carries. A rejected handshake is not a close: see sessions/admission.ts.
+ */
+import { CLOSE_CODES, type CloseReason } from '@lastcall/protocol'
+
+/** Why the server ended a connection, as the report of a shutdown counts it. `dead` is cut without a close frame. */
+export type ServerClose = 'takeover' | 'slot' | 'deadline' | 'dead' | 'abuse' | 'slow' | 'expired' | 'request'
+
+export interface Close {
+  readonly why: ServerClose
+  /** RFC 6455 section 7.4; 4000–4999 are this protocol's own. */
+  readonly code: number
+  readonly reason: CloseReason
+}
+
+export const CLOSES = {
+  /** A newer connection of the same client replaces this one. */
+  takenOver: { why: 'takeover', code: CLOSE_CODES.takenOver, reason: 'takenOver' },
+  tokenExpired: { why: 'expired', code: CLOSE_CODES.policy, reason: 'tokenExpired' },
+  /** The window no longer holds the next entry of this client, or the journal was replaced. */
+  tooSlow: { why: 'slow', code: CLOSE_CODES.tooSlow, reason: 'tooSlow' },
+  tooManyBadMessages: { why: 'abuse', code: CLOSE_CODES.policy, reason: 'tooManyBadMessages' },
+  binaryFrame: { why: 'abuse', code: CLOSE_CODES.unsupported, reason: 'binaryFrame' },
+  /** `closeAllConnections` of the specification. */
+  requested: { why: 'request', code: CLOSE_CODES.goingAway, reason: 'shuttingDown' },
+  /** In mode `migrate` the client did not leave in its slot. SHUTDOWN_CLOSE_CODE may replace the code. */
+  slotEnded: { why: 'slot', code: CLOSE_CODES.goingAway, reason: 'shuttingDown' },
+  /** The client did not leave until the deadline. SHUTDOWN_CLOSE_CODE may replace the code. */
+  deadline: { why: 'deadline', code: CLOSE_CODES.goingAway, reason: 'shuttingDown' },
+} as const satisfies Record<string, Close>
