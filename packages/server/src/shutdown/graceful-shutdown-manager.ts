@@ -1,6 +1,18 @@
 /**
- * The shutdown: warns everybody, waits, paces what it must force, and says afterwards what happened to whom. Owns the
- * state of the server; what to do with HTTP and the journal at the end is told to it as callbacks.
+ * The graceful shutdown of one server. Owns the state of the server; the end of HTTP and of the journal is a callback.
+ *
+ * One shutdown, in order:
+ *
+ *     handleSignal, begin     `draining`: `/ready` answers 503, handshakes are still accepted for SHUTDOWN_DELAY
+ *     #warn, #assignSlots     handshakes are rejected; each connection gets its slot, the quietest client first
+ *     #tell('warning')        each client learns when its slot begins and when the deadline is
+ *     #tell('reminder')       at half time, then 5 min, 1 min and 10 s before the deadline
+ *     #closeEndedSlots        in mode `migrate`: a client that can only reconnect is closed when its slot ends
+ *     cancel                  until the deadline the server can go back to `serving`
+ *     #checkDeadline, hurry   `closing`: the deadline is near, or a second signal came
+ *     #closeRemaining         forced closes, paced, each with a last message and a close frame
+ *     #endIfEverybodyGone     `closed`, as soon as the last connection has ended
+ *     #end                    the report, then onEverybodyGone, then waitForShutdown resolves
  */
 import { TEXTS, type ShutdownMessage, type ShutdownPhase } from '@lastcall/protocol'
 import { systemClock, type Clock } from '../clock.js'
@@ -9,50 +21,16 @@ import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import type { EncodeFrame } from '../frames.js'
 import { silentLogger, type Logger } from '../observability/log.js'
-import { closesDue, closingTimeMs, graceMs, reminderTimes, slotMs, spreadMs } from './drain-plan.js'
+import { DepartureSlots } from './departure-slots.js'
+import { closingTimeMs, reminderTimes, spreadMs } from './drain-plan.js'
 import { DrainProgress, PROGRESS_EVERY_MS } from './drain-progress.js'
 import { DrainCounter, type DrainReport, type ShutdownMode } from './drain-report.js'
+import { ForcedCloses } from './forced-closes.js'
+import type { GracefulShutdownOptions, ShutdownRequest } from './shutdown-options.js'
 import { isReady, isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from './shutdown-state.js'
+import { shutdownMessages } from './shutdown-message.js'
+import { SignalEscalation } from './signal-escalation.js'
 import { onShutdownSignals, type ShutdownSignal } from './signals.js'
-
-export interface GracefulShutdownOptions {
-  /** Whom it says goodbye to. */
-  readonly connectionManager: ConnectionManager
-  /** How long it waits until it closes who is left, in seconds. Default: 1800. */
-  readonly timeoutSeconds?: number
-  /** How long newcomers are still served, in seconds; part of the timeout. Default: 0. */
-  readonly delaySeconds?: number
-  /** `wait` (default): nobody is pushed before the deadline. `migrate`: each is closed when its slot is over. */
-  readonly mode?: ShutdownMode
-  /** Over how long slots are spread, in seconds; 0: there are none. Default: the smaller of 30 and half the timeout. */
-  readonly spreadSeconds?: number | undefined
-  /** The code of forced closes. Default: 1001. */
-  readonly closeCode?: number
-  /** Called at each change of the state. */
-  readonly onState?: (state: ShutdownState) => void
-  /**
-   * Whether another instance can be heard letting in who leaves this one: then `seenElsewhere` is to be called, and the
-   * report waits for that, 100 ms at most. Default: no.
-   */
-  readonly canBeSeenElsewhere?: () => boolean
-  /** Called once everybody has gone: the place to flush and close all else. */
-  readonly onEverybodyGone?: () => Promise<void> | void
-  /** Called at a third signal. Default: the process exits with 1. */
-  readonly onThirdSignal?: () => void
-  /** Makes of a text what is written to a transport. Default: its UTF-8 bytes. */
-  readonly encodeFrame?: EncodeFrame
-  readonly clock?: Clock
-  readonly log?: Logger
-  /** Where the slot of a latecomer lies: from 0 to 1. Default: Math.random. */
-  readonly random?: () => number
-}
-
-/** What one shutdown may have otherwise than configured. */
-export interface ShutdownRequest {
-  readonly timeoutSeconds?: number | undefined
-  readonly mode?: ShutdownMode | undefined
-  readonly delaySeconds?: number | undefined
-}
 
 /** How often closes are paced: seldom enough to cost nothing, often enough that nobody sees steps. */
 const PACE_TICK_MS = 10
@@ -69,20 +47,16 @@ export class GracefulShutdownManager {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #encodeFrame: EncodeFrame
-  readonly #closeCode: number
-  readonly #random: () => number
-  #timeoutMs: number
-  #mode: ShutdownMode
+  readonly #signals: SignalEscalation
+  #timeoutMs = 0
+  #mode: ShutdownMode = 'wait'
   #state: ShutdownState = 'starting'
-  #signals = 0
   #counter: DrainCounter | undefined
   #startedAtMs = 0
   /** Whether newcomers are turned away already: after SHUTDOWN_DELAY. */
   #hasWarned = false
-  /** When the last slot is over, by the monotonic clock; `undefined`: there are no slots. */
-  #spreadEndMs: number | undefined
-  /** By their slots. Who comes late is at the end, whatever its slot: there are few. */
-  #order: Connection[] = []
+  /** `undefined`: before the warning, or without a spread. */
+  #slots: DepartureSlots | undefined
   #progress = new DrainProgress(0)
   /** What the present state has running. */
   #timers: (() => void)[] = []
@@ -93,16 +67,17 @@ export class GracefulShutdownManager {
   #report: DrainReport | undefined
 
   constructor(options: GracefulShutdownOptions) {
-    const { timeoutSeconds = 1800, closeCode = CLOSES.deadline.code } = options
     this.#options = options
     this.#connections = options.connectionManager
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silentLogger
     this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
-    this.#timeoutMs = timeoutSeconds * 1000
-    this.#mode = options.mode ?? 'wait'
-    this.#closeCode = closeCode
-    this.#random = options.random ?? Math.random
+    this.#signals = new SignalEscalation({
+      begin: (signal) => this.begin(signal),
+      hurry: () => this.hurry(),
+      endNow: options.onThirdSignal ?? (() => process.exit(1)),
+      log: this.#log,
+    })
     this.#connections.observe({
       onConnect: (connection, isTakeover) => this.#came(connection, isTakeover),
       onDisconnect: (connection, code) => this.#ended(connection, code),
@@ -144,25 +119,13 @@ export class GracefulShutdownManager {
 
   /** The first begins a shutdown, the second ends the waiting, the third ends the process. */
   handleSignal(signal: ShutdownSignal): void {
-    this.#signals++
-    if (this.#signals === 1) {
-      // One that was asked for goes on: a platform asks before it stops the process, and sends SIGTERM then.
-      this.begin(signal)
-    } else if (this.#signals <= 2) {
-      this.#log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
-      this.hurry()
-    } else {
-      this.#log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
-      this.#log.flush()
-      if (this.#options.onThirdSignal) this.#options.onThirdSignal()
-      else process.exit(1)
-    }
+    this.#signals.handle(signal)
   }
 
   /** Ends the waiting: everybody gets what is due and is closed, not spread any more. `false`: no shutdown runs. */
   hurry(): boolean {
     if (this.#state !== 'closing' && !this.#move('hurry')) return false
-    this.#closeWhoIsLeft(0)
+    this.#closeRemaining(0)
     return true
   }
 
@@ -202,10 +165,9 @@ export class GracefulShutdownManager {
   /** Calls a shutdown off: everybody may stay, and newcomers are welcome. `false`: it is too late, or there is none. */
   cancel(why: string): boolean {
     if (!this.#move('cancel')) return false
-    this.#signals = 0
+    this.#signals.reset()
     this.#hasWarned = false
-    this.#spreadEndMs = undefined
-    this.#order = []
+    this.#slots = undefined
     this.#counter = undefined
     for (const connection of this.#connections.all()) connection.leaveAtMs = undefined
     const told = this.#connections.broadcast((locale) => ({
@@ -255,18 +217,8 @@ export class GracefulShutdownManager {
   }
 
   #message(phase: ShutdownPhase): (connection: Connection) => ShutdownMessage {
-    const deadlineInMs = phase === 'closing' ? 0 : this.#deadlineInMs
     const remaining = this.#connections.getActiveCount()
-    const now = this.#clock.monotonic()
-    const texts = { uk: TEXTS.uk.shutdown(phase, deadlineInMs), en: TEXTS.en.shutdown(phase, deadlineInMs) }
-    return ({ leaveAtMs, locale }) => ({
-      type: 'shutdown',
-      phase,
-      deadlineInMs,
-      leaveInMs: phase === 'closing' ? 0 : leaveAtMs === undefined ? null : Math.max(0, Math.round(leaveAtMs - now)),
-      remaining,
-      text: texts[locale],
-    })
+    return shutdownMessages(phase, { nowMs: this.#clock.monotonic(), deadlineInMs: this.#deadlineInMs, remaining })
   }
 
   #warn(): void {
@@ -278,40 +230,20 @@ export class GracefulShutdownManager {
     }
     this.#assignSlots(now)
     this.#tell('warning')
-    if (this.#mode === 'migrate') this.#migrate()
+    if (this.#mode === 'migrate') this.#timers.push(this.#clock.every(PACE_TICK_MS, () => this.#closeEndedSlots()))
     this.#endIfEverybodyGone()
   }
 
-  /** Quiet clients first: whom it disturbs least. */
   #assignSlots(now: number): void {
     const { spreadSeconds } = this.#options
-    const asked = spreadSeconds === undefined ? undefined : spreadSeconds * 1000
-    const overMs = spreadMs(asked, this.#deadlineInMs)
-    if (overMs === 0) return
-    this.#spreadEndMs = now + overMs
-    this.#order = [...this.#connections.all()].sort((one, other) => one.lastHeardAtMs - other.lastHeardAtMs)
-    const count = this.#order.length
-    this.#order.forEach((connection, index) => (connection.leaveAtMs = now + slotMs(index, count, overMs)))
+    const overMs = spreadMs(spreadSeconds === undefined ? undefined : spreadSeconds * 1000, this.#deadlineInMs)
+    if (overMs > 0) this.#slots = new DepartureSlots(this.#connections.all(), now, overMs)
   }
 
-  /** Closes whoever has not left when its slot is over, never faster than evenly. */
-  #migrate(): void {
-    const endMs = this.#spreadEndMs
-    if (endMs === undefined) return
-    const grace = graceMs(endMs - this.#clock.monotonic())
-    let next = 0
-    const tick = (): void => {
-      const now = this.#clock.monotonic()
-      let due = closesDue(this.#countWaiting(), endMs - now, PACE_TICK_MS)
-      for (; due > 0 && next < this.#order.length; next++) {
-        const connection = this.#order[next] as Connection
-        if ((connection.leaveAtMs ?? now) + grace > now) return
-        if (connection.serverClose || !connection.transport.isOpen) continue
-        this.#closeOne(connection, CLOSES.slotEnded)
-        due--
-      }
-    }
-    this.#timers.push(this.#clock.every(PACE_TICK_MS, tick))
+  #closeEndedSlots(): void {
+    const now = this.#clock.monotonic()
+    const close = (connection: Connection): void => this.#closeOne(connection, CLOSES.slotEnded)
+    this.#slots?.closeEnded(now, this.#countWaiting(), PACE_TICK_MS, close)
   }
 
   /** How many are still to leave, or to be closed. */
@@ -322,8 +254,9 @@ export class GracefulShutdownManager {
   }
 
   #closeOne(connection: Connection, close: Close): void {
+    const { closeCode = close.code } = this.#options
     const lastFrame = this.#encodeFrame(JSON.stringify(this.#message('closing')(connection)))
-    this.#connections.closePolitely(connection, { ...close, code: this.#closeCode, lastFrame })
+    this.#connections.closePolitely(connection, { ...close, code: closeCode, lastFrame })
   }
 
   #tell(phase: ShutdownPhase): void {
@@ -340,11 +273,8 @@ export class GracefulShutdownManager {
     if (!isTakeover) this.#counter.came()
     // The registry is live: who was in the middle of its handshake is warned like all others, after its welcome.
     if (!this.isClosedToNewcomers) return
-    const now = this.#clock.monotonic()
-    if (this.#spreadEndMs !== undefined) {
-      connection.leaveAtMs =
-        now + this.#random() * Math.max(0, this.#spreadEndMs - graceMs(this.#spreadEndMs - now) - now)
-    }
+    const { random = Math.random } = this.#options
+    this.#slots?.assignLate(connection, this.#clock.monotonic(), random())
     setImmediate(() => connection.send(this.#encodeFrame(JSON.stringify(this.#message('warning')(connection)))))
   }
 
@@ -361,30 +291,20 @@ export class GracefulShutdownManager {
   #checkDeadline(): void {
     const timeLeftMs = this.#deadlineInMs
     if (timeLeftMs > closingTimeMs(this.#connections.getActiveCount(), this.#timeoutMs)) return
-    if (this.#move('deadline')) this.#closeWhoIsLeft(timeLeftMs)
+    if (this.#move('deadline')) this.#closeRemaining(timeLeftMs)
   }
 
   /** Closes who is left, spread over this time. */
-  #closeWhoIsLeft(overMs: number): void {
+  #closeRemaining(overMs: number): void {
     this.#log.warn(
       'shutdown.closing',
       { remaining: this.#connections.getActiveCount(), overSeconds: overMs / 1000 },
       'closing who is left',
     )
     for (const stop of this.#timers.splice(0)) stop()
-    const endMs = this.#clock.monotonic() + overMs
-    // Live: who leaves by itself leaves the iterator too, and nobody comes any more.
-    const queue: Iterator<Connection, undefined> = this.#connections.all()
-    const tick = (): void => {
-      let due = closesDue(this.#countWaiting(), endMs - this.#clock.monotonic(), PACE_TICK_MS)
-      while (due > 0) {
-        const { value: connection } = queue.next()
-        if (!connection) return
-        if (connection.serverClose) continue
-        this.#closeOne(connection, CLOSES.deadline)
-        due--
-      }
-    }
+    const closes = new ForcedCloses(this.#connections.all(), this.#clock.monotonic() + overMs)
+    const close = (connection: Connection): void => this.#closeOne(connection, CLOSES.deadline)
+    const tick = (): void => closes.closeDue(this.#clock.monotonic(), this.#countWaiting(), PACE_TICK_MS, close)
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
     this.#timers.push(this.#clock.every(PACE_TICK_MS, tick))
     tick()

@@ -7,7 +7,7 @@ import type { Health } from '../http/health.js'
 import type { ShutdownStatus } from '../http/api.js'
 import type { MetricReading } from '../observability/metrics.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
-import type { ShutdownRequest } from '../shutdown/graceful-shutdown-manager.js'
+import type { ShutdownRequest } from '../shutdown/shutdown-options.js'
 
 /** Which worker it is: its number, from 1, in its generation, from 1. */
 export interface WorkerIdentity {

@@ -72,6 +72,7 @@ async function supervise(loaded: LoadedConfig, systemd: SystemdEnvironment, log:
       },
       onStarting: () => service?.starting(),
       onServing(address, generation) {
+        supervision.started()
         service?.serving()
         metrics.supervisor.serving(generation)
         if (generation > 1) {

@@ -7,8 +7,9 @@ import type { Logger } from '../observability/log.js'
 import type { AggregateMetrics } from '../observability/aggregate-metrics.js'
 import { DrainProgress, PROGRESS_EVERY_MS } from '../shutdown/drain-progress.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
-import type { ShutdownRequest } from '../shutdown/graceful-shutdown-manager.js'
-import type { ShutdownState } from '../shutdown/shutdown-state.js'
+import type { ShutdownRequest } from '../shutdown/shutdown-options.js'
+import { isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from '../shutdown/shutdown-state.js'
+import { SignalEscalation } from '../shutdown/signal-escalation.js'
 import type { ShutdownSignal } from '../shutdown/signals.js'
 import type { Progress } from '../systemd/service-reporter.js'
 import { DrainReports } from './drain-reports.js'
@@ -20,9 +21,12 @@ import { singleFlight } from './single-flight.js'
 import { connectionsOf, healthOf, reportOf, shutdownStatusOf, type AggregateStatus } from './aggregate.js'
 
 export interface SupervisionOptions {
-  readonly generations: Generations<ForkedWorker>
-  readonly query: WorkerQuery
-  readonly metrics: AggregateMetrics
+  readonly generations: Pick<
+    Generations<ForkedWorker>,
+    'serving' | 'members' | 'shutdown' | 'resume' | 'hurry' | 'hurryLeaving'
+  >
+  readonly query: Pick<WorkerQuery, 'ask'>
+  readonly metrics: Pick<AggregateMetrics, 'update' | 'text'>
   readonly clock: Clock
   readonly log: Logger
 }
@@ -38,12 +42,9 @@ interface Asked {
 export class Supervision {
   readonly #options: SupervisionOptions
   readonly #startedAtMs: number
-  #signals = 0
-  #isShuttingDown = false
+  readonly #signals: SignalEscalation
+  #state: ShutdownState = 'starting'
   #shutdownStartedAtMs = 0
-  /** Nobody is waited for any more, at any worker. */
-  #isClosing = false
-  #isClosed = false
   readonly #reports = new DrainReports()
   #progress = new DrainProgress(0)
   #stopProgress = (): void => undefined
@@ -56,14 +57,36 @@ export class Supervision {
   constructor(options: SupervisionOptions) {
     this.#options = options
     this.#startedAtMs = options.clock.monotonic()
+    this.#signals = new SignalEscalation({
+      begin: (signal) => this.begin(signal),
+      hurry: () => {
+        options.generations.hurry()
+        this.#enterClosing()
+      },
+      endNow: () => this.onThirdSignal(),
+      log: options.log,
+    })
     options.clock.every(PROGRESS_EVERY_MS, () => void this.#watchLeaving())
   }
 
-  /** As of one server. What the workers do by themselves is noticed when they are asked the next time. */
+  /** The state of all workers as that of one server. It follows a worker's own state at the next query. */
   get state(): ShutdownState {
-    if (this.#isClosed) return 'closed'
-    if (this.#isShuttingDown) return this.#isClosing ? 'closing' : 'draining'
-    return this.#options.generations.serving > 0 ? 'serving' : 'starting'
+    return this.#state
+  }
+
+  get #isShuttingDown(): boolean {
+    return isShuttingDown(this.#state)
+  }
+
+  /** A generation serves. */
+  started(): void {
+    this.#move('started')
+  }
+
+  #move(event: ShutdownEvent): boolean {
+    const state = nextState(this.#state, event)
+    if (state) this.#state = state
+    return state !== undefined
   }
 
   /** How many are connected to all workers, and how they leave; `undefined`: no worker has answered. */
@@ -92,25 +115,13 @@ export class Supervision {
 
   /** The first begins a shutdown, the second ends the waiting, the third ends everything at once. */
   handleSignal(signal: ShutdownSignal): void {
-    const { generations, log } = this.#options
-    this.#signals++
-    if (this.#signals === 1) {
-      this.begin(signal)
-    } else if (this.#signals === 2) {
-      log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
-      generations.hurry()
-      this.#enterClosing()
-    } else {
-      log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
-      this.onThirdSignal()
-    }
+    this.#signals.handle(signal)
   }
 
   /** Begins the shutdown of all. `false`: it runs already. */
   begin(why: string, request: ShutdownRequest = {}): boolean {
     const { generations, clock, log } = this.#options
-    if (this.#isShuttingDown) return false
-    this.#isShuttingDown = true
+    if (!this.#move('shutdown')) return false
     this.#shutdownStartedAtMs = clock.monotonic()
     this.#progress = new DrainProgress(this.#shutdownStartedAtMs)
     const workers = [...generations.members()].length
@@ -121,7 +132,7 @@ export class Supervision {
       this.#stopHurry = clock.after(request.timeoutSeconds * 1000, () => generations.hurryLeaving())
     }
     generations.shutdown({ kind: 'shutdown', why, request })
-    if (!this.#isClosed) this.onState()
+    if (this.#state !== 'closed') this.onState()
     return true
   }
 
@@ -144,8 +155,7 @@ export class Supervision {
 
   /** Nobody is left. */
   closed(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
+    if (!this.#move('everybodyGone')) return
     const { log, clock } = this.#options
     this.#stopProgress()
     this.#stopHurry()
@@ -167,9 +177,15 @@ export class Supervision {
       timeoutMs: CANCEL_TIMEOUT_MS,
     })
     if (!answers.some(({ content }) => content)) return false
-    this.#isShuttingDown = false
-    this.#isClosing = false
-    this.#signals = 0
+    if (!this.#move('cancel')) {
+      // A second signal came while the workers were asked. It prevails, also where a worker has called its shutdown off.
+      if (this.#state === 'closing') {
+        generations.shutdown({ kind: 'shutdown', why, request: {} })
+        generations.hurry()
+      }
+      return false
+    }
+    this.#signals.reset()
     this.#stopProgress()
     this.#stopHurry()
     this.#reports.take(generations.serving)
@@ -215,9 +231,7 @@ export class Supervision {
   }
 
   #enterClosing(): void {
-    if (this.state !== 'draining') return
-    this.#isClosing = true
-    this.onState()
+    if (this.#move('hurry')) this.onState()
   }
 
   /** In a shutdown: of all. */
@@ -225,7 +239,7 @@ export class Supervision {
     const { clock } = this.#options
     const running = (await this.#ask()).statuses.filter(({ report }) => report !== undefined)
     const report = reportOf([...running.flatMap((each) => each.report ?? []), ...this.#reports.all()])
-    if (!report || !this.#isShuttingDown || this.#isClosed) return
+    if (!report || !this.#isShuttingDown || this.#state === 'closed') return
     const deadlineInMs = Math.max(0, ...running.map(({ remainingMs }) => remainingMs))
     const fields = { ...this.#progress.next(report, clock.monotonic(), deadlineInMs), workers: running.length }
     this.#options.log.info('shutdown.progress', fields, `${String(fields.remaining)} connections are left`)

@@ -1,0 +1,48 @@
+/**
+ * What the graceful shutdown of one server can be given: once for all, and for one shutdown.
+ */
+import type { Clock } from '../clock.js'
+import type { ConnectionManager } from '../connections/connection-manager.js'
+import type { EncodeFrame } from '../frames.js'
+import type { Logger } from '../observability/log.js'
+import type { ShutdownMode } from './drain-report.js'
+import type { ShutdownState } from './shutdown-state.js'
+
+export interface GracefulShutdownOptions {
+  /** Whom it says goodbye to. */
+  readonly connectionManager: ConnectionManager
+  /** How long it waits until it closes who is left, in seconds. Default: 1800. */
+  readonly timeoutSeconds?: number
+  /** How long newcomers are still served, in seconds; part of the timeout. Default: 0. */
+  readonly delaySeconds?: number
+  /** `wait` (default): nobody is pushed before the deadline. `migrate`: each is closed when its slot is over. */
+  readonly mode?: ShutdownMode
+  /** Over how long slots are spread, in seconds; 0: there are none. Default: the smaller of 30 and half the timeout. */
+  readonly spreadSeconds?: number | undefined
+  /** The code of forced closes. Default: 1001. */
+  readonly closeCode?: number
+  /** Called at each change of the state. */
+  readonly onState?: (state: ShutdownState) => void
+  /**
+   * Whether another instance can be heard letting in who leaves this one: then `seenElsewhere` is to be called, and the
+   * report waits for that, 100 ms at most. Default: no.
+   */
+  readonly canBeSeenElsewhere?: () => boolean
+  /** Called once everybody has gone: the place to flush and close all else. */
+  readonly onEverybodyGone?: () => Promise<void> | void
+  /** Called at a third signal. Default: the process exits with 1. */
+  readonly onThirdSignal?: () => void
+  /** Makes of a text what is written to a transport. Default: its UTF-8 bytes. */
+  readonly encodeFrame?: EncodeFrame
+  readonly clock?: Clock
+  readonly log?: Logger
+  /** Where the slot of a latecomer lies: from 0 to 1. Default: Math.random. */
+  readonly random?: () => number
+}
+
+/** What one shutdown may have otherwise than configured. */
+export interface ShutdownRequest {
+  readonly timeoutSeconds?: number | undefined
+  readonly mode?: ShutdownMode | undefined
+  readonly delaySeconds?: number | undefined
+}

@@ -1,0 +1,45 @@
+/**
+ * What the first, the second and the third signal of one shutdown ask for. A single server and the primary of several
+ * workers escalate alike.
+ */
+import type { Logger } from '../observability/log.js'
+import type { ShutdownSignal } from './signals.js'
+
+export interface SignalEscalationOptions {
+  /** The first signal. A shutdown that was requested before goes on: a platform asks first and sends SIGTERM then. */
+  readonly begin: (signal: ShutdownSignal) => void
+  /** The second signal: end the waiting and close the remaining clients. */
+  readonly hurry: () => void
+  /** The third signal: end the process. */
+  readonly endNow: () => void
+  readonly log: Logger
+}
+
+export class SignalEscalation {
+  readonly #options: SignalEscalationOptions
+  #count = 0
+
+  constructor(options: SignalEscalationOptions) {
+    this.#options = options
+  }
+
+  handle(signal: ShutdownSignal): void {
+    const { begin, hurry, endNow, log } = this.#options
+    this.#count++
+    if (this.#count === 1) {
+      begin(signal)
+    } else if (this.#count === 2) {
+      log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
+      hurry()
+    } else {
+      log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
+      log.flush()
+      endNow()
+    }
+  }
+
+  /** The shutdown was called off: the next signal is the first one again. */
+  reset(): void {
+    this.#count = 0
+  }
+}
