@@ -6,7 +6,8 @@ import { readSync } from 'node:fs'
 import { decodeEntry } from './entry-codec.js'
 import type { Entry } from './journal.js'
 import { broken, damaged, type SegmentFile } from './segment-directory.js'
-import { findFrame, isTorn, parseFrame, type Frame, type ParsedFrame } from './segment.js'
+import { findFrame, parseFrame, type Frame, type ParsedFrame } from './segment.js'
+import { isTorn } from './torn-writes.js'
 
 /** A frame in its place. */
 export interface PlacedFrame {
@@ -115,9 +116,8 @@ export class SegmentReader {
    */
   #skipTorn(limit: number): boolean {
     const start = this.#position
-    const behind = this.#readBytes(start, limit - start)
-    const next = findFrame(behind, 1, this.#mark)
-    // Read again: it may have been completed while `behind` was being read.
+    const next = this.#findNext(limit)
+    // Read again: it may have been completed while what follows was being read.
     const bytes = this.#readBytes(start, next ?? limit - start)
     if (parseFrame(bytes, 0, this.#mark).kind === 'frame') return true
     const torn = isTorn(bytes, start, this.#mark)
@@ -126,6 +126,16 @@ export class SegmentReader {
     if (!torn) throw damaged(this.file, start, 'a frame is not as it was written')
     this.#position += next
     return true
+  }
+
+  /** How far from here the next whole frame begins. It is near, mostly: only a segment's end is read to the end. */
+  #findNext(limit: number): number | undefined {
+    const available = limit - this.#position
+    for (let count = CHUNK_BYTES; ; count *= 4) {
+      const behind = this.#readBytes(this.#position, Math.min(count, available))
+      const next = findFrame(behind, 1, this.#mark)
+      if (next !== undefined || count >= available) return next
+    }
   }
 
   #readBytes(position: number, count: number): Buffer {

@@ -1,6 +1,6 @@
 /**
  * The format of the file journal: a segment is a line of text that says what it is, then frames of entries. Pure: bytes
- * in, facts out; files are read and written elsewhere. What tells a torn write from damage is decided here.
+ * in, facts out; files are read and written elsewhere. torn-writes.ts tells a torn write from damage.
  */
 import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
@@ -28,9 +28,12 @@ export const newEpoch = (): string => randomBytes(12).toString('base64url')
 /** What ends a frame. No mark has it: the mark of the next frame must not complete one that was cut short. */
 const END = 0x0a
 
+/** Whether one flipped bit makes an END of it. A mark without such bytes keeps a damaged END apart from a cut mark. */
+const isNearEnd = (byte: number): boolean => ((byte ^ END) & ((byte ^ END) - 1)) === 0
+
 /** Without zeros either: a hole left by a power cut must not look like the beginning of a frame. */
 export const newMark = (): string =>
-  Buffer.from(randomBytes(8).map((byte) => (byte === 0 || byte === END ? 1 : byte))).toString('hex')
+  Buffer.from(randomBytes(8).map((byte) => (byte === 0 || isNearEnd(byte) ? 0xff : byte))).toString('hex')
 
 export const encodeHeader = (header: SegmentHeader): Buffer => encodeLine(TITLE, header)
 
@@ -76,7 +79,8 @@ export interface Frame {
   readonly entries: readonly Buffer[]
 }
 
-const HEADER_BYTES = 52
+/** What stands before the entries. */
+export const HEADER_BYTES = 52
 
 /** What a frame with entries of these bytes takes. */
 export const frameBytes = (entryCount: number, entryBytes: number): number =>
@@ -144,26 +148,4 @@ export function findFrame(buffer: Buffer, from: number, mark: Buffer): number | 
     if (parseFrame(buffer, at, mark).kind === 'frame') return at
   }
   return undefined
-}
-
-/** What a disk writes at once, at least: a power cut leaves whole ones of them unwritten. */
-const SECTOR_BYTES = 512
-/** Fewer zeros prove nothing. */
-const MIN_HOLE_BYTES = 8
-
-/**
- * Whether bytes that are no frame are what is left of a write that did not come to its end, and was never acked: the
- * beginning of a frame (kill -9, a full disk) or sectors of zeros (a power cut). Anything else is damage: a frame that
- * is complete but wrong has been changed after it was written.
- *
- * @param position of the bytes in the file.
- */
-export function isTorn(bytes: Buffer, position: number, mark: Buffer): boolean {
-  if (parseFrame(bytes, 0, mark).kind === 'partial') return true
-  for (let start = 0; start < bytes.length;) {
-    const end = Math.min(bytes.length, start + SECTOR_BYTES - ((position + start) % SECTOR_BYTES))
-    if (end - start >= MIN_HOLE_BYTES && bytes.subarray(start, end).every((byte) => byte === 0)) return true
-    start = end
-  }
-  return false
 }

@@ -6,13 +6,13 @@ import {
   encodeHeader,
   findFrame,
   frameBytes,
-  isTorn,
   newEpoch,
   newMark,
   parseFrame,
   type Frame,
   type SegmentHeader,
 } from '../../src/journal/segment.js'
+import { isTorn } from '../../src/journal/torn-writes.js'
 
 const mark = Buffer.from(newMark(), 'hex')
 

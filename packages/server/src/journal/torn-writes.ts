@@ -1,0 +1,96 @@
+/**
+ * Tells torn writes from damage. A torn write is one of which the system has written only a part: the disk was full, the
+ * process was killed, the power was cut. Its entries were never acknowledged, so a reader skips it. Everything else that
+ * is not as it was written is damage, and a reader that skipped it could lose an acknowledged entry without saying so.
+ * Pure: bytes in, a verdict out.
+ */
+import { HEADER_BYTES, parseFrame } from './segment.js'
+
+/** The unit in which a disk writes: a power cut leaves whole ones of them unwritten, and they read as zeros. */
+const SECTOR_BYTES = 512
+/** A shorter run of zeros is no evidence. */
+const MIN_HOLE_BYTES = 8
+
+/** Bytes of a segment that are no whole frame. */
+interface Region {
+  readonly bytes: Buffer
+  /** Where `bytes` begins in the file. */
+  readonly position: number
+  readonly mark: Buffer
+}
+
+/**
+ * Whether bytes that are no whole frame consist of torn writes alone: one or several behind each other, each cut
+ * anywhere. Two of them can look like one complete frame with a wrong checksum: a frame of 1,000 bytes is cut after 100,
+ * and the next writer's frame supplies more than the missing 900.
+ *
+ * Each write begins with the mark, which occurs nowhere else. So the marks divide the region into parts, and each part
+ * must be shorter than the frame that its header announces. The cut may also leave a few bytes of a mark only.
+ *
+ * @param position of the bytes in the file.
+ */
+export function isTorn(bytes: Buffer, position: number, mark: Buffer): boolean {
+  const region: Region = { bytes, position, mark }
+  let start = 0
+  let end = nextMark(region, 0)
+  if (end > 0 && !isTornBeforeFirstMark(region, end)) return false
+  while (end < bytes.length) {
+    start = end
+    end = nextMark(region, start + mark.length)
+    if (!isTornPart(region, start, end)) return false
+  }
+  return true
+}
+
+/** Where the next complete mark begins; the end of the region if there is none. */
+function nextMark({ bytes, mark }: Region, from: number): number {
+  const at = bytes.indexOf(mark, from)
+  return at < 0 ? bytes.length : at
+}
+
+/** What precedes the first mark: beginnings of marks, or a write whose first sector a power cut left unwritten. */
+function isTornBeforeFirstMark(region: Region, end: number): boolean {
+  return isCutMarks(region, (from) => from === 0, end) || hasHole(region, 0, 1)
+}
+
+/** A part that begins with a mark, and reaches to the next one. */
+function isTornPart(region: Region, start: number, end: number): boolean {
+  const { bytes, mark } = region
+  const parsed = parseFrame(bytes.subarray(start, end), 0, mark)
+  if (parsed.kind === 'frame') return false
+  // Shorter than it says: whatever follows the cut is shorter still.
+  if (parsed.kind === 'partial') return true
+  const announced = parseFrame(bytes.subarray(start, start + HEADER_BYTES), 0, mark)
+  if (announced.kind === 'invalid') {
+    const isCutInHeader = isCutMarks(region, (from) => from > start && from < start + HEADER_BYTES, end)
+    return isCutInHeader || hasHole(region, start, start + HEADER_BYTES)
+  }
+  const frameEnd = announced.kind === 'frame' ? announced.end : start + announced.bytes
+  if (isCutMarks(region, (from) => from > start && from < frameEnd, end)) return true
+  if (!hasHole(region, start, frameEnd)) return false
+  return frameEnd === end || isCutMarks(region, (from) => from === frameEnd, end) || hasHole(region, frameEnd, end)
+}
+
+/** Whether the bytes before `end` are beginnings of marks behind each other, from a place on that may be a cut. */
+function isCutMarks({ bytes, mark }: Region, mayBegin: (from: number) => boolean, end: number): boolean {
+  const reached = new Set([end])
+  // A set visits what is added while it is being visited.
+  for (const to of reached) {
+    for (let count = 1; count < mark.length && count <= to; count++) {
+      if (bytes.compare(mark, 0, count, to - count, to) !== 0) continue
+      if (mayBegin(to - count)) return true
+      reached.add(to - count)
+    }
+  }
+  return false
+}
+
+/** Whether a run of zeros that fills a sector, or what the region has of it, begins between these places. */
+function hasHole({ bytes, position }: Region, from: number, to: number): boolean {
+  for (let start = from; start < to;) {
+    const end = Math.min(bytes.length, start + SECTOR_BYTES - ((position + start) % SECTOR_BYTES))
+    if (end - start >= MIN_HOLE_BYTES && bytes.subarray(start, end).every((byte) => byte === 0)) return true
+    start = end
+  }
+  return false
+}
