@@ -3,18 +3,23 @@
  * disk before an append is acked or an entry is told. Appends that come while one is being written share the next write.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, fstatSync, watch, write } from 'node:fs'
+import { fstatSync, write } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
 import type { Logger } from '../observability/log.js'
+import { AppendQueue } from './append-queue.js'
+import { Caretaker } from './caretaker.js'
+import { watchSegments } from './directory-watch.js'
 import { encodeEntry } from './entry-codec.js'
+import { Faults } from './faults.js'
 import { tellHistory } from './history.js'
-import type { EngineRetention, Journal, JournalListener, NewEntry, Retention, Tail } from './journal.js'
+import { broken, explain, isBeyondRepair, unavailable } from './journal-errors.js'
+import type { EngineRetention, Journal, JournalListener, NewEntry, Tail } from './journal.js'
 import { Listeners } from './listeners.js'
-import { flushFile, recover, type Recovered } from './recovery.js'
-import { expectToFit, removeExpired } from './retention.js'
-import { broken, explain, SegmentDirectory, WRITES_ARE_DURABLE } from './segment-directory.js'
+import { recover, type Recovered } from './recovery.js'
+import { expectToFit, segmentLimit } from './retention.js'
+import { flushFile, SegmentDirectory, WRITES_ARE_DURABLE } from './segment-directory.js'
 import { entriesOf, SegmentReader, type PlacedFrame } from './segment-reader.js'
 import { encodeFrame, newMark } from './segment.js'
 
@@ -26,68 +31,57 @@ export interface FileJournalOptions {
   readonly log: Logger
 }
 
-/** An append, on its way. */
-interface Append {
-  readonly entries: readonly Buffer[]
-  readonly bytes: number
-  readonly resolve: () => void
-  readonly reject: (error: LastcallError) => void
-}
-
 /** The one write that is under way: from the call to the system until it is read back. */
 interface OwnWrite {
-  readonly appends: readonly Append[]
   readonly sequence: number
   readonly bytes: number
   isWritten: boolean
 }
 
 /** So much is written at once, unless a single append is larger. */
-const MAX_WRITE_BYTES = 4 * 1024 * 1024
-const MIN_SEGMENT_BYTES = 256 * 1024
-const MAX_SEGMENT_BYTES = 16 * 1024 * 1024
-/** Catches what the watch missed, tries a full disk again, notes how far it is. */
+const MAX_WRITE_BYTES = 1024 * 1024
+/** Catches what the watch missed, tries a full disk again, looks after the directory, notes how far it is. */
 const CARE_INTERVAL_MS = 1000
-/** Where files can't be watched, other processes' entries are looked for this often. */
-const UNWATCHED_INTERVAL_MS = 50
 /** Old segments are looked for when a new one is begun, and now and then: they may be too old only. */
 const ROUNDS_PER_TRIM = 10
+/** So often, in JOURNAL_TIMEOUT, is looked whether an append is overdue. */
+const LOOKS_PER_TIMEOUT = 10
 
 /** @throws {LastcallError} `journal_unusable`, `journal_unavailable` */
 export async function openFileJournal(path: string, options: FileJournalOptions): Promise<Journal> {
   const directory = new SegmentDirectory(path)
-  return new FileJournal(directory, options, await recover(directory, segmentLimit(options.retention)))
+  try {
+    const recovered = await recover(directory, segmentLimit(options.retention))
+    const journal = new FileJournal(directory, options, recovered)
+    await journal.open()
+    return journal
+  } catch (error) {
+    directory.dispose()
+    throw error
+  }
 }
-
-/** Disk is given back in whole segments: an eighth of what is kept. */
-const segmentLimit = ({ maxBytes }: Retention): number =>
-  Math.ceil(Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, maxBytes / 8)))
 
 class FileJournal implements Journal {
   readonly isShared = true
   readonly #directory: SegmentDirectory
   readonly #options: FileJournalOptions
+  readonly #caretaker: Caretaker
   readonly #writer = randomBytes(6).readUIntBE(0, 6)
   readonly #listeners = new Listeners()
   readonly #histories = new Set<Promise<void>>()
-  readonly #stopWatching: () => void
-  readonly #stopCare: () => void
+  readonly #stops: (() => void)[] = []
+  readonly #appends = new AppendQueue()
+  readonly #faults = new Faults((error) => this.#listeners.onAvailability(!error, error))
   #reader: SegmentReader
   /** The segment up to here is on the disk. */
   #durable: number
   #sequence = 0
-  #waiting: Append[] = []
   #own: OwnWrite | undefined
   #isReading = false
   #readAgain = false
-  #writeError: LastcallError | undefined
-  #readError: LastcallError | undefined
-  #isAvailable = true
   /** Damaged or gone: nothing but a person will make it good again. */
   #isOver = false
-  #isTrimming = false
   #rounds = 0
-  #notedPosition = 0
   #closed: Promise<void> | undefined
   #onIdle: (() => void) | undefined
 
@@ -96,22 +90,44 @@ class FileJournal implements Journal {
     this.#options = options
     this.#reader = reader
     this.#durable = durable
-    this.#stopWatching = this.#watch()
-    this.#stopCare = options.clock.every(CARE_INTERVAL_MS, () => this.#takeCare())
+    this.#caretaker = new Caretaker({ ...options, directory, reader: () => this.#reader })
+  }
+
+  async open(): Promise<void> {
+    const { clock, timeoutMs } = this.#options
+    await this.#caretaker.open()
+    // What is under way here reads on anyhow when it is over.
+    this.#stops.push(watchSegments(this.#directory.path, this.#options, () => !this.#own && this.#readOn()))
+    this.#stops.push(clock.every(CARE_INTERVAL_MS, () => this.#takeCare()))
+    this.#stops.push(clock.every(timeoutMs / LOOKS_PER_TIMEOUT, () => this.#endOverdue()))
     this.#readOn()
+  }
+
+  /**
+   * The disk has not answered for JOURNAL_TIMEOUT. What is being written may still get there: then it is read and told
+   * like an entry of another process, and a client that has sent it again meanwhile meets it as its own.
+   */
+  #endOverdue(): void {
+    const { clock, timeoutMs } = this.#options
+    const { oldestTakenAtMs } = this.#appends
+    if (oldestTakenAtMs === undefined || clock.monotonic() - oldestTakenAtMs < timeoutMs) return
+    const error = unavailable(this.#directory.path, `the disk has not answered for ${timeoutMs / 1000} s`)
+    this.#faults.set('stall', error)
+    this.#appends.reject(error)
   }
 
   // ——— appending
 
   async append(entries: readonly NewEntry[]): Promise<void> {
     if (this.#closed) throw new LastcallError('wrong_state', 'the journal is closed')
-    if (this.#isOver && this.#readError) throw this.#readError
+    const { error } = this.#faults
+    if (error) throw error
     const encoded = entries.map(encodeEntry)
     const bytes = encoded.reduce((sum, { length }) => sum + length, 0)
     for (const { length } of encoded) expectToFit(length, this.#options.retention)
     if (encoded.length === 0) return
     await new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ entries: encoded, bytes, resolve, reject })
+      this.#appends.add({ entries: encoded, bytes, takenAtMs: this.#options.clock.monotonic(), resolve, reject })
       this.#writeNext()
     })
   }
@@ -119,20 +135,16 @@ class FileJournal implements Journal {
   /** Writes what is waiting, unless something is under way that will call this again. */
   #writeNext(): void {
     if (this.#own || this.#isReading) return
-    if (this.#waiting.length === 0) return this.#onIdle?.()
+    if (!this.#appends.hasWaiting) return this.#onIdle?.()
     if (this.#reader.hasEnded) return this.#readOn()
-    let bytes = 0
-    let count = 0
-    while (count < this.#waiting.length && bytes < MAX_WRITE_BYTES) bytes += this.#waiting[count++]?.bytes ?? 0
-    this.#write(this.#waiting.splice(0, count))
+    this.#write(this.#appends.begin(MAX_WRITE_BYTES))
   }
 
-  #write(appends: readonly Append[]): void {
+  #write(entries: readonly Buffer[]): void {
     const { file, mark, position, nextOffset: offset } = this.#reader
     const sequence = (this.#sequence = (this.#sequence + 1) % 2 ** 32)
-    const entries = appends.flatMap((append) => append.entries)
     const frame = encodeFrame({ writer: this.#writer, sequence, position, offset, entries }, mark)
-    const own: OwnWrite = { appends, sequence, bytes: frame.length, isWritten: false }
+    const own: OwnWrite = { sequence, bytes: frame.length, isWritten: false }
     this.#own = own
     write(file.fd, frame, 0, frame.length, null, (error, written) => {
       if (error) this.#onWriteFailed(error)
@@ -150,20 +162,18 @@ class FileJournal implements Journal {
 
   #onWritten(own: OwnWrite): void {
     own.isWritten = true
-    this.#writeError = undefined
+    this.#faults.clear('write')
     this.#readOn()
   }
 
+  /** What waits is refused, too: on a full disk each further write would leave a torn one. It is tried again in a second. */
   #onWriteFailed(reason: unknown): void {
-    this.#writeError = explain(this.#directory.path, reason)
-    this.#endOwn((append) => append.reject(this.#writeError as LastcallError))
-    this.#readOn()
-  }
-
-  #endOwn(settle: (append: Append) => void): void {
-    const appends = this.#own?.appends ?? []
+    const error = explain(this.#directory.path, reason)
     this.#own = undefined
-    appends.forEach(settle)
+    this.#faults.set('write', error)
+    this.#appends.reject(error)
+    void this.#caretaker.trim()
+    this.#readOn()
   }
 
   // ——— reading
@@ -175,6 +185,7 @@ class FileJournal implements Journal {
     this.#isReading = true
     void this.#read().then(() => {
       this.#isReading = false
+      if (!this.#own) this.#faults.clear('stall')
       if (this.#readAgain && !this.#isOver) this.#readOn()
       else this.#writeNext()
     })
@@ -190,11 +201,10 @@ class FileJournal implements Journal {
           pending = this.#readPiece()
         }
       }
-      this.#readError = undefined
+      this.#faults.clear('read')
     } catch (reason) {
       this.#onReadFailed(reason)
     }
-    this.#tellAvailability()
   }
 
   /** Reads on as far as it is on the disk, and says what must be waited for before there is more; nothing: that is all. */
@@ -224,7 +234,9 @@ class FileJournal implements Journal {
     this.#listeners.onBatch(entriesOf(this.#reader.file, frames))
     const isOwn = ({ frame }: PlacedFrame): boolean =>
       frame.writer === this.#writer && frame.sequence === this.#own?.sequence
-    if (frames.some(isOwn)) this.#endOwn((append) => append.resolve())
+    if (!frames.some(isOwn)) return
+    this.#own = undefined
+    this.#appends.succeed()
   }
 
   /** Goes on in the next segment, and makes it if nobody has. */
@@ -233,40 +245,34 @@ class FileJournal implements Journal {
     const { epoch } = ended.header
     let file = this.#directory.openBehind(ended.header.firstOffset)
     while (!file) {
+      // First of all: on a full disk this makes the room for it.
+      await this.#caretaker.trim()
       const limit = segmentLimit(this.#options.retention)
       await this.#directory.create({ epoch, firstOffset: nextOffset, bytesBefore: totalBytes, limit, mark: newMark() })
       file = this.#directory.openBehind(ended.header.firstOffset)
     }
     if (file.header.epoch !== epoch) {
-      closeSync(file.fd)
+      this.#directory.close(file.fd)
       throw broken(file.path, 'another journal has taken its place')
     }
     this.#reader = new SegmentReader(file)
     this.#durable = file.headerBytes
-    closeSync(ended.fd)
+    this.#directory.close(ended.fd)
+    this.#caretaker.ended(ended.header.firstOffset)
     // Overtaken: others have moved on and removed what is missing here.
     if (file.header.firstOffset !== nextOffset) this.#listeners.onEpoch(epoch, file.header.firstOffset)
     // Written behind the end of the segment, where it does not count.
-    const again = this.#own?.appends ?? []
     this.#own = undefined
-    this.#waiting.unshift(...again)
-    void this.#trim()
+    this.#appends.requeue()
+    void this.#caretaker.trim()
   }
 
   #onReadFailed(reason: unknown): void {
     const error = explain(this.#directory.path, reason)
-    this.#readError = error
-    this.#isOver = error.code === 'journal_unusable'
-    const reject = (append: Append): void => append.reject(error)
-    this.#endOwn(reject)
-    this.#waiting.splice(0).forEach(reject)
-  }
-
-  #tellAvailability(): void {
-    const error = this.#readError ?? this.#writeError
-    if (this.#isAvailable === !error) return
-    this.#isAvailable = !error
-    this.#listeners.onAvailability(!error, error)
+    this.#isOver = isBeyondRepair(error)
+    this.#own = undefined
+    this.#faults.set('read', error)
+    this.#appends.reject(error)
   }
 
   async tail(listener: JournalListener): Promise<Tail> {
@@ -274,7 +280,8 @@ class FileJournal implements Journal {
     let tail: Tail = { stop: () => Promise.resolve() }
     const onCaughtUp = (): void => {
       tail = this.#listeners.add(listener)
-      if (!this.#isAvailable) listener.onAvailability(false, this.#readError ?? this.#writeError)
+      const { error } = this.#faults
+      if (error) listener.onAvailability(false, error)
     }
     const isStopped = (): boolean => this.#closed !== undefined
     const live = (): SegmentReader => this.#reader
@@ -292,54 +299,26 @@ class FileJournal implements Journal {
 
   // ——— taking care
 
-  /** Reads on whenever somebody has written. What is under way here does so anyhow when it is over. */
-  #watch(): () => void {
-    const { path } = this.#directory
-    const onChange = (name: string | null): void => {
-      if (!this.#own && name?.endsWith('.log') !== false) this.#readOn()
-    }
-    const onError = (error: unknown): void => this.#options.log.warn('error', { error, path }, UNWATCHED)
-    try {
-      const watcher = watch(path, { persistent: false }, (_event, name) => onChange(name)).on('error', onError)
-      return () => watcher.close()
-    } catch (error) {
-      onError(error)
-      return this.#options.clock.every(UNWATCHED_INTERVAL_MS, () => onChange(null))
-    }
-  }
-
   #takeCare(): void {
-    if (this.#isOver || this.#own || this.#isReading) return
+    if (this.#isOver) return
+    void this.#caretaker.look((displacement) => this.#onLooked(displacement))
+    if (this.#own || this.#isReading) return
     this.#rounds++
     const { file } = this.#reader
     const { nlink, size } = fstatSync(file.fd)
     if (nlink === 0 && size < file.header.limit) {
       this.#onReadFailed(broken(file.path, 'it was removed while in use'))
-      this.#tellAvailability()
-    } else if (this.#writeError) this.#write([])
+    } else if (this.#faults.has('write')) this.#write([])
     else this.#readOn()
-    if (this.#rounds % ROUNDS_PER_TRIM === 0) void this.#trim()
-    void this.#noteProgress()
+    if (this.#rounds % ROUNDS_PER_TRIM === 0) void this.#caretaker.trim()
+    void this.#caretaker.noteProgress()
   }
 
-  async #trim(): Promise<void> {
-    if (this.#isTrimming) return
-    this.#isTrimming = true
-    const { retention, clock } = this.#options
-    const { file, nextOffset, totalBytes } = this.#reader
-    const head = { nextOffset, totalBytes, now: clock.now() }
-    await removeExpired(this.#directory, file.header.firstOffset, head, retention).catch(() => {
-      // It is tried again; that the disk can't be read or written is noticed elsewhere.
-    })
-    this.#isTrimming = false
-  }
-
-  async #noteProgress(): Promise<void> {
-    const { file, position, nextOffset } = this.#reader
-    if (position === this.#notedPosition) return
-    this.#notedPosition = position
-    const { epoch, firstOffset: segment } = file.header
-    await this.#directory.writeCheckpoint({ epoch, segment, position, nextOffset })
+  /** What is being written is in the old directory before this is known. Nothing else follows it there. */
+  #onLooked(displacement: LastcallError | undefined): void {
+    if (!displacement) return this.#faults.clear('place')
+    this.#faults.set('place', displacement)
+    this.#appends.rejectWaiting(displacement)
   }
 
   close(): Promise<void> {
@@ -348,17 +327,14 @@ class FileJournal implements Journal {
 
   async #shutDown(): Promise<void> {
     this.#listeners.clear()
-    this.#stopCare()
-    this.#stopWatching()
+    for (const stop of this.#stops) stop()
     await Promise.allSettled(this.#histories)
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve
       this.#writeNext()
     })
-    this.#notedPosition = 0
-    await this.#noteProgress()
-    closeSync(this.#reader.file.fd)
+    await this.#caretaker.noteLast()
+    this.#directory.close(this.#reader.file.fd)
+    this.#directory.dispose()
   }
 }
-
-const UNWATCHED = 'the journal cannot be watched: what other instances write is noticed later'

@@ -2,12 +2,13 @@
  * Reads a file journal from its oldest kept entry up to where the live reading is, in pieces, so that the event loop is
  * never held for long. When old segments are removed under its feet it goes on behind them, and says so.
  */
-import { closeSync, fstatSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import type { Entry, JournalListener, Retention } from './journal.js'
+import { broken } from './journal-errors.js'
 import { isFresh, isWithin } from './retention.js'
-import { broken, type SegmentDirectory, type SegmentFile } from './segment-directory.js'
+import type { SegmentDirectory, SegmentFile } from './segment-directory.js'
 import { entriesOf, SegmentReader, type PlacedFrame } from './segment-reader.js'
 
 export interface HistoryOptions {
@@ -44,23 +45,22 @@ export async function tellHistory(options: HistoryOptions, listener: JournalList
         }
         const next = openBehind(directory, reader.file.header.firstOffset)
         if (hasBegun && next.nextOffset !== reader.nextOffset) listener.onEpoch(epoch, next.nextOffset)
-        closeSync(reader.file.fd)
+        directory.close(reader.file.fd)
         reader = next
       }
       await setImmediate()
     }
   } finally {
-    closeSync(reader.file.fd)
+    directory.close(reader.file.fd)
   }
 }
 
 /** From the oldest kept one on. */
 function keptEntries(file: SegmentFile, frames: readonly PlacedFrame[], options: HistoryOptions): Entry[] {
   const { retention, clock, live } = options
-  const { nextOffset, totalBytes } = live()
-  const head = { nextOffset, totalBytes, now: clock.now() }
+  const head = live()
   const entries = entriesOf(file, frames, (offset, before) => !isWithin(offset, before, head, retention))
-  const first = entries.findIndex((entry) => isFresh(entry, head, retention))
+  const first = entries.findIndex((entry) => isFresh(entry, clock.now(), retention))
   return first < 0 ? [] : entries.slice(first)
 }
 

@@ -6,7 +6,7 @@ import { LastcallError } from '../errors.js'
 import { decodeEntry, encodeEntry } from './entry-codec.js'
 import type { EngineRetention, Entry, Journal, JournalListener, NewEntry, Tail } from './journal.js'
 import { Listeners } from './listeners.js'
-import { expectToFit, isFresh, isWithin } from './retention.js'
+import { expectToFit, isWithin } from './retention.js'
 import { newEpoch } from './segment.js'
 
 export interface MemoryJournalOptions {
@@ -18,6 +18,8 @@ export interface MemoryJournalOptions {
 interface Placed {
   readonly entry: Entry
   readonly bytesBefore: number
+  /** When it was appended, by the monotonic clock: the system's clock may be set while the entry is kept. */
+  readonly appendedAtMs: number
 }
 
 export class MemoryJournal implements Journal {
@@ -49,7 +51,8 @@ export class MemoryJournal implements Journal {
   }
 
   #keep(entry: Entry): Entry {
-    this.#entries.push({ entry, bytesBefore: this.#totalBytes })
+    const appendedAtMs = this.#options.clock.monotonic()
+    this.#entries.push({ entry, bytesBefore: this.#totalBytes, appendedAtMs })
     this.#nextOffset++
     this.#totalBytes += entry.bytes
     return entry
@@ -58,9 +61,10 @@ export class MemoryJournal implements Journal {
   /** Forgets what is not kept any more: in bulk, so that it costs little. */
   #trim(): void {
     const { retention, clock } = this.#options
-    const head = { nextOffset: this.#nextOffset, totalBytes: this.#totalBytes, now: clock.now() }
-    const isGone = ({ entry, bytesBefore }: Placed): boolean =>
-      !(isWithin(entry.offset, bytesBefore, head, retention) && isFresh(entry, head, retention))
+    const head = { nextOffset: this.#nextOffset, totalBytes: this.#totalBytes }
+    const freshSinceMs = clock.monotonic() - retention.maxAgeMs
+    const isGone = ({ entry, bytesBefore, appendedAtMs }: Placed): boolean =>
+      appendedAtMs < freshSinceMs || !isWithin(entry.offset, bytesBefore, head, retention)
     for (let first; (first = this.#entries[this.#goneCount]) && isGone(first);) this.#goneCount++
     if (this.#goneCount < this.#entries.length / 2) return
     this.#entries = this.#entries.slice(this.#goneCount)

@@ -2,14 +2,12 @@
  * Opening a file journal: makes the first segment where there is none, reads all segments once, and refuses what is
  * not whole. What follows can then trust that it is at the end of a journal without gaps.
  */
-import { closeSync, fdatasync, fstatSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { broken, damaged, type Checkpoint, type SegmentDirectory } from './segment-directory.js'
+import { broken, damaged } from './journal-errors.js'
+import { flushFile, type Checkpoint, type SegmentDirectory } from './segment-directory.js'
 import { SegmentReader } from './segment-reader.js'
 import { newEpoch, newMark } from './segment.js'
-
-export const flushFile = promisify(fdatasync)
 
 /** At the end of the newest segment; nothing before it can be taken back by a power cut. */
 export interface Recovered {
@@ -59,10 +57,10 @@ async function readAll(directory: SegmentDirectory): Promise<Recovered | undefin
       if (isNewest) return { reader, durable }
       before = isLeftover(reader) ? before : reader
     } catch (error) {
-      closeSync(file.fd)
+      directory.close(file.fd)
       throw error
     }
-    closeSync(file.fd)
+    directory.close(file.fd)
   }
   return undefined
 }

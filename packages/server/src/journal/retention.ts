@@ -1,17 +1,15 @@
 /**
- * Which entries are kept: the newest ones that all three limits allow.
+ * Which entries are kept: the newest ones that all three limits allow. On the disk that means whole segments.
  */
 import { LastcallError } from '../errors.js'
 import type { EngineRetention, Entry, Retention } from './journal.js'
-import type { SegmentDirectory } from './segment-directory.js'
+import { frameBytes } from './segment.js'
 
 /** Where the journal ends. */
 export interface Head {
   readonly nextOffset: number
   /** What all entries so far took, in bytes. */
   readonly totalBytes: number
-  /** Milliseconds since 1970. */
-  readonly now: number
 }
 
 /**
@@ -26,8 +24,12 @@ export const isWithin = (
   { maxEntries, maxBytes }: Retention,
 ): boolean => offset >= nextOffset - maxEntries && totalBytes - bytesBefore <= maxBytes
 
-/** Whether the limit on age allows it. */
-export const isFresh = ({ at }: Entry, { now }: Head, { maxAgeMs }: Retention): boolean => at >= now - maxAgeMs
+/**
+ * Whether the limit on age allows an entry that an earlier process has written: only its own time is known of it.
+ *
+ * @param now milliseconds since 1970.
+ */
+export const isFresh = ({ at }: Entry, now: number, { maxAgeMs }: Retention): boolean => at >= now - maxAgeMs
 
 /** Entries that an engine keeps besides twice HISTORY_SIZE: presence, announcements and placeholders between messages. */
 const ENTRIES_BETWEEN_MESSAGES = 10_000
@@ -49,21 +51,57 @@ export function expectToFit(bytes: number, { maxBytes, maxEntryBytes = maxBytes 
   )
 }
 
-/** Removes the segments before the live one of which nothing is kept. Other processes do so, too, with their limits. */
-export async function removeExpired(
-  directory: SegmentDirectory,
-  live: number,
-  { nextOffset, totalBytes, now }: Head,
+const MIN_SEGMENT_BYTES = 256 * 1024
+const MAX_SEGMENT_BYTES = 16 * 1024 * 1024
+
+/** How long a segment becomes, in bytes. The disk is given back in whole segments: an eighth of what is kept. */
+export const segmentLimit = ({ maxBytes }: Retention): number =>
+  Math.ceil(Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, maxBytes / 8)))
+
+/** What is known of a segment without reading it. */
+export interface SegmentFacts {
+  readonly firstOffset: number
+  /** What all entries before it took, in bytes. */
+  readonly bytesBefore: number
+  /** Of the file, and of its first line. */
+  readonly fileBytes: number
+  readonly headerBytes: number
+  /** For how long nothing has been written to it. */
+  readonly ageMs: number
+}
+
+/** What an entry that was written alone takes beside its own bytes. */
+const MAX_ENTRY_OVERHEAD_BYTES = frameBytes(1, 0)
+
+/**
+ * What a segment counts for HISTORY_BYTES: its entries, and the bytes in it that belong to no entry, because a write was
+ * torn. Without those a disk on which there is, again and again, room for a part of a write would fill up with them.
+ */
+function countedBytes(segment: SegmentFacts, next: Pick<SegmentFacts, 'firstOffset' | 'bytesBefore'>): number {
+  const entryBytes = next.bytesBefore - segment.bytesBefore
+  const overheadBytes = (next.firstOffset - segment.firstOffset) * MAX_ENTRY_OVERHEAD_BYTES
+  const tornBytes = segment.fileBytes - segment.headerBytes - entryBytes - overheadBytes
+  return entryBytes + Math.max(0, tornBytes)
+}
+
+/**
+ * How many of the oldest segments the journal no longer keeps. The last one is being written: it stays.
+ *
+ * @param segments all of them, oldest first.
+ */
+export function countExpired(
+  segments: readonly SegmentFacts[],
+  head: Head,
   { maxEntries, maxBytes, maxAgeMs }: Retention,
-): Promise<void> {
-  for (;;) {
-    const [segment, next] = directory.list()
-    if (segment === undefined || next === undefined || segment >= live) return
-    const bytesBefore = directory.headerOf(next)?.bytesBefore ?? 0
-    const writtenAt = (await directory.writtenAt(segment)) ?? 0
+): number {
+  const end = { firstOffset: head.nextOffset, bytesBefore: head.totalBytes }
+  let bytesBehind = 0
+  for (let index = segments.length - 1; index > 0; index--) {
+    const [segment, before] = [segments[index], segments[index - 1]] as [SegmentFacts, SegmentFacts]
+    bytesBehind += countedBytes(segment, segments[index + 1] ?? end)
     const isExpired =
-      next <= nextOffset - maxEntries || totalBytes - bytesBefore >= maxBytes || writtenAt < now - maxAgeMs
-    if (!isExpired) return
-    await directory.remove(segment)
+      segment.firstOffset <= head.nextOffset - maxEntries || bytesBehind >= maxBytes || before.ageMs > maxAgeMs
+    if (isExpired) return index
   }
+  return 0
 }

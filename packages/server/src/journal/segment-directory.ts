@@ -1,12 +1,18 @@
 /**
- * The directory of a file journal: which segments there are, making and removing them, and saying clearly why it can't
- * be used. Nothing in it is ever overwritten.
+ * The directory of a file journal: which segments there are, making and removing them, and whether it is still the one
+ * that was opened. Nothing in it is ever overwritten. It can be used while the process has no descriptor left.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
-import { access, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { closeSync, constants, fdatasync, fstatSync, fsync, openSync, readdirSync, readSync, write } from 'node:fs'
+import { access, link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LastcallError } from '../errors.js'
+import { promisify } from 'node:util'
+import type { LastcallError } from '../errors.js'
+import { DescriptorReserve } from './descriptor-reserve.js'
+import { codeOf, ELSEWHERE, explain, isMissing, RESTORE, unavailable, unusable } from './journal-errors.js'
+import { makeDirectory } from './make-directory.js'
+import type { SegmentFacts } from './retention.js'
+import type { SegmentAges } from './segment-ages.js'
 import { decodeHeader, decodeLine, encodeHeader, encodeLine, MAX_HEADER_BYTES, type SegmentHeader } from './segment.js'
 
 /** An open segment. */
@@ -45,16 +51,36 @@ const CHECKPOINT_NAME = 'checkpoint'
 const CHECKPOINT_TITLE = 'lastcall-checkpoint'
 const TEMPORARY_NAME = /^[0-9a-f]{16}\.tmp$/
 /** What else an empty directory may hold. */
-const HARMLESS_NAMES = /^\.|^lost\+found$|^checkpoint$|^[0-9a-f]{16}\.tmp$/
+const HARMLESS_NAMES = /^\.|^lost\+found$|^checkpoint$|^session-secret$|^[0-9a-f]{16}\.tmp$/
 /** What a file system says that knows no hard links. */
 const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 const STALE_MS = 60_000
+/** One for listing the directory or making a segment, one for opening what another process has made. */
+const RESERVED_DESCRIPTORS = 2
+
+export const flushFile = promisify(fdatasync)
+const writeTo = promisify(write)
+const flushDirectory = promisify(fsync)
 
 const segmentName = (firstOffset: number): string => `${String(firstOffset).padStart(16, '0')}.log`
 const temporaryName = (): string => `${randomBytes(8).toString('hex')}.tmp`
 
+/** What stays the same when a file or directory is renamed. */
+interface Identity {
+  readonly dev: bigint
+  readonly ino: bigint
+}
+
+const isSame = (one: Identity, other: Identity): boolean => one.dev === other.dev && one.ino === other.ino
+
 export class SegmentDirectory {
   readonly path: string
+  readonly #reserve = new DescriptorReserve(RESERVED_DESCRIPTORS)
+  /** Headers never change. */
+  readonly #headers = new Map<number, Pick<SegmentFile, 'header' | 'headerBytes'>>()
+  #identity: Identity | undefined
+  /** The directory itself; Windows opens none, and flushes none. */
+  #fd: number | undefined
 
   constructor(path: string) {
     this.path = path
@@ -67,8 +93,10 @@ export class SegmentDirectory {
    */
   async prepare(): Promise<void> {
     try {
-      await mkdir(this.path, { recursive: true })
+      await makeDirectory(this.path)
       await access(this.path, constants.R_OK | constants.W_OK | constants.X_OK)
+      this.#identity = await stat(this.path, { bigint: true })
+      if (process.platform !== 'win32') this.#fd ??= openSync(this.path, 'r')
     } catch (error) {
       throw explain(this.path, error)
     }
@@ -82,7 +110,9 @@ export class SegmentDirectory {
 
   /** The first offsets of the segments, oldest first. */
   list(): number[] {
-    return readdirSync(this.path)
+    const names = this.#reserve.use(() => readdirSync(this.path))
+    this.#reserve.replenish()
+    return names
       .map((name) => Number(SEGMENT_NAME.exec(name)?.[1] ?? Number.NaN))
       .filter((firstOffset) => !Number.isNaN(firstOffset))
       .sort((a, b) => a - b)
@@ -97,7 +127,7 @@ export class SegmentDirectory {
     const path = join(this.path, segmentName(firstOffset))
     let fd
     try {
-      fd = openSync(path, OPEN_FLAGS)
+      fd = this.#reserve.use(() => openSync(path, OPEN_FLAGS))
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined
       throw explain(path, error)
@@ -105,7 +135,7 @@ export class SegmentDirectory {
     try {
       return { path, fd, ...readHeader(path, fd, firstOffset) }
     } catch (error) {
-      closeSync(fd)
+      this.close(fd)
       throw explain(path, error)
     }
   }
@@ -120,23 +150,65 @@ export class SegmentDirectory {
       const file = this.open(candidate)
       if (!file) return this.openBehind(firstOffset)
       if (candidate === newer.at(-1) || fstatSync(file.fd).size >= file.header.limit) return file
-      closeSync(file.fd)
+      this.close(file.fd)
     }
     return undefined
   }
 
-  /** What a segment says about itself; `undefined` when there is none (any more). */
-  headerOf(firstOffset: number): SegmentHeader | undefined {
-    const file = this.open(firstOffset)
-    if (file) closeSync(file.fd)
-    return file?.header
+  /** Closes a file, and keeps its descriptor if the reserve lacks one. */
+  close(fd: number): void {
+    closeSync(fd)
+    this.#reserve.replenish()
+  }
+
+  /** Lets go of what it keeps open. */
+  dispose(): void {
+    this.#reserve.close()
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.#fd = undefined
+  }
+
+  /**
+   * Why the directory, or a segment that is being written, is not the one that was opened any more; `undefined`: it is.
+   * A server that went on would acknowledge entries into a directory that the next one does not find.
+   */
+  async displacement(file?: SegmentFile): Promise<LastcallError | undefined> {
+    const identityOf = (path: string): Promise<Identity | undefined> =>
+      stat(path, { bigint: true }).catch((error: unknown) => {
+        if (isMissing(error)) return undefined
+        throw error
+      })
+    try {
+      const [found, expected] = [await identityOf(this.path), this.#identity]
+      if (!found) return unavailable(this.path, 'the directory has been moved away or removed')
+      if (expected && !isSame(found, expected)) return unavailable(this.path, 'another directory has taken its place')
+      // Another process may have removed a segment that is full.
+      if (!file || fstatSync(file.fd).size >= file.header.limit) return undefined
+      const segment = await identityOf(file.path)
+      if (segment && isSame(segment, fstatSync(file.fd, { bigint: true }))) return undefined
+      return unavailable(this.path, `its segment ${file.path} has been moved away or replaced`)
+    } catch (error) {
+      return explain(this.path, error)
+    }
+  }
+
+  /** @throws {LastcallError} `journal_unavailable`: what is done by name would be done elsewhere. */
+  async #expectInPlace(): Promise<void> {
+    const displacement = await this.displacement()
+    if (displacement) throw displacement
   }
 
   /** Makes a segment, unless another process has. It is on the disk, with its name, when this resolves. */
   async create(header: SegmentHeader): Promise<void> {
+    await this.#expectInPlace()
     const temporary = join(this.path, temporaryName())
+    let fd
     try {
-      await writeFile(temporary, encodeHeader(header), { flag: 'wx', mode: FILE_MODE, flush: true })
+      fd = this.#reserve.use(() => openSync(temporary, 'wx', FILE_MODE))
+      const bytes = encodeHeader(header)
+      const { bytesWritten } = await writeTo(fd, bytes)
+      if (bytesWritten < bytes.length) throw new Error(`${bytesWritten} of ${bytes.length} bytes found room`)
+      await flushFile(fd)
       // Unlike a rename, a link does not replace what is there: of several processes one wins.
       await link(temporary, join(this.path, segmentName(header.firstOffset))).catch((error: unknown) => {
         const code = String(codeOf(error))
@@ -144,30 +216,46 @@ export class SegmentDirectory {
         if (!NO_LINKS.has(code)) throw error
         throw unusable(this.path, `its file system makes no hard links (${code})`, 'Put it on a local disk.', error)
       })
-      await this.#flush()
+      if (this.#fd !== undefined) await flushDirectory(this.#fd)
     } catch (error) {
       throw explain(this.path, error)
     } finally {
+      if (fd !== undefined) this.close(fd)
       await rm(temporary, { force: true }).catch(() => undefined)
     }
   }
 
-  async #flush(): Promise<void> {
-    if (process.platform === 'win32') return
-    const directory = await open(this.path, 'r')
-    try {
-      await directory.sync()
-    } finally {
-      await directory.close()
+  /** What is known of all segments, oldest first, without reading them. One that vanishes meanwhile is left out. */
+  async facts(ages: SegmentAges): Promise<SegmentFacts[]> {
+    const facts: SegmentFacts[] = []
+    for (const firstOffset of this.list()) {
+      const known = this.#headers.get(firstOffset) ?? this.#readHeader(firstOffset)
+      const { size } = (await stat(join(this.path, segmentName(firstOffset))).catch(() => undefined)) ?? {}
+      if (!known || size === undefined) continue
+      const { header, headerBytes } = known
+      const { bytesBefore } = header
+      facts.push({ firstOffset, bytesBefore, fileBytes: size, headerBytes, ageMs: ages.ageMs(firstOffset) })
     }
+    return facts
+  }
+
+  #readHeader(firstOffset: number): Pick<SegmentFile, 'header' | 'headerBytes'> | undefined {
+    const file = this.open(firstOffset)
+    if (!file) return undefined
+    this.close(file.fd)
+    const { header, headerBytes } = file
+    this.#headers.set(firstOffset, { header, headerBytes })
+    return file
   }
 
   async remove(firstOffset: number): Promise<void> {
+    await this.#expectInPlace()
     await rm(join(this.path, segmentName(firstOffset)), { force: true })
+    this.#headers.delete(firstOffset)
   }
 
-  /** When a segment was last written: milliseconds since 1970; `undefined` when there is none (any more). */
-  async writtenAt(firstOffset: number): Promise<number | undefined> {
+  /** The time of a segment's file: milliseconds since 1970; `undefined` when there is none (any more). */
+  async fileTimeMs(firstOffset: number): Promise<number | undefined> {
     return (await stat(join(this.path, segmentName(firstOffset))).catch(() => undefined))?.mtimeMs
   }
 
@@ -191,6 +279,7 @@ export class SegmentDirectory {
   async writeCheckpoint(checkpoint: Checkpoint): Promise<void> {
     const temporary = join(this.path, temporaryName())
     try {
+      await this.#expectInPlace()
       await writeFile(temporary, encodeLine(CHECKPOINT_TITLE, checkpoint), { flag: 'wx', mode: FILE_MODE })
       await rename(temporary, join(this.path, CHECKPOINT_NAME))
     } catch {
@@ -216,50 +305,4 @@ function readHeader(path: string, fd: number, firstOffset: number): Pick<Segment
     throw unusable(path, `it begins with entry ${decoded.content.firstOffset}: it has been renamed`, RESTORE)
   }
   return { header: decoded.content, headerBytes: decoded.bytes }
-}
-
-const ELSEWHERE = 'Name another directory in JOURNAL_URL.'
-const RESTORE = 'Restore the directory from a backup, or move it away: the server then begins an empty journal.'
-
-const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
-
-function unusable(path: string, found: string, advice: string, cause?: unknown): LastcallError {
-  return new LastcallError('journal_unusable', `cannot use the journal ${path}: ${found}. ${advice}`, { cause })
-}
-
-/** @param position in the file: the bytes there are not what was written. */
-export function damaged(file: Pick<SegmentFile, 'path'>, position: number, found: string): LastcallError {
-  return unusable(file.path, `it is damaged at byte ${position}: ${found}`, RESTORE)
-}
-
-/** Something about it can't be, or is no longer there. */
-export function broken(path: string, found: string, cause?: unknown): LastcallError {
-  return unusable(path, found, RESTORE, cause)
-}
-
-/** Turns what the system says into what a person can act upon. */
-export function explain(path: string, error: unknown): LastcallError {
-  if (error instanceof LastcallError) return error
-  const code = codeOf(error)
-  switch (code) {
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return unusable(path, `no permission (${code})`, 'The server must be able to read and write it.', error)
-    case 'ENOTDIR':
-    case 'EEXIST':
-    case 'EISDIR':
-      return unusable(path, 'a journal is a directory of files, and this is something else', ELSEWHERE, error)
-    default: {
-      const why = error instanceof Error ? error.message : String(error)
-      return new LastcallError(
-        'journal_unavailable',
-        `the journal ${path} cannot be read or written just now: ${why}`,
-        {
-          temporary: true,
-          cause: error,
-        },
-      )
-    }
-  }
 }

@@ -5,7 +5,8 @@
 import { readSync } from 'node:fs'
 import { decodeEntry } from './entry-codec.js'
 import type { Entry } from './journal.js'
-import { broken, damaged, type SegmentFile } from './segment-directory.js'
+import { broken, damaged } from './journal-errors.js'
+import type { SegmentFile } from './segment-directory.js'
 import { findFrame, parseFrame, type Frame, type ParsedFrame } from './segment.js'
 import { isTorn } from './torn-writes.js'
 

@@ -31,11 +31,9 @@ interface Region {
  */
 export function isTorn(bytes: Buffer, position: number, mark: Buffer): boolean {
   const region: Region = { bytes, position, mark }
-  let start = 0
-  let end = nextMark(region, 0)
-  if (end > 0 && !isTornBeforeFirstMark(region, end)) return false
-  while (end < bytes.length) {
-    start = end
+  const first = nextMark(region, 0)
+  if (first > 0 && !isTornBeforeFirstMark(region, first)) return false
+  for (let start = first, end; start < bytes.length; start = end) {
     end = nextMark(region, start + mark.length)
     if (!isTornPart(region, start, end)) return false
   }

@@ -146,7 +146,7 @@ describe('file: among processes', () => {
   })
 
   it('loses nothing of what one writes while others come and go', async () => {
-    const writer = run('appender.mjs', 'writer', 1e9, 100)
+    const writer = run('appender.mjs', 'writer', 1e9, 100, 64 * 1024 * 1024)
     for (let round = 0; round < 40; round++) {
       await writer.until(() => acked(writer).length > round * 20)
       const journal = await place.open()

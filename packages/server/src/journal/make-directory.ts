@@ -1,0 +1,36 @@
+/**
+ * Makes a directory and those above it. Node's own `mkdir` with `recursive` never returns where a file system answers
+ * ENOENT although the directory above exists, as /proc does.
+ */
+import { mkdir, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { codeOf, ELSEWHERE, isMissing, unusable } from './journal-errors.js'
+
+/** Resolves when `path` is a directory, whoever made it. */
+export async function makeDirectory(path: string): Promise<void> {
+  if (await makeOne(path)) return
+  const above = dirname(path)
+  if (above !== path && !(await exists(above))) {
+    await makeDirectory(above)
+    if (await makeOne(path)) return
+  }
+  throw unusable(path, `its file system makes no directories in ${above}`, ELSEWHERE)
+}
+
+/** `false`: the system says that the directory above is missing. */
+async function makeOne(path: string): Promise<boolean> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    if (isMissing(error)) return false
+    const isThere = codeOf(error) === 'EEXIST' && (await stat(path)).isDirectory()
+    if (!isThere) throw error
+  }
+  return true
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
