@@ -243,6 +243,7 @@ class FileJournal implements Journal {
   async #moveOn(): Promise<void> {
     const { file: ended, nextOffset, totalBytes } = this.#reader
     const { epoch } = ended.header
+    await this.#directory.expectInPlace()
     let file = this.#directory.openBehind(ended.header.firstOffset)
     while (!file) {
       // First of all: on a full disk this makes the room for it.

@@ -39,9 +39,14 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
   const scheme = /^[a-z]+:/i.exec(url)?.[0].toLowerCase()
   switch (scheme) {
     case 'memory:':
-      return new MemoryJournal({ retention: forOneReader(retention), clock })
+      return new MemoryJournal({ retention: withinHistoryBytes(retention), clock })
     case 'file:':
-      return openFileJournal(pathOf(url), { retention, timeoutMs: timeoutMs ?? LOCAL_TIMEOUT_MS, clock, log })
+      return openFileJournal(pathOf(url), {
+        retention: withinHistoryBytes(retention),
+        timeoutMs: timeoutMs ?? LOCAL_TIMEOUT_MS,
+        clock,
+        log,
+      })
     default: {
       if (scheme === undefined || !PLANNED_SCHEMES.has(scheme)) throw invalid(`${withoutSecrets(url)} is no journal`)
       throw invalid(`this build has no journal for ${scheme} yet`)
@@ -49,8 +54,11 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
   }
 }
 
-/** The one reader of a memory journal reads each entry as it is appended: no window has to be filled from it later. */
-const forOneReader = (retention: EngineRetention): EngineRetention => ({
+/**
+ * Windows count the bytes of every entry, so an engine on this machine fills them with HISTORY_BYTES: memory and the disk
+ * are not to hold twice as much.
+ */
+const withinHistoryBytes = (retention: EngineRetention): EngineRetention => ({
   ...retention,
   maxBytes: retention.maxEntryBytes ?? retention.maxBytes,
 })

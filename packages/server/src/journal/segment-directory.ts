@@ -193,14 +193,14 @@ export class SegmentDirectory {
   }
 
   /** @throws {LastcallError} `journal_unavailable`: what is done by name would be done elsewhere. */
-  async #expectInPlace(): Promise<void> {
+  async expectInPlace(): Promise<void> {
     const displacement = await this.displacement()
     if (displacement) throw displacement
   }
 
   /** Makes a segment, unless another process has. It is on the disk, with its name, when this resolves. */
   async create(header: SegmentHeader): Promise<void> {
-    await this.#expectInPlace()
+    await this.expectInPlace()
     const temporary = join(this.path, temporaryName())
     let fd
     try {
@@ -249,7 +249,7 @@ export class SegmentDirectory {
   }
 
   async remove(firstOffset: number): Promise<void> {
-    await this.#expectInPlace()
+    await this.expectInPlace()
     await rm(join(this.path, segmentName(firstOffset)), { force: true })
     this.#headers.delete(firstOffset)
   }
@@ -279,7 +279,7 @@ export class SegmentDirectory {
   async writeCheckpoint(checkpoint: Checkpoint): Promise<void> {
     const temporary = join(this.path, temporaryName())
     try {
-      await this.#expectInPlace()
+      await this.expectInPlace()
       await writeFile(temporary, encodeLine(CHECKPOINT_TITLE, checkpoint), { flag: 'wx', mode: FILE_MODE })
       await rename(temporary, join(this.path, CHECKPOINT_NAME))
     } catch {

@@ -15,7 +15,7 @@ export interface SuiteContext {
   readonly suite: JournalSuite
   /** Opens the journal of the running test's place. What `retention` does not limit is unlimited. */
   readonly open: (retention?: Partial<Retention>) => Promise<Journal>
-  /** Makes the retention's clock go by so many milliseconds. */
+  /** Makes the retention's clock, and the monotonic one, go by so many milliseconds. */
   readonly advance: (ms: number) => void
   /** Milliseconds since 1970, by the retention's clock. */
   readonly now: () => number
@@ -28,7 +28,12 @@ export function makeContext(framework: TestFramework, suite: JournalSuite): Suit
   let place: JournalPlace | undefined
   let opened: Journal[] = []
   let now = 0
-  const clock: Clock = { ...systemClock, now: () => now }
+  let advancedMs = 0
+  const clock: Clock = {
+    ...systemClock,
+    now: () => now,
+    monotonic: () => systemClock.monotonic() + advancedMs,
+  }
 
   framework.beforeEach(async () => {
     now = Date.now()
@@ -53,6 +58,7 @@ export function makeContext(framework: TestFramework, suite: JournalSuite): Suit
     },
     advance(ms) {
       now += ms
+      advancedMs += ms
     },
     now: () => now,
     faults(...names) {

@@ -2,50 +2,12 @@
  * The file journal among processes: several at once, killed at any moment, on a full disk. The processes run what is
  * built (`tsc -b`).
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FilePlace } from './file-place.js'
+import { Program } from './program.js'
 import { message, record } from '../../src/testing/index.js'
-
-/** A child process, and the lines it has printed. */
-class Program {
-  readonly lines: string[] = []
-  readonly child: ChildProcess
-  readonly #ended: Promise<unknown>
-  #waiting: (() => void)[] = []
-
-  constructor(command: string, args: readonly string[]) {
-    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-    const ended = once(this.child, 'close')
-    this.#ended = ended
-    if (!this.child.stdout) throw new Error('no stdout')
-    createInterface(this.child.stdout).on('line', (line) => {
-      this.lines.push(line)
-      for (const resolve of this.#waiting.splice(0)) resolve()
-    })
-    void ended.then(() => this.#waiting.splice(0).forEach((resolve) => resolve()))
-  }
-
-  async until(isReached: (lines: readonly string[]) => boolean): Promise<void> {
-    while (!isReached(this.lines)) {
-      if (this.child.exitCode !== null) throw new Error(`it ended: ${this.lines.join('\n')}`)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
-  }
-
-  /** Its exit code, and all lines are there. */
-  async end(): Promise<number | null> {
-    await this.#ended
-    return this.child.exitCode
-  }
-
-  numbers(prefix: string): number[] {
-    return this.lines.filter((line) => line.startsWith(prefix)).map((line) => Number(line.slice(prefix.length)))
-  }
-}
 
 const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
 /** Limits the size of files, also of a process that runs: to that process it is like a full disk. Linux has it. */
@@ -184,4 +146,39 @@ describe('file: among processes', () => {
     expect(told.entries.map(({ sequence }) => sequence)).toEqual(program.numbers('told '))
     expect(told.entries.map(({ sequence }) => sequence)).toEqual(acked(program))
   })
+
+  it.runIf(hasPrlimit)(
+    'on a disk that is nearly full again and again takes every message once, and stays whole',
+    async () => {
+      const [hundredKiB, steps] = [100 * 1024, 8]
+      const writers = ['a', 'b'].map((node) => {
+        const args = [process.execPath, fixture('near-full.mjs'), place.path, node, '60', '9000']
+        const program = new Program(PRLIMIT, [`--fsize=${hundredKiB}:`, ...args])
+        programs.push(program)
+        return program
+      })
+      const fails = (writer: Program): number => writer.lines.filter((line) => line.startsWith('failed')).length
+      // Room comes in small steps: after each of them somebody fails again, with a part of its write on the disk.
+      for (
+        let step = 1, before = 0;
+        step <= steps;
+        step++, before = writers.reduce((sum, each) => sum + fails(each), 0)
+      ) {
+        const seen = before
+        await Promise.race(
+          writers.map((writer) => writer.until(() => writers.reduce((sum, each) => sum + fails(each), 0) > seen)),
+        )
+        const limit = step === steps ? 'unlimited' : String(hundredKiB + step * 8191)
+        for (const { child } of writers) spawnSync(PRLIMIT, ['--pid', String(child.pid), `--fsize=${limit}:`])
+      }
+      for (const writer of writers) expect(await writer.end()).toBe(0)
+      const told = await place.read()
+      for (const [index, node] of ['a', 'b'].entries()) {
+        const sequences = told.entries.filter((entry) => entry.node === node).map(({ sequence }) => sequence)
+        expect(acked(writers[index] as Program)).toEqual(Array.from({ length: 60 }, (_, each) => each + 1))
+        // An attempt that failed for its process alone, behind another one's torn write, may be there, too.
+        expect([...new Set(sequences)]).toEqual(acked(writers[index] as Program))
+      }
+    },
+  )
 })
