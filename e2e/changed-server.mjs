@@ -18,7 +18,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url))
 export function changedServer(changes) {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-changed-'))
   const server = join(folder, 'packages/server')
-  copy('packages/server', server, ['dist', 'page', 'package.json'])
+  copy('packages/server', server, ['bin', 'dist', 'page', 'package.json'])
   // Found before that of the workspace, where everything else is found.
   const protocol = join(server, 'node_modules/@lastcall/protocol')
   copy('packages/protocol', protocol, ['dist', 'package.json'])
@@ -30,7 +30,7 @@ export function changedServer(changes) {
     if (pieces.length !== 2) throw new Error(`${file} has ${pieces.length - 1} times: ${from}`)
     writeFileSync(path, pieces.join(to))
   }
-  return { cli: join(server, 'dist/cli.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
+  return { cli: join(server, 'bin/lastcall.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
 function copy(from, to, parts) {

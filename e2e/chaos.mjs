@@ -94,7 +94,7 @@ async function main() {
     throw new Error(`--break is one of ${Object.keys(DEFECTS).join(', ')}`)
   }
   const broken = values.break === undefined ? undefined : breakServer(values.break)
-  const cli = broken?.cli ?? fileURLToPath(new URL('../packages/server/dist/cli.js', import.meta.url))
+  const cli = broken?.cli ?? fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))
   const until = values.minutes === undefined ? Infinity : performance.now() + Number(values.minutes) * 60_000
   const count = values.minutes === undefined ? Number(values.seeds ?? (broken ? 10 : 1)) : Infinity
   const seconds = Number(values.seconds ?? (values.minutes === undefined ? 10 : 30))

@@ -62,7 +62,7 @@ async function main() {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-cut-'))
   const history = new History()
   const servers = new Servers({
-    cli: fileURLToPath(new URL('../packages/server/dist/cli.js', import.meta.url)),
+    cli: fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url)),
     env: {
       JOURNAL_URL: `file:${join(folder, 'journal')}`,
       HISTORY_SIZE: String(TERMS.historySize),

@@ -136,7 +136,7 @@ async function settled(port) {
 
 async function main() {
   console.log(`seed ${seed}, ${count} frames and handshakes`)
-  const server = spawn(process.execPath, [fileURLToPath(new URL('../packages/server/dist/cli.js', import.meta.url))], {
+  const server = spawn(process.execPath, [fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))], {
     env: {
       ...process.env,
       HOST: '127.0.0.1',

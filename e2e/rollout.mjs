@@ -39,7 +39,7 @@ const { values } = parseArgs({
   },
 })
 
-const CLI = fileURLToPath(new URL('../packages/server/dist/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))
 const AFTER_MS = 2000
 
 /** Processes that make the load. */

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
-const COMMAND = fileURLToPath(new URL('../../packages/server/dist/cli.js', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../../packages/server/bin/lastcall.js', import.meta.url))
 
 type Variables = Readonly<Record<string, string>>
 

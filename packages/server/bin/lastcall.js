@@ -1,4 +1,17 @@
 #!/usr/bin/env -S node --max-semi-space-size=4 --heap-growing-percent=100
-// The flags keep memory small: docs/adr/0012.
-// Here and not in dist/, so that it exists when npm links commands: before the first build of a checkout.
-import '../dist/cli.js'
+// The command. The flags keep memory small: docs/adr/0012. This file is not in dist/, so that it exists when npm links
+// commands: before the first build of a checkout.
+//
+// It listens to signals before it loads anything else, for loading takes half a second on a small machine: SIGHUP would
+// end the process meanwhile, and SIGTERM would be lost where the process is PID 1 of a container. The command takes the
+// signals over, also those that have come by then.
+const signals = ['SIGTERM', 'SIGINT', 'SIGHUP']
+const received = []
+const remember = (signal) => received.push(signal)
+for (const signal of signals) process.on(signal, remember)
+
+const { run } = await import('../dist/cli.js')
+await run(process.argv.slice(2), (listener) => {
+  for (const signal of signals) process.off(signal, remember).on(signal, listener)
+  for (const signal of received.splice(0)) listener(signal)
+})

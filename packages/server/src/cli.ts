@@ -1,6 +1,6 @@
-#!/usr/bin/env node
 /**
  * The command `lastcall`: reads the configuration and starts the server, checks the configuration, or makes a token.
+ * bin/lastcall.js calls it.
  * Exit codes as in sysexits.h: 64 for a command that does not exist or lacks something, 78 for a configuration that is
  * not valid.
  */
@@ -11,12 +11,15 @@ import { duration, mustBe } from './config/kinds.js'
 import { isWorker, loadConfig, type ConfigResult, type LoadedConfig } from './config/load-config.js'
 import { didYouMean, formatProblem } from './config/problems.js'
 import { VERSION } from './config/version.js'
+import { IGNORE_SIGNALS, ProcessSignals, type TakeSignals } from './process-signals.js'
 
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 64
 const EXIT_CONFIG = 78
 
-const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => number | Promise<number>>> = {
+type Action = (argv: readonly string[], signals: ProcessSignals) => number | Promise<number>
+
+const COMMANDS: Readonly<Record<string, Action>> = {
   serve,
   check,
   token,
@@ -43,31 +46,46 @@ workers by new ones, of the build and the configuration that are there now.
 
 ${flagsHelp()}`
 
-async function main(argv: readonly string[]): Promise<number> {
+/** Ends the process, or lets it end with an exit code. `argv`: what follows the name of the command. */
+export async function run(argv: readonly string[], takeSignals: TakeSignals): Promise<void> {
+  try {
+    process.exitCode = await main(argv, new ProcessSignals(takeSignals))
+  } catch (error) {
+    process.exitCode = complain(EXIT_FAILURE, [error instanceof Error ? (error.stack ?? error.message) : String(error)])
+  }
+  // The channel to its primary would keep a worker alive that has nothing to do.
+  if (isWorker()) process.exit()
+}
+
+async function main(argv: readonly string[], signals: ProcessSignals): Promise<number> {
+  const [first, ...rest] = argv
+  const isServe = first === undefined || first.startsWith('-') || first === 'serve'
+  if (!isServe) signals.endProcess()
   if (argv.includes('--help') || argv.includes('-h')) return print(HELP)
   if (argv.includes('--version') || argv.includes('-V')) return print(`${VERSION}\n`)
-  const [first, ...rest] = argv
-  if (first === undefined || first.startsWith('-')) return serve(argv)
+  if (first === undefined || first.startsWith('-')) return serve(argv, signals)
   const command = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
-  if (command) return command(rest)
+  if (command) return command(rest, signals)
   return complain(EXIT_USAGE, [
     `${first} is not a command${didYouMean(first, Object.keys(COMMANDS))}`,
     'See lastcall --help',
   ])
 }
 
-async function serve(argv: readonly string[]): Promise<number> {
+async function serve(argv: readonly string[], signals: ProcessSignals): Promise<number> {
+  if (isWorker()) signals.passTo(IGNORE_SIGNALS)
+  else signals.starting()
   const result = loadConfig({ argv })
   if (!result.ok) return refuse(result)
   // Whatever a library may still hold open: the server has closed everything that matters, and an end is an end.
-  process.exit(await start(result, argv))
+  process.exit(await start(result, argv, signals))
 }
 
 /** Loads only what is needed: the other commands need no server, and a primary needs none either. */
-async function start(loaded: LoadedConfig, argv: readonly string[]): Promise<number> {
-  if (isWorker()) return (await import('./workers/worker.js')).runWorker(loaded)
-  if (loaded.config.workers !== undefined) return (await import('./workers/primary.js')).runPrimary(loaded)
-  return (await import('./serve.js')).runServer(loaded, () => loadConfig({ argv }))
+async function start(loaded: LoadedConfig, argv: readonly string[], signals: ProcessSignals): Promise<number> {
+  if (isWorker()) return (await import('./workers/worker.js')).runWorker(loaded, signals)
+  if (loaded.config.workers !== undefined) return (await import('./workers/primary.js')).runPrimary(loaded, signals)
+  return (await import('./serve.js')).runServer(loaded, { load: () => loadConfig({ argv }), signals })
 }
 
 function check(argv: readonly string[]): number {
@@ -121,11 +139,3 @@ function complain(exitCode: number, lines: readonly string[]): number {
   process.stderr.write(lines.map((line) => `lastcall: ${line}\n`).join(''))
   return exitCode
 }
-
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  process.exitCode = complain(EXIT_FAILURE, [error instanceof Error ? (error.stack ?? error.message) : String(error)])
-}
-// The channel to its primary would keep a worker alive that has nothing to do.
-if (isWorker()) process.exit()

@@ -11,27 +11,34 @@ import { assembleServer, type AssembledServer } from './create-server.js'
 import type { Logger } from './observability/log.js'
 import { logFailure } from './observability/log-failure.js'
 import { createLogger } from './observability/logger.js'
+import type { ProcessSignals } from './process-signals.js'
+import type { ShutdownSignal } from './shutdown/signals.js'
 import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from './systemd/environment.js'
 import { LAST_WORD_TIMEOUT_MS, type Notifier } from './systemd/notifier.js'
 import { createNotifier } from './systemd/notify-command.js'
 import { ServiceReporter } from './systemd/service-reporter.js'
 
-/** Serves until a shutdown has ended. Resolves with the exit code. `load` reads the configuration again. */
-export async function runServer(loaded: LoadedConfig, load: () => ConfigResult): Promise<number> {
+export interface RunOptions {
+  /** Reads the configuration again. */
+  readonly load: () => ConfigResult
+  readonly signals: ProcessSignals
+}
+
+/** Serves until a shutdown has ended. Resolves with the exit code. */
+export async function runServer(loaded: LoadedConfig, { load, signals }: RunOptions): Promise<number> {
   const { config } = loaded
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
   try {
-    // From here on: it would end the process otherwise.
-    let reload = (): void => log.warn('reload.failed', 'the server is only starting, and has just read everything')
-    process.on('SIGHUP', () => reload())
+    signals.starting((signal) => log.info('shutdown.closed', { signal }, 'closed before the start was complete'))
     const systemd = systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid)
     const notifier = createNotifier(systemd, log)
     logStartupWarnings(loaded, systemd, log)
     const server = await assembleServer(config, { log })
-    server.shutdown.registerSignals()
+    const onShutdown = (signal: ShutdownSignal): void => server.shutdown.handleSignal(signal)
+    signals.passTo({ onShutdown })
     await server.listen({ fd: systemd.listenFd })
-    reload = reloader({ server, config, load, notifier, log })
     if (notifier) reportTo(notifier, server, systemd)
+    signals.passTo({ onShutdown, onReload: reloader({ server, config, load, notifier, log }) })
     await server.shutdown.waitForShutdown()
     await notifier?.flush(LAST_WORD_TIMEOUT_MS)
     return 0

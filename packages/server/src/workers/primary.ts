@@ -12,7 +12,7 @@ import type { Logger } from '../observability/log.js'
 import { logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
 import { AggregateMetrics } from '../observability/aggregate-metrics.js'
-import { onShutdownSignals } from '../shutdown/signals.js'
+import type { ProcessSignals } from '../process-signals.js'
 import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from '../systemd/environment.js'
 import { LAST_WORD_TIMEOUT_MS } from '../systemd/notifier.js'
 import { createNotifier } from '../systemd/notify-command.js'
@@ -25,11 +25,13 @@ import { ServiceWatch } from './service-watch.js'
 import { Supervision } from './supervision.js'
 
 /** Supervises until a shutdown has ended. Resolves with the exit code. */
-export async function runPrimary(loaded: LoadedConfig): Promise<number> {
+export async function runPrimary(loaded: LoadedConfig, signals: ProcessSignals): Promise<number> {
   const log = createLogger({ level: loaded.config.logLevel, format: loaded.config.logFormat })
   try {
+    signals.starting((signal) => log.info('shutdown.closed', { signal }, 'closed before the start was complete'))
     // Before any worker is started, which would inherit what is meant for this process.
-    return await supervise(loaded, systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid), log)
+    const systemd = systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid)
+    return await supervise(loaded, { systemd, signals, log })
   } catch (error) {
     logFailure(error, log)
     return 1
@@ -38,7 +40,13 @@ export async function runPrimary(loaded: LoadedConfig): Promise<number> {
   }
 }
 
-async function supervise(loaded: LoadedConfig, systemd: SystemdEnvironment, log: Logger): Promise<number> {
+interface Surroundings {
+  readonly systemd: SystemdEnvironment
+  readonly signals: ProcessSignals
+  readonly log: Logger
+}
+
+async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surroundings): Promise<number> {
   const { config } = loaded
   const clock = systemClock
   const sessionSecret = randomBytes(32).toString('base64url')
@@ -112,14 +120,16 @@ async function supervise(loaded: LoadedConfig, systemd: SystemdEnvironment, log:
 
     const service = notifier && new ServiceWatch({ notifier, supervision, clock, watchdogMs: systemd.watchdogMs })
     supervision.onState = () => service?.stateChanged()
-    onShutdownSignals((signal) => supervision.handleSignal(signal))
-    process.on('SIGHUP', () => generations.reload())
     // As much as can be done about a third signal: everything ends now.
     supervision.onThirdSignal = () => {
       for (const { process: worker } of generations.members()) worker.kill()
       end(1)
     }
     generations.begin()
+    signals.passTo({
+      onShutdown: (signal) => supervision.handleSignal(signal),
+      onReload: () => generations.reload(),
+    })
 
     function end(code: number): void {
       generations.end()

@@ -11,6 +11,7 @@ import { assembleServer, type AssembledServer } from '../create-server.js'
 import { LastcallError } from '../errors.js'
 import { logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
+import type { ProcessSignals } from '../process-signals.js'
 import type { WorkerIdentity } from './messages.js'
 import { PrimaryLink, type Commands, type WorkerAnswering } from './primary-link.js'
 import { quietly } from './quiet-log.js'
@@ -25,16 +26,15 @@ const EXIT_CONFIG = 78
 const LEAVE_DELAY_SECONDS = 3
 
 /** Serves until the primary has it shut down. Resolves with the exit code. */
-export async function runWorker({ config }: LoadedConfig): Promise<number> {
+export async function runWorker({ config }: LoadedConfig, signals: ProcessSignals): Promise<number> {
   const clock = systemClock
   let server: AssembledServer | undefined
   // A terminal sends Ctrl-C to the whole group of processes: the primary hears it too, and it must not count twice.
   let isOrphan = false
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (isOrphan) server?.shutdown.hurry()
-    })
+  const hurryOrphan = (): void => {
+    if (isOrphan) server?.shutdown.hurry()
   }
+  signals.passTo({ onShutdown: hurryOrphan, onReload: hurryOrphan })
 
   const link = new PrimaryLink(clock)
   const { identity, sessionSecret, mayBeOpen, listenFd } = await link.hello(config.workers ?? 1)

@@ -9,9 +9,8 @@ import { jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { VARIABLES } from '../../src/config/schema.js'
 
-const COMMAND = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
 /** What npm links as `lastcall`. */
-const LINKED = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 const SECRET = 'a secret of more than thirty-two bytes'
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -45,11 +44,11 @@ test.each(['--version', '-V'])('%s prints the version alone', async (flag) => {
 })
 
 test('as it is installed it is a program by itself, with flags that keep its memory small', () => {
-  expect(readFileSync(LINKED, 'utf8')).toMatch(
+  expect(readFileSync(COMMAND, 'utf8')).toMatch(
     /^#!\/usr\/bin\/env -S node --max-semi-space-size=4 --heap-growing-percent=100\n/,
   )
   const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin` }
-  expect(execFileSync(LINKED, ['--version'], { env, encoding: 'utf8' })).toBe(`${version}\n`)
+  expect(execFileSync(COMMAND, ['--version'], { env, encoding: 'utf8' })).toBe(`${version}\n`)
 })
 
 describe('check', () => {

@@ -11,7 +11,7 @@ import { Command } from '../support/command.js'
 import { TestClient } from '../support/test-client.js'
 import { environment, envFile, healthy, nodeOf, reload, servingWorkers, temporaryFolder } from '../support/workers.js'
 
-const COMMAND = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 
 /** Connects, says something, leaves, again and again; counts what became of it until it is told to stop. */
 class Knocking {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { TestClient, type TestClientOptions } from './test-client.js'
 
-const COMMAND = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 
 export interface LogLine {
   readonly level: string
