@@ -2,9 +2,9 @@
  * The file of ENV_FILE: lines of `NAME=value`, below the environment and the flags. A process cannot be given another
  * environment while it runs, so this is where a reload finds a new configuration. Knows no variable.
  */
-import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { nearestName } from './problems.js'
+import { readUtf8File } from './text-file.js'
 
 export type EnvFile =
   | { readonly ok: true; readonly values: Readonly<Record<string, string | undefined>> }
@@ -12,24 +12,42 @@ export type EnvFile =
 
 /** Quotes, comments and `export` are as in Node's own `--env-file`. */
 export function readEnvFile(path: string): EnvFile {
-  try {
-    return { ok: true, values: parseEnv(readFileSync(path, 'utf8')) }
-  } catch (error) {
-    return { ok: false, reason: `cannot be read: ${error instanceof Error ? error.message : String(error)}` }
-  }
+  const file = readUtf8File(path)
+  return 'reason' in file ? { ok: false, reason: file.reason } : { ok: true, values: parseEnv(file.text) }
 }
 
 /** In shorter names one letter makes another word: HOME is no HOST. */
 const MIN_TYPO_LENGTH = 6
 
+/** As somebody may write it who has set variables of many programs. */
+const PREFIX = /^LASTCALL_/
+
+/** `authSecret`, `AUTH-SECRET` and `AUTHSECRET` are alike. */
+const plain = (name: string): string => name.toUpperCase().replace(/[^A-Z0-9]/g, '')
+
 /**
- * What looks like a slip of the pen. Other names are nobody's fault: the file may serve several programs, and a build of
- * yesterday may read that of today.
+ * Warnings about names that look like misspelt variables. Other names are not reported: the environment and the file serve
+ * other programs, too, and a file may be written for a newer build.
  */
 export function typosIn(values: Readonly<Record<string, unknown>>, names: readonly string[]): string[] {
   return Object.keys(values).flatMap((given) => {
-    if (names.includes(given) || given.length < MIN_TYPO_LENGTH) return []
-    const meant = nearestName(given, names, given.length < 2 * MIN_TYPO_LENGTH ? 1 : 2)
+    const meant = names.includes(given) ? undefined : meantBy(given.replace(PREFIX, ''), names)
     return meant === undefined ? [] : [`${given} is not a variable and is ignored. Did you mean ${meant}?`]
   })
+}
+
+/** In the environment, where a similar name beside the right one belongs to another program: WORKER beside WORKERS. */
+export function typosInEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
+): string[] {
+  const missing = names.filter((name) => env[name] === undefined)
+  const given = Object.keys(env).filter((name) => env[name] !== undefined && !names.includes(name))
+  return typosIn(Object.fromEntries(given.map((name) => [name, env[name]])), missing)
+}
+
+function meantBy(given: string, names: readonly string[]): string | undefined {
+  if (given.length < MIN_TYPO_LENGTH) return undefined
+  const same = names.find((name) => plain(name) === plain(given))
+  return same ?? nearestName(given, names, given.length < 2 * MIN_TYPO_LENGTH ? 1 : 2)
 }

@@ -2,9 +2,9 @@
  * The kinds of values that configuration variables have: how each is read from text, checked, shown and described.
  * Knows no variable.
  */
-import { createPublicKey } from 'node:crypto'
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { tokenKeyProblem } from './keys.js'
 
 export interface Kind<T> {
   /** Checks a value, wherever it came from. */
@@ -21,6 +21,8 @@ export interface Kind<T> {
   readonly allowed: string
   /** How it may be written, where there is more than one way. */
   readonly examples?: string
+  /** What is the matter with this value, where more can be said than `allowed` says. */
+  problem?(value: unknown): string | undefined
   /** Stands for the value in `--help`. */
   readonly placeholder: string
   /** Of the numbers, where they have one. */
@@ -178,24 +180,16 @@ export function url({ pattern, allowed }: { pattern: RegExp; allowed: string }):
   }
 }
 
-function isPublicKey(pem: string): boolean {
-  if (!/-----BEGIN (PUBLIC KEY|RSA PUBLIC KEY|CERTIFICATE)-----/.test(pem)) return false
-  try {
-    createPublicKey(pem)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** A public key in PEM (RFC 7468). Environment files often cannot hold line breaks: `\n` stands for one. */
 export function publicKey(): Kind<string> {
   return {
-    schema: z.string().refine(isPublicKey),
+    schema: z.string().refine((pem) => tokenKeyProblem(pem) === undefined),
+    problem: (value) => (typeof value === 'string' ? tokenKeyProblem(value) : undefined),
     fromText: (given) => given.replaceAll('\\n', '\n'),
     toText: () => '(set)',
     conceal: () => '(not shown)',
-    allowed: 'a public key or a certificate in PEM (-----BEGIN PUBLIC KEY-----); \\n may stand for a line break',
+    allowed:
+      'a public key or a certificate in PEM (-----BEGIN PUBLIC KEY-----): RSA of at least 2048 bits, EC or Ed25519; \\n may stand for a line break',
     placeholder: 'PEM',
   }
 }

@@ -4,7 +4,7 @@
  */
 import { LastcallError } from '../errors.js'
 import { crossProblems } from './cross-checks.js'
-import { readEnvFile, typosIn, type EnvFile } from './env-file.js'
+import { readEnvFile, typosIn, typosInEnvironment, type EnvFile } from './env-file.js'
 import { mustBe } from './kinds.js'
 import { parseFlags } from './flags.js'
 import { didYouMean, formatProblem, shown, type ConfigProblem } from './problems.js'
@@ -68,14 +68,19 @@ export function loadConfig({ env = process.env, argv = [], commandFlags = [] }: 
   const flags = parseFlags(argv, [...VARIABLES.map(({ flag }) => flag), ...commandFlags])
   const find = (variable: Variable, file: EnvFile | undefined): Found | undefined => {
     const { name, flag, kind } = variable
-    const places: readonly Omit<Found, 'variable'>[] = [
+    const places: readonly Omit<Found, 'variable' | 'raw'>[] = [
       { source: 'flag', name: `--${flag}`, text: flags.values.get(flag) },
       { source: 'environment', name, text: env[name] },
       { source: 'file', name: `${name} in ENV_FILE`, text: file?.ok ? file.values[name] : undefined },
     ]
-    // A secret is left as it is: what surrounds it may be part of it. Nothing at all counts as not set.
+    // Nothing at all counts as not set.
     return places
-      .map(({ text, ...place }) => ({ ...place, variable, text: kind.secret ? text : text?.trim() }))
+      .map(({ text, ...place }) => ({
+        ...place,
+        variable,
+        text: kind.secret ? withoutEdges(text) : text?.trim(),
+        raw: text,
+      }))
       .find(({ text }) => text)
   }
   // Where the file is can't be said in the file.
@@ -92,6 +97,7 @@ export function loadConfig({ env = process.env, argv = [], commandFlags = [] }: 
       : [{ name: place.name, given: shown(place.variable, place.text), expected: file.reason }]
   const all = [...flags.problems, ...fileProblems, ...problems]
   if (all.length > 0) return { ok: false, problems: all }
+  const names = VARIABLES.map(({ name }) => name)
   const sources = Object.fromEntries(VARIABLES.map(({ key }) => [key, 'default'])) as Record<ConfigKey, ConfigSource>
   for (const { variable, source } of found) sources[variable.key] = source
   return {
@@ -99,13 +105,24 @@ export function loadConfig({ env = process.env, argv = [], commandFlags = [] }: 
     config,
     sources,
     commandFlags: new Map([...flags.values].filter(([name]) => commandFlags.includes(name))),
-    warnings: file?.ok
-      ? typosIn(
-          file.values,
-          VARIABLES.map(({ name }) => name),
-        )
-      : [],
+    warnings: [
+      ...found
+        .filter(({ variable, text, raw }) => variable.kind.secret && text !== raw)
+        .map(({ name }) => `${name}: ${EDGES_LEFT_OUT}`),
+      ...typosInEnvironment({ ...env, [WORKER_VARIABLE]: undefined, [LOG_FD_VARIABLE]: undefined }, names),
+      ...(file?.ok ? typosIn(file.values, names) : []),
+    ],
   }
+}
+
+const EDGES_LEFT_OUT = 'a byte order mark before the secret or line breaks behind it are left out'
+
+/**
+ * A secret without what the file that it was copied from had around it: a line break at its end, a byte order mark. Blanks
+ * may be part of it. One that consists of nothing else is left as it is, and is refused: it was not meant to be none.
+ */
+function withoutEdges(secret: string | undefined): string | undefined {
+  return secret?.replace(/^\uFEFF|[\r\n]+$/g, '') || secret
 }
 
 /** A variable that is set, and where. */
@@ -115,6 +132,8 @@ interface Found {
   /** As whoever set it knows it. */
   readonly name: string
   readonly text: string | undefined
+  /** As it was given. */
+  readonly raw: string | undefined
 }
 
 /**
@@ -166,7 +185,7 @@ function check(given: readonly Given[], nameOf: (variable: Variable) => string):
       continue
     }
     broken.add(variable.key)
-    const expected = allowed ? 'is not in this version yet' : mustBe(variable.kind)
+    const expected = allowed ? 'is not in this version yet' : (variable.kind.problem?.(value) ?? mustBe(variable.kind))
     problems.push({ name, given: shown(variable, raw), expected })
   }
   const config = configSchema.parse(values)

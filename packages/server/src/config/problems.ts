@@ -43,15 +43,25 @@ export function nearestName(word: string, candidates: readonly string[], maxDist
   return nearest
 }
 
-/** Levenshtein: how many letters must be put in, left out or replaced. */
+/** How many letters must be put in, left out or replaced, or swapped with their neighbour (optimal string alignment). */
 function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
+  let rowBefore: readonly number[] = []
+  let row: readonly number[] = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 1; i <= from.length; i++) {
     const next = [i]
     for (let j = 1; j <= to.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+      const isSame = from[i - 1] === to[j - 1]
+      const isSwapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]
+      next.push(
+        Math.min(
+          (row[j - 1] ?? 0) + (isSame ? 0 : 1),
+          (row[j] ?? 0) + 1,
+          (next[j - 1] ?? 0) + 1,
+          isSwapped ? (rowBefore[j - 2] ?? 0) + 1 : Infinity,
+        ),
+      )
     }
+    rowBefore = row
     row = next
   }
   return row[to.length] ?? 0

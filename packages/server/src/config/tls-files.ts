@@ -3,8 +3,9 @@
  * in the words of the configuration and not in those of OpenSSL at the first handshake.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import { rsaProblem } from './keys.js'
+import { readTextFile } from './text-file.js'
 
 /** What a TLS server needs. */
 export interface TlsFiles {
@@ -22,9 +23,9 @@ export interface TlsProblem {
 
 /** Both files, or what is wrong with them. */
 export function readTlsFiles(certFile: string, keyFile: string): TlsFiles | TlsProblem {
-  const cert = read(certFile)
+  const cert = readTextFile(certFile)
   if (typeof cert === 'string') return { of: 'tlsCert', expected: cert }
-  const key = read(keyFile)
+  const key = readTextFile(keyFile)
   if (typeof key === 'string') return { of: 'tlsKey', expected: key }
   const certificate = attempt(() => new X509Certificate(cert))
   if (certificate instanceof Error) return { of: 'tlsCert', expected: 'must be a file with a certificate in PEM' }
@@ -35,14 +36,11 @@ export function readTlsFiles(certFile: string, keyFile: string): TlsFiles | TlsP
   if (!certificate.checkPrivateKey(privateKey)) {
     return { of: 'tlsKey', expected: 'must be the private key of the certificate, and is that of another one' }
   }
-  // Whatever else OpenSSL minds, a key that is too short, for example.
+  const weakness = rsaProblem(privateKey)
+  if (weakness !== undefined) return { of: 'tlsKey', expected: weakness }
+  // Whatever else OpenSSL refuses, a signature by SHA-1, for example.
   const context = attempt(() => createSecureContext({ cert, key }))
   return context instanceof Error ? { of: 'tlsCert', expected: `cannot be used: ${context.message}` } : { cert, key }
-}
-
-function read(file: string): Buffer | string {
-  const content = attempt(() => readFileSync(file))
-  return content instanceof Error ? `cannot be read: ${content.message}` : content
 }
 
 function attempt<T>(action: () => T): T | Error {

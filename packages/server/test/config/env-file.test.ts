@@ -85,3 +85,23 @@ test('names that are no variables are ignored, but a slip of the pen is told', (
     'WORKER is not a variable and is ignored. Did you mean WORKERS?',
   ])
 })
+
+test('a byte order mark in front is not part of the first name', () => {
+  const secret = 'a secret that is longer than thirty-two bytes'
+  expect(loaded(`\uFEFFAUTH_SECRET=${secret}\nPORT=1\n`).config).toMatchObject({ authSecret: secret, port: 1 })
+})
+
+test.each([
+  ['UTF-16', Buffer.from('\uFEFFPORT=1\n', 'utf16le')],
+  ['UTF-16 (big endian)', Buffer.from('\uFEFFPORT=1\n', 'utf16le').swap16()],
+  ['UTF-32', Buffer.from([0xff, 0xfe, 0, 0, 0x50, 0, 0, 0])],
+  ['zero bytes', Buffer.from('PORT=1\n', 'utf16le')],
+  ['not valid UTF-8', Buffer.from('BUILD=caf\xe9\n', 'latin1')],
+])('a file in another encoding (%s) is refused: what it sets would be ignored', (encoding, content) => {
+  writeFileSync(file, content)
+  const result = loadConfig({ env: { ENV_FILE: file } })
+  const [problem = ''] = result.ok ? [] : result.problems.map(formatProblem)
+  expect(problem).toContain(`ENV_FILE=${JSON.stringify(file)}: `)
+  expect(problem).toContain(encoding)
+  expect(problem).toContain('save it in UTF-8')
+})

@@ -3,7 +3,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { generateKeyPairSync } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { configFrom, loadConfig } from '../../src/config/load-config.js'
@@ -29,6 +29,23 @@ test('a certificate and its key are read', () => {
   expect(readTlsFiles(certFile('first'), keyFile('first'))).toEqual({
     cert: readFileSync(certFile('first')),
     key: readFileSync(keyFile('first')),
+  })
+})
+
+test('a byte order mark in front of either is left out', () => {
+  const marked = (file: string): string => put(basename(file), `\uFEFF${readFileSync(file, 'utf8')}`)
+  expect(readTlsFiles(marked(certFile('first')), marked(keyFile('first')))).toEqual({
+    cert: readFileSync(certFile('first')),
+    key: readFileSync(keyFile('first')),
+  })
+})
+
+test('a file in UTF-16 is refused, and the reason is named', () => {
+  const file = join(folder, 'utf-16.pem')
+  writeFileSync(file, Buffer.from(`\uFEFF${readFileSync(certFile('first'), 'utf8')}`, 'utf16le'))
+  expect(readTlsFiles(file, keyFile('first'))).toEqual({
+    of: 'tlsCert',
+    expected: 'is written in UTF-16: save it in UTF-8',
   })
 })
 

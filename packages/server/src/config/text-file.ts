@@ -1,0 +1,41 @@
+/**
+ * Text files that somebody has written for the server: ENV_FILE, certificates, keys. Owns their encoding: editors of some
+ * systems put a byte order mark in front or write UTF-16, and a name that begins with such a mark is another name. A
+ * server whose AUTH_SECRET were ignored for that would be open to everybody.
+ */
+import { readFileSync } from 'node:fs'
+
+const UTF8_MARK = Buffer.from([0xef, 0xbb, 0xbf])
+const OTHER_MARKS: Readonly<Record<string, Buffer>> = {
+  'UTF-32': Buffer.from([0xff, 0xfe, 0, 0]),
+  'UTF-16': Buffer.from([0xff, 0xfe]),
+  'UTF-16 (big endian)': Buffer.from([0xfe, 0xff]),
+}
+
+const begins = (bytes: Buffer, mark: Buffer): boolean => bytes.subarray(0, mark.length).equals(mark)
+
+/** The bytes of a text file without a byte order mark; a text instead: why it can't be used, to follow its name. */
+export function readTextFile(path: string): Buffer | string {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(path)
+  } catch (error) {
+    return `cannot be read: ${error instanceof Error ? error.message : String(error)}`
+  }
+  if (begins(bytes, UTF8_MARK)) bytes = bytes.subarray(UTF8_MARK.length)
+  const encoding = Object.entries(OTHER_MARKS).find(([, mark]) => begins(bytes, mark))?.[0]
+  if (encoding !== undefined) return `is written in ${encoding}: save it in UTF-8`
+  // No text has one, and in UTF-16 every second byte of a name is one.
+  return bytes.includes(0) ? 'contains zero bytes, as text in UTF-16 does: save it in UTF-8' : bytes
+}
+
+/** The same as a text. Explanations around the keys of a PEM file may be in any encoding; names and values may not. */
+export function readUtf8File(path: string): { readonly text: string } | { readonly reason: string } {
+  const bytes = readTextFile(path)
+  if (typeof bytes === 'string') return { reason: bytes }
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
+  } catch {
+    return { reason: 'is not valid UTF-8: save it in UTF-8' }
+  }
+}
