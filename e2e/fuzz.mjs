@@ -136,17 +136,21 @@ async function settled(port) {
 
 async function main() {
   console.log(`seed ${seed}, ${count} frames and handshakes`)
-  const server = spawn(process.execPath, [fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))], {
-    env: {
-      ...process.env,
-      HOST: '127.0.0.1',
-      PORT: '0',
-      JOURNAL_URL: 'memory:',
-      LOG_FORMAT: 'json',
-      HISTORY_SIZE: '1000',
+  const server = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))],
+    {
+      env: {
+        ...process.env,
+        HOST: '127.0.0.1',
+        PORT: '0',
+        JOURNAL_URL: 'memory:',
+        LOG_FORMAT: 'json',
+        HISTORY_SIZE: '1000',
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  )
   const problems = []
   const lastLines = []
   let port
