@@ -7,9 +7,9 @@ import { changedServer } from '../changed-server.mjs'
 export const DEFECTS = {
   /** Forgets who has said what with which id. */
   dedup: {
-    file: 'hub/window.js',
-    from: 'this.#offsetOf.set(key, entry.offset)',
-    to: 'void entry',
+    file: 'hub/retry-index.js',
+    from: 'offsets.set(id, offset)',
+    to: 'void offset',
   },
   /** The first entry that a client missed is left out. */
   'catch-up': {

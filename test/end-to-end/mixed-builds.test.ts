@@ -29,53 +29,42 @@ const TOMORROW: readonly Change[] = [
         return hub.publish(connection, { kind: 'reaction', channel: 'lobby', from: connection.clientId, data: message.data });`,
   },
   {
-    file: 'journal/entry-codec.js',
-    from: 'switch (entry.kind) {',
-    to: `switch (entry.kind) {
-      case 'reaction':
-        return write({ ...common, c: entry.channel, f: entry.from }, entry.data);`,
-  },
-  {
-    file: 'journal/entry-codec.js',
-    from: 'switch (header.k) {',
-    to: `switch (header.k) {
-      case 'reaction':
-        return { ...common, kind: 'reaction', channel: header.c, from: header.f, data: data() };`,
-  },
-  {
-    file: 'hub/hub.js',
-    from: "if (entry.kind === 'message' || entry.kind === 'presence') {",
-    to: "if (entry.kind === 'message' || entry.kind === 'presence' || entry.kind === 'reaction') {",
-  },
-  {
-    file: 'hub/catch-up-chunks.js',
-    from: "if (entry.kind !== 'message' && entry.kind !== 'presence')",
-    to: "if (entry.kind !== 'message' && entry.kind !== 'presence' && entry.kind !== 'reaction')",
+    file: 'journal/entry-kinds.js',
+    from: 'const CONTENT_KINDS = {',
+    to: `const CONTENT_KINDS = {
+      reaction: {
+        ...INTERNAL,
+        channelOf: ({ channel }) => channel,
+        encode: ({ channel, from }, header) => Object.assign(header, { c: channel, f: from }),
+        dataOf: ({ data }) => data,
+        decode: ({ c, f }, place, data) => ({ kind: 'reaction', channel: c, from: f, data, ...place }),
+      },`,
   },
   {
     file: 'hub/frames.js',
-    from: 'switch (entry.kind) {',
-    to: `switch (entry.kind) {
-      case 'reaction': {
-        const { channel, from, offset } = entry;
-        return this.#encode(JSON.stringify({ type: 'reaction', channel, from, data: JSON.parse(entry.data), offset }));
-      }`,
+    from: 'const FRAMES = {',
+    to: `const FRAMES = {
+      reaction: {
+        textOf: ({ entry: { channel, from, data, offset } }) =>
+          JSON.stringify({ type: 'reaction', channel, from, data: JSON.parse(data), offset }),
+      },`,
   },
   // A message has a mood, in the journal and on the wire.
   {
-    file: 'journal/entry-codec.js',
-    from: 'return write({ ...common, c: entry.channel, f: entry.from, ...(entry.id',
-    to: "return write({ ...common, mood: 'good', c: entry.channel, f: entry.from, ...(entry.id",
+    file: 'journal/entry-kinds.js',
+    from: `header.c = content.channel;
+            header.f = content.from;`,
+    to: "header.mood = 'good', header.c = content.channel, header.f = content.from;",
   },
   {
-    file: 'journal/entry-codec.js',
-    from: "kind: 'message',",
-    to: "kind: 'message', ...(header.mood && { mood: header.mood }),",
+    file: 'journal/entry-kinds.js',
+    from: "return { kind: 'message', channel,",
+    to: "return { kind: 'message', mood: arguments[0].mood, channel,",
   },
   {
     file: 'hub/frames.js',
-    from: "const channel = kind === 'message' ? `",
-    to: 'const channel = kind === \'message\' ? `${entry.mood ? `"mood":"${entry.mood}",` : ""}',
+    from: '({ entry: { channel, from, data, id, offset }, at }) => `{"type":"message",',
+    to: '({ entry: { channel, from, data, id, offset, mood }, at }) => `{"type":"message",${mood ? `"mood":"${mood}",` : ""}',
   },
   // The welcome says where the instance is.
   { file: 'sessions/session-setup.js', from: "type: 'welcome',", to: "type: 'welcome', region: 'north'," },

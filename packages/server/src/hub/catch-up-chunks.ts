@@ -3,6 +3,7 @@
  * bytes; who is behind, and where, is catch-up.ts's business.
  */
 import type { Locale } from '@lastcall/protocol'
+import { channelOf, exceptOf, isReplayed, recipientOf, senderOf, type KeptEntry } from '../journal/entry-kinds.js'
 import type { AudienceView } from './audience.js'
 import type { Window, WindowEntry } from './window.js'
 
@@ -26,31 +27,22 @@ export function frameFor(
   channels: ReadonlySet<string>,
   { clientId, locale }: Viewer,
 ): Buffer | undefined {
-  switch (entry.kind) {
-    case 'message':
-      if (entry.from === clientId) return frames.ack(retryOf ?? entry.offset)
-      return retryOf === undefined && channels.has(entry.channel) ? frames.forAudience(locale) : undefined
-    case 'direct':
-      if (entry.to === clientId && retryOf === undefined && entry.from !== clientId) return frames.forAudience(locale)
-      return entry.from === clientId ? frames.ack(retryOf ?? entry.offset) : undefined
-    case 'presence': {
-      if (!channels.has(entry.channel)) return undefined
-      const alone = entry.joinedCount + entry.leftCount === 1
-      return alone && (entry.joined[0] ?? entry.left[0]) === clientId ? undefined : frames.forAudience(locale)
-    }
-    case 'instance':
-    case 'arrival':
-    case 'unknown':
-    case 'placeholder':
-      return undefined
-  }
+  if (senderOf(entry) === clientId) return frames.ack(retryOf ?? entry.offset)
+  if (retryOf !== undefined) return undefined
+  if (recipientOf(entry) === clientId) return frames.forAudience(locale)
+  return isIn(channels, entry) && exceptOf(entry) !== clientId ? frames.forAudience(locale) : undefined
 }
 
-/** What everybody in these channels gets of this entry who is not concerned personally. */
-export function sharedFrame(item: WindowEntry, channels: ReadonlySet<string>, locale: Locale): Buffer | undefined {
-  const { entry, frames, retryOf } = item
-  if (entry.kind !== 'message' && entry.kind !== 'presence') return undefined
-  return retryOf === undefined && channels.has(entry.channel) ? frames.forAudience(locale) : undefined
+/** What everybody in these channels gets of this entry whom it does not concern personally. */
+export const sharedFrame = (
+  { entry, frames, retryOf }: WindowEntry,
+  channels: ReadonlySet<string>,
+  locale: Locale,
+): Buffer | undefined => (retryOf === undefined && isIn(channels, entry) ? frames.forAudience(locale) : undefined)
+
+function isIn(channels: ReadonlySet<string>, entry: KeptEntry): boolean {
+  const channel = channelOf(entry)
+  return channel !== undefined && channels.has(channel)
 }
 
 /** The past of some channels, up to an offset. */
@@ -108,12 +100,8 @@ export class ChunkCutter {
 
   /** The next chunk of a replay. */
   nextOfReplay({ channels, position, upTo }: ReplayRange, viewer: Viewer, maxBytes: number): CatchUpChunk {
-    return this.#cut(position, upTo, maxBytes, ({ entry, ...made }) =>
-      entry.kind === 'message' || entry.kind === 'presence'
-        ? channels.has(entry.channel)
-          ? frameFor({ entry, ...made }, channels, viewer)
-          : undefined
-        : undefined,
+    return this.#cut(position, upTo, maxBytes, (item) =>
+      isReplayed(item.entry) && isIn(channels, item.entry) ? frameFor(item, channels, viewer) : undefined,
     )
   }
 

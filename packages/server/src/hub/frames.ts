@@ -1,68 +1,131 @@
 /**
- * An entry as the frames that carry it, each made once: one for everybody it concerns (one per
- * language where people read it) and one for the client that it is an answer to.
+ * An entry as the frames that carry it, each encoded once, when the first connection needs it: one for everybody it
+ * concerns (one per language where people read it) and one for the client that it answers.
  */
 import { TEXTS, type Locale } from '@lastcall/protocol'
 import type { EncodeFrame } from '../frames.js'
+import { retryIdOf, type EntryKind, type EntryOf, type KeptEntry, type KeptEntryOf } from '../journal/entry-kinds.js'
 import type { Entry } from '../journal/journal.js'
 
-/** What is remembered of an entry: what was said is in its frame, and need not be in memory twice. */
-export type KeptEntry = Entry extends infer Kind ? (Kind extends Entry ? Omit<Kind, 'data'> : never) : never
+/** The entry whose text is to be made, and what the server adds to it. */
+interface Told<Kind extends EntryKind> {
+  readonly entry: { [Each in Kind]: { readonly kind: Each } & EntryOf<Each> }[Kind]
+  /** Milliseconds since 1970: never less than that of an earlier entry. */
+  readonly at: number
+  readonly locale: Locale
+}
+
+interface FrameRow<Kind extends EntryKind> {
+  readonly textOf: (told: Told<Kind>) => string
+  /**
+   * What remains of the entry beside its frame: without the data, which the frame has. `undefined`: the text differs by
+   * language, so the entry remains as it is.
+   */
+  readonly keptOf: ((entry: Told<Kind>['entry']) => KeptEntryOf<Kind>) | undefined
+}
+
+/** `undefined`: such an entry concerns no client. */
+const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
+  // Put together by hand: the data is JSON already, and parsing it to write it again would cost the most of a message.
+  message: {
+    textOf: ({ entry: { channel, from, data, id, offset }, at }) =>
+      `{"type":"message","channel":"${channel}","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${new Date(at).toISOString()}"}`,
+    keptOf: ({ kind, channel, from, id, offset, at, node, sequence, bytes }) => ({
+      kind,
+      channel,
+      from,
+      id,
+      offset,
+      at,
+      node,
+      sequence,
+      bytes,
+    }),
+  },
+  direct: {
+    textOf: ({ entry: { from, data, id, offset }, at }) =>
+      `{"type":"direct","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${new Date(at).toISOString()}"}`,
+    keptOf: ({ kind, to, from, id, offset, at, node, sequence, bytes }) => ({
+      kind,
+      to,
+      from,
+      id,
+      offset,
+      at,
+      node,
+      sequence,
+      bytes,
+    }),
+  },
+  presence: {
+    textOf({ entry, locale }) {
+      const { channel, joined, left, joinedCount, leftCount, active, offset } = entry
+      const text = TEXTS[locale].presence(entry)
+      return JSON.stringify({ type: 'presence', channel, joined, left, joinedCount, leftCount, active, offset, text })
+    },
+    keptOf: undefined,
+  },
+  instance: undefined,
+  arrival: undefined,
+  unknown: undefined,
+  placeholder: undefined,
+}
+
+const idField = (id: string | undefined): string => (id === undefined ? '' : `,"id":${JSON.stringify(id)}`)
+
+function textOf<Kind extends EntryKind>(entry: Told<Kind>['entry'], at: number, locale: Locale): string {
+  const row: FrameRow<Kind> | undefined = FRAMES[entry.kind]
+  if (!row) throw new Error(`an entry of the kind ${entry.kind} concerns no client`)
+  return row.textOf({ entry, at, locale })
+}
+
+const keptOf = <Kind extends EntryKind>(entry: Told<Kind>['entry']): KeptEntry | undefined =>
+  FRAMES[entry.kind]?.keptOf?.(entry)
 
 export class Frames {
-  readonly entry: KeptEntry
+  readonly #at: number
   readonly #encode: EncodeFrame
-  readonly #shared: Buffer | undefined
+  /** With its data as long as there is no frame that has it. */
+  #raw: Entry | undefined
+  #kept: KeptEntry
+  #shared: Buffer | undefined
   #perLocale: Partial<Record<Locale, Buffer>> | undefined
 
-  constructor(entry: Entry, encode: EncodeFrame) {
+  /** @param at the time that clients are given, in milliseconds since 1970. */
+  constructor(entry: Entry, at: number, encode: EncodeFrame) {
+    this.#at = at
     this.#encode = encode
-    if (entry.kind === 'message' || entry.kind === 'direct') {
-      const { data, ...kept } = entry
-      this.entry = kept
-      this.#shared = encode(textOf(kept, data))
-    } else this.entry = entry
+    this.#raw = entry
+    this.#kept = entry
+  }
+
+  get entry(): KeptEntry {
+    return this.#kept
   }
 
   /** The frame for those whom the entry tells something. */
   forAudience(locale: Locale): Buffer {
-    const { entry } = this
-    switch (entry.kind) {
-      case 'message':
-      case 'direct':
-        return this.#shared as Buffer
-      case 'presence': {
-        const { channel, joined, left, joinedCount, leftCount, active, offset } = entry
-        const text = TEXTS[locale].presence(entry)
-        return ((this.#perLocale ??= {})[locale] ??= this.#encode(
-          JSON.stringify({ type: 'presence', channel, joined, left, joinedCount, leftCount, active, offset, text }),
-        ))
-      }
-      case 'instance':
-      case 'arrival':
-      case 'unknown':
-      case 'placeholder':
-        throw new Error('such an entry concerns no client')
-    }
+    return this.#shared ?? this.#perLocale?.[locale] ?? this.#make(locale)
+  }
+
+  #make(locale: Locale): Buffer {
+    const raw = this.#raw as Entry
+    const frame = this.#encode(textOf(raw, this.#at, locale))
+    const kept = keptOf(raw)
+    if (kept) {
+      this.#shared = frame
+      this.#kept = kept
+      this.#raw = undefined
+    } else (this.#perLocale ??= {})[locale] = frame
+    return frame
   }
 
   /**
-   * The frame for the sender: its message is in the journal. Not kept: one client needs it, once.
+   * The frame for the sender: its message is in the journal. Not kept, because one client needs it, once.
    *
    * @param offset Where the message stands: for a retry, where the first one does.
    */
   ack(offset: number): Buffer {
-    const { entry } = this
-    const id = entry.kind === 'message' || entry.kind === 'direct' ? entry.id : undefined
-    return this.#encode(`{"type":"ack"${idField(id)},"offset":${offset}}`)
+    return this.#encode(`{"type":"ack"${idField(retryIdOf(this.#kept))},"offset":${offset}}`)
   }
 }
-
-/** Put together by hand: the data is JSON already, and parsing it to write it again would cost the most of a message. */
-function textOf(entry: Extract<KeptEntry, { kind: 'message' | 'direct' }>, data: string): string {
-  const { kind, from, id, offset, at } = entry
-  const channel = kind === 'message' ? `"channel":"${entry.channel}",` : ''
-  return `{"type":"${kind}",${channel}"from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${new Date(at).toISOString()}"}`
-}
-
-const idField = (id: string | undefined): string => (id === undefined ? '' : `,"id":${JSON.stringify(id)}`)

@@ -7,20 +7,20 @@ import type { Clock } from '../clock.js'
 import { CLOSES } from '../connections/closes.js'
 import type { Connection } from '../connections/connection.js'
 import type { FrameSink } from '../connections/transport.js'
-import type { LastcallError } from '../errors.js'
+import { LastcallError } from '../errors.js'
 import type { EncodeFrame } from '../frames.js'
+import { channelOf, forEachConcernedPersonally, handleEntry, type EntryHandlers } from '../journal/entry-kinds.js'
 import type { Entry, EntryContent, InstanceState, Journal, Retention, Tail } from '../journal/journal.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import { Audiences, type Audience } from './audience.js'
 import { CatchUps } from './catch-up.js'
-import { Frames } from './frames.js'
 import type { Instances } from '../instances/instances.js'
 import { Moves } from '../presence/moves.js'
 import { frameFor, sharedFrame, type Replay } from './catch-up-chunks.js'
 import { PresenceAnnouncer } from '../presence/presence-announcer.js'
 import { Publisher } from './publisher.js'
-import { forEachConcernedPersonally, Window, type WindowEntry } from './window.js'
+import { Window, type WindowEntry } from './window.js'
 
 export interface HubOptions {
   readonly journal: Journal
@@ -54,6 +54,9 @@ export interface Start {
 /** A connection with this many messages on their way into the journal is not read from until some are back. */
 const MAX_UNACKED = 64
 
+/** How long `close` waits for what is on its way into the journal. */
+const MAX_CLOSE_MS = 5000
+
 export class Hub {
   readonly #options: HubOptions
   readonly #window: Window
@@ -62,6 +65,7 @@ export class Hub {
   readonly #audiences = new Audiences<Connection>()
   readonly #presence: PresenceAnnouncer
   readonly #moves: Moves
+  readonly #handlers: EntryHandlers
   /** Connections that have joined. */
   #memberCount = 0
   #epoch = ''
@@ -71,7 +75,7 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options
-    this.#window = new Window(options.retention)
+    this.#window = new Window(options.retention, options.encodeFrame)
     this.#catchUps = new CatchUps({
       ...options,
       window: this.#window,
@@ -99,6 +103,17 @@ export class Hub {
       publish,
     })
     this.#moves = new Moves({ ...options, presence: this.#presence, publish })
+    this.#handlers = {
+      message: undefined,
+      direct: undefined,
+      presence: (entry) => this.#moves.readPresence(entry),
+      instance: (entry) => options.instances.heard(entry),
+      arrival: (entry) => {
+        if (entry.node !== options.node) this.#moves.readArrival(entry)
+      },
+      unknown: () => options.stats.unknownEntries++,
+      placeholder: undefined,
+    }
   }
 
   /** Fills the window from the journal. Resolves when it is up to date. */
@@ -110,11 +125,18 @@ export class Hub {
     })
   }
 
-  /** Ends the reading; what is pending is waited for. The journal itself is closed by who opened it. */
+  /**
+   * Ends the reading. Waits for what is pending, but not for ever: during an outage nothing comes back. The caller closes
+   * the journal itself.
+   */
   async close(): Promise<void> {
     this.#moves.close()
     this.#presence.flush()
+    const stopWaiting = this.#options.clock.after(MAX_CLOSE_MS, () =>
+      this.#publisher.failAll(unavailable('the journal did not answer before the end')),
+    )
     await this.#publisher.settled()
+    stopWaiting()
     await this.#tail?.stop()
   }
 
@@ -311,7 +333,9 @@ export class Hub {
     this.#options.instances.forget()
     if (!replaced) return
     log.error('journal.epoch', { epoch, nextOffset }, 'the journal is another one: who resumes will not recover')
-    // Nobody may go on as if nothing had happened: what was missed can't be told, and offsets may begin anew.
+    // What was acknowledged by the journal and not read back yet is lost, or stands where this instance will not read it.
+    this.#publisher.failAll(unavailable('the journal was replaced'))
+    // The journal was replaced and offsets may restart: close every connection.
     this.#catchUps.closeAll()
     for (const audience of this.#audiences.all()) {
       for (const connection of audience.live.keys()) connection.close(CLOSES.tooSlow)
@@ -326,20 +350,18 @@ export class Hub {
   }
 
   #onBatch(entries: readonly Entry[]): void {
-    const { encodeFrame, node, instances, clock, stats } = this.#options
-    const now = clock.now()
+    const { node, clock, stats } = this.#options
+    const isHistory = this.#tail === undefined
+    const time = { wallMs: clock.now(), monotonicMs: clock.monotonic(), isHistory }
     const batch: WindowEntry[] = []
     for (const entry of entries) {
-      const item = this.#window.push(new Frames(entry, encodeFrame), now)
-      if (entry.kind === 'unknown') stats.unknownEntries++
+      const item = this.#window.push(entry, time)
       if (item.retryOf !== undefined) stats.duplicates++
       batch.push(item)
     }
     this.#deliver(batch)
     for (const entry of entries) {
-      if (entry.kind === 'instance') instances.heard(entry)
-      else if (entry.kind === 'presence') this.#moves.readPresence(entry)
-      else if (entry.kind === 'arrival' && entry.node !== node) this.#moves.readArrival(entry)
+      handleEntry(entry, this.#handlers)
       // After the delivery: whoever waits for its last ack has it in its socket by then.
       if (entry.node === node) this.#publisher.readBack(entry)
     }
@@ -356,14 +378,14 @@ export class Hub {
   #deliver(batch: readonly WindowEntry[]): void {
     const touched = new Set<Audience<Connection>>()
     const apart: Connection[] = []
+    const setApart = (clientId: string): void => {
+      const connection = this.#options.connectionOf(clientId)
+      if (connection?.audience?.live.delete(connection)) apart.push(connection)
+    }
     for (const { entry } of batch) {
-      if (entry.kind === 'message' || entry.kind === 'presence') {
-        for (const audience of this.#audiences.of(entry.channel)) touched.add(audience)
-      }
-      forEachConcernedPersonally(entry, (clientId) => {
-        const connection = this.#options.connectionOf(clientId)
-        if (connection?.audience?.live.delete(connection)) apart.push(connection)
-      })
+      const channel = channelOf(entry)
+      if (channel !== undefined) for (const audience of this.#audiences.of(channel)) touched.add(audience)
+      forEachConcernedPersonally(entry, setApart)
     }
     for (const audience of touched) {
       if (audience.live.size === 0) continue
@@ -409,7 +431,7 @@ export class Hub {
 
   /** Lets go of what has become too old, and of those who still needed it. */
   sweep(): void {
-    this.#window.trim(this.#options.clock.now())
+    this.#window.trim(this.#options.clock.monotonic())
     this.#catchUps.sweep()
   }
 
@@ -428,6 +450,9 @@ export class Hub {
     callback?.()
   }
 }
+
+const unavailable = (problem: string): LastcallError =>
+  new LastcallError('journal_unavailable', problem, { temporary: true })
 
 function framesOf(batch: readonly WindowEntry[], frameOf: (item: WindowEntry) => Buffer | undefined): Buffer[] {
   const frames: Buffer[] = []

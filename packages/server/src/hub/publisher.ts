@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
+import { dataOf, retryIdOf, senderOf } from '../journal/entry-kinds.js'
 import type { Entry, EntryContent, Journal, NewEntry } from '../journal/journal.js'
 import type { Stats } from '../observability/stats.js'
 
@@ -62,7 +63,7 @@ export class Publisher<From extends Author> {
 
   /** Whether a message with this sender and id is on its way into the journal: then this author is told of it, too. */
   retry(clientId: string, id: string, author: From): boolean {
-    const pending = this.#underWay.get(`${clientId}\n${id}`)
+    const pending = this.#underWay.get(keyFor(clientId, id))
     if (!pending) return false
     pending.retriedBy ??= []
     pending.retriedBy.push(author)
@@ -71,17 +72,16 @@ export class Publisher<From extends Author> {
 
   publish(content: EntryContent, author?: From): void {
     const { clock, node, maxPendingSize, onFailed } = this.#options
-    const said = isSaid(content) ? content : undefined
-    const size = said ? said.data.length : 64
+    const size = dataOf(content)?.length ?? SIZE_WITHOUT_DATA
     if (author && this.#pendingSize + size > maxPendingSize) {
       onFailed(
         author,
-        idOf(content),
+        retryIdOf(content),
         new LastcallError('journal_unavailable', 'too much is waiting', { temporary: true }),
       )
       return
     }
-    const key = said?.id === undefined ? undefined : `${said.from}\n${said.id}`
+    const key = keyOf(content)
     const entry: NewEntry = { ...content, at: clock.now(), node, sequence: ++this.#sequence }
     const pending: Pending<From> = { entry, author, size, key, retriedBy: undefined }
     if (author) author.unacked++
@@ -99,12 +99,7 @@ export class Publisher<From extends Author> {
   async #flush(): Promise<void> {
     const batch = this.#gathered
     this.#gathered = []
-    try {
-      await this.#options.journal.append(batch.map(({ entry }) => entry))
-      this.#options.stats.appends += batch.length
-    } catch (error) {
-      await this.#failed(batch, error)
-    }
+    if (batch.length > 0) await this.#append(batch)
     // Two turns, for the delivery of this batch took its time: what the sockets brought meanwhile is read in the first,
     // and goes along in the second. Else a fan-out to everybody for one message alternates with one for all the others.
     setImmediate(() =>
@@ -115,30 +110,53 @@ export class Publisher<From extends Author> {
     )
   }
 
-  async #failed(batch: readonly Pending<From>[], error: unknown): Promise<void> {
-    const reason =
-      error instanceof LastcallError
-        ? error
-        : new LastcallError('journal_unavailable', 'the journal failed', { temporary: true, cause: error })
-    if (reason.code === 'entry_too_large' && batch.length > 1) {
-      // One of them is too large, and an append is all or none: the others shall not pay for it.
-      for (const one of batch) {
-        try {
-          await this.#options.journal.append([one.entry])
-          this.#options.stats.appends++
-        } catch (alone) {
-          await this.#failed([one], alone)
-        }
-      }
-      return
+  async #append(batch: readonly Pending<From>[]): Promise<void> {
+    const { journal, stats } = this.#options
+    try {
+      await journal.append(batch.map(({ entry }) => entry))
+      stats.appends += batch.length
+    } catch (error) {
+      // All of them failed already: what was gathered since belongs to the journal that replaced this one.
+      if (!batch.some(({ entry }) => this.#pending.has(entry.sequence))) return
+      const reason =
+        error instanceof LastcallError
+          ? error
+          : new LastcallError('journal_unavailable', 'the journal failed', { temporary: true, cause: error })
+      if (reason.code !== 'entry_too_large') {
+        this.#fail([...batch, ...this.#takeGatheredMessages()], reason)
+      } else if (batch.length === 1) this.#fail(batch, reason)
+      // The journal appended nothing. Only the author of the entry that is too large is told.
+      else for (const one of batch) if (this.#pending.has(one.entry.sequence)) await this.#append([one])
     }
-    this.#options.stats.appendFailures += batch.length
-    for (const one of batch) {
+  }
+
+  /**
+   * A client may have sent them after one that failed, and counts on their order. They are not appended before the client
+   * has sent that one again.
+   */
+  #takeGatheredMessages(): Pending<From>[] {
+    const messages = this.#gathered.filter(({ author }) => author)
+    this.#gathered = this.#gathered.filter(({ author }) => !author)
+    return messages
+  }
+
+  /**
+   * Fails everything that has not come back from the journal: the entries are lost, or it is not known when they appear.
+   * Should an append that is under way be answered later, nobody waits for it any more: sequences are never used twice.
+   */
+  failAll(reason: LastcallError): void {
+    this.#gathered = []
+    this.#fail([...this.#pending.values()], reason)
+  }
+
+  #fail(failed: readonly Pending<From>[], reason: LastcallError): void {
+    const { stats, onFailed } = this.#options
+    for (const one of failed) {
+      if (!this.#pending.has(one.entry.sequence)) continue
+      stats.appendFailures++
       // Told before it is settled: an author that waits for its last answer is closed then.
-      if (one.author && this.#pending.has(one.entry.sequence)) {
-        for (const author of [one.author, ...(one.retriedBy ?? [])]) {
-          this.#options.onFailed(author, idOf(one.entry), reason)
-        }
+      if (one.author) {
+        for (const author of [one.author, ...(one.retriedBy ?? [])]) onFailed(author, retryIdOf(one.entry), reason)
       }
       this.#settle(one)
     }
@@ -150,11 +168,13 @@ export class Publisher<From extends Author> {
     const pending = this.#pending.get(entry.sequence)
     if (!pending) return
     this.#lagMs = Math.max(0, this.#options.clock.now() - entry.at)
-    const { entry: own, retriedBy, key } = pending
+    const { retriedBy, key } = pending
+    const sender = senderOf(entry)
+    const id = retryIdOf(entry)
     // It has arrived: whoever asks for it from here on must not be put off until it comes back.
     if (key !== undefined) this.#underWay.delete(key)
-    if (retriedBy && isSaid(own)) {
-      for (const author of retriedBy) this.#options.onRetryBack(author, own.from, own.id as string)
+    if (retriedBy && sender !== undefined && id !== undefined) {
+      for (const author of retriedBy) this.#options.onRetryBack(author, sender, id)
     }
     this.#settle(pending)
     this.#wake()
@@ -182,8 +202,13 @@ export class Publisher<From extends Author> {
   }
 }
 
-/** What a client said. */
-const isSaid = (content: EntryContent): content is Extract<EntryContent, { kind: 'message' | 'direct' }> =>
-  content.kind === 'message' || content.kind === 'direct'
+/** An entry without data is about this long, in characters. */
+const SIZE_WITHOUT_DATA = 64
 
-const idOf = (content: EntryContent): string | undefined => (isSaid(content) ? content.id : undefined)
+const keyFor = (clientId: string, id: string): string => `${clientId}\n${id}`
+
+function keyOf(content: EntryContent): string | undefined {
+  const sender = senderOf(content)
+  const id = retryIdOf(content)
+  return sender === undefined || id === undefined ? undefined : keyFor(sender, id)
+}

@@ -1,11 +1,17 @@
 /**
- * The window: the newest part of the journal, in memory, with the frames made for it. Knows what is kept, who said what
- * with which id, and which entries are personal to whom. Knows nothing of connections.
+ * The window: the newest part of the journal in memory. It owns what is retained, which entry is a retry of which, and the
+ * time at which each entry was received. It knows nothing of connections.
  */
-import type { Retention } from '../journal/journal.js'
-import type { Frames, KeptEntry } from './frames.js'
+import type { EncodeFrame } from '../frames.js'
+import { countsTowardsHistory, retryIdOf, senderOf, type KeptEntry } from '../journal/entry-kinds.js'
+import { entryLimit } from '../journal/entry-limit.js'
+import type { Entry, Retention } from '../journal/journal.js'
+import { Fifo } from './fifo.js'
+import { Frames } from './frames.js'
+import { PersonalIndex } from './personal-index.js'
+import { RetryIndex } from './retry-index.js'
 
-/** An entry and what was made of it. */
+/** An entry and what is known about it. */
 export interface WindowEntry {
   readonly entry: KeptEntry
   readonly frames: Frames
@@ -13,24 +19,58 @@ export interface WindowEntry {
   readonly retryOf: number | undefined
 }
 
-export class Window {
-  readonly #retention: Retention
-  /** The kept entries are `#slots[#start…]`; what lies before is cut off now and then. */
-  #slots: (WindowEntry | undefined)[] = []
-  #start = 0
-  /** The offset the next entry will have. */
-  #next = 1
-  #bytes = 0
-  /** The offset of the first entry with this sender and id. */
-  readonly #offsetOf = new Map<string, number>()
-  /** Ascending offsets of the entries that one client sees otherwise than everybody else. */
-  readonly #personal = new Map<string, number[]>()
+/** When a batch was read. */
+export interface ReadingTime {
+  /** Milliseconds since 1970. */
+  readonly wallMs: number
+  /** Milliseconds of the monotonic clock. */
+  readonly monotonicMs: number
+  /**
+   * The entries were in the journal before this instance was: their age is what their `at` says. Otherwise an entry's age
+   * is measured from its receipt, because the clocks of its writer and of this instance may differ by minutes.
+   */
+  readonly isHistory: boolean
+}
 
-  constructor(retention: Retention) {
-    this.#retention = retention
+class Slot implements WindowEntry {
+  readonly frames: Frames
+  readonly retryOf: number | undefined
+  /** By the monotonic clock; never less than that of the entry before. */
+  readonly receivedAtMs: number
+
+  constructor(frames: Frames, retryOf: number | undefined, receivedAtMs: number) {
+    this.frames = frames
+    this.retryOf = retryOf
+    this.receivedAtMs = receivedAtMs
   }
 
-  /** The offset of the oldest kept entry; the next one's when nothing is kept. */
+  get entry(): KeptEntry {
+    return this.frames.entry
+  }
+}
+
+export class Window {
+  readonly #retention: Retention
+  readonly #encodeFrame: EncodeFrame
+  readonly #slots = new Fifo<Slot>()
+  /** The offset that the next entry has. */
+  #next = 1
+  #bytes = 0
+  /** The retained entries that count towards HISTORY_SIZE. */
+  #messageCount = 0
+  /** Of the newest entry. */
+  #receivedAtMs = -Infinity
+  /** The time that clients are given with the newest entry, in milliseconds since 1970. */
+  #at = 0
+  readonly #retries = new RetryIndex()
+  readonly #personal = new PersonalIndex((offset) => this.at(offset).entry)
+
+  constructor(retention: Retention, encodeFrame: EncodeFrame) {
+    this.#retention = retention
+    this.#encodeFrame = encodeFrame
+  }
+
+  /** The offset of the oldest retained entry; the next one's when nothing is retained. */
   get first(): number {
     return this.#next - this.size
   }
@@ -40,124 +80,98 @@ export class Window {
     return this.#next - 1
   }
 
+  /** How many entries of every kind are retained. */
   get size(): number {
-    return this.#slots.length - this.#start
+    return this.#slots.size
   }
 
-  /** What is kept, in bytes of the journal. */
+  /** The size of the retained entries in bytes of the journal. */
   get bytes(): number {
     return this.#bytes
   }
 
   /** Forgets everything; the next entry will have this offset. */
   reset(nextOffset: number): void {
-    this.#slots = []
-    this.#start = 0
+    this.#slots.clear()
     this.#next = nextOffset
     this.#bytes = 0
-    this.#offsetOf.clear()
-    this.#personal.clear()
+    this.#messageCount = 0
+    this.#at = 0
+    this.#retries.clear()
+    this.#personal.reset(nextOffset - 1)
   }
 
-  /** Takes the next entry and lets go of what no longer fits. */
-  push(frames: Frames, now: number): WindowEntry {
-    const { entry } = frames
-    const key = retryKey(entry)
-    const retryOf = key === undefined ? undefined : this.#offsetOf.get(key)
-    if (key !== undefined && retryOf === undefined) this.#offsetOf.set(key, entry.offset)
-    const item = { entry, frames, retryOf }
-    this.#slots.push(item)
+  /** Takes the next entry and evicts what no longer fits. */
+  push(entry: Entry, time: ReadingTime): WindowEntry {
+    const sender = senderOf(entry)
+    const id = retryIdOf(entry)
+    const retryOf = sender === undefined || id === undefined ? undefined : this.#retries.note(sender, id, entry.offset)
+    this.#note(entry, time)
+    const slot = new Slot(new Frames(entry, this.#at, this.#encodeFrame), retryOf, this.#receivedAtMs)
+    this.#slots.push(slot)
     this.#next = entry.offset + 1
     this.#bytes += entry.bytes
-    forEachConcernedPersonally(entry, (clientId) => {
-      const offsets = this.#personal.get(clientId)
-      if (offsets) offsets.push(entry.offset)
-      else this.#personal.set(clientId, [entry.offset])
-    })
-    this.trim(now)
-    return item
+    if (countsTowardsHistory(entry)) this.#messageCount++
+    this.trim(time.monotonicMs)
+    return slot
   }
 
-  /** Lets go of what is too old, too much or too large. */
+  /**
+   * Notes when the entry was received, and the time that clients are given: it is not in the future, and not before that of
+   * the entry before, however much the clocks of the writers differ.
+   */
+  #note({ at }: Entry, { wallMs, monotonicMs, isHistory }: ReadingTime): void {
+    const writtenAt = Math.min(Math.max(at, 0), wallMs)
+    const receivedAtMs = isHistory ? monotonicMs - (wallMs - writtenAt) : monotonicMs
+    if (receivedAtMs > this.#receivedAtMs) this.#receivedAtMs = receivedAtMs
+    if (writtenAt > this.#at) this.#at = writtenAt
+  }
+
+  /**
+   * Evicts what is too old, too much or too large.
+   *
+   * @param now by the monotonic clock.
+   */
   trim(now: number): void {
     const { maxEntries, maxAgeMs, maxBytes } = this.#retention
-    while (this.size > 0) {
-      const oldest = (this.#slots[this.#start] as WindowEntry).entry
-      if (this.size <= maxEntries && this.#bytes <= maxBytes && oldest.at >= now - maxAgeMs) break
-      this.#forget(oldest)
-      this.#slots[this.#start++] = undefined
-      this.#bytes -= oldest.bytes
-    }
-    if (this.#start > 1024 && this.#start > this.#slots.length / 2) {
-      this.#slots = this.#slots.slice(this.#start)
-      this.#start = 0
+    for (let oldest; (oldest = this.#slots.at(0));) {
+      const isInRoom =
+        this.#messageCount <= maxEntries && this.#bytes <= maxBytes && this.size <= entryLimit(maxEntries)
+      if (isInRoom && oldest.receivedAtMs >= now - maxAgeMs) return
+      this.#slots.shift()
+      this.#forget(oldest.entry)
     }
   }
 
   #forget(entry: KeptEntry): void {
-    const key = retryKey(entry)
-    if (key !== undefined && this.#offsetOf.get(key) === entry.offset) this.#offsetOf.delete(key)
-    forEachConcernedPersonally(entry, (clientId) => {
-      const offsets = this.#personal.get(clientId)
-      if (!offsets) return
-      if (offsets.length === 1) this.#personal.delete(clientId)
-      else offsets.shift()
-    })
+    this.#bytes -= entry.bytes
+    if (countsTowardsHistory(entry)) this.#messageCount--
+    const sender = senderOf(entry)
+    const id = retryIdOf(entry)
+    if (sender !== undefined && id !== undefined) this.#retries.forget(sender, id, entry.offset)
+    this.#personal.forget(entry)
   }
 
-  /** The entry at this offset, which must be kept: `first ≤ offset ≤ head`. */
+  /** The entry at this offset, which must be retained: `first ≤ offset ≤ head`. */
   at(offset: number): WindowEntry {
-    return this.#slots[this.#slots.length - (this.#next - offset)] as WindowEntry
+    const slot = this.#slots.at(offset - this.first)
+    if (!slot) throw new Error(`entry ${offset} is not retained: the window has ${this.first} to ${this.head}`)
+    return slot
   }
 
-  /** Whether everything after this offset is still kept. */
+  /** Whether everything after this offset is still retained. */
   reaches(offset: number): boolean {
     return offset >= this.first - 1 && offset <= this.head
   }
 
-  /** Where this client's message with this id stands, if it is kept. */
+  /** Where this client's message with this id stands, if it is retained. */
   offsetOf(clientId: string, id: string): number | undefined {
-    return this.#offsetOf.get(`${clientId}\n${id}`)
+    return this.#retries.offsetOf(clientId, id)
   }
 
   /** Whether between these offsets (the first exclusive) something concerns this client otherwise than everybody else. */
   isPersonal(clientId: string, after: number, upTo: number): boolean {
-    const offsets = this.#personal.get(clientId)
-    if (!offsets) return false
-    let low = 0
-    let high = offsets.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((offsets[middle] as number) <= after) low = middle + 1
-      else high = middle
-    }
-    return low < offsets.length && (offsets[low] as number) <= upTo
-  }
-}
-
-function retryKey(entry: KeptEntry): string | undefined {
-  return (entry.kind === 'message' || entry.kind === 'direct') && entry.id !== undefined
-    ? `${entry.from}\n${entry.id}`
-    : undefined
-}
-
-/** Calls back with each client that this entry concerns otherwise than the rest of its audience. */
-export function forEachConcernedPersonally(entry: KeptEntry, callback: (clientId: string) => void): void {
-  switch (entry.kind) {
-    case 'message':
-      callback(entry.from)
-      return
-    case 'direct':
-      callback(entry.to)
-      if (entry.from !== entry.to) callback(entry.from)
-      return
-    case 'presence':
-      // Who comes or goes alone is not told of itself. In a crowd everybody gets the same frame.
-      if (entry.joinedCount + entry.leftCount === 1) callback((entry.joined[0] ?? entry.left[0]) as string)
-      return
-    case 'instance':
-    case 'arrival':
-    case 'unknown':
-    case 'placeholder':
+    this.#personal.extend(this.first, this.head)
+    return this.#personal.has(clientId, after, upTo)
   }
 }

@@ -1,103 +1,36 @@
 /**
- * How an entry is written down: a line of JSON about it (`v` is the version of this encoding), then its data as it came.
- * Old and new builds read one journal side by side, so a field is only ever added, and a kind or version that is not
- * known reads as `unknown`.
+ * How an entry is encoded: a line of JSON about it (`v` is the version of this encoding), then its data as it came. Old and
+ * new builds read one journal side by side, so a field is only ever added, and a kind or version that this build does not
+ * know reads as `unknown`. Which kind has which fields is in entry-kinds.ts.
  */
-import type { Entry, InstanceState, NewEntry } from './journal.js'
+import { ENTRY_VERSION, isCount, isText, type EntryHeader, type ReadHeader } from './entry-header.js'
+import { dataOf, decodeContent, encodeContent, isContentKind } from './entry-kinds.js'
+import type { Entry, NewEntry } from './journal.js'
 
-const VERSION = 1
 const NEWLINE = 0x0a
 
-/** What stands in the first line. One-letter names: this is paid for every entry. */
-interface Header {
-  readonly v: number
-  readonly k: string
-  /** at */
-  readonly t: number
-  /** node */
-  readonly n: string
-  /** sequence */
-  readonly s: number
-  readonly c?: string
-  readonly f?: string
-  readonly to?: string
-  readonly i?: string
-  readonly j?: readonly string[]
-  readonly l?: readonly string[]
-  readonly jc?: number
-  readonly lc?: number
-  readonly a?: number
-  /** build */
-  readonly b?: string
-  /** state */
-  readonly st?: string
-  /** clients */
-  readonly cl?: readonly string[]
-}
-
 export function encodeEntry(entry: NewEntry): Buffer {
-  const common = { v: VERSION, k: entry.kind, t: entry.at, n: entry.node, s: entry.sequence }
-  switch (entry.kind) {
-    case 'message':
-      return write({ ...common, c: entry.channel, f: entry.from, ...(entry.id && { i: entry.id }) }, entry.data)
-    case 'direct':
-      return write({ ...common, to: entry.to, f: entry.from, ...(entry.id && { i: entry.id }) }, entry.data)
-    case 'presence': {
-      const { channel: c, joined: j, left: l, joinedCount: jc, leftCount: lc, active: a } = entry
-      return write({ ...common, c, j, l, jc, lc, a }, '')
-    }
-    case 'instance':
-      return write({ ...common, b: entry.build, st: entry.state }, '')
-    case 'arrival':
-      return write({ ...common, cl: entry.clients }, '')
-  }
+  const header: EntryHeader = { v: ENTRY_VERSION, k: entry.kind, t: entry.at, n: entry.node, s: entry.sequence }
+  encodeContent(entry, header)
+  return Buffer.from(`${JSON.stringify(header)}\n${dataOf(entry) ?? ''}`)
 }
-
-const write = (header: Header, data: string): Buffer => Buffer.from(`${JSON.stringify(header)}\n${data}`)
 
 /** @throws {SyntaxError} when the bytes are not an entry of any version: the journal is damaged or not ours. */
 export function decodeEntry(offset: number, bytes: Uint8Array): Entry {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const end = buffer.indexOf(NEWLINE)
-  const header = JSON.parse(buffer.toString('utf8', 0, end < 0 ? buffer.length : end)) as Header
-  const common = { offset, at: header.t, node: header.n, sequence: header.s, bytes: buffer.length }
-  if (header.v !== VERSION) return { ...common, kind: 'unknown' }
-  const data = (): string => buffer.toString('utf8', end + 1)
-  switch (header.k) {
-    case 'message':
-      return {
-        ...common,
-        kind: 'message',
-        channel: header.c as string,
-        from: header.f as string,
-        ...(header.i && { id: header.i }),
-        data: data(),
-      }
-    case 'direct':
-      return {
-        ...common,
-        kind: 'direct',
-        to: header.to as string,
-        from: header.f as string,
-        ...(header.i && { id: header.i }),
-        data: data(),
-      }
-    case 'presence':
-      return {
-        ...common,
-        kind: 'presence',
-        channel: header.c as string,
-        joined: header.j as readonly string[],
-        left: header.l as readonly string[],
-        joinedCount: header.jc as number,
-        leftCount: header.lc as number,
-        active: header.a as number,
-      }
-    case 'instance':
-      return { ...common, kind: 'instance', build: header.b as string, state: header.st as InstanceState }
-    case 'arrival':
-      return { ...common, kind: 'arrival', clients: header.cl as readonly string[] }
-    default:
-      return { ...common, kind: 'unknown' }
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const found = buffer.indexOf(NEWLINE)
+  const end = found < 0 ? buffer.length : found
+  const header = JSON.parse(buffer.toString('utf8', 0, end)) as ReadHeader | null
+  if (typeof header !== 'object' || header === null) throw new SyntaxError('an entry begins with a JSON object')
+  const { t: at, n: node, s: sequence, k: kind } = header
+  const place = {
+    offset,
+    at: isCount(at) ? at : 0,
+    node: isText(node) ? node : '',
+    sequence: isCount(sequence) ? sequence : 0,
+    bytes: buffer.length,
   }
+  const isKnown = header.v === ENTRY_VERSION && isText(kind) && isContentKind(kind)
+  const entry = isKnown ? decodeContent(kind, header, place, buffer.toString('utf8', end + 1)) : undefined
+  return entry ?? { kind: 'unknown', ...place }
 }

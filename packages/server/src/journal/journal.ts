@@ -14,7 +14,7 @@ export type EntryContent =
       readonly channel: string
       readonly from: string
       /** The sender's id for it: two entries with the same `from` and `id` are one message, sent again. */
-      readonly id?: string
+      readonly id?: string | undefined
       /** JSON text. */
       readonly data: string
     }
@@ -22,7 +22,7 @@ export type EntryContent =
       readonly kind: 'direct'
       readonly to: string
       readonly from: string
-      readonly id?: string
+      readonly id?: string | undefined
       readonly data: string
     }
   | {

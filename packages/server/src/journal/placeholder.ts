@@ -1,5 +1,5 @@
 /**
- * The entry that fills a gap in an engine's own numbering.
+ * The entry that fills a gap in an engine's own numbering. It has no writer: its `node` is empty.
  */
 import type { Entry } from './journal.js'
 

@@ -2,6 +2,7 @@
  * Which entries are kept: the newest ones that all three limits allow. On the disk that means whole segments.
  */
 import { LastcallError } from '../errors.js'
+import { entryLimit } from './entry-limit.js'
 import type { EngineRetention, Entry, Retention } from './journal.js'
 import { frameBytes } from './segment.js'
 
@@ -31,12 +32,9 @@ export const isWithin = (
  */
 export const isFresh = ({ at }: Entry, now: number, { maxAgeMs }: Retention): boolean => at >= now - maxAgeMs
 
-/** Entries that an engine keeps besides twice HISTORY_SIZE: presence, announcements and placeholders between messages. */
-const ENTRIES_BETWEEN_MESSAGES = 10_000
-
 /** What an engine keeps so that each of its readers can fill a window of this size. */
 export const engineRetention = ({ maxEntries, maxAgeMs, maxBytes }: Retention): EngineRetention => ({
-  maxEntries: 2 * maxEntries + ENTRIES_BETWEEN_MESSAGES,
+  maxEntries: entryLimit(maxEntries),
   maxAgeMs,
   maxBytes: 2 * maxBytes,
   maxEntryBytes: maxBytes,

@@ -83,4 +83,4 @@ export async function record(journal: Journal): Promise<Recorder> {
 export const originOf = ({ node, sequence }: { readonly node: string; readonly sequence: number }): string =>
   `${node}:${sequence}`
 
-const isWritten = ({ kind }: { readonly kind: string }): boolean => kind !== 'placeholder'
+const isWritten = ({ bytes }: Entry): boolean => bytes > 0

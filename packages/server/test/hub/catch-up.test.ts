@@ -6,8 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AudienceView } from '../../src/hub/audience.js'
 import { frameFor, ChunkCutter, sharedFrame, type CatchUpChunk, type Replay } from '../../src/hub/catch-up-chunks.js'
-import { Frames } from '../../src/hub/frames.js'
-import { Window } from '../../src/hub/window.js'
+import type { Window } from '../../src/hub/window.js'
 import type { Entry } from '../../src/journal/journal.js'
 import {
   anyContent,
@@ -22,19 +21,19 @@ import {
   unknownEntry,
 } from '../support/entries.js'
 import { expectedOf, told } from '../support/expected.js'
+import { makeWindow, receivedAt } from '../support/window.js'
 
 interface Member {
   readonly clientId: string
   readonly locale: Locale
 }
 
-const EVERYTHING = { maxEntries: Infinity, maxAgeMs: Infinity, maxBytes: Infinity }
 const MANY_BYTES = 1_000_000
 
 function windowOf(contents: readonly Entry[]): { window: Window; entries: Entry[] } {
-  const window = new Window(EVERYTHING)
+  const window = makeWindow()
   const entries = contents.map((entry, index) => ({ ...entry, offset: index + 1 }))
-  for (const entry of entries) window.push(new Frames(entry, (text) => Buffer.from(`${text}\n`)), 0)
+  for (const entry of entries) window.push(entry, receivedAt(0))
   return { window, entries }
 }
 
@@ -212,7 +211,7 @@ describe('chunks', () => {
     const member = { clientId: 'cleo', locale: 'uk' } as const
     cutter.next(audience, member, 0, MANY_BYTES)
     const third = messageEntry({ offset: 3 })
-    window.push(new Frames(third, (text) => Buffer.from(`${text}\n`)), 0)
+    window.push(third, receivedAt(0))
     const parts = chunks(cutter, window, audience, member, 0, () => MANY_BYTES)
     expect(told(read(Buffer.concat(parts.map(({ bytes }) => bytes))))).toEqual(
       expectedOf([...entries, third], { clientId: 'cleo', channels: new Set(['lobby']) }),
@@ -228,7 +227,7 @@ describe('chunks', () => {
     window.reset(1)
     cutter.clear()
     const entry = messageEntry({ data: '"new"' })
-    window.push(new Frames(entry, (text) => Buffer.from(`${text}\n`)), 0)
+    window.push(entry, receivedAt(0))
     expect(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).toMatchObject([{ data: 'new' }])
   })
 })

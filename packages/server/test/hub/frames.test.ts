@@ -23,10 +23,10 @@ function counting(): { encode: (text: string) => Buffer; texts: string[] } {
 }
 
 const said = (entry: Entry, locale: Locale = 'uk'): unknown =>
-  JSON.parse(new Frames(entry, (text) => Buffer.from(text)).forAudience(locale).toString())
+  JSON.parse(new Frames(entry, entry.at, (text) => Buffer.from(text)).forAudience(locale).toString())
 
 const acked = (entry: Entry, offset: number): unknown =>
-  JSON.parse(new Frames(entry, (text) => Buffer.from(text)).ack(offset).toString())
+  JSON.parse(new Frames(entry, entry.at, (text) => Buffer.from(text)).ack(offset).toString())
 
 test('a message says who, where, what, at which offset and when', () => {
   const data = JSON.stringify({ 'ключ "x"': ['\u2028', null] })
@@ -101,18 +101,31 @@ test('any id and any data come through as they were', () => {
 
 test('a message is encoded once for everybody, presence once per language', () => {
   const message = counting()
-  const frames = new Frames(messageEntry(), message.encode)
+  const frames = new Frames(messageEntry(), 0, message.encode)
   for (const locale of ['uk', 'en', 'uk'] as const) expect(frames.forAudience(locale)).toBe(frames.forAudience('uk'))
   expect(message.texts).toHaveLength(1)
 
   const presence = counting()
-  const presenceFrames = new Frames(presenceEntry(), presence.encode)
+  const presenceFrames = new Frames(presenceEntry(), 0, presence.encode)
   for (const locale of ['uk', 'en', 'uk', 'en'] as const) presenceFrames.forAudience(locale)
   expect(presence.texts).toHaveLength(2)
 })
 
-test('what was said is kept in the frame alone', () => {
-  const frames = new Frames(messageEntry({ data: '"once"' }), (text) => Buffer.from(text))
+test('an entry is not encoded before a connection needs its frame', () => {
+  const { encode, texts } = counting()
+  const frames = new Frames(messageEntry({ data: '"once"' }), 0, encode)
+  expect([frames.entry.offset, texts]).toEqual([1, []])
+  frames.forAudience('uk')
+  expect(texts).toHaveLength(1)
+})
+
+test('a frame carries the time that the window gives it', () => {
+  const frames = new Frames(messageEntry({ at: 5 }), AT, (text) => Buffer.from(text))
+  expect(JSON.parse(frames.forAudience('uk').toString())).toMatchObject({ at: '2026-01-02T03:04:05.678Z' })
+})
+
+test('the data is kept in the frame alone', () => {
+  const frames = new Frames(messageEntry({ data: '"once"' }), 0, (text) => Buffer.from(text))
   expect(frames.forAudience('uk').toString()).toContain('"once"')
   expect(JSON.stringify(frames.entry)).not.toContain('once')
 })

@@ -541,6 +541,42 @@ describe('publishing', () => {
   })
 })
 
+describe('what is on its way into the journal', () => {
+  test('fails when the journal is replaced, before its author is disconnected', async () => {
+    const { hub, journal, join, failures } = await openHub()
+    const anna = join('anna')
+    hub.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', id: 'x', data: '1' })
+    await turns()
+    journal.lose()
+    journal.listener?.onEpoch('other', 1)
+    await hub.settled()
+    expect(failures).toEqual(['anna x journal_unavailable'])
+    expect([anna.connection.unacked, anna.connection.serverClose]).toEqual([0, 'slow'])
+  })
+
+  test('does not keep the hub from closing when the journal never answers', async () => {
+    const { hub, journal, clock, failures, join } = await openHub()
+    hub.publish(join('anna').connection, { kind: 'message', channel: 'lobby', from: 'anna', id: 'x', data: '1' })
+    await turns()
+    expect(journal.waiting).toHaveLength(1)
+    const closing = hub.close()
+    await turns()
+    clock.advance(5000)
+    await closing
+    expect(failures).toEqual(['anna x journal_unavailable'])
+  })
+
+  test('is waited for by a hub that closes, and no timer remains', async () => {
+    const { hub, journal, clock } = await openHub()
+    hub.announceInstance('gone')
+    await turns()
+    const closing = hub.close()
+    journal.succeed()
+    await closing
+    expect(clock.running).toBe(0)
+  })
+})
+
 describe('a connection is served', () => {
   test('at once when nothing is due to it', async () => {
     const { hub, join } = await openHub()

@@ -235,6 +235,69 @@ describe('when the journal fails', () => {
   })
 })
 
+test('a message that waited behind an append with an unknown outcome fails with it, presence does not', async () => {
+  const { publisher: p, journal, told } = publisher()
+  p.publish(says(1, 'x'), author('anna'))
+  await turn()
+  p.publish(says(2, 'y'), author('bob'))
+  p.publish(PRESENCE)
+  journal.fail(new Error('connection lost'))
+  await turn()
+  await turn()
+  expect(told.filter((line) => line.startsWith('failed'))).toEqual([
+    'failed anna x journal_unavailable',
+    'failed bob y journal_unavailable',
+  ])
+  expect(journal.appends.slice(1)).toMatchObject([[PRESENCE]])
+})
+
+describe('when the journal was replaced', () => {
+  const replaced = new LastcallError('journal_unavailable', 'replaced', { temporary: true })
+
+  test('an entry that was appended and lost before it was read back fails', async () => {
+    const { publisher: p, journal, told, stats } = publisher()
+    const anna = author()
+    p.publish(says(1, 'x'), anna)
+    p.retry('anna', 'x', author('second'))
+    await turn()
+    journal.lose()
+    await turn()
+    p.failAll(replaced)
+    await p.settled()
+    expect(told).toEqual(['failed anna x journal_unavailable', 'failed second x journal_unavailable', 'settled anna 0'])
+    expect([stats.appends, stats.appendFailures]).toEqual([1, 1])
+    expect(p.retry('anna', 'x', author())).toBe(false)
+  })
+
+  test('an append of before that is answered late settles nothing that was published since', async () => {
+    const { publisher: p, journal, told } = publisher()
+    const anna = author()
+    p.publish(says(1, 'x'), anna)
+    await turn()
+    p.publish(says(2, 'gathered'), anna)
+    p.failAll(replaced)
+    p.publish(says(1, 'x'), anna)
+    told.length = 0
+    journal.fail(new Error('the connection was lost'))
+    await turn()
+    await turn()
+    expect(told).toEqual([])
+    expect(journal.appends.at(-1)).toMatchObject([{ id: 'x', sequence: 3 }])
+    journal.say(...(journal.appends[0] ?? []))
+    expect(anna.unacked).toBe(1)
+    journal.succeed()
+    expect(anna.unacked).toBe(0)
+  })
+
+  test('what was not appended yet is not appended any more', async () => {
+    const { publisher: p, journal } = publisher()
+    p.publish(says(1, 'x'), author())
+    p.failAll(replaced)
+    await turn()
+    expect(journal.appends).toEqual([])
+  })
+})
+
 describe('an entry that is too large', () => {
   test('does not take the others of its turn down', async () => {
     const { publisher: p, journal, stats, told } = publisher()

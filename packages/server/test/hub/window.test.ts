@@ -3,29 +3,28 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Frames, type KeptEntry } from '../../src/hub/frames.js'
-import { Window } from '../../src/hub/window.js'
+import type { Window } from '../../src/hub/window.js'
+import type { KeptEntry } from '../../src/journal/entry-kinds.js'
 import type { Entry, Retention } from '../../src/journal/journal.js'
 import {
   anyContent,
   directEntry,
+  instanceEntry,
   messageEntry,
   placed,
+  placeholderEntry,
   presenceEntry,
   SOME_CLIENTS,
   SOME_IDS,
 } from '../support/entries.js'
-
-const framesOf = (entry: Entry): Frames => new Frames(entry, (text) => Buffer.from(text))
-
-const EVERYTHING: Retention = { maxEntries: Infinity, maxAgeMs: Infinity, maxBytes: Infinity }
+import { EVERYTHING, makeWindow, receivedAt } from '../support/window.js'
 
 /** A window into which entries are put one after another, in their places. */
 function filled(retention: Partial<Retention>, ...entries: Entry[]): Window {
-  const window = new Window({ ...EVERYTHING, ...retention })
+  const window = makeWindow(retention)
   entries.forEach((entry, index) => {
     const inPlace = { ...entry, offset: index + 1 }
-    window.push(framesOf(inPlace), inPlace.at)
+    window.push(inPlace, receivedAt(inPlace.at))
   })
   return window
 }
@@ -58,7 +57,7 @@ describe('keeps the newest entries', () => {
 })
 
 test('an empty window reaches those who have everything, and nobody else', () => {
-  const window = new Window(EVERYTHING)
+  const window = makeWindow()
   window.reset(100)
   expect([window.first, window.head]).toEqual([100, 99])
   expect([98, 99, 100].map((offset) => window.reaches(offset))).toEqual([false, true, false])
@@ -120,6 +119,69 @@ test('in a crowd that comes or goes nobody is concerned personally', () => {
   ])
 })
 
+describe('HISTORY_SIZE', () => {
+  test('counts messages and direct messages; other kinds take no room from them', () => {
+    const window = filled(
+      { maxEntries: 2 },
+      presenceEntry(),
+      messageEntry(),
+      ...Array.from({ length: 50 }, () => presenceEntry()),
+      directEntry(),
+      instanceEntry(),
+    )
+    expect([window.first, window.size]).toEqual([1, 54])
+    window.push(messageEntry({ offset: 55 }), receivedAt(0))
+    expect([window.first, window.size]).toEqual([3, 53])
+  })
+
+  test('bounds entries without any size, too', () => {
+    const window = makeWindow({ maxEntries: 1 })
+    for (let offset = 1; offset <= 10_100; offset++) window.push(placeholderEntry({ offset, bytes: 0 }), receivedAt(0))
+    expect(window.size).toBe(10_002)
+  })
+})
+
+describe('age', () => {
+  test('is measured from the receipt, by the monotonic clock, whatever the clock of the writer says', () => {
+    const window = makeWindow({ maxAgeMs: 10 })
+    const wallMs = 1_000_000
+    window.push(messageEntry({ offset: 1, at: 0 }), { wallMs, monotonicMs: 100, isHistory: false })
+    window.push(messageEntry({ offset: 2, at: 9e12 }), { wallMs: 3, monotonicMs: 105, isHistory: false })
+    window.trim(110)
+    expect(window.first).toBe(1)
+    window.trim(111)
+    expect(window.first).toBe(2)
+    window.trim(116)
+    expect(window.size).toBe(0)
+  })
+
+  test('of what was there at the start is measured from when it was written, between 1970 and now', () => {
+    const window = makeWindow({ maxAgeMs: 10 })
+    const time = { wallMs: 1000, monotonicMs: 50, isHistory: true }
+    window.push(messageEntry({ offset: 1, at: 985 }), time)
+    expect(window.size).toBe(0)
+    window.push(messageEntry({ offset: 2, at: 995 }), time)
+    window.push(messageEntry({ offset: 3, at: 5000 }), time)
+    window.trim(55)
+    expect(window.first).toBe(2)
+    window.trim(56)
+    expect(window.first).toBe(3)
+    window.trim(61)
+    expect(window.first).toBe(4)
+  })
+})
+
+test('the time that clients are given is never before an earlier one, and never in the future', () => {
+  const window = makeWindow()
+  const atOf = (at: number, wallMs: number): unknown => {
+    const { frames } = window.push(messageEntry({ offset: window.head + 1, at }), { ...receivedAt(0), wallMs })
+    return Date.parse((JSON.parse(frames.forAudience('uk').toString()) as { at: string }).at)
+  }
+  expect([atOf(100, 1000), atOf(50, 1000), atOf(200, 1000), atOf(9e12, 1000), atOf(300, 1001), atOf(-5, 0)]).toEqual([
+    100, 100, 200, 1000, 1000, 1000,
+  ])
+})
+
 // ——— the model
 
 interface Kept {
@@ -149,9 +211,11 @@ class NaiveWindow {
 
   trim(now: number): void {
     const { maxEntries, maxAgeMs, maxBytes } = this.#retention
+    const messages = (): number =>
+      this.kept.filter(({ entry }) => entry.kind === 'message' || entry.kind === 'direct').length
     const bytes = (): number => this.kept.reduce((sum, { entry }) => sum + entry.bytes, 0)
     const isTooOld = (): boolean => this.kept.length > 0 && now - (this.kept[0] as Kept).entry.at > maxAgeMs
-    while (this.kept.length > maxEntries || bytes() > maxBytes || isTooOld()) this.kept.shift()
+    while (messages() > maxEntries || bytes() > maxBytes || isTooOld()) this.kept.shift()
   }
 
   reset(nextOffset: number): void {
@@ -197,7 +261,7 @@ const anyRetention = fc.record({
 test('whatever is pushed, it knows what the model knows', () => {
   fc.assert(
     fc.property(anyRetention, fc.array(command, { maxLength: 60 }), (retention, commands) => {
-      const window = new Window(retention)
+      const window = makeWindow(retention)
       const model = new NaiveWindow(retention)
       let now = 1000
       for (const each of commands) {
@@ -208,8 +272,8 @@ test('whatever is pushed, it knows what the model knows', () => {
           now += each.passedMs
           if (each.do === 'push') {
             const entry = placed(each.content, { offset: model.next, at: now, bytes: each.bytes })
-            window.push(framesOf(entry), now)
-            model.push(framesOf(entry).entry, now)
+            window.push(entry, receivedAt(now))
+            model.push(entry, now)
           } else {
             window.trim(now)
             model.trim(now)
@@ -247,12 +311,12 @@ test('it knows in every stretch whether something in it is personal', () => {
   fc.assert(
     fc.property(fc.array(anyContent, { maxLength: 20 }), fc.integer({ min: 1, max: 20 }), (contents, maxEntries) => {
       const retention = { ...EVERYTHING, maxEntries }
-      const window = new Window(retention)
+      const window = makeWindow(retention)
       const model = new NaiveWindow(retention)
       for (const content of contents) {
         const entry = placed(content, { offset: model.next })
-        window.push(framesOf(entry), 0)
-        model.push(framesOf(entry).entry, 0)
+        window.push(entry, receivedAt(0))
+        model.push(entry, 0)
       }
       for (const clientId of [...SOME_CLIENTS, 'nobody']) {
         for (let after = window.first - 1; after <= window.head; after++) {
@@ -267,10 +331,10 @@ test('it knows in every stretch whether something in it is personal', () => {
 })
 
 test('thousands of entries that come and go cost no more room than those that are kept', () => {
-  const window = new Window({ ...EVERYTHING, maxEntries: 100 })
+  const window = makeWindow({ maxEntries: 100 })
   for (let offset = 1; offset <= 10_000; offset++) {
     const entry = messageEntry({ offset, id: `i${offset}`, from: `c${offset % 7}` })
-    window.push(framesOf(entry), 0)
+    window.push(entry, receivedAt(0))
   }
   expect([window.first, window.size]).toEqual([9901, 100])
   for (let offset = 9901; offset <= 10_000; offset++) expect(window.at(offset).entry.offset).toBe(offset)

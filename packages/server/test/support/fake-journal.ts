@@ -6,6 +6,8 @@ import type { Entry, Journal, JournalListener, NewEntry, Tail } from '../../src/
 interface Append {
   readonly entries: readonly NewEntry[]
   readonly succeed: () => void
+  /** It succeeds, and nobody ever reads the entries. */
+  readonly lose: () => void
   readonly fail: (error: unknown) => void
 }
 
@@ -32,6 +34,7 @@ export class FakeJournal implements Journal {
           resolve()
           this.say(...entries)
         },
+        lose: resolve,
         fail: reject,
       })
     })
@@ -45,6 +48,11 @@ export class FakeJournal implements Journal {
   /** Decides on the oldest append: it fails. */
   fail(error: unknown): void {
     this.#oldest().fail(error)
+  }
+
+  /** Decides on the oldest append: it succeeds, and the entries are lost before they are read back. */
+  lose(): void {
+    this.#oldest().lose()
   }
 
   #oldest(): Append {

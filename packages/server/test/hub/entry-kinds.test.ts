@@ -1,0 +1,167 @@
+/**
+ * Every kind of entry on its whole way: encoded, decoded, deduplicated, delivered live, delivered to a connection that
+ * resumes, and replayed. The tables are exhaustive by type: a new kind without a sample does not compile.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { decodeEntry, encodeEntry } from '../../src/journal/entry-codec.js'
+import { ENTRY_KINDS, type ContentKind, type EntryKind } from '../../src/journal/entry-kinds.js'
+import type { EntryContent, NewEntry } from '../../src/journal/journal.js'
+import { placeholderAt } from '../../src/journal/placeholder.js'
+import { openHub, turns, type Member } from '../support/test-hub.js'
+
+type ContentOf<Kind extends ContentKind> = Extract<EntryContent, { readonly kind: Kind }>
+
+interface Sample<Kind extends ContentKind> {
+  readonly content: ContentOf<Kind>
+  /** What the author, the other client and the bystander receive; all of them are in the lobby, and so is the entry. */
+  readonly delivered: Readonly<Record<'anna' | 'bohdan' | 'vira', string | undefined>>
+  /** What they receive when an entry with the same content follows. */
+  readonly again: Readonly<Record<'anna' | 'bohdan' | 'vira', string | undefined>>
+  /** What a bystander receives that subscribes with `since`. */
+  readonly replayed: string | undefined
+  readonly countsTowardsHistory: boolean
+}
+
+const NOBODY = { anna: undefined, bohdan: undefined, vira: undefined }
+
+const SAMPLES: { readonly [Kind in ContentKind]: Sample<Kind> } = {
+  message: {
+    content: { kind: 'message', channel: 'lobby', from: 'anna', id: 'm-1', data: '{"ї":[1]}' },
+    delivered: { anna: 'ack', bohdan: 'message', vira: 'message' },
+    again: { anna: 'ack', bohdan: undefined, vira: undefined },
+    replayed: 'message',
+    countsTowardsHistory: true,
+  },
+  direct: {
+    content: { kind: 'direct', to: 'bohdan', from: 'anna', id: 'm-1', data: '"psst"' },
+    delivered: { anna: 'ack', bohdan: 'direct', vira: undefined },
+    again: { anna: 'ack', bohdan: undefined, vira: undefined },
+    replayed: undefined,
+    countsTowardsHistory: true,
+  },
+  presence: {
+    content: {
+      kind: 'presence',
+      channel: 'lobby',
+      joined: [],
+      left: ['anna'],
+      joinedCount: 0,
+      leftCount: 1,
+      active: 2,
+    },
+    delivered: { anna: undefined, bohdan: 'presence', vira: 'presence' },
+    again: { anna: undefined, bohdan: 'presence', vira: 'presence' },
+    replayed: 'presence',
+    countsTowardsHistory: false,
+  },
+  instance: {
+    content: { kind: 'instance', build: 'v2', state: 'draining' },
+    delivered: NOBODY,
+    again: NOBODY,
+    replayed: undefined,
+    countsTowardsHistory: false,
+  },
+  arrival: {
+    content: { kind: 'arrival', clients: ['anna', 'ivan'] },
+    delivered: NOBODY,
+    again: NOBODY,
+    replayed: undefined,
+    countsTowardsHistory: false,
+  },
+}
+
+const WITHOUT_CONTENT: { readonly [Kind in Exclude<EntryKind, ContentKind>]: true } = {
+  unknown: true,
+  placeholder: true,
+}
+
+test('there is a sample of every kind that the table has', () => {
+  expect([...Object.keys(SAMPLES), ...Object.keys(WITHOUT_CONTENT)].sort()).toEqual([...ENTRY_KINDS].sort())
+})
+
+const typeOf = ({ transport }: Member, index: number): unknown => transport.messages[index]?.['type']
+
+describe.each(Object.values(SAMPLES))('an entry of the kind $content.kind', (sample) => {
+  const { content, delivered, again, replayed } = sample
+  const written: NewEntry = { ...content, at: 1, node: 'other', sequence: 7 }
+  const bytes = encodeEntry(written)
+
+  test('is decoded as it was encoded', () => {
+    expect(decodeEntry(3, bytes)).toEqual({ ...written, offset: 3, bytes: bytes.length })
+  })
+
+  test('is delivered live, and a second one with the same sender and id is a retry', async () => {
+    const { journal, join } = await openHub()
+    const members = { anna: join('anna'), bohdan: join('bohdan'), vira: join('vira') }
+    const received = (): unknown => {
+      const types = Object.entries(members).map(([name, member]) => [name, typeOf(member, 0)])
+      for (const { transport } of Object.values(members)) transport.writes.length = 0
+      return Object.fromEntries(types)
+    }
+    journal.listener?.onBatch([decodeEntry(1, bytes)])
+    expect(received()).toEqual(delivered)
+    journal.listener?.onBatch([decodeEntry(2, bytes)])
+    expect(received()).toEqual(again)
+  })
+
+  test('is delivered to a connection that resumes as it was delivered live', async () => {
+    const { journal, join } = await openHub()
+    journal.listener?.onBatch([decodeEntry(1, bytes), decodeEntry(2, bytes)])
+    for (const [name, type] of Object.entries(delivered)) {
+      const member = join(name, { cursor: { epoch: 'epoch', offset: 0 } })
+      await turns()
+      const secondType = again[name as keyof typeof again]
+      expect(member.transport.messages.map((message) => message['type'])).toEqual(
+        [type, secondType].filter((each) => each !== undefined),
+      )
+    }
+  })
+
+  test('is replayed, or not, to a connection that subscribes with since', async () => {
+    const { hub, journal, join } = await openHub()
+    journal.listener?.onBatch([decodeEntry(1, bytes)])
+    const { connection, transport } = join('vira', { channels: [] })
+    const since = { epoch: 'epoch', offset: 0 }
+    hub.subscribe(connection, ['lobby'], since, () => Buffer.from('{"type":"subscribed"}\n'))
+    await turns()
+    expect(transport.messages.map((message) => message['type'])).toEqual(
+      replayed === undefined ? ['subscribed'] : [replayed, 'subscribed'],
+    )
+  })
+
+  test('counts towards HISTORY_SIZE, or does not', async () => {
+    const { hub, journal } = await openHub({ retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity } })
+    journal.listener?.onBatch([1, 2, 3].map((offset) => decodeEntry(offset, bytes)))
+    expect(hub.window.size).toBe(sample.countsTowardsHistory ? 1 : 3)
+  })
+})
+
+test.each(['unknown', 'placeholder'] as const)('an entry of the kind %s is delivered to nobody', async (kind) => {
+  const { hub, journal, join } = await openHub()
+  const newer = Buffer.from('{"v":2,"k":"poll","t":5,"n":"node","s":6}')
+  const entry = kind === 'unknown' ? decodeEntry(1, newer) : placeholderAt(1)
+  const anna = join('anna')
+  journal.listener?.onBatch([entry])
+  const bohdan = join('bohdan', { cursor: { epoch: 'epoch', offset: 0 } })
+  await turns()
+  expect([hub.window.head, anna.transport.messages, bohdan.transport.messages]).toEqual([1, [], []])
+})
+
+test('no file but the table decides by the kind of an entry', () => {
+  const source = join(import.meta.dirname, '../../src')
+  const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  const kinds = ENTRY_KINDS.join('|')
+  const comparisons = [
+    new RegExp(`kind\\W*[!=]==?\\s*'(?:${kinds})'`),
+    new RegExp(`'(?:${kinds})'\\s*[!=]==?[^\\n]*\\bkind\\b`),
+    new RegExp(`switch \\([^)]*\\bkind\\)[^}]*case '(?:${kinds})'`),
+  ]
+  const compared = files.filter((file) => {
+    const text = readFileSync(join(source, file), 'utf8')
+    return comparisons.some((comparison) => comparison.test(text))
+  })
+  expect(files.length).toBeGreaterThan(50)
+  expect(compared).toEqual([])
+})
