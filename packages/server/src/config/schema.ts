@@ -242,7 +242,7 @@ export const configSchema = z.object({
   historySize: variable('HISTORY_SIZE', integer({ min: 1, max: 10_000_000, unit: 'entries' }), {
     group: 'Journal and history',
     default: 10_000,
-    doc: 'How many messages are retained for clients that resume. Presence does not count.',
+    doc: 'How many messages are retained for clients that resume; presence does not count.',
   }),
   historyTtlSeconds: variable('HISTORY_TTL', duration({ min: 0.1, max: 31_536_000, unit: 'seconds' }), {
     group: 'Journal and history',

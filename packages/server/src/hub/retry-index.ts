@@ -12,7 +12,7 @@ export class RetryIndex {
   /** Notes an entry, and answers with the offset of the first one with the same sender and id, if there is one. */
   note(sender: string, id: string, offset: number): number | undefined {
     let offsets = this.#bySender.get(sender)
-    if (!offsets) this.#bySender.set(sender, (offsets = new Map()))
+    if (!offsets) this.#bySender.set(sender, (offsets = new Map<string, number>()))
     const first = offsets.get(id)
     if (first === undefined) offsets.set(id, offset)
     return first
