@@ -85,7 +85,7 @@ test('its own messages are taken while it is behind, and acked in their place', 
 
 describe('when what it has not read is no longer kept', () => {
   test('it is closed with 4008, after everything that it was told before, and others do not notice', async () => {
-    const server = await start({ historySize: 200 })
+    const server = await start({ historySize: 200, closeTimeoutSeconds: 60 })
     const [speaker, other] = [await server.connect('speaker'), await server.connect('other')]
     const slow = await RawClient.connect(server, 'slow')
     slow.stopReading()
