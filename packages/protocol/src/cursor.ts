@@ -1,5 +1,6 @@
 /**
- * A cursor, `EPOCH:OFFSET`: everything up to this offset of that journal has been received. A client's whole state.
+ * A cursor: everything up to this place in the journal has been received. To a client it is an opaque string of 1 to 256
+ * visible ASCII characters; the server of this version writes and reads `EPOCH:OFFSET`.
  */
 
 export interface Cursor {
@@ -9,9 +10,13 @@ export interface Cursor {
   readonly offset: number
 }
 
+/** Shorter than 256 characters, whatever the epoch and the offset are. */
 const CURSOR_PATTERN = /^([a-zA-Z0-9_-]{1,64}):(0|[1-9][0-9]{0,15})$/
 
-/** Reads a cursor; `undefined` when the text is not one. */
+/**
+ * Reads a cursor. `undefined`: the text is none, or one of a form that this version does not know. A client that gives
+ * such a cursor gets `recovered: false`.
+ */
 export function parseCursor(text: string): Cursor | undefined {
   const match = CURSOR_PATTERN.exec(text)
   if (!match) return undefined

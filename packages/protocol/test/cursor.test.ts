@@ -43,6 +43,23 @@ test('the largest offset is the largest whole number that is exact', () => {
   expect(parseCursor(`e:${String(Number.MAX_SAFE_INTEGER)}`)).toEqual({ epoch: 'e', offset: Number.MAX_SAFE_INTEGER })
 })
 
+test('a cursor of a form that a later version may use is read as unknown, whatever its length', () => {
+  const visible = fc.string({ unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)) })
+  fc.assert(
+    fc.property(visible, (text) => {
+      expect(parseCursor(`v2~${text}`)).toBeUndefined()
+    }),
+  )
+  expect(parseCursor('e'.repeat(256))).toBeUndefined()
+  expect(parseCursor(`${'e'.repeat(10_000)}:1`)).toBeUndefined()
+})
+
+test('every cursor that the server writes is 1 to 256 visible ASCII characters', () => {
+  const longest = formatCursor({ epoch: 'e'.repeat(64), offset: Number.MAX_SAFE_INTEGER })
+  expect(longest).toMatch(/^[!-~]{1,256}$/)
+  expect(parseCursor(longest)).toBeDefined()
+})
+
 test('what was written is read back', () => {
   const cursors = fc.record({
     epoch: fc.stringMatching(/^[a-zA-Z0-9_-]{1,64}$/),

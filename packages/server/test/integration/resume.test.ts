@@ -183,6 +183,8 @@ describe('a cursor that can not be served is said so, and nothing is half-served
     ['ahead of the journal', (epoch: string) => `${epoch}:31`],
     ['of another journal', () => 'elsewhere:25'],
     ['malformed', () => 'nonsense'],
+    ['of a form that a later version may use', () => 'v2~!#$&(){}='],
+    ['longer than any cursor', (epoch: string) => `${epoch}:1${'0'.repeat(400)}`],
     ['empty', () => ''],
     ['negative', (epoch: string) => `${epoch}:-1`],
     ['of a huge number', (epoch: string) => `${epoch}:99999999999999999999`],
@@ -233,16 +235,19 @@ describe('subscribing with `since`', () => {
     expect(b.all('message').filter(({ channel }) => channel === 'lobby')).toHaveLength(1)
   })
 
-  test.each(['nonsense', 'elsewhere:1', 42])('%j that can not be served is said so', async (since) => {
-    const server = await quiet()
-    const [a, b] = [await server.connect('a?channels=news'), await server.connect('b')]
-    await a.publish('before', { channel: 'news' })
-    b.send({ type: 'subscribe', channels: ['news'], since })
-    expect(await b.first('subscribed')).toMatchObject({ recovered: false })
-    await a.publish('after', { channel: 'news' })
-    await b.first('message')
-    expect(b.heard).toEqual(['after'])
-  })
+  test.each(['nonsense', 'elsewhere:1', 42, 'v2~!#$&(){}=', `e:${'1'.repeat(500)}`])(
+    '%j that can not be served is said so',
+    async (since) => {
+      const server = await quiet()
+      const [a, b] = [await server.connect('a?channels=news'), await server.connect('b')]
+      await a.publish('before', { channel: 'news' })
+      b.send({ type: 'subscribe', channels: ['news'], since })
+      expect(await b.first('subscribed')).toMatchObject({ recovered: false })
+      await a.publish('after', { channel: 'news' })
+      await b.first('message')
+      expect(b.heard).toEqual(['after'])
+    },
+  )
 
   test('who loses the connection before `subscribed` asks again and misses nothing', async () => {
     const server = await quiet()
