@@ -24,8 +24,9 @@ import { listen, type Address } from './http/listen.js'
 import { Hub } from './hub/hub.js'
 import { InstanceAnnouncer } from './instances/instance-announcer.js'
 import { Instances } from './instances/instances.js'
+import { engineRetention } from './journal/entry-limit.js'
+import type { Journal } from './journal/journal.js'
 import { openJournal } from './journal/open-journal.js'
-import { engineRetention } from './journal/retention.js'
 import { silentLogger, type Logger } from './observability/log.js'
 import { createMetrics, type MetricReading } from './observability/metrics.js'
 import { Stats } from './observability/stats.js'
@@ -41,6 +42,12 @@ export interface ServerOptions extends Partial<Config> {
   readonly logger?: Logger
   /** What the application has a say in. */
   readonly hooks?: Hooks
+  /**
+   * A journal of the application's own, instead of the one that `journalUrl` names. Several servers may get the same one.
+   * The server stops reading it when it closes and leaves it open: whoever opened the journal closes it, after the server.
+   * It should keep what `engineRetention` gives for the server's HISTORY_* values; `lastcall/testing` has its contract.
+   */
+  readonly journal?: Journal
 }
 
 export interface ListenOptions {
@@ -91,9 +98,13 @@ const HTTP_CLOSE_TIMEOUT_MS = 1000
 export async function createServer({
   logger: log = silentLogger,
   hooks = {},
+  journal,
   ...options
 }: ServerOptions = {}): Promise<LastcallServer> {
-  return assembleServer(configFrom(options), { log, hooks })
+  if (journal && options.journalUrl !== undefined) {
+    throw new LastcallError('config_invalid', 'journal and journalUrl: only one of them may be given')
+  }
+  return assembleServer(configFrom(options), { log, hooks, journal })
 }
 
 /** What the command needs besides. */
@@ -115,6 +126,8 @@ export interface AssembledServer extends LastcallServer {
 interface Assembly {
   readonly log: Logger
   readonly hooks?: Hooks
+  /** The caller's: it is not closed with the server. Default: the server opens and closes the one that JOURNAL_URL names. */
+  readonly journal?: Journal | undefined
   /** What is answered over HTTP instead of what this process would answer for itself. */
   readonly aggregateStatus?: (own: ServerStatus) => ServerStatus
 }
@@ -122,7 +135,7 @@ interface Assembly {
 /** The same for a configuration that is complete and checked. */
 export async function assembleServer(
   config: Config,
-  { log, hooks = {}, aggregateStatus = (own) => own }: Assembly,
+  { log, hooks = {}, journal: given, aggregateStatus = (own) => own }: Assembly,
 ): Promise<AssembledServer> {
   const clock = systemClock
   const stats = new Stats()
@@ -136,12 +149,14 @@ export async function assembleServer(
 
   const tls = tlsOf(config)
   const servers = new HttpServers({ keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000, tls })
-  const journal = await openJournal(config.journalUrl, {
-    retention: engineRetention(retention),
-    timeoutMs: config.journalTimeoutSeconds === undefined ? undefined : config.journalTimeoutSeconds * 1000,
-    clock,
-    log,
-  })
+  const journal =
+    given ??
+    (await openJournal(config.journalUrl, {
+      retention: engineRetention(retention),
+      timeoutMs: config.journalTimeoutSeconds === undefined ? undefined : config.journalTimeoutSeconds * 1000,
+      clock,
+      log,
+    }))
   const connections = new ConnectionManager({
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     closeTimeoutSeconds: config.closeTimeoutSeconds,
@@ -318,7 +333,7 @@ export async function assembleServer(
     hurry()
     announcer.end()
     await hub.close()
-    await journal.close()
+    if (!given) await journal.close()
   }
 
   return {

@@ -19,6 +19,8 @@ export type { Connection, ConnectionIdentity } from './connections/connection.js
 export type { Transport, TransportListener } from './connections/transport.js'
 export type { DisconnectEvent, Hooks, PublishAttempt, PublishDecision, ConnectRequest } from './sessions/hooks.js'
 export { LastcallError, type LastcallErrorCode } from './errors.js'
+export { decodeEntry, encodeEntry } from './journal/entry-codec.js'
+export { engineRetention } from './journal/entry-limit.js'
 export type {
   EngineRetention,
   Entry,

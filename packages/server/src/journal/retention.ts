@@ -2,7 +2,6 @@
  * Which entries are kept: the newest ones that all three limits allow. On the disk that means whole segments.
  */
 import { LastcallError } from '../errors.js'
-import { entryLimit } from './entry-limit.js'
 import type { EngineRetention, Entry, Retention } from './journal.js'
 import { frameBytes } from './segment.js'
 
@@ -31,14 +30,6 @@ export const isWithin = (
  * @param now milliseconds since 1970.
  */
 export const isFresh = ({ at }: Entry, now: number, { maxAgeMs }: Retention): boolean => at >= now - maxAgeMs
-
-/** What an engine keeps so that each of its readers can fill a window of this size. */
-export const engineRetention = ({ maxEntries, maxAgeMs, maxBytes }: Retention): EngineRetention => ({
-  maxEntries: entryLimit(maxEntries),
-  maxAgeMs,
-  maxBytes: 2 * maxBytes,
-  maxEntryBytes: maxBytes,
-})
 
 /** @throws {LastcallError} `entry_too_large`: the readers' windows would evict it as soon as they have it. */
 export function expectToFit(bytes: number, { maxBytes, maxEntryBytes = maxBytes }: EngineRetention): void {

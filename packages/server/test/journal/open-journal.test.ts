@@ -4,7 +4,7 @@ import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openJournal } from '../../src/journal/open-journal.js'
-import { engineRetention } from '../../src/journal/retention.js'
+import { engineRetention } from '../../src/journal/entry-limit.js'
 import { messages, record, UNLIMITED } from '../../src/testing/index.js'
 
 describe('JOURNAL_URL', () => {

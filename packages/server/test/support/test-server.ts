@@ -15,7 +15,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const server = await createServer({
     host: '127.0.0.1',
     port: 0,
-    journalUrl: 'memory:',
+    ...(options.journal ? {} : { journalUrl: 'memory:' }),
     broadcastIntervalSeconds: 0,
     maxMessagesPerMinute: 0,
     ...options,
