@@ -2,6 +2,7 @@
  * What a client says, and the only door through which it comes in. Wrong input is a value (`Refusal`), never a throw.
  */
 import { parseCursor, type Cursor } from './cursor.js'
+import { findDataText } from './data-text.js'
 import type { ErrorCode } from './error-codes.js'
 import { isChannel, isClientId, isMessageId, LOBBY } from './identifiers.js'
 
@@ -9,7 +10,7 @@ import { isChannel, isClientId, isMessageId, LOBBY } from './identifiers.js'
 export interface PublishMessage {
   readonly type: 'message'
   readonly channel: string
-  /** The data as JSON text: it is passed on, never looked into. */
+  /** The data as JSON text, exactly as the client wrote it: the server passes it on byte for byte. */
   readonly data: string
   /** Unique for this client: a second message with it is taken for a retry. */
   readonly id: string | undefined
@@ -73,7 +74,7 @@ export function parseClientMessage(text: string, strict: boolean): ClientMessage
     return strict ? refusal('bad_message', 'not an object with a type') : plainMessage(text)
   }
   const parse = Object.hasOwn(PARSERS, value['type']) ? PARSERS[value['type'] as ClientMessage['type']] : undefined
-  if (parse) return parse(value)
+  if (parse) return parse(value, text)
   return strict
     ? refusal('unknown_type', `type is one of ${Object.keys(PARSERS).join(', ')}`, value['id'])
     : plainMessage(text)
@@ -89,17 +90,17 @@ const plainMessage = (text: string): PublishMessage => ({
 
 type Fields = Readonly<Record<string, unknown>>
 
-const PARSERS: Readonly<Record<ClientMessage['type'], (fields: Fields) => ClientMessage | Refusal>> = {
-  message(fields) {
+const PARSERS: Readonly<Record<ClientMessage['type'], (fields: Fields, text: string) => ClientMessage | Refusal>> = {
+  message(fields, text) {
     const channel = fields['channel'] ?? LOBBY
     if (!isChannel(channel)) return refusal('bad_message', 'channel is 1–64 of a-z A-Z 0-9 _ . : -', fields['id'])
-    const said = parseSaid(fields)
+    const said = parseSaid(fields, text)
     return said.type === 'refusal' ? said : { ...said, type: 'message', channel }
   },
-  direct(fields) {
+  direct(fields, text) {
     const to = fields['to']
     if (!isClientId(to)) return refusal('bad_message', 'to is a clientId', fields['id'])
-    const said = parseSaid(fields)
+    const said = parseSaid(fields, text)
     return said.type === 'refusal' ? said : { ...said, type: 'direct', to }
   },
   subscribe(fields) {
@@ -137,51 +138,21 @@ type Said = Pick<PublishMessage, 'data' | 'id' | 'after'> & { readonly type: 'sa
 
 const WRONG_ID = 'id is 1–64 characters'
 
-function parseSaid(fields: Fields): Said | Refusal {
+function parseSaid(fields: Fields, text: string): Said | Refusal {
   const id = fields['id'] ?? undefined
   if (id !== undefined && !isMessageId(id)) return refusal('bad_message', WRONG_ID)
   const after = fields['after'] ?? undefined
   if (after !== undefined && !isMessageId(after)) return refusal('bad_message', 'after is an id', id)
-  if (fields['data'] === undefined) return refusal('bad_message', 'data is missing', id)
-  const data = jsonOf(fields['data'])
-  if (data === undefined) return refusal('bad_message', `data is nested more than ${MAX_DEPTH} levels deep`, id)
-  return { type: 'said', data, id, after }
+  const data = findDataText(text)
+  if (data === undefined) return refusal('bad_message', 'data is missing', id)
+  if (data.depth > MAX_DEPTH) {
+    return refusal('bad_message', `data is nested more than ${MAX_DEPTH} levels deep`, id)
+  }
+  return { type: 'said', data: data.json, id, after }
 }
 
 /** How deep lists and objects in `data` may be nested: not every JSON reader survives what another one has written. */
 export const MAX_DEPTH = 1000
-
-/** `undefined`: nested too deeply. */
-function jsonOf(data: unknown): string | undefined {
-  try {
-    const json = JSON.stringify(data)
-    return isDeeperThan(MAX_DEPTH, json) ? undefined : json
-  } catch {
-    // JSON.parse reads any depth, JSON.stringify recurses up to Node 24: 30,000 brackets end its stack.
-    return undefined
-  }
-}
-
-function isDeeperThan(max: number, json: string): boolean {
-  // Each level takes two characters at least, and most messages are shorter than that.
-  if (json.length <= 2 * max) return false
-  let depth = 0
-  for (let index = 0; index < json.length; index++) {
-    switch (json.charAt(index)) {
-      case '[':
-      case '{':
-        if (++depth > max) return true
-        break
-      case ']':
-      case '}':
-        depth--
-        break
-      case '"':
-        for (index++; json[index] !== '"'; index++) if (json[index] === '\\') index++
-    }
-  }
-  return false
-}
 
 const refusal = (code: Refusal['code'], detail: string, id?: unknown): Refusal => ({
   type: 'refusal',
