@@ -3,13 +3,14 @@
  * the client was somewhere in the journal has a position of its own until the server has replayed what came since.
  */
 import { LOBBY } from './messages.js'
+import type { Position } from './position.js'
 
 interface Entry {
   isWanted: boolean
   /** The server counts us in. */
   isActive: boolean
   /** Heard up to this offset, where that is not the client's own position: `subscribed` has not come yet. */
-  position: number | undefined
+  position: Position | undefined
   /** The request that is not answered. */
   request: string | undefined
 }
@@ -20,7 +21,7 @@ export interface Request {
   readonly id: string
   readonly channels: readonly [string]
   /** For `subscribe`: replay from here. */
-  readonly position: number | undefined
+  readonly position: Position | undefined
 }
 
 export class Channels {
@@ -34,7 +35,7 @@ export class Channels {
   }
 
   /** @param position Hear it from here on; `undefined`: it is named in the next handshake. */
-  want(channel: string, position: number | undefined): void {
+  want(channel: string, position: Position | undefined): void {
     const entry = this.#entries.get(channel)
     if (!entry) {
       const isActive = channel === LOBBY && this.#isInLobby
@@ -89,11 +90,12 @@ export class Channels {
   /**
    * Takes an offset of a channel that has its own position. `undefined`: it has none; otherwise whether this is new.
    */
-  advance(channel: string | undefined, offset: number): boolean | undefined {
+  advance(channel: string | undefined, offset: number, cursor?: string): boolean | undefined {
     const entry = this.#entries.get(channel ?? '')
     if (entry?.position === undefined) return undefined
-    if (offset <= entry.position) return false
-    entry.position = offset
+    const { position } = entry
+    if (offset <= position.offset) return false
+    entry.position = { offset, given: cursor ?? position.given }
     return true
   }
 
@@ -104,7 +106,7 @@ export class Channels {
    * @param start What the connection begins with.
    * @param isGapless Whether the positions still count; otherwise everything begins at `start`.
    */
-  welcomed(joined: readonly string[], start: number, isGapless: boolean): void {
+  welcomed(joined: readonly string[], start: Position, isGapless: boolean): void {
     this.#isInLobby = joined.includes(LOBBY)
     for (const [channel, entry] of this.#entries) {
       entry.isActive = entry.position === undefined && joined.includes(channel)

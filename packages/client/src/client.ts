@@ -1,13 +1,15 @@
 /**
- * The client: the application's side of it, and the thin layer of sockets, timers and promises that carries out what the
+ * The client as the application sees it, and the thin layer of sockets, timers and promises that carries out what the
  * state machine (core.ts) decides.
  */
 import { Core } from './core.js'
+import { encodeData } from './data.js'
 import type { Effect, Handshake } from './effects.js'
 import { watchEnvironment } from './environment.js'
 import { ClientError, type ClientErrorCode } from './errors.js'
-import { Emitter, type ClientEvents, type ClientState } from './events.js'
-import { endpointOf, Link, type WebSocketConstructor } from './link.js'
+import { Emitter, type ClientEvents, type ClientState, type EventHandler } from './events.js'
+import { readFrame } from './frames.js'
+import { endpointOf, Link, type LinkEnd, type WebSocketConstructor } from './link.js'
 import type { LinkState } from './link-state.js'
 import { LOBBY, type ServerMessage } from './messages.js'
 import { systemClock, type ClientOptions, type Clock, type SavedState } from './options.js'
@@ -16,7 +18,7 @@ import { ChannelSubscription, type MessageHandler, type Subscription } from './s
 export interface PublishOptions {
   /** Default: `lobby`. Any other must have been subscribed to. */
   readonly channel?: string | undefined
-  /** 1–64 characters, unique for this client: what has it twice is taken once. Default: a random one. */
+  /** 1–64 characters, unique for this client: the server takes a second message with it for a retry. Default: random. */
   readonly id?: string | undefined
 }
 
@@ -30,7 +32,7 @@ export class Client {
   readonly #core: Core
   readonly #emitter = new Emitter()
   readonly #links = new Map<LinkState, Link>()
-  /** What has not been answered yet, by its id. */
+  /** The messages that the server has not answered yet, by their ids. */
   readonly #pending = new Map<string, Promise<number>>()
   readonly #subscriptions = new Map<string, Set<ChannelSubscription>>()
   readonly #stopWatching: () => void
@@ -42,7 +44,11 @@ export class Client {
   #saveTimer: (() => void) | undefined
   #lastSaved: string | undefined
 
-  /** Begins to connect at once. */
+  /**
+   * Begins to connect at once.
+   *
+   * @throws {TypeError} There is no WebSocket, the URL is none, or a name in `channels` is none.
+   */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const { webSocket = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket } = options
     if (!webSocket) throw new TypeError('the option webSocket is missing')
@@ -70,30 +76,31 @@ export class Client {
     return this.#core.clientId
   }
 
-  /** Calls back with each event of a kind. The answer takes the handler off. */
-  on<Event extends keyof ClientEvents>(event: Event, handler: (payload: ClientEvents[Event]) => void): () => void {
+  /** Calls the handler with each event of this name. @returns Removes the handler. */
+  on<Event extends keyof ClientEvents>(event: Event, handler: EventHandler<Event>): () => void {
     return this.#emitter.on(event, handler)
   }
 
   /**
-   * Says something to everybody in a channel. Resolves with its offset once it is in the server's journal: from then on
-   * everybody gets it. Waits while there is no connection, and is sent again after a loss, in order and once.
+   * Publishes to a channel. Resolves with the message's offset once the server's journal has it: from then on every
+   * client in the channel gets it. The message waits while there is no connection; after a lost connection the client
+   * sends it again, in order, and the server takes it once.
    *
-   * @param data Anything that JSON has.
+   * @param data Any JSON value. The option `stringify` encodes others.
    * @throws {ClientError} As a rejection: `queue_full`, `closed`, `outcome_unknown`, or why the server refused it.
    */
   publish(data: unknown, { channel = LOBBY, id }: PublishOptions = {}): Promise<number> {
     return this.#send(data, channel, undefined, id)
   }
 
-  /** Says something to one client, wherever it is connected. A client that is away gets it when it resumes. As `publish`. */
+  /** Sends to one client, on any instance. A client that is away gets the message when it resumes. Otherwise as `publish`. */
   direct(to: string, data: unknown, { id }: Pick<PublishOptions, 'id'> = {}): Promise<number> {
     return this.#send(data, undefined, to, id)
   }
 
   /**
-   * Hears a channel, from what the client has heard last on. If the server refuses that, `error` tells, and a `for await`
-   * throws.
+   * Subscribes to a channel, from the client's present position on. If the server refuses it, there is an event `error`,
+   * and a `for await` throws.
    *
    * @throws {TypeError} A channel's name is 1–64 of `a-z A-Z 0-9 _ . : -`.
    */
@@ -114,7 +121,7 @@ export class Client {
     return subscription
   }
 
-  /** Leaves, for good. What is not in the journal yet is rejected: await what `publish` answered, if it matters. */
+  /** Closes the client for good. Messages without an ack are rejected: to be sure of them, await their promises first. */
   close(): void {
     this.#run(() => this.#core.close())
   }
@@ -124,8 +131,10 @@ export class Client {
   async #start(): Promise<void> {
     let saved: SavedState | undefined
     try {
-      // Not in the constructor: whoever made it shall be able to listen and subscribe first.
-      saved = (await this.#options.store?.load()) ?? undefined
+      // Not in the constructor: the application shall be able to add handlers and subscribe first.
+      const loaded = (await this.#options.store?.load()) ?? undefined
+      if (loaded && !isSavedState(loaded)) throw new TypeError('what the store holds is not the state of a client')
+      saved = loaded
     } catch (error) {
       this.#fail('store_failed', error)
     }
@@ -136,9 +145,9 @@ export class Client {
   async #send(data: unknown, channel?: string, to?: string, id = this.#newId()): Promise<number> {
     const known = this.#pending.get(id)
     if (known) return known
-    // The server could not say which one it refuses.
+    // The server could not name the message that it refuses.
     if (!/^.{1,64}$/s.test(id)) throw new ClientError('bad_message', `not an id: ${id}`)
-    const json = jsonOf(data)
+    const json = encodeData(data, this.#options.stringify)
     const promise = new Promise<number>((resolve, reject) => {
       this.#run((nowMs) => this.#core.publish({ id, channel, to, data: json, resolve, reject }, nowMs))
     })
@@ -153,7 +162,7 @@ export class Client {
     const others = this.#subscriptions.get(channel)
     if (!others?.delete(subscription) || others.size > 0) return
     this.#subscriptions.delete(channel)
-    // Those of the options are kept, whoever listens.
+    // The channels of the options stay, also without a subscription.
     if (this.#options.channels?.includes(channel)) return
     this.#run((nowMs) => this.#core.unsubscribe(channel, nowMs))
   }
@@ -163,19 +172,25 @@ export class Client {
   }
 
   #fail(code: ClientErrorCode, cause: unknown): void {
-    this.#emitter.emit('error', new ClientError(code, cause instanceof Error ? cause.message : String(cause), cause))
+    this.#emitter.emit(
+      'error',
+      new ClientError(code, cause instanceof Error ? cause.message : String(cause), cause),
+      undefined,
+    )
   }
 
-  /** Tells the state machine something and does what it decides. A handler may call in again: that is done in its turn. */
+  /** Gives the state machine an input and does what it decides. A handler may call in again: that is done in its turn. */
   #run(input: (nowMs: number) => void): void {
     input(this.#clock.now())
     if (this.#isRunning) return
     this.#isRunning = true
-    const { effects } = this.#core
-    // What is added meanwhile is done, too.
-    for (const effect of effects) this.#carryOut(effect)
-    effects.length = 0
-    this.#isRunning = false
+    const { queue } = this.#core.effects
+    try {
+      // Effects that are added meanwhile are carried out, too.
+      for (let effect = queue.shift(); effect; effect = queue.shift()) this.#carryOut(effect)
+    } finally {
+      this.#isRunning = false
+    }
     this.#setTimer()
     this.#scheduleSave()
   }
@@ -194,14 +209,14 @@ export class Client {
         break
       case 'lost':
         for (const subscription of this.#take(effect[1])) subscription.end(effect[2])
-        this.#emitter.emit('error', effect[2])
+        this.#emitter.emit('error', effect[2], undefined)
         break
       case 'emit':
         if (effect[1] === 'message') {
           for (const subscription of this.#subscriptions.get(effect[2].channel) ?? []) subscription.push(effect[2])
         }
         if (effect[1] === 'close') this.#end()
-        this.#emitter.emit(effect[1], effect[2])
+        this.#emitter.emit(effect[1], effect[2], effect[3])
     }
   }
 
@@ -214,38 +229,42 @@ export class Client {
   #end(): void {
     this.#stopWatching()
     this.#save()
+    this.#options.store?.release?.()
     for (const channel of this.#subscriptions.keys()) {
       for (const subscription of this.#take(channel)) subscription.end()
     }
   }
 
   #openLink(state: LinkState, handshake: Handshake): void {
-    const link = new Link({
-      onText: (text) => this.#receive(state, text),
-      onEnd: (code, reason) => {
+    const listener = {
+      onFrame: (frame: unknown) => this.#receive(state, frame),
+      onEnd: (end: LinkEnd) => {
         this.#links.delete(state)
-        this.#run((nowMs) => this.#core.ended(state, code, reason, nowMs))
+        this.#run((nowMs) => this.#core.ended(state, end, nowMs))
       },
-      onFailed: (error) => this.#fail('connect_failed', error),
-    })
+    }
+    const link = new Link(listener, this.#clock)
     this.#links.set(state, link)
     void link.open(this.#endpoint, this.#webSocket, handshake, this.#options.token)
   }
 
-  #receive(link: LinkState, text: unknown): void {
-    let message: unknown
+  #receive(link: LinkState, frame: unknown): void {
+    let message: ServerMessage | undefined
     try {
-      message = JSON.parse(text as string)
-    } catch {
-      // Told below.
+      message = readFrame(frame, this.#options.parse)
+    } catch (error) {
+      this.#fail('bad_frame', error)
+      this.#run((nowMs) => this.#core.misunderstood(link, nowMs))
     }
-    if (typeof message !== 'object' || message === null) this.#fail('bad_frame', text)
-    else this.#run((nowMs) => this.#core.received(link, message as ServerMessage, nowMs))
+    if (message) {
+      const known = message
+      this.#run((nowMs) => this.#core.received(link, known, nowMs))
+    }
   }
 
   #setTimer(): void {
     const { wakeAtMs } = this.#core
-    // One that is due earlier stays: each message puts off the next ping, and a timer per message is not for nothing.
+    // A timer that is due earlier stays: each message puts off the next ping, and a timer per message has its price.
     if (wakeAtMs >= this.#timerAtMs && wakeAtMs < Infinity) return
     this.#timer?.()
     this.#timerAtMs = wakeAtMs
@@ -276,19 +295,12 @@ export class Client {
 
 const keyOf = (saved: SavedState | undefined): string | undefined => JSON.stringify(saved)
 
-function jsonOf(data: unknown): string {
-  let json: unknown
-  let cause: unknown
-  try {
-    json = JSON.stringify(data)
-  } catch (error) {
-    cause = error
-  }
-  if (typeof json !== 'string') throw new ClientError('bad_message', 'not JSON', cause)
-  return json
+function isSavedState(value: unknown): value is SavedState {
+  const { clientId, session, cursor } = value as Partial<Record<keyof SavedState, unknown>>
+  return [clientId, session, cursor].every((part) => typeof part === 'string')
 }
 
-/** A name that is none would spoil the handshake for all others. */
+/** A name that the server refuses would spoil the handshake for all others. */
 function checked(channel: string): string {
   if (!/^[\w.:-]{1,64}$/.test(channel)) throw new TypeError(`not a channel: ${channel}`)
   return channel

@@ -1,69 +1,71 @@
 /**
- * The client's state machine: what the application, the network and the clock bring goes in, effects come out. All
- * decisions are made here, and nothing is done: no socket, no timer, and no randomness but what it is given.
+ * The client's state machine: inputs of the application, the network and the clock go in, effects come out. It makes all
+ * decisions and carries out none: it has no socket, no timer, and only the randomness that it is given.
  *
- * There is one link on which everything is said, and while the client moves a second one, the newcomer. Both are heard:
- * each tells everything after the cursor with which it began, in order, and both are in the same channels. So what is
- * not above the highest offset has been heard already, from either. (ADR 8)
+ * The client publishes on one link. While it moves to another instance there is a second link, the replacement. The
+ * client receives on both: each delivers everything after the cursor with which it began, in order, and both are in the
+ * same channels. So a frame is new if its offset is above the highest one received, on either link. (ADR 8)
  */
 import { Channels } from './channels.js'
-import type { Effect, EmitEffect, Handshake } from './effects.js'
+import { Effects, type Handshake } from './effects.js'
 import { ClientError } from './errors.js'
-import type { ClientEvents, ClientState } from './events.js'
-import { LinkState, offsetOf } from './link-state.js'
-import type { ErrorMessage, ServerMessage, WelcomeMessage } from './messages.js'
+import type { ClientState, ConnectionDetails } from './events.js'
+import type { LinkEnd } from './link.js'
+import { LateTakeover } from './late-takeover.js'
+import { LinkState } from './link-state.js'
+import type { ServerMessage, WelcomeMessage } from './messages.js'
 import type { ClientOptions, SavedState } from './options.js'
 import { Outbox, type Outgoing } from './outbox.js'
-import { comeBackAfter, delayMs, type Bounds, type ComeBack } from './reconnect.js'
+import { positionAt } from './position.js'
+import { Progress } from './progress.js'
+import { Receiver, type StreamMessage } from './receiver.js'
+import { comeBackAfter, Reconnect, type Bounds, type ComeBack } from './reconnect.js'
+import { Sender } from './sender.js'
 
-/** What of the options of the client concerns it. */
+/** The options of the client that concern the state machine. */
 export type CoreOptions = Pick<ClientOptions, 'clientId' | 'token' | 'connectTimeoutMs' | 'maxQueue'> & Bounds
 
-/** For so long a newcomer waits for the answers to what was said on the link that it replaces. */
+/** For so long a replacement waits for the answers to what the client sent on the link that it replaces. */
 const SETTLE_MS = 1000
 
-/** Not in the protocol's table: what the client says to a connection that it takes for dead. */
+/** Not in the protocol's table: the client closes a connection that it takes for dead. */
 const CLOSE_DEAD = 4000
 const CLOSE_NORMAL = 1000
+const CLOSE_ABNORMAL = 1006
 /** The server let in another connection of this client, on the same instance. */
 const TAKEN_OVER = 4001
-/** For so long the handshake of an attempt that has come to nothing may still reach the server: a proxy had kept it. */
-const STRAY_MS = 30_000
 
 export class Core {
-  /** What is to be done, in order. Who does it takes it away. */
-  readonly effects: Effect[] = []
+  readonly effects = new Effects()
   readonly #options: CoreOptions
   readonly #connectTimeoutMs: number
-  readonly #newId: () => string
   readonly #outbox = new Outbox()
   readonly #channels = new Channels((channel) => this.#outbox.needs(channel))
+  readonly #progress = new Progress(this.#channels)
+  readonly #lateTakeover = new LateTakeover()
+  readonly #reconnect: Reconnect
+  readonly #sender: Sender
+  readonly #receiver: Receiver
 
   #state: ClientState = 'connecting'
-  /** What is said is said on the first one; if there is none, the next attempt is due. A second one is the newcomer. */
+  /** The client publishes on the first one; if there is none, the next attempt is due. A second one is the replacement. */
   #links: LinkState[] = []
-  #connectAtMs = Infinity
-  #attempt = 0
-  #refusals = 0
-  /** Until then an attempt that has come to nothing may get to the server after all; `Infinity`: none has, that is known. */
-  #strayUntilMs = Infinity
+  /** How the client was closed. */
+  #end: ConnectionDetails | undefined
 
   #clientId: string | undefined
   #session: string | undefined
   #node: string | undefined
-  /** '' : no cursor yet. */
-  #epoch = ''
-  #offset = 0
 
-  /** @param newId Makes ids for what it asks of the server. */
+  /** @param newId Makes ids for the client's own requests. */
   constructor(options: CoreOptions, newId: () => string) {
     this.#options = options
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000
-    this.#newId = newId
     this.#clientId = options.clientId
+    this.#reconnect = new Reconnect(options)
+    this.#sender = new Sender(this.#outbox, this.#channels, this.effects, options, newId)
+    this.#receiver = new Receiver(this.#progress, this.#channels, this.#sender, this.effects)
   }
-
-  // ——— what is asked of it
 
   get state(): ClientState {
     return this.#state
@@ -78,20 +80,25 @@ export class Core {
     return this.#session === undefined ? undefined : (this.#self as SavedState)
   }
 
-  /** When `tick` wants to be called, by the clock that all the `nowMs` come from. */
-  get wakeAtMs(): number {
-    return Math.min(this.#connectAtMs, ...this.#links.map(({ wakeAtMs }) => wakeAtMs))
+  /** Who the client is and how far it has received, as far as it knows. */
+  get #self(): Pick<Handshake, keyof SavedState> {
+    return { clientId: this.#clientId, session: this.#session, cursor: this.#progress.cursor }
   }
 
-  // ——— what the application wants
+  /** When `tick` wants to be called, by the clock that all the `nowMs` come from. */
+  get wakeAtMs(): number {
+    return Math.min(this.#reconnect.atMs, ...this.#links.map(({ wakeAtMs }) => wakeAtMs))
+  }
 
-  /** Begins. A state of another client is of no use. */
+  // ——— inputs of the application
+
+  /** Begins. The state of another client is of no use. */
   start(saved: SavedState | undefined, nowMs: number): void {
     if (this.#isClosed) return
     if (saved && (this.#clientId ?? saved.clientId) === saved.clientId) {
       this.#clientId = saved.clientId
       this.#session = saved.session
-      this.#setCursor(saved.cursor)
+      this.#progress.position = positionAt(saved.cursor)
     }
     this.#connect(nowMs)
   }
@@ -100,14 +107,14 @@ export class Core {
     const { size } = this.#outbox
     if (size < (this.#options.maxQueue ?? 1000)) {
       this.#outbox.add(outgoing)
-      if (this.#isClosed) this.#outbox.drop(false)
-      else this.#say(nowMs)
+      if (this.#isClosed) this.#outbox.drop(this.#end)
+      else this.#flush(nowMs)
     } else outgoing.reject(new ClientError('queue_full', `${size} messages are waiting already`))
   }
 
   subscribe(channel: string, nowMs: number): void {
-    // Before the first handshake it can still be named there, and gets what the client missed like all others.
-    this.#channels.want(channel, this.#epoch !== '' ? this.#offset : undefined)
+    // Before the first handshake the channel can still be named there, and gets what the client missed like all others.
+    this.#channels.want(channel, this.#progress.position)
     this.#rechannel(nowMs)
   }
 
@@ -117,316 +124,230 @@ export class Core {
   }
 
   close(): void {
-    if (!this.#isClosed) this.#finish(CLOSE_NORMAL, '')
+    if (!this.#isClosed) this.#finish({ code: CLOSE_NORMAL, reason: '' })
   }
 
-  // ——— what the clock and the network bring
+  // ——— inputs of the clock and the network
 
   tick(nowMs: number): void {
-    if (nowMs >= this.#connectAtMs) this.#connect(nowMs)
+    if (nowMs >= this.#reconnect.atMs) this.#connect(nowMs)
     for (const link of [...this.#links]) {
-      if (nowMs >= link.byMs && link.isCaughtUp) this.#adopt(link, nowMs)
-      else if (link.isOverdue(nowMs)) this.#drop(link, CLOSE_DEAD, nowMs)
-      else if (link.isSilent(nowMs)) this.#ping(link, nowMs)
+      if (nowMs >= link.deadlineMs && link.isCaughtUp) this.#promote(link, nowMs)
+      else if (link.isOverdue(nowMs)) this.#drop(link, CLOSE_DEAD, nowMs, 'the server does not answer')
+      else if (link.isSilent(nowMs)) this.#sender.ping(link, nowMs)
     }
     const [link] = this.#links
     if (link?.slot.isDue(nowMs, this.#options)) {
-      // An answer that is under way would be lost, and what a channel's past has brought so far with it.
+      // An answer that is under way would be lost, and with it what the server has replayed of a channel so far.
       if (this.#channels.isAsking) link.slot.again(nowMs, this.#options)
       else this.#open(link.welcome?.build, nowMs)
     }
-    this.#say(nowMs)
+    this.#flush(nowMs)
   }
 
-  /** The network is back, or the page is looked at again: it is a good moment to try, and to doubt an old connection. */
+  /** The network is back, or the user looks at the page again: a good moment to try, and to doubt an old connection. */
   woken(nowMs: number): void {
     const [link] = this.#links
-    if (this.#connectAtMs < Infinity) this.#connect(nowMs)
-    else if (link?.welcome) this.#ping(link, nowMs, this.#connectTimeoutMs)
+    if (this.#reconnect.atMs < Infinity) this.#connect(nowMs)
+    else if (link?.welcome) this.#sender.ping(link, nowMs, this.#connectTimeoutMs)
   }
 
   /** A link has ended, or has not come about. */
-  ended(link: LinkState, code: number, reason: string, nowMs: number): void {
+  ended(link: LinkState, end: LinkEnd, nowMs: number): void {
     if (!this.#links.includes(link)) return
-    const comeBack = comeBackAfter(code)
-    // A fresh token that is not taken won't be taken the next time; one that has expired is another matter.
+    const { code } = end
+    // A server that rejects a client and names the time of the next attempt wants it back, whatever the code.
+    const comeBack = !link.welcome && link.returnInMs !== undefined ? 'yes' : comeBackAfter(code)
+    // The server would reject a fresh token again; an expired one is another matter.
     const canRenew = typeof this.#options.token === 'function' && link.welcome
-    // It was its own attempt that took over: the newcomer, or one that has come to nothing.
-    const isHandOver = code === TAKEN_OVER && (this.#newcomer || this.#strayUntilMs < Infinity)
-    if (isHandOver) this.#strayUntilMs = Infinity
+    // The client's own attempt took over: the replacement, or an abandoned one.
+    const isHandOver = code === TAKEN_OVER && (this.#replacement || this.#lateTakeover.isPossible)
+    if (isHandOver) this.#lateTakeover.settle()
     const isOver = comeBack === 'no' ? !isHandOver : comeBack === 'new-token' && !canRenew
     if (isOver && link === this.#links[0]) {
       this.#links.shift()
-      this.#finish(code, reason)
+      this.#finish(end)
       return
     }
-    this.#lost(link, comeBack, nowMs)
-    this.#say(nowMs)
+    this.#lost(link, end, comeBack, nowMs)
+    this.#flush(nowMs)
   }
 
   received(link: LinkState, message: ServerMessage, nowMs: number): void {
     if (!this.#links.includes(link)) return
-    if (message.type === 'welcome') {
-      if (!link.welcome) this.#welcomed(link, message, nowMs)
-    } else if (link.welcome) {
-      link.heard(message, nowMs)
+    if (!link.welcome) {
+      if (message.type === 'welcome') this.#welcomed(link, message, nowMs)
+      else if (message.type === 'rejected') link.returnInMs = message.retryInMs
+    } else if (message.type !== 'welcome' && message.type !== 'rejected') {
+      link.received(message, nowMs)
       if (link === this.#links[0] || 'offset' in message) this.#take(link, message, nowMs)
-      // It would have to be left at once.
+      // The client would have to leave it at once.
       else if (message.type === 'shutdown') this.#drop(link, CLOSE_NORMAL, nowMs)
     }
-    this.#say(nowMs)
+    this.#flush(nowMs)
   }
 
-  #take(link: LinkState, message: Exclude<ServerMessage, WelcomeMessage>, nowMs: number): void {
-    switch (message.type) {
-      case 'message':
-      case 'presence':
-      case 'direct': {
-        const channel = 'channel' in message ? message.channel : undefined
-        if (this.#isNew(message.offset, channel) && this.#channels.hears(channel)) this.#pass(message)
-        break
-      }
-      case 'ack':
-        this.#isNew(message.offset)
-        if (message.id !== undefined && this.#outbox.acked(message.id, message.offset)) this.#refusals = 0
-        break
-      case 'pong':
-        this.#isNew(message.offset)
-        if (link.pingedAtMs >= this.#strayUntilMs) this.#strayUntilMs = Infinity
-        break
-      case 'subscribed':
-      case 'unsubscribed':
-        this.#channels.answered(this.#channels.channelOf(message.id), message.type === 'subscribed')
-        if (message.recovered === false) this.#emit('recovered', { recovered: false, channels: message.channels })
-        break
-      case 'error':
-        this.#refused(link, message, nowMs)
-        break
-      case 'shutdown':
-        if (!this.#newcomer) link.slot.given(message, nowMs)
-        this.#pass(message)
-        break
-      case 'shutdownCancelled':
-        if (this.#newcomer) this.#drop(this.#newcomer, CLOSE_NORMAL, nowMs)
-        link.slot.cancelled()
-        this.#pass(message)
-        break
-      case 'periodic':
-        this.#pass(message)
-        break
+  /** A frame that no lastcall server sends. A link that begins with one leads to some other server. */
+  misunderstood(link: LinkState, nowMs: number): void {
+    if (!link.welcome && this.#links.includes(link)) {
+      this.#drop(link, CLOSE_NORMAL, nowMs, 'not a lastcall server', 'later')
+    }
+  }
+
+  #take(link: LinkState, message: StreamMessage, nowMs: number): void {
+    this.#receiver.take(link, message, nowMs)
+    if (message.type === 'pong') this.#lateTakeover.answered(link.pingedAtMs)
+    else if (message.type === 'shutdown') {
+      link.returnInMs = message.returnInMs
+      if (!this.#replacement) link.slot.given(message, nowMs)
+      this.effects.emit('shutdown', message)
+    } else if (message.type === 'shutdownCancelled') {
+      link.returnInMs = undefined
+      if (this.#replacement) this.#drop(this.#replacement, CLOSE_NORMAL, nowMs)
+      link.slot.cancelled()
+      this.effects.emit('shutdownCancelled', message)
     }
   }
 
   // ——— links
 
-  /** Is to take the place of the other one. */
-  get #newcomer(): LinkState | undefined {
+  /** The link that is to take the place of the first one. */
+  get #replacement(): LinkState | undefined {
     return this.#links[1]
   }
 
   #open(avoid: string | undefined, nowMs: number): void {
-    const link = new LinkState(nowMs + this.#connectTimeoutMs, this.#offset)
+    const link = new LinkState(nowMs + this.#connectTimeoutMs, this.#progress.offset)
     this.#links.push(link)
-    this.effects.push(['connect', link, { ...this.#self, channels: this.#channels.established, avoid }])
+    this.effects.connect(link, { ...this.#self, channels: this.#channels.established, avoid })
   }
 
   #connect(nowMs: number): void {
-    this.#connectAtMs = Infinity
+    this.#reconnect.atMs = Infinity
     this.#open(undefined, nowMs)
   }
 
   #welcomed(link: LinkState, welcome: WelcomeMessage, nowMs: number): void {
     const from = link.offset
     link.welcomed(welcome, nowMs)
-    const { channels, cursor } = welcome
+    const { channels } = welcome
     const recovered = welcome.recovered === true
-    if (link === this.#newcomer) {
+    if (link === this.#replacement) {
       if (recovered && this.#channels.areIn(channels)) this.#catchUp(link, nowMs)
       else this.#drop(link, CLOSE_NORMAL, nowMs)
       return
     }
-    const hadCursor = this.#epoch !== ''
-    if (!recovered) this.#setCursor(cursor, from)
-    this.#channels.welcomed(channels, this.#offset, recovered)
+    const hadCursor = this.#progress.position !== undefined
+    this.#progress.begin(welcome, from)
     const wasAway = this.#state !== 'open'
-    this.#setState('open')
-    if (hadCursor && (wasAway || !recovered)) this.#emit('recovered', { recovered, channels })
-    if (!recovered) this.#outbox.drop(true)
-    this.#adopt(link, nowMs)
+    this.#setState('open', this.#reconnect.details())
+    if (hadCursor && (wasAway || !recovered)) this.effects.emit('recovered', { recovered, channels })
+    if (!recovered) this.#outbox.dropInDoubt()
+    this.#promote(link, nowMs)
   }
 
-  /** From now on it is the one on which everything is said. One that was before it is left. */
-  #adopt(link: LinkState, nowMs: number): void {
+  /** From now on the client publishes on this link. It closes the one before it. */
+  #promote(link: LinkState, nowMs: number): void {
     const { welcome } = link
     if (!welcome) return
-    if (link === this.#newcomer) this.#disconnect(this.#links.shift(), CLOSE_NORMAL)
-    link.byMs = Infinity
+    if (link === this.#replacement) this.#disconnect(this.#links.shift(), CLOSE_NORMAL)
+    link.deadlineMs = Infinity
     this.#clientId = welcome.clientId
     this.#session = welcome.session
     const from = this.#node
-    const to = welcome.node
-    this.#node = to
-    if (from !== undefined && from !== to) this.#emit('move', { from, to })
+    const to = (this.#node = welcome.node)
+    if (from !== undefined && from !== to) this.effects.emit('move', { from, to })
     this.#outbox.cut()
     if (this.#outbox.hasInDoubt) this.#catchUp(link, nowMs)
   }
 
   #catchUp(link: LinkState, nowMs: number): void {
     link.isCaughtUp = false
-    this.#ping(link, nowMs)
-  }
-
-  /** The answer follows everything that was there to say when the server read this. */
-  #ping(link: LinkState, nowMs: number, patienceMs?: number): void {
-    if (link.ping(nowMs, patienceMs)) this.#send(link, { type: 'ping' })
+    this.#sender.ping(link, nowMs)
   }
 
   #disconnect(link: LinkState | undefined, code: number): void {
-    if (link) this.effects.push(['disconnect', link, code, code === CLOSE_DEAD])
+    if (link) this.effects.disconnect(link, code, code === CLOSE_DEAD)
   }
 
-  #drop(link: LinkState, code: number, nowMs: number): void {
+  #drop(link: LinkState, code: number, nowMs: number, reason = '', comeBack: ComeBack = 'yes'): void {
     this.#disconnect(link, code)
-    this.#lost(link, 'yes', nowMs)
+    this.#lost(link, { code: CLOSE_ABNORMAL, reason }, comeBack, nowMs)
   }
 
-  /** What is left of the links goes on: the older one, or the newcomer, as far as it has come. */
-  #lost(lost: LinkState, comeBack: ComeBack, nowMs: number): void {
+  /** The client goes on with the link that is left: the older one, or the replacement, as far as that one has come. */
+  #lost(lost: LinkState, { code, reason, cause }: LinkEnd, comeBack: ComeBack, nowMs: number): void {
     const wasFirst = lost === this.#links[0]
-    if (!lost.welcome || !wasFirst) this.#strayUntilMs = nowMs + STRAY_MS
+    if (!lost.welcome || !wasFirst) this.#lateTakeover.expect(nowMs)
     this.#links = this.#links.filter((link) => link !== lost)
     const [link] = this.#links
-    if (link && !wasFirst) link.slot.again(nowMs, this.#options)
-    else if (link?.welcome) this.#adopt(link, nowMs)
+    let nextAttemptInMs: number | undefined
+    if (link && !wasFirst) link.slot.again(nowMs, this.#options, lost.returnInMs)
+    else if (link?.welcome) this.#promote(link, nowMs)
     else {
       this.#channels.cut()
       if (!link) {
-        if (lost.isStable(nowMs)) this.#attempt = 0
-        this.#connectAtMs = nowMs + delayMs(this.#attempt++, comeBack === 'later', this.#options)
+        if (lost.isStable(nowMs)) this.#reconnect.attempts = 0
+        nextAttemptInMs = this.#reconnect.schedule(nowMs, comeBack === 'later', lost.returnInMs)
       }
-      // A newcomer that has taken over is in, and will hear of it in a moment.
-      if (this.#node !== undefined && !(link && comeBack === 'no')) this.#setState('reconnecting')
+      // A replacement that has taken over is in: its welcome arrives in a moment.
+      if (this.#node !== undefined && !(link && comeBack === 'no')) {
+        this.#setState('reconnecting', this.#reconnect.details(code, reason, nextAttemptInMs))
+      }
+    }
+    // The client moves on its own account: that an instance rejects the replacement is no error.
+    if (!lost.welcome && (wasFirst || cause !== undefined)) {
+      const problem = reason || `the connection ended before the welcome (${code})`
+      const details = this.#reconnect.details(code, reason, nextAttemptInMs)
+      this.effects.emit('error', new ClientError('connect_failed', problem, cause, details))
     }
   }
 
-  #finish(code: number, reason: string): void {
+  #finish({ code, reason }: LinkEnd): void {
     for (const link of this.#links) this.#disconnect(link, CLOSE_NORMAL)
     this.#links = []
-    this.#connectAtMs = Infinity
-    this.#outbox.drop(false)
-    this.#setState('closed')
-    this.#emit('close', { code, reason })
+    this.#reconnect.atMs = Infinity
+    this.#end = this.#reconnect.details(code, reason)
+    this.#outbox.drop(this.#end)
+    this.#setState('closed', this.#end)
+    this.effects.emit('close', { code, reason })
   }
 
-  /** Other channels are wanted. A newcomer that has not been let in yet would only keep them waiting. */
+  /** The application wants other channels. A replacement that is not let in yet would only keep them waiting. */
   #rechannel(nowMs: number): void {
-    if (this.#newcomer && !this.#newcomer.welcome) this.#drop(this.#newcomer, CLOSE_NORMAL, nowMs)
-    this.#say(nowMs)
+    if (this.#replacement && !this.#replacement.welcome) this.#drop(this.#replacement, CLOSE_NORMAL, nowMs)
+    this.#flush(nowMs)
   }
 
-  // ——— what is heard
-
-  /** Who the client is and how far it has got, as far as it knows. */
-  get #self(): Pick<Handshake, keyof SavedState> {
-    const cursor = this.#epoch === '' ? undefined : `${this.#epoch}:${this.#offset}`
-    return { clientId: this.#clientId, session: this.#session, cursor }
-  }
-
-  /** @param from Where the link set out that begins with this: what another one has told since then stays heard. */
-  #setCursor(cursor: string, from = Infinity): void {
-    const epoch = cursor.slice(0, cursor.lastIndexOf(':'))
-    const offset = offsetOf(cursor)
-    this.#offset = epoch === this.#epoch && offset >= from ? Math.max(this.#offset, offset) : offset
-    this.#epoch = epoch
-  }
-
-  /** Whether this has not been heard before; the cursor moves with it. */
-  #isNew(offset: number, channel?: string): boolean {
-    const isAhead = offset > this.#offset
-    const isNew = this.#channels.advance(channel, offset) ?? isAhead
-    if (isAhead) this.#offset = offset
-    return isNew
-  }
-
-  // ——— what is said
-
-  /** Says what may be said now. */
-  #say(nowMs: number): void {
-    const newcomer = this.#newcomer
-    if (newcomer?.isCaughtUp) {
-      // What was said on the old link is to be in the journal before what follows it: nothing more is said there.
-      newcomer.byMs = Math.min(newcomer.byMs, nowMs + SETTLE_MS)
-      if (this.#outbox.isLanded) this.#adopt(newcomer, nowMs)
+  /** Sends what may be sent now. */
+  #flush(nowMs: number): void {
+    const replacement = this.#replacement
+    if (replacement?.isCaughtUp) {
+      // What was sent on the old link must be in the journal before what follows it: nothing more is sent there.
+      replacement.deadlineMs = Math.min(replacement.deadlineMs, nowMs + SETTLE_MS)
+      if (this.#outbox.isLanded) this.#promote(replacement, nowMs)
     }
     const [link] = this.#links
-    if (!link?.welcome || nowMs < link.sayAtMs) return
-    link.sayAtMs = 0
-    // If it got there, that is told before the answer to this, however late both are read.
-    if (nowMs >= this.#strayUntilMs) this.#ping(link, nowMs)
-    // A newcomer would not be in the channel that is asked for.
-    if (!this.#newcomer) this.#request(link, nowMs)
-    if (!link.isCaughtUp || this.#newcomer?.isCaughtUp) return
-    for (const text of this.#outbox.take((channel) => this.#channels.isReady(channel))) this.#sendText(link, text)
-  }
-
-  #request(link: LinkState, nowMs: number): void {
-    // Another link has told more: to ask this one for what follows would be to ask for a gap.
-    if (link.offset < this.#offset) return this.#ping(link, nowMs)
-    for (const { type, id, channels, position } of this.#channels.requests(this.#newId)) {
-      this.#send(link, { type, id, channels, since: position === undefined ? undefined : `${this.#epoch}:${position}` })
+    if (!link?.welcome || nowMs < link.sendNotBeforeMs) return
+    link.sendNotBeforeMs = 0
+    if (this.#lateTakeover.isToBeAsked(nowMs)) this.#sender.ping(link, nowMs)
+    // A replacement would not be in the channel that is asked for.
+    if (!this.#replacement) {
+      // Another link has delivered more: to ask this one for what follows would be to ask for a gap.
+      if (link.offset < this.#progress.offset) this.#sender.ping(link, nowMs)
+      else this.#sender.requests(link)
     }
-  }
-
-  #refused(link: LinkState, message: ErrorMessage, nowMs: number): void {
-    const { code, temporary, id = '', retryInMs } = message
-    const error = new ClientError(code, message.message)
-    const isSaid = this.#outbox.has(id)
-    const channel = this.#channels.channelOf(id)
-    if (!isSaid && channel === undefined) {
-      // A `ping` that came too late is nobody's concern.
-      if (!temporary) this.#emit('error', error)
-    } else if (temporary) {
-      // A journal that failed may have taken it all the same.
-      if (isSaid) this.#outbox.postponed(id, code !== 'journal_unavailable' && code !== 'internal')
-      else if (channel !== undefined) this.#channels.answered(channel)
-      // One refusal brings others: what was to come after it.
-      if (code === 'shutting_down') link.sayAtMs = Infinity
-      else if (code !== 'out_of_order' && link.sayAtMs <= nowMs) {
-        link.sayAtMs = nowMs + (retryInMs ?? delayMs(this.#refusals++, false, this.#options))
-      }
-    } else if (isSaid) this.#outbox.refused(id, error)
-    else if (channel !== undefined) {
-      this.#channels.lost(channel)
-      this.effects.push(['lost', channel, error])
-    }
-  }
-
-  // ——— effects
-
-  #send(link: LinkState, message: object): void {
-    this.#sendText(link, JSON.stringify(message))
-  }
-
-  #sendText(link: LinkState, text: string): void {
-    this.effects.push(['send', link, text])
+    if (!link.isCaughtUp || this.#replacement?.isCaughtUp) return
+    this.#sender.messages(link)
   }
 
   get #isClosed(): boolean {
     return this.#state === 'closed'
   }
 
-  #emit<Event extends keyof ClientEvents>(event: Event, payload: ClientEvents[Event]): void {
-    this.effects.push(['emit', event, payload] as unknown as EmitEffect)
-  }
-
-  /** What the server says is told as it is. */
-  #pass(message: Exclude<Extract<ServerMessage, { type: keyof ClientEvents }>, ErrorMessage>): void {
-    this.#emit(message.type, message)
-  }
-
-  #setState(state: ClientState): void {
+  #setState(state: ClientState, details: ConnectionDetails): void {
     if (state === this.#state) return
     this.#state = state
-    this.#emit('state', state)
+    this.effects.emitState(state, details)
   }
 }

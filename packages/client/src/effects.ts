@@ -1,11 +1,11 @@
 /**
- * What the state machine (core.ts) wants to be done: by sockets, by promises, by the application. Types only.
+ * What the state machine (core.ts) wants sockets, promises and the application to do, in order.
  */
 import type { ClientError } from './errors.js'
-import type { ClientEvents } from './events.js'
+import type { ClientEvents, ClientState, ConnectionDetails, EventDetails } from './events.js'
 import type { LinkState } from './link-state.js'
 
-/** What a handshake says. */
+/** What a handshake names. */
 export interface Handshake {
   readonly clientId: string | undefined
   readonly session: string | undefined
@@ -15,7 +15,7 @@ export interface Handshake {
   readonly avoid: string | undefined
 }
 
-/** What is to be done, and with what. `isDead`: nothing is heard from it, so an answer is not waited for. */
+/** `isDead`: nothing has arrived from the peer, so its answer is not waited for. */
 export type Effect =
   | readonly ['connect', link: LinkState, handshake: Handshake]
   | readonly ['send', link: LinkState, text: string]
@@ -24,5 +24,39 @@ export type Effect =
   | EmitEffect
 
 export type EmitEffect = {
-  [Event in keyof ClientEvents]: readonly ['emit', event: Event, payload: ClientEvents[Event]]
+  [Event in keyof ClientEvents]: readonly [
+    'emit',
+    event: Event,
+    payload: ClientEvents[Event],
+    details: EventDetails<Event>,
+  ]
 }[keyof ClientEvents]
+
+/** The effects in order. The caller of the state machine takes them out. */
+export class Effects {
+  readonly queue: Effect[] = []
+
+  connect(link: LinkState, handshake: Handshake): void {
+    this.queue.push(['connect', link, handshake])
+  }
+
+  send(link: LinkState, text: string): void {
+    this.queue.push(['send', link, text])
+  }
+
+  disconnect(link: LinkState, code: number, isDead: boolean): void {
+    this.queue.push(['disconnect', link, code, isDead])
+  }
+
+  lost(channel: string, error: ClientError): void {
+    this.queue.push(['lost', channel, error])
+  }
+
+  emit<Event extends Exclude<keyof ClientEvents, 'state'>>(event: Event, payload: ClientEvents[Event]): void {
+    this.queue.push(['emit', event, payload, undefined] as unknown as EmitEffect)
+  }
+
+  emitState(state: ClientState, details: ConnectionDetails): void {
+    this.queue.push(['emit', 'state', state, details])
+  }
+}

@@ -1,5 +1,5 @@
 /**
- * What the application can listen to.
+ * The events of the client, and who listens to them.
  */
 import type { ClientError } from './errors.js'
 import type {
@@ -7,17 +7,30 @@ import type {
   DirectMessage,
   PeriodicMessage,
   PresenceMessage,
+  ServerErrorCode,
   ShutdownCancelledMessage,
   ShutdownMessage,
 } from './messages.js'
 
 /**
- * `connecting`: has never been let in yet. `open`: let in. `reconnecting`: was in, and tries to get back. `closed`: for
- * good.
+ * `connecting`: the server has not let the client in yet. `open`: connected. `reconnecting`: the connection was lost, and
+ * the client tries to resume. `closed`: for good.
  */
 export type ClientState = 'connecting' | 'open' | 'reconnecting' | 'closed'
 
-/** What became of what was said while the client was away. */
+/** Why the state is as it is, and what follows. */
+export interface ConnectionDetails {
+  /** The close code of the connection that ended; 1006: it ended without one. `undefined`: none ended. */
+  readonly code: number | undefined
+  /** Why it ended, for people: the reason of the close frame, or what the WebSocket said. May be empty. */
+  readonly reason: string
+  /** How many attempts there were since the last connection that lasted: the failed one, or the one that is due. */
+  readonly attempt: number
+  /** Milliseconds until the next attempt; `undefined`: none is due. */
+  readonly nextAttemptInMs: number | undefined
+}
+
+/** Whether the client received what was published while it was away. */
 export interface Recovery {
   /**
    * `true`: everything that was missed follows, in order. `false`, once per loss: something in these channels, or direct
@@ -33,6 +46,14 @@ export interface Move {
   readonly to: string
 }
 
+/** The server takes nothing for now: messages and subscriptions wait. */
+export interface Throttled {
+  /** Why: `rate_limited`, or `journal_unavailable`, `internal`. */
+  readonly code: ServerErrorCode
+  /** Milliseconds until the client sends again. */
+  readonly retryInMs: number
+}
+
 /** The end. */
 export interface Closing {
   /** Of the close frame; 1000 after `close()`. */
@@ -41,6 +62,7 @@ export interface Closing {
 }
 
 export interface ClientEvents {
+  /** It changed. The handler's second argument is `ConnectionDetails`. */
   state: ClientState
   /** A message in any of the client's channels, after the handlers of its subscriptions. */
   message: ChannelMessage
@@ -52,32 +74,46 @@ export interface ClientEvents {
   /** After each return to the server. */
   recovered: Recovery
   move: Move
+  /** Once per refusal that makes the client wait. */
+  throttled: Throttled
   /** What went wrong and belongs to no promise. The client goes on. */
   error: ClientError
   close: Closing
 }
 
-type Handlers = { [Event in keyof ClientEvents]?: Set<(payload: ClientEvents[Event]) => void> }
+/** The second argument of a handler. */
+export type EventDetails<Event extends keyof ClientEvents> = Event extends 'state' ? ConnectionDetails : undefined
+
+export type EventHandler<Event extends keyof ClientEvents> = (
+  payload: ClientEvents[Event],
+  details: EventDetails<Event>,
+) => void
+
+type Handlers = { [Event in keyof ClientEvents]?: Set<EventHandler<Event>> }
 
 export class Emitter {
   readonly #handlers: Handlers = {}
 
-  /** The answer takes the handler off. */
-  on<Event extends keyof ClientEvents>(event: Event, handler: (payload: ClientEvents[Event]) => void): () => void {
-    const handlers: Set<typeof handler> = (this.#handlers[event] ??= new Set() as NonNullable<Handlers[Event]>)
+  /** @returns Removes the handler. */
+  on<Event extends keyof ClientEvents>(event: Event, handler: EventHandler<Event>): () => void {
+    const handlers: Set<EventHandler<Event>> = (this.#handlers[event] ??= new Set() as NonNullable<Handlers[Event]>)
     handlers.add(handler)
     return () => void handlers.delete(handler)
   }
 
-  emit<Event extends keyof ClientEvents>(event: Event, payload: ClientEvents[Event]): void {
-    for (const handler of this.#handlers[event] ?? []) call(handler, payload)
+  emit<Event extends keyof ClientEvents>(
+    event: Event,
+    payload: ClientEvents[Event],
+    details: EventDetails<Event>,
+  ): void {
+    for (const handler of this.#handlers[event] ?? []) call(() => handler(payload, details))
   }
 }
 
-/** Calls what belongs to the application. What it throws is the application's to catch, and must not stop the client. */
-export function call<Payload>(handler: (payload: Payload) => void, payload: Payload): void {
+/** Calls a handler of the application. The application must catch what it throws; the client goes on. */
+export function call(handler: () => void): void {
   try {
-    handler(payload)
+    handler()
   } catch (error) {
     queueMicrotask(() => {
       throw error

@@ -1,9 +1,19 @@
 /**
- * The public door of @lastcall/client: nothing else is public.
+ * The public API of @lastcall/client.
  */
 export { Client, connect, type PublishOptions } from './client.js'
 export { ClientError, type ClientErrorCode } from './errors.js'
-export type { ClientEvents, ClientState, Closing, Move, Recovery } from './events.js'
+export type {
+  ClientEvents,
+  ClientState,
+  Closing,
+  ConnectionDetails,
+  EventDetails,
+  EventHandler,
+  Move,
+  Recovery,
+  Throttled,
+} from './events.js'
 export type { WebSocketConstructor, WebSocketLike } from './link.js'
 export type {
   ChannelMessage,
@@ -16,4 +26,5 @@ export type {
   ShutdownMessage,
 } from './messages.js'
 export type { ClientOptions, Clock, SavedState, Store } from './options.js'
+export { sessionStore } from './session-store.js'
 export type { MessageHandler, Subscription } from './subscription.js'

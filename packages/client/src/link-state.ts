@@ -1,49 +1,59 @@
 /**
- * One link as the state machine knows it: whether it was let in, how far it has heard, whether it is alive, what its
- * server is about to do. A link is one connection, from the first attempt to its end; what it is for, core.ts decides.
+ * One link as the state machine knows it: whether the server let it in, how far it has received, whether it is alive,
+ * what its server is about to do. A link is one connection, from the first attempt to its end; core.ts decides what it
+ * is used for.
  */
 import type { ServerMessage, WelcomeMessage } from './messages.js'
+import { positionAt } from './position.js'
 import { Slot } from './slot.js'
 
-/** A connection that lasted so long was a good one. */
+/** A connection that lasted this long counts as a good one. */
 const STABLE_AFTER_MS = 5000
 
 export class LinkState {
-  /** What let it in. */
+  /** The frame that let it in. */
   welcome: WelcomeMessage | undefined
-  /** It has been told everything up to here, or sets out from here; the client may have heard more from another link. */
+  /** It has received everything up to here, or begins here. The client may have received more on another link. */
   offset: number
-  /** It was let in and is as far as the journal. If not, acks may still come of what was said before, until a `pong`. */
+  /** The server let it in and has sent all that the journal had. If not, acks of earlier messages may precede a `pong`. */
   isCaughtUp = false
   /** When the client is to leave it. */
   readonly slot = new Slot()
-  /** When it has taken too long to get to where it is to get. */
-  byMs: number
-  /** The server has asked not to be told anything before; 0: it has not. */
-  sayAtMs = 0
+  /** When it is given up unless the server has let it in, or it has caught up. */
+  deadlineMs: number
+  /** The server asked not to be sent anything before; 0: it did not. */
+  sendNotBeforeMs = 0
+  /** The server asked the client to return so many milliseconds after the end of this connection. */
+  returnInMs: number | undefined
   /** When the last `ping` was sent. */
   pingedAtMs = 0
   #welcomedAtMs = Infinity
   #heartbeatMs = 0
-  /** When a `ping` is due; until when something must be heard after it. */
+  /** When a `ping` is due; until when something must arrive after it. */
   #pingAtMs = Infinity
-  #hearByMs = Infinity
+  #pongDeadlineMs = Infinity
 
-  constructor(byMs: number, offset: number) {
-    this.byMs = byMs
+  constructor(deadlineMs: number, offset: number) {
+    this.deadlineMs = deadlineMs
     this.offset = offset
   }
 
   get wakeAtMs(): number {
-    return Math.min(this.byMs, this.#pingAtMs, this.#hearByMs, this.sayAtMs || Infinity, this.slot.atMs)
+    return Math.min(
+      this.deadlineMs,
+      this.#pingAtMs,
+      this.#pongDeadlineMs,
+      this.sendNotBeforeMs || Infinity,
+      this.slot.atMs,
+    )
   }
 
-  /** Whether it has taken too long, or nothing was heard from it after a `ping`. */
+  /** Whether it has taken too long, or nothing arrived after a `ping`. */
   isOverdue(nowMs: number): boolean {
-    return nowMs >= this.byMs || nowMs >= this.#hearByMs
+    return nowMs >= this.deadlineMs || nowMs >= this.#pongDeadlineMs
   }
 
-  /** Whether it was a good one: the next attempt is a first one again. */
+  /** Whether it lasted: the next attempt counts as the first one again. */
   isStable(nowMs: number): boolean {
     return nowMs - this.#welcomedAtMs >= STABLE_AFTER_MS
   }
@@ -51,7 +61,8 @@ export class LinkState {
   welcomed(welcome: WelcomeMessage, nowMs: number): void {
     this.welcome = welcome
     this.isCaughtUp = true
-    this.offset = offsetOf(welcome.cursor)
+    // A cursor that tells no offset: the link begins where its handshake asked it to, or the client counts anew.
+    this.offset = positionAt(welcome.cursor, welcome.recovered ? this.offset : 0).offset
     this.#welcomedAtMs = nowMs
     this.#heartbeatMs = Math.max(1, welcome.heartbeatSeconds) * 1000
     this.#pingAtMs = nowMs + this.#heartbeatMs
@@ -62,31 +73,28 @@ export class LinkState {
     return nowMs >= this.#pingAtMs
   }
 
-  /** Whether to send a `ping`: one at a time. Something must be heard within a heartbeat, or within `patienceMs`. */
+  /** Whether to send a `ping`: one at a time. Something must arrive within a heartbeat, or within `patienceMs`. */
   ping(nowMs: number, patienceMs = Infinity): boolean {
-    const isFirst = this.#hearByMs === Infinity
+    const isFirst = this.#pongDeadlineMs === Infinity
     if (isFirst) {
       this.pingedAtMs = nowMs
       this.#pingAtMs = Infinity
-      this.#hearByMs = nowMs + Math.min(this.#heartbeatMs, patienceMs)
+      this.#pongDeadlineMs = nowMs + Math.min(this.#heartbeatMs, patienceMs)
     }
     return isFirst
   }
 
-  heard(message: ServerMessage, nowMs: number): void {
+  received(message: ServerMessage, nowMs: number): void {
     const aliveUntilMs = nowMs + this.#heartbeatMs
     if (message.type === 'pong') {
-      this.#hearByMs = Infinity
+      this.#pongDeadlineMs = Infinity
       this.isCaughtUp = true
     }
-    const isPinging = this.#hearByMs < Infinity
-    if (isPinging) this.#hearByMs = aliveUntilMs
+    const isPinging = this.#pongDeadlineMs < Infinity
+    if (isPinging) this.#pongDeadlineMs = aliveUntilMs
     if (!('offset' in message)) return
     this.offset = Math.max(this.offset, message.offset)
-    // Other frames don't count: the cursor of a client whom nothing concerns has to move too.
+    // Frames without an offset do not put off the ping: the cursor of a client that no entry concerns has to move, too.
     if (!isPinging) this.#pingAtMs = aliveUntilMs
   }
 }
-
-/** That of a cursor. */
-export const offsetOf = (cursor: string): number => Number(cursor.slice(cursor.lastIndexOf(':') + 1))

@@ -1,8 +1,9 @@
 /**
- * One connection: a WebSocket, from its handshake to its end. Says what comes, and its end, once.
+ * One connection: a WebSocket, from its handshake to its end. Tells its listener each frame, and its end, once.
  */
 import type { Handshake } from './effects.js'
 import { SUBPROTOCOL } from './messages.js'
+import type { Clock } from './options.js'
 
 /** What is needed of a WebSocket: those of browsers, of Node and of `ws` have it. */
 export interface WebSocketLike {
@@ -15,21 +16,35 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocol: string) => WebSocketLike
 
-export interface LinkListener {
-  onText(text: unknown): void
+/** How a link ended, or why it did not come about. */
+export interface LinkEnd {
   /** 1006: without a close frame. */
-  onEnd(code: number, reason: string): void
-  /** The token could not be had, or the socket not be made. The end follows. */
-  onFailed(error: unknown): void
+  readonly code: number
+  readonly reason: string
+  /** The exception behind it: the token was not to be had, the socket could not be made or written to. */
+  readonly cause?: unknown
 }
+
+export interface LinkListener {
+  onFrame(frame: unknown): void
+  /** Called once, and not after `close`. */
+  onEnd(end: LinkEnd): void
+}
+
+/** A server that is stopped or hung answers no close. Then `ws` would keep the socket, and Node alive, for 30 s. */
+const CLOSE_TIMEOUT_MS = 1000
 
 export class Link {
   readonly #listener: LinkListener
-  #socket: WebSocketLike | undefined
+  readonly #clock: Clock
+  #socket: (WebSocketLike & { terminate?: () => void }) | undefined
   #isOver = false
+  #problem = ''
+  #stopCloseTimer: (() => void) | undefined
 
-  constructor(listener: LinkListener) {
+  constructor(listener: LinkListener, clock: Clock) {
     this.#listener = listener
+    this.#clock = clock
   }
 
   async open(
@@ -38,44 +53,69 @@ export class Link {
     handshake: Handshake,
     token: string | (() => string | Promise<string>) | undefined,
   ): Promise<void> {
-    let socket: WebSocketLike
     try {
       const fresh = typeof token === 'function' ? await token() : token
       if (this.#isOver) return
-      socket = new WebSocket(urlOf(url, handshake, fresh), SUBPROTOCOL)
-    } catch (error) {
-      if (this.#isOver) return
-      this.#listener.onFailed(error)
-      this.#end(1006, '')
-      return
+      this.#listen((this.#socket = new WebSocket(urlOf(url, handshake, fresh), SUBPROTOCOL)))
+    } catch (cause) {
+      this.#failed(cause)
     }
-    this.#socket = socket
-    socket.onmessage = ({ data }: { data: unknown }) => {
-      if (!this.#isOver) this.#listener.onText(data)
-    }
-    socket.onclose = ({ code, reason }: { code: number; reason: string }) => this.#end(code, reason)
-    // `ws` throws what nobody listens to. What it means is said by `close`, which follows.
-    socket.onerror = () => undefined
   }
 
   send(text: string): void {
-    // On a socket that is closing it does nothing: the end is about to be told.
-    this.#socket?.send(text)
+    try {
+      // On a socket that is closing it does nothing, or throws, as in Cloudflare Workers.
+      this.#socket?.send(text)
+    } catch (cause) {
+      const socket = this.#socket
+      this.#failed(cause)
+      closeQuietly(() => socket?.close())
+    }
   }
 
-  /** The end is not told any more. */
+  /** The end is not told any more. `isDead`: nothing comes from the peer, so its answer is not waited for. */
   close(code: number, isDead: boolean): void {
     this.#isOver = true
-    const socket: (WebSocketLike & { terminate?: () => void }) | undefined = this.#socket
-    // `ws` can do without the peer's answer.
-    if (isDead && socket?.terminate) socket.terminate()
-    else socket?.close(code)
+    const socket = this.#socket
+    if (!socket) return
+    // Only `ws` has it. Browsers bound the wait themselves.
+    const terminate = socket.terminate && (() => closeQuietly(() => socket.terminate?.()))
+    if (isDead && terminate) terminate()
+    else {
+      if (terminate) this.#stopCloseTimer = this.#clock.after(CLOSE_TIMEOUT_MS, terminate)
+      closeQuietly(() => socket.close(code))
+    }
   }
 
-  #end(code: number, reason: string): void {
+  #listen(socket: WebSocketLike): void {
+    socket.onmessage = ({ data }: { data: unknown }) => {
+      if (!this.#isOver) this.#listener.onFrame(data)
+    }
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
+      this.#stopCloseTimer?.()
+      this.#end({ code, reason: reason || this.#problem })
+    }
+    // `ws` throws an error that nobody listens to, and describes it here; in browsers there is no description.
+    socket.onerror = ({ message = '' }: { message?: string }) => void (this.#problem = message)
+  }
+
+  #failed(cause: unknown): void {
+    this.#end({ code: 1006, reason: cause instanceof Error ? cause.message : String(cause), cause })
+  }
+
+  #end(end: LinkEnd): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#listener.onEnd(code, reason)
+    this.#listener.onEnd(end)
+  }
+}
+
+/** A socket of an unusual kind may throw when it is closed twice, or too early. There is nothing left to do about it. */
+function closeQuietly(close: () => void): void {
+  try {
+    close()
+  } catch {
+    // The client has let go of it.
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the server says, as far as the client uses it. Its own declarations, so that the package needs no other; a test
- * holds them against @lastcall/protocol.
+ * The frames of the server, as far as the client uses them. These are declarations of the client's own, so that the
+ * package needs no other one; a test compares them with @lastcall/protocol.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -18,38 +18,53 @@ export interface WelcomeMessage {
   readonly heartbeatSeconds: number
 }
 
-/** Somebody else said something in a channel this client is in. */
-export interface ChannelMessage {
+/** The server did not let the client in: the close frame follows. */
+export interface RejectedMessage {
+  readonly type: 'rejected'
+  /** The code of the close frame. */
+  readonly code: number
+  /** For people. */
+  readonly reason: string
+  /** Milliseconds until the next attempt; without it the close code decides. */
+  readonly retryInMs?: number
+}
+
+/** A frame that has a place in the journal. */
+interface Placed {
+  /** Its place in the journal: 1, 2, 3 … */
+  readonly offset: number
+  /** The cursor to resume with after this frame. Without it the cursor is `EPOCH:OFFSET`. */
+  readonly cursor?: string
+}
+
+/** Another client published this in a channel of this client. */
+export interface ChannelMessage extends Placed {
   readonly type: 'message'
   readonly channel: string
   readonly from: string
   readonly data: Json
   /** The sender's own id for it. */
   readonly id?: string
-  /** Its place in the journal: 1, 2, 3 … */
-  readonly offset: number
   /** When the server took it: ISO 8601, UTC. */
   readonly at: string
 }
 
-/** Somebody said something to this client alone. */
-export interface DirectMessage {
+/** Another client sent this to this client alone. */
+export interface DirectMessage extends Placed {
   readonly type: 'direct'
   readonly from: string
   readonly data: Json
   readonly id?: string
-  readonly offset: number
   readonly at: string
 }
 
-export interface AckMessage {
+export interface AckMessage extends Placed {
   readonly type: 'ack'
   readonly id?: string
-  readonly offset: number
 }
 
-/** Who came to a channel and who left it. */
-export interface PresenceMessage {
+/** The clients that joined a channel and those that left it. */
+export interface PresenceMessage extends Placed {
   readonly type: 'presence'
   readonly channel: string
   /** At most 50 of them; `joinedCount` is how many there were. */
@@ -59,7 +74,6 @@ export interface PresenceMessage {
   readonly leftCount: number
   /** Clients in the channel now. */
   readonly active: number
-  readonly offset: number
   /** For people. */
   readonly text: string
 }
@@ -77,10 +91,12 @@ export interface PeriodicMessage {
 export interface ShutdownMessage {
   readonly type: 'shutdown'
   readonly phase: 'warning' | 'reminder' | 'closing'
-  /** Milliseconds until whoever is left will be closed. */
+  /** Milliseconds until the server closes the connections that are left. */
   readonly deadlineInMs: number
-  /** Milliseconds until this client's turn to move on; `null`: it may stay as long as it likes. */
+  /** Milliseconds until this client's slot to move to another instance; `null`: it may stay until the deadline. */
   readonly leaveInMs: number | null
+  /** Milliseconds after the close at which this client should return; without it the client's own backoff decides. */
+  readonly returnInMs?: number
   /** Connections that are still there. */
   readonly remaining: number
   readonly text: string
@@ -96,6 +112,7 @@ export interface SubscribedMessage {
   readonly type: 'subscribed' | 'unsubscribed'
   readonly id?: string
   readonly channels: readonly string[]
+  readonly cursor: string
   readonly recovered: boolean | null
 }
 
@@ -121,13 +138,13 @@ export interface ErrorMessage {
   readonly retryInMs?: number
 }
 
-export interface PongMessage {
+export interface PongMessage extends Placed {
   readonly type: 'pong'
-  readonly offset: number
 }
 
 export type ServerMessage =
   | WelcomeMessage
+  | RejectedMessage
   | ChannelMessage
   | DirectMessage
   | AckMessage

@@ -4,6 +4,7 @@
  */
 
 import { ClientError } from './errors.js'
+import type { ConnectionDetails } from './events.js'
 
 /** One message on its way. */
 export interface Outgoing {
@@ -118,11 +119,19 @@ export class Outbox {
     this.#window = MAX_IN_FLIGHT
   }
 
-  /** Lets go of those that may have been taken, or of all. */
-  drop(onlyInDoubt: boolean): void {
+  /** Rejects the messages whose answers the server can no longer give. */
+  dropInDoubt(details?: ConnectionDetails): void {
     for (const [id, { isInDoubt }] of this.#items) {
-      if (isInDoubt) this.refused(id, new ClientError('outcome_unknown', 'the answer can no longer be had'))
-      else if (!onlyInDoubt) this.refused(id, new ClientError('closed', 'the client is closed'))
+      if (isInDoubt) this.refused(id, new ClientError('outcome_unknown', 'the answer is lost', undefined, details))
+    }
+  }
+
+  /** Rejects all messages: the client is closed. */
+  drop(details: ConnectionDetails | undefined): void {
+    this.dropInDoubt(details)
+    const why = details ? ` (${details.code} ${details.reason})` : ''
+    for (const id of this.#items.keys()) {
+      this.refused(id, new ClientError('closed', `the client is closed${why}`, undefined, details))
     }
   }
 

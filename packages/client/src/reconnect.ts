@@ -1,6 +1,8 @@
 /**
- * Whether to come back, and when. Pure.
+ * Whether to reconnect, and when. Pure, but for the random number that each wait draws.
  */
+
+import type { ConnectionDetails } from './events.js'
 
 /** `no`: not again. `yes`: soon. `later`: after a pause. `new-token`: with another token. */
 export type ComeBack = 'no' | 'yes' | 'later' | 'new-token'
@@ -21,21 +23,64 @@ export interface Bounds {
   readonly random?: (() => number) | undefined
 }
 
-/** A random share of so many milliseconds, at least this one, or of `maxDelayMs` if that is less. */
-export const shareMs = (ms: number, least: number, { maxDelayMs = 30_000, random = Math.random }: Bounds): number =>
-  Math.min(ms, maxDelayMs) * (least + (1 - least) * random())
+/** A random share of so many milliseconds, or of `maxDelayMs` if that is less. */
+export const shareMs = (ms: number, { maxDelayMs = 30_000, random = Math.random }: Bounds): number =>
+  Math.min(ms, maxDelayMs) * random()
 
-/** `later` waits as the fourth attempt does, and at least half of that. */
+/** `later` waits as the fourth attempt does, and at least half of what that one may wait. */
 const LATER_ATTEMPT = 3
 
 /**
- * Milliseconds until the next attempt: exponential, with full jitter, so that a thousand clients that were cut off
- * together don't come back together.
+ * Milliseconds until the next attempt: base/2 + random(0, base/2 · 2ⁿ) with base = `minDelayMs`, at most `maxDelayMs`.
+ * The fixed half keeps the first attempts from being spent before a restarted server listens again; the random rest
+ * spreads a thousand clients that were disconnected together.
  *
- * @param attempt 0: the first one.
+ * @param attempt n: 0 for the first one.
  */
-export function delayMs(attempt: number, isLater: boolean, bounds: Bounds): number {
-  const { minDelayMs = 1000 } = bounds
-  if (isLater) attempt = Math.max(attempt, LATER_ATTEMPT)
-  return shareMs(minDelayMs * 2 ** attempt, isLater ? 0.5 : 0, bounds)
+export function delayMs(attempt: number, isLater: boolean, { minDelayMs = 1000, ...bounds }: Bounds): number {
+  const { maxDelayMs = 30_000, random = Math.random } = bounds
+  const halfMs = Math.min(minDelayMs / 2, maxDelayMs)
+  const spreadMs = Math.min(halfMs * 2 ** (isLater ? Math.max(attempt, LATER_ATTEMPT) : attempt), maxDelayMs - halfMs)
+  return halfMs + spreadMs * (isLater ? 0.5 + random() / 2 : random())
+}
+
+/** No hint of a server keeps a client away for longer than this. */
+const MAX_HINT_MS = 600_000
+
+/**
+ * When the next attempt is due, and how many there were. A server's hint takes precedence over the backoff; only the
+ * fixed half of the backoff stays from the second attempt on, so that a hint of 0 cannot make a client reconnect without
+ * a pause.
+ */
+export class Reconnect {
+  readonly #bounds: Bounds
+  /** When the next attempt is due; `Infinity`: none is. */
+  atMs = Infinity
+  /** Attempts since the last connection that lasted. */
+  attempts = 0
+
+  constructor(bounds: Bounds) {
+    this.#bounds = bounds
+  }
+
+  /**
+   * @param hintMs What the server asked for, if it did.
+   * @returns Milliseconds until the next attempt.
+   */
+  schedule(nowMs: number, isLater: boolean, hintMs: number | undefined): number {
+    const { minDelayMs = 1000 } = this.#bounds
+    const leastMs = this.attempts > 0 ? minDelayMs / 2 : 0
+    const waitMs =
+      hintMs === undefined
+        ? delayMs(this.attempts, isLater, this.#bounds)
+        : Math.max(leastMs, Math.min(hintMs, MAX_HINT_MS))
+    this.attempts++
+    this.atMs = nowMs + waitMs
+    return waitMs
+  }
+
+  /** How a connection ended and what follows, for the application. */
+  details(code?: number, reason = '', nextAttemptInMs?: number): ConnectionDetails {
+    return { code, reason, attempt: this.attempts, nextAttemptInMs }
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * When a client moves on: the slot that a server which shuts down gave it, and what becomes of it when it is slept
- * through, or when nobody takes the client in. Pure; a slot belongs to one link.
+ * When a client moves to another instance: the slot that a server which shuts down gave it, and what becomes of the slot
+ * when the device sleeps through it, or when no instance lets the client in. Pure; a slot belongs to one link.
  */
 import type { ShutdownMessage } from './messages.js'
 import { delayMs, shareMs, type Bounds } from './reconnect.js'
@@ -9,12 +9,12 @@ import { delayMs, shareMs, type Bounds } from './reconnect.js'
 const SLEPT_AFTER_MS = 1000
 
 export class Slot {
-  /** How often the client has set out. */
+  /** How often the client has tried to move. */
   tries = 0
   #atMs = Infinity
-  /** Later than this it has been slept through. */
+  /** A call after this comes from a device that slept through the slot. */
   #sleptAtMs = Infinity
-  /** When whoever is left is closed; 0: there is nothing to leave for. */
+  /** When the server closes the connections that are left; 0: no shutdown is under way. */
   #deadlineMs = 0
 
   /** When it begins; `Infinity`: the client stays where it is. */
@@ -22,11 +22,11 @@ export class Slot {
     return this.#atMs < this.#deadlineMs ? this.#atMs : Infinity
   }
 
-  /** The server has told its turn, or told it again. In its last words (`closing`) no time is left, and so no turn. */
+  /** The server announced the slot, or repeated it. The last frame (`closing`) leaves no time, and so no slot. */
   given({ leaveInMs, deadlineInMs }: ShutdownMessage, nowMs: number): void {
     if (leaveInMs === null) return this.cancelled()
     this.#deadlineMs = nowMs + deadlineInMs
-    // Everybody is reminded at the same moment: whoever waits for another try goes on waiting, or all would try at once.
+    // The server reminds all clients at the same moment: a client that waits for another try goes on waiting, or all would try at once.
     if (leaveInMs === 0 && this.atMs < Infinity) return
     this.#atMs = nowMs + leaveInMs
     this.#sleptAtMs = this.#atMs + SLEPT_AFTER_MS
@@ -38,14 +38,14 @@ export class Slot {
   }
 
   /**
-   * Whether to set out now: answered with `true` once. Who has slept through its slot draws another one in the first
-   * half of what is left, at most `maxDelayMs` away: a thousand laptops that are opened together don't come together.
+   * Whether to move now: `true` once. A client that slept through its slot draws another one in the first half of the
+   * time that is left, at most `maxDelayMs` away: a thousand laptops that are opened together do not connect together.
    */
   isDue(nowMs: number, bounds: Bounds): boolean {
     if (nowMs < this.atMs) return false
     const hasSlept = nowMs > this.#sleptAtMs
     this.#sleptAtMs = Infinity
-    if (hasSlept) this.#atMs = nowMs + shareMs((this.#deadlineMs - nowMs) / 2, 0, bounds)
+    if (hasSlept) this.#atMs = nowMs + shareMs((this.#deadlineMs - nowMs) / 2, bounds)
     else {
       this.#atMs = Infinity
       this.tries++
@@ -53,8 +53,11 @@ export class Slot {
     return !hasSlept
   }
 
-  /** Nobody took the client in: it tries again after the wait that it would also make after a lost connection. */
-  again(nowMs: number, bounds: Bounds): void {
-    this.#atMs = nowMs + delayMs(this.tries - 1, false, bounds)
+  /**
+   * No instance let the client in: it tries again after the wait that it would also make after a lost connection, and not
+   * before the server's hint.
+   */
+  again(nowMs: number, bounds: Bounds, hintMs = 0): void {
+    this.#atMs = nowMs + Math.max(hintMs, delayMs(this.tries - 1, false, bounds))
   }
 }

@@ -41,7 +41,7 @@ export class ChannelSubscription implements Subscription {
   /** Takes what has come. */
   push(message: ChannelMessage): void {
     const { handler, maxBuffer } = this.#options
-    if (handler) call(handler, message)
+    if (handler) call(() => handler(message))
     const buffer = this.#buffer
     if (!buffer || this.#error) return
     if (buffer.length < maxBuffer) buffer.push(message)

@@ -6,6 +6,9 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { World } from './support/world.js'
 
+/** PROPERTY_RUNS: more than the 1,500 of each test run. */
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 1500)
+
 const CHANNELS = ['lobby', 'news', 'games']
 
 const channel = fc.constantFrom(...CHANNELS)
@@ -27,8 +30,8 @@ const of = <Value>(
 
 const nothing = fc.constant(undefined)
 const leaveInMs = fc.constantFrom(0, 0, 10, 2000)
-/** Turned away: it shuts down too, it is to be avoided, it is cut off; or let in without its past. */
-const reception = fc.constantFrom(1001, 1013, 1006, 0)
+/** Rejected: it shuts down too, it is to be avoided, it is cut off, the name is in use for now; or let in, not recovered. */
+const reception = fc.constantFrom(1001, 1013, 1006, 4009, 0)
 
 /** What may happen, and how often beside the rest. */
 const traffic = [
@@ -46,7 +49,7 @@ const traffic = [
   of(1, nothing, (world) => world.haunt()),
   of(2, fc.integer({ min: 1, max: 5 }), (world, count) => void (world.server.refusals = count)),
   of(1, leaveInMs, (world, leave) => world.remind(leave)),
-  of(1, nothing, (world) => world.cutNewcomer()),
+  of(1, nothing, (world) => world.cutReplacement()),
 ]
 const disasters = [
   of(6, nothing, (world) => world.tick()),
@@ -60,7 +63,9 @@ const disasters = [
   of(2, nothing, (world) => world.replace()),
   of(1, reception, (world, how) => world.receive(how)),
   of(1, number, (world, which) => world.cancel(which)),
-  of(1, number, (world, which) => world.expire(which)),
+  of(1, fc.tuple(number, fc.option(fc.constantFrom(0, 300, 5000), { nil: undefined })), (world, [which, returnInMs]) =>
+    world.expire(which, returnInMs),
+  ),
   of(1, fc.constantFrom(500, 5000), (world, ms) => world.sleep(ms)),
 ]
 const step: fc.Arbitrary<Step> = fc.oneof(...traffic, ...disasters)
@@ -101,13 +106,13 @@ function check(world: World): void {
 
 test('every message is settled once, taken once, heard once, in order, and none is sent again too early', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 150, size: 'max' }), (steps) => {
-      const world = new World()
+    fc.property(fc.array(step, { maxLength: 150, size: 'max' }), fc.boolean(), (steps, isOpaque) => {
+      const world = new World(isOpaque)
       for (const happen of steps) happen(world)
       world.settle()
       check(world)
     }),
-    { numRuns: 1500 },
+    { numRuns: RUNS },
   )
 })
 
@@ -119,8 +124,8 @@ const deploy = fc.record({
 
 test('with each deploy it moves once, and the application sees nothing of it', () => {
   fc.assert(
-    fc.property(fc.array(deploy, { maxLength: 6, size: 'max' }), (deploys) => {
-      const world = new World()
+    fc.property(fc.array(deploy, { maxLength: 6, size: 'max' }), fc.boolean(), (deploys, isOpaque) => {
+      const world = new World(isOpaque)
       world.settle()
       for (const { receptions, steps } of deploys) {
         world.deploy()
@@ -134,7 +139,7 @@ test('with each deploy it moves once, and the application sees nothing of it', (
       expect(world.seen.states).toEqual(['open'])
       expect(world.seen.recoveries).toEqual([])
     }),
-    { numRuns: 1500 },
+    { numRuns: RUNS },
   )
 })
 
@@ -151,7 +156,7 @@ test('after close every promise is settled, and nothing more is done', () => {
       expect(world.core.wakeAtMs).toBe(Infinity)
       expect(world.links).toHaveLength(length)
     }),
-    { numRuns: 300 },
+    { numRuns: RUNS / 5 },
   )
 })
 
@@ -186,7 +191,7 @@ test('that it took over from itself may be read after any time', () => {
   check(world)
 })
 
-test('what the older link told while the newcomer came is not told again by a newcomer that could not recover', () => {
+test('what the older link told while the replacement came is not told again by a replacement that could not recover', () => {
   const world = new World()
   world.receive(0)
   world.route(1)

@@ -116,12 +116,12 @@ test('when the shutdown is called off in the middle, who has not moved stays', a
   expect(old.connections.getActiveCount()).toBe(moves.filter((count) => count === 0).length)
 })
 
-test('a newcomer that is let in by the instance it comes from takes over, and nothing is lost', async () => {
+test('a replacement that is let in by the instance it comes from takes over, and nothing is lost', async () => {
   const [server] = await startInstances()
   let attempts = 0
   class CallingOff extends WebSocket {
     constructor(url: string, protocol: string) {
-      // It was called off while the newcomer was on its way.
+      // It was called off while the replacement was on its way.
       if (++attempts === 2) server.shutdown.cancel('test')
       super(url, protocol)
     }

@@ -153,7 +153,7 @@ test('its past is heard in order, once, though the client is further on', async 
   socket.hear(9)
   for (const offset of [5, 6, 6, 7]) socket.hear(offset, offset, 'news')
   const { id } = socket.sent[0] as { id: string }
-  socket.say({ type: 'subscribed', id, channels: ['news'], recovered: true })
+  socket.say({ type: 'subscribed', id, channels: ['news'], recovered: true, cursor: 'e:0' })
   for (const offset of [7, 10]) socket.hear(offset, offset, 'news')
   expect(heard).toEqual([5, 6, 7, 10])
 })
@@ -173,7 +173,7 @@ test('once it is answered it is named in the handshake and resumed with all othe
   const setup = await startOpen()
   setup.client.subscribe('news')
   const { id } = setup.socket.sent[0] as { id: string }
-  setup.socket.say({ type: 'subscribed', id, channels: ['news'], recovered: true })
+  setup.socket.say({ type: 'subscribed', id, channels: ['news'], recovered: true, cursor: 'e:0' })
   await reconnect(setup)
   expect(setup.socket.parameter('channels')).toBe('news')
   setup.socket.welcome()
@@ -184,7 +184,7 @@ test('a past that is out of reach is told, for that channel', async () => {
   const { client, socket, told } = await startOpen()
   client.subscribe('news')
   const { id } = socket.sent[0] as { id: string }
-  socket.say({ type: 'subscribed', id, channels: ['news'], recovered: false })
+  socket.say({ type: 'subscribed', id, channels: ['news'], recovered: false, cursor: 'e:0' })
   expect(told.recovered).toEqual([{ recovered: false, channels: ['news'] }])
 })
 
@@ -192,7 +192,7 @@ test('a channel is left when the last subscription is, and not before', async ()
   const { client, socket } = await startOpen({ channels: ['news'] })
   const [one, two] = [client.subscribe('games'), client.subscribe('games')]
   const { id } = socket.sent[0] as { id: string }
-  socket.say({ type: 'subscribed', id, channels: ['games'], recovered: true })
+  socket.say({ type: 'subscribed', id, channels: ['games'], recovered: true, cursor: 'e:0' })
   one.unsubscribe()
   expect(socket.sentOf('unsubscribe')).toEqual([])
   two.unsubscribe()
@@ -210,7 +210,7 @@ test('a channel is not left before what was said there is answered', async () =>
   void client.publish(1, { channel: 'news', id: 'm' }).catch(() => undefined)
   expect(socket.sentOf('message')).toEqual([])
   news.unsubscribe()
-  socket.say({ type: 'subscribed', id, channels: ['news'], recovered: true })
+  socket.say({ type: 'subscribed', id, channels: ['news'], recovered: true, cursor: 'e:0' })
   expect(socket.sentOf('message')).toHaveLength(1)
   expect(socket.sentOf('unsubscribe')).toEqual([])
   socket.say({ type: 'ack', id: 'm', offset: 1 })
@@ -225,7 +225,7 @@ test('a channel that is refused takes no other along', async () => {
   const [open, other] = socket.sent as { id: string }[]
   const forbidden = new ClientError('forbidden', 'no')
   socket.say({ type: 'error', code: 'forbidden', message: 'no', temporary: false, id: other?.id as string })
-  socket.say({ type: 'subscribed', id: open?.id as string, channels: ['open'], recovered: true })
+  socket.say({ type: 'subscribed', id: open?.id as string, channels: ['open'], recovered: true, cursor: 'e:0' })
   socket.hear(3, 'heard', 'open')
   expect(told.error).toEqual([forbidden])
   expect(dataOf(told.message)).toEqual(['heard'])
@@ -236,11 +236,11 @@ test('one that is left and wanted again while nothing may be said is heard from 
   const { client, socket, clock } = await startOpen({ channels: ['games'] })
   const news = client.subscribe('news')
   const idOf = (type: string): string => (socket.sentOf(type).at(-1) as { id: string }).id
-  socket.say({ type: 'subscribed', id: idOf('subscribe'), channels: ['news'], recovered: true })
+  socket.say({ type: 'subscribed', id: idOf('subscribe'), channels: ['news'], recovered: true, cursor: 'e:0' })
   news.unsubscribe()
   void client.publish(1, { id: 'm1' }).catch(() => undefined)
   socket.say({ type: 'error', code: 'rate_limited', message: '', temporary: true, id: 'm1', retryInMs: 500 })
-  socket.say({ type: 'unsubscribed', id: idOf('unsubscribe'), channels: ['news'], recovered: null })
+  socket.say({ type: 'unsubscribed', id: idOf('unsubscribe'), channels: ['news'], recovered: null, cursor: 'e:0' })
   socket.hear(7)
   client.subscribe('news')
   await clock.advance(500)
@@ -252,7 +252,7 @@ test('one whose leaving is refused for now, and that is wanted again by then, wa
   const news = setup.client.subscribe('news')
   const { socket, clock } = setup
   const idOf = (type: string): string => (socket.sentOf(type).at(-1) as { id: string }).id
-  socket.say({ type: 'subscribed', id: idOf('subscribe'), channels: ['news'], recovered: true })
+  socket.say({ type: 'subscribed', id: idOf('subscribe'), channels: ['news'], recovered: true, cursor: 'e:0' })
   news.unsubscribe()
   setup.client.subscribe('news')
   const refusal = { type: 'error', code: 'rate_limited', message: '', temporary: true, retryInMs: 500 } as const

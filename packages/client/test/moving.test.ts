@@ -19,7 +19,7 @@ interface Moving extends Setup {
   readonly first: FakeSocket
 }
 
-/** A client whose slot has come: `socket` is the newcomer. */
+/** A client whose slot has come: `socket` is the replacement. */
 async function startMoving(options?: ClientOptions): Promise<Moving> {
   const setup = await startOpen(options)
   const first = setup.socket
@@ -29,7 +29,7 @@ async function startMoving(options?: ClientOptions): Promise<Moving> {
   return Object.defineProperties({ first }, Object.getOwnPropertyDescriptors(setup)) as Moving
 }
 
-/** Lets the newcomer in and says everything that there is to say. */
+/** Lets the replacement in and says everything that there is to say. */
 function arrive({ socket }: Setup, offset = 0): void {
   socket.welcome({ node: 'n2' })
   socket.say({ type: 'pong', offset })
@@ -159,7 +159,7 @@ test('the new connection is looked after as any other', async () => {
 
 // ——— what is said meanwhile
 
-test('what is said goes the old way until the newcomer is ready, then waits for the acks, then goes the new way', async () => {
+test('what is said goes the old way until the replacement is ready, then waits for the acks, then goes the new way', async () => {
   const moving = await startMoving()
   const { first, socket } = moving
   const one = publish(moving, 1)
@@ -247,9 +247,9 @@ const turnedAway: [how: string, turn: (socket: FakeSocket) => void][] = [
 
 test.each(turnedAway)('where %s, it stays for now and tries again', async (_how, turn) => {
   const moving = await startMoving({ channels: ['news'], token: () => 'fresh' })
-  const { first, socket: newcomer } = moving
+  const { first, socket: replacement } = moving
   void publish(moving, 1)
-  turn(newcomer)
+  turn(replacement)
   expect(first.closedWith).toBeUndefined()
   void publish(moving, 2)
   expect(dataOf(first)).toEqual([1, 2])
@@ -266,12 +266,12 @@ test.each(turnedAway)('where %s, it stays for now and tries again', async (_how,
 
 test('a connection that it does not take is closed', async () => {
   const moving = await startMoving()
-  const newcomer = moving.socket
-  newcomer.welcome({ recovered: false, cursor: 'f:1' })
-  expect(newcomer.closedWith).toBe(1000)
+  const replacement = moving.socket
+  replacement.welcome({ recovered: false, cursor: 'f:1' })
+  expect(replacement.closedWith).toBe(1000)
 })
 
-test('a newcomer of which nothing is heard is given up in time, while it comes and while it catches up', async () => {
+test('a replacement of which nothing is heard is given up in time, while it comes and while it catches up', async () => {
   const moving = await startMoving({ connectTimeoutMs: 3000 })
   const [, second] = moving.sockets
   await moving.clock.advance(3000)
@@ -300,14 +300,14 @@ test('it tries again after up to twice as long each time, one at a time, and not
     }
     await setup.clock.advance(1000)
   }
-  expect(times).toEqual([0, 1000, 3000, 7000, 11_000, 15_000, 19_000])
+  expect(times).toEqual([0, 1000, 3000, 6000, 10_000, 14_000, 18_000])
   expect(setup.client.state).toBe('open')
 })
 
 // ——— the first connection ends
 
 test.each([1001, 1006])(
-  'the first ends with %d before the newcomer is in: that is the attempt to come back',
+  'the first ends with %d before the replacement is in: that is the attempt to come back',
   async (code) => {
     const moving = await startMoving()
     void publish(moving, 1)
@@ -325,7 +325,7 @@ test.each([1001, 1006])(
   },
 )
 
-test.each([1001, 1006, 4001])('the first ends with %d while the newcomer catches up: it has moved', async (code) => {
+test.each([1001, 1006, 4001])('the first ends with %d while the replacement catches up: it has moved', async (code) => {
   const moving = await startMoving()
   void publish(moving, 1)
   moving.socket.welcome({ node: 'n2' })
@@ -349,7 +349,7 @@ test('the first ends while its last acks are waited for: they are asked for on t
   expect(dataOf(moving.socket)).toEqual([1])
 })
 
-test('the first is silent for too long: the newcomer is what is left', async () => {
+test('the first is silent for too long: the replacement is what is left', async () => {
   const setup = await startOpen({ connectTimeoutMs: 60_000 })
   const first = setup.socket
   announce(first, 40_000)
@@ -371,7 +371,7 @@ test('when neither is left it comes back as after any loss', async () => {
   expect(moving.sockets).toHaveLength(3)
 })
 
-// ——— the newcomer is on the same instance
+// ——— the replacement is on the same instance
 
 test('that it takes over from itself is not the end, even if it hears of that before its welcome', async () => {
   const moving = await startMoving()
@@ -385,7 +385,7 @@ test('that it takes over from itself is not the end, even if it hears of that be
   expectNothingTold(moving, 0)
 })
 
-test('nor is it when the newcomer has been given up since', async () => {
+test('nor is it when the replacement has been given up since', async () => {
   const moving = await startMoving()
   moving.first.say({ type: 'shutdownCancelled', text: '' })
   expect(moving.socket.closedWith).toBe(1000)
@@ -557,28 +557,29 @@ test('close ends both connections', async () => {
   moving.client.close()
   expect(moving.first.closedWith).toBe(1000)
   expect(moving.socket.closedWith).toBe(1000)
+  for (const socket of moving.sockets) socket.end(1000)
   expect(moving.clock.pending).toBe(0)
   expect(moving.told.close).toEqual([{ code: 1000, reason: '' }])
 })
 
-test('a channel that is wanted before the newcomer is in is asked for at once, and named by the next one', async () => {
+test('a channel that is wanted before the replacement is in is asked for at once, and named by the next one', async () => {
   const moving = await startMoving()
-  const { first, socket: newcomer, clock } = moving
+  const { first, socket: replacement, clock } = moving
   moving.client.subscribe('news')
-  expect(newcomer.closedWith).toBe(1000)
+  expect(replacement.closedWith).toBe(1000)
   expect(first.sentOf('subscribe')).toHaveLength(1)
   await clock.advance(1000)
   // Not as long as the answer is under way.
   expect(moving.sockets).toHaveLength(2)
   const { id } = first.sentOf('subscribe')[0] as { id: string }
-  first.say({ type: 'subscribed', id, channels: ['news'], recovered: true })
+  first.say({ type: 'subscribed', id, channels: ['news'], recovered: true, cursor: 'e:0' })
   await clock.advance(2000)
   expect(moving.socket.parameter('channels')).toBe('news')
   arrive(moving)
   expectNothingTold(moving)
 })
 
-test('one that is wanted while the newcomer catches up is asked for there', async () => {
+test('one that is wanted while the replacement catches up is asked for there', async () => {
   const moving = await startMoving()
   const { first, socket } = moving
   socket.welcome({ node: 'n2' })
@@ -589,25 +590,25 @@ test('one that is wanted while the newcomer catches up is asked for there', asyn
   expect(socket.sentOf('subscribe')).toMatchObject([{ channels: ['news'], since: 'e:0' }])
 })
 
-test('what waited for a newcomer that is lost is said where it was', async () => {
+test('what waited for a replacement that is lost is said where it was', async () => {
   const moving = await startMoving()
-  const { first, socket: newcomer } = moving
+  const { first, socket: replacement } = moving
   void publish(moving, 1)
   arrive(moving)
   moving.client.subscribe('news')
   void publish(moving, 2)
   expect(dataOf(first)).toEqual([1])
-  newcomer.end()
+  replacement.end()
   expect(first.sentOf('subscribe')).toMatchObject([{ channels: ['news'] }])
   expect(dataOf(first)).toEqual([1, 2])
 })
 
-test('one that is left while the newcomer catches up is left there', async () => {
+test('one that is left while the replacement catches up is left there', async () => {
   const moving = await startMoving()
   arrive(moving)
   const news = moving.client.subscribe('news')
   const { id } = moving.socket.sentOf('subscribe')[0] as { id: string }
-  moving.socket.say({ type: 'subscribed', id, channels: ['news'], recovered: true })
+  moving.socket.say({ type: 'subscribed', id, channels: ['news'], recovered: true, cursor: 'e:0' })
   announce(moving.socket, 0)
   await moving.clock.advance(0)
   moving.socket.welcome({ node: 'n3' })
@@ -619,10 +620,10 @@ test('one that is left while the newcomer catches up is left there', async () =>
 
 test('a connection is asked for no channel before it has told what the other one told already', async () => {
   const moving = await startMoving()
-  const { first, socket: newcomer } = moving
-  newcomer.welcome({ node: 'n2' })
-  newcomer.hear(5)
-  newcomer.end()
+  const { first, socket: replacement } = moving
+  replacement.welcome({ node: 'n2' })
+  replacement.hear(5)
+  replacement.end()
   moving.client.subscribe('news')
   // The first one's server has not read so far yet, and would have to say that it can not be had.
   expect(first.sent).toEqual([{ type: 'ping' }])

@@ -149,7 +149,7 @@ test('a refusal for now is tried again when the server says so, in order, carefu
 test('without a hint it waits longer after each refusal in a row', async () => {
   const { client, socket, clock } = await startOpen()
   void client.publish(1).catch(() => undefined)
-  for (const [count, waitMs] of [1000, 2000, 4000].entries()) {
+  for (const [count, waitMs] of [1000, 1500, 2500].entries()) {
     socket.say({ ...refusal, code: 'journal_unavailable', temporary: true, id: idOf(socket, 1) })
     await clock.advance(waitMs - 1)
     expect(dataOf(socket)).toHaveLength(count + 1)
@@ -210,14 +210,50 @@ test('two messages with the same id are one', async () => {
 })
 
 test.each([
-  ['undefined', undefined],
-  ['a function', () => undefined],
-  ['a circle', circle()],
-  ['a bigint', 1n],
-])('%s is no JSON: rejected, not sent', async (_name, data) => {
+  ['undefined', undefined, 'undefined'],
+  ['a function', () => undefined, 'function'],
+  ['a symbol', Symbol('s'), 'symbol'],
+  ['a circle', circle(), 'circular'],
+  ['a BigInt', 1n, 'stringify'],
+  ['a BigInt inside', { list: [{ id: 5n }] }, 'stringify'],
+  ['a Uint8Array', new Uint8Array([1]), 'base64'],
+  ['a Float64Array inside', { samples: new Float64Array(2) }, 'base64'],
+  ['a Buffer', Buffer.from('x'), 'base64'],
+  ['an ArrayBuffer', [new ArrayBuffer(1)], 'base64'],
+  ['a Map', { map: new Map([[1, 2]]) }, 'Map'],
+  ['a Set', new Set([1]), 'Set'],
+  ['NaN', { rate: NaN }, 'NaN'],
+  ['Infinity', [Infinity], 'Infinity'],
+])('%s is no JSON: rejected with what to do, not sent', async (_name, data, hint) => {
   const { client, socket } = await startOpen()
-  await expect(client.publish(data)).rejects.toMatchObject({ code: 'bad_message' })
+  await expect(client.publish(data)).rejects.toMatchObject({
+    code: 'bad_message',
+    message: expect.stringContaining(hint) as string,
+  })
+  await expect(client.direct('boris', data)).rejects.toMatchObject({ code: 'bad_message' })
   expect(socket.sent).toEqual([])
+})
+
+test('what has a JSON of its own is sent as that', async () => {
+  const { client, socket } = await startOpen()
+  const data = { at: new Date(0), big: { toJSON: () => '12n' }, none: undefined }
+  void client.publish(data).catch(() => undefined)
+  expect(dataOf(socket)).toEqual([{ at: '1970-01-01T00:00:00.000Z', big: '12n' }])
+})
+
+test('the option stringify encodes the data, and its text is sent as it is', async () => {
+  const texts: string[] = []
+  const stringify = (data: unknown): string => (typeof data === 'bigint' ? `[ ${data}, 1e400 ]` : 'no JSON, "id":"x"')
+  const { client, socket } = await startOpen({ stringify })
+  const send = socket.send.bind(socket)
+  socket.send = (text) => {
+    texts.push(text)
+    send(text)
+  }
+  void client.publish(738529527931269425n).catch(() => undefined)
+  await expect(client.publish('other')).rejects.toMatchObject({ code: 'bad_message' })
+  expect(texts).toHaveLength(1)
+  expect(texts[0]).toContain('"data":[ 738529527931269425, 1e400 ]}')
 })
 
 test.each(['', 'x'.repeat(65)])('an id the server would not repeat is rejected: %j', async (id) => {

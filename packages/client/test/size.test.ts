@@ -1,16 +1,24 @@
 /**
- * What the client costs a page.
+ * What the client costs a page: minified and gzipped, as a bundler makes it.
+ *
+ * The bounds were raised from 6 KiB when the client began to check each frame before it uses it, to explain its state, to
+ * treat cursors as opaque, to obey a server's hints, and to refuse data that JSON would lose. `sessionStore` is left out
+ * of the first bound: a bundler drops it where it is not imported.
  */
 import { gzipSync } from 'node:zlib'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { expect, test } from 'vitest'
 
-const MAX_BYTES = 6 * 1024
-
-test('minified and gzipped it takes at most 6 KB, and needs nothing else', async () => {
+test.each([
+  ['connect', '{ connect, ClientError }', 7.75 * 1024],
+  ['all exports', '*', 8.25 * 1024],
+])('%s: the bundle keeps within its bound, and needs nothing else', async (_what, exports, maxBytes) => {
   const { outputFiles, metafile } = await build({
-    entryPoints: [fileURLToPath(new URL('../src/index.ts', import.meta.url))],
+    stdin: {
+      contents: `export ${exports} from './index.ts'`,
+      resolveDir: fileURLToPath(new URL('../src', import.meta.url)),
+    },
     bundle: true,
     minify: true,
     format: 'esm',
@@ -21,6 +29,7 @@ test('minified and gzipped it takes at most 6 KB, and needs nothing else', async
   })
   const [output] = Object.values(metafile.outputs)
   expect(output?.imports).toEqual([])
-  expect(Object.keys(metafile.inputs).filter((path) => !path.includes('packages/client/src/'))).toEqual([])
-  expect(gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length).toBeLessThanOrEqual(MAX_BYTES)
+  const inputs = Object.keys(metafile.inputs).filter((path) => path !== '<stdin>')
+  expect(inputs.filter((path) => !path.includes('packages/client/src/'))).toEqual([])
+  expect(gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length).toBeLessThanOrEqual(maxBytes)
 })

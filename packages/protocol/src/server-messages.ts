@@ -29,37 +29,52 @@ export interface WelcomeMessage {
   readonly text: string
 }
 
+/** The server does not let this connection in: a close frame follows. Only clients of `lastcall.v1` get it. */
+export interface RejectedMessage {
+  readonly type: 'rejected'
+  /** The code of the close frame. */
+  readonly code: number
+  /** The reason of the close frame, for people. */
+  readonly reason: string
+  /** Milliseconds until the client should try again; without it the close code decides. */
+  readonly retryInMs?: number
+}
+
+/** A frame that has a place in the journal. */
+interface Placed {
+  readonly offset: number
+  /** The cursor to resume with after this frame. Without it the cursor is `EPOCH:OFFSET`. This version sends none. */
+  readonly cursor?: string
+}
+
 /** Somebody else said something in a channel this connection is in. */
-export interface ChannelMessage {
+export interface ChannelMessage extends Placed {
   readonly type: 'message'
   readonly channel: string
   readonly from: string
   readonly data: Json
   readonly id?: string
-  readonly offset: number
   /** When the server took it: ISO 8601, UTC. */
   readonly at: string
 }
 
 /** Somebody said something to this client alone. */
-export interface DirectMessage {
+export interface DirectMessage extends Placed {
   readonly type: 'direct'
   readonly from: string
   readonly data: Json
   readonly id?: string
-  readonly offset: number
   readonly at: string
 }
 
 /** This client's own message is in the journal, at this offset. */
-export interface AckMessage {
+export interface AckMessage extends Placed {
   readonly type: 'ack'
   readonly id?: string
-  readonly offset: number
 }
 
 /** Who came and who went, gathered over PRESENCE_INTERVAL. */
-export interface PresenceMessage {
+export interface PresenceMessage extends Placed {
   readonly type: 'presence'
   readonly channel: string
   /** At most 50 of them; `joinedCount` is how many there were. */
@@ -68,7 +83,6 @@ export interface PresenceMessage {
   readonly joinedCount: number
   readonly leftCount: number
   readonly active: number
-  readonly offset: number
   readonly text: string
 }
 
@@ -90,6 +104,8 @@ export interface ShutdownMessage {
   readonly deadlineInMs: number
   /** Milliseconds until this client's turn to move on; `null`: stay as long as you like. */
   readonly leaveInMs: number | null
+  /** Milliseconds after the close at which this client should return; without it the client's own backoff decides. */
+  readonly returnInMs?: number
   /** Connections that are still here. */
   readonly remaining: number
   readonly text: string
@@ -134,7 +150,7 @@ export interface ErrorMessage {
  * The answer to `ping`. It follows everything that was in the journal when the ping came and concerns this connection, so
  * it ends a catch-up; several pings may get one answer.
  */
-export interface PongMessage {
+export interface PongMessage extends Placed {
   readonly type: 'pong'
   /** Everything up to here that concerns this connection has been said: counts for the cursor as any offset does. */
   readonly offset: number
@@ -142,6 +158,7 @@ export interface PongMessage {
 
 export type ServerMessage =
   | WelcomeMessage
+  | RejectedMessage
   | ChannelMessage
   | DirectMessage
   | AckMessage

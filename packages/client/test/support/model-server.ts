@@ -8,6 +8,10 @@ import type { ErrorMessage, ServerMessage } from '../../src/messages.js'
 
 export const ME = 'me'
 const HEARTBEAT_SECONDS = 25
+/** Makes the offset in an opaque cursor another number than the one in the frame. */
+const SCRAMBLE = 7919
+/** A server that rejects a client for now asks for another attempt after this time. */
+const RETRY_IN_MS = 700
 
 /** What the client says, as far as this world uses it. */
 export type ClientMessage =
@@ -74,6 +78,8 @@ export interface Connection {
 }
 
 export class ModelServer {
+  /** Its cursors are not of the format `EPOCH:OFFSET`, and each frame with an offset carries one. */
+  readonly #isOpaque: boolean
   epoch = 'e1'
   journal: Entry[] = []
   /** What is older is not kept. */
@@ -86,6 +92,24 @@ export class ModelServer {
   ]
   /** Where a connection was in the journal when this request came. */
   readonly positionOf = new Map<string, number>()
+
+  constructor(isOpaque: boolean) {
+    this.#isOpaque = isOpaque
+  }
+
+  /** Where a cursor of this server points to. */
+  placeOf(cursor: string): Place {
+    const [epoch = '', offset = ''] = cursor.split(/[:!]/)
+    return { epoch, offset: this.#isOpaque ? parseInt(offset, 36) / SCRAMBLE : Number(offset) }
+  }
+
+  cursorAt(offset: number): string {
+    return this.#isOpaque ? `${this.epoch}!${(offset * SCRAMBLE).toString(36)}` : `${this.epoch}:${offset}`
+  }
+
+  #at(offset: number): { readonly offset: number; readonly cursor?: string } {
+    return this.#isOpaque ? { offset, cursor: this.cursorAt(offset) } : { offset }
+  }
 
   /** Begins another journal. */
   replaceJournal(): void {
@@ -123,12 +147,12 @@ export class ModelServer {
     reception: number | undefined,
     older: readonly Connection[],
   ): Connection {
-    const [epoch, offset] = cursor?.split(':') ?? []
-    const isHere = epoch === this.epoch && Number(offset) <= this.journal.length
+    const { epoch, offset } = this.placeOf(cursor ?? '')
+    const isHere = epoch === this.epoch && offset <= this.journal.length
     // It waits until it has read that far itself.
-    if (isHere) instance.head = Math.max(instance.head, Number(offset))
-    const isInReach = isHere && Number(offset) + 1 >= this.first && reception !== 0
-    const position = isInReach ? Number(offset) : instance.head
+    if (isHere) instance.head = Math.max(instance.head, offset)
+    const isInReach = isHere && offset + 1 >= this.first && reception !== 0
+    const position = isInReach ? offset : instance.head
     const joined = new Set(['lobby', ...channels])
     const connection: Connection = {
       link,
@@ -147,7 +171,13 @@ export class ModelServer {
     }
     if (reception || instance.isDraining) {
       connection.isClosing = true
-      connection.toClient.push({ type: 'close', code: reception || 1001 })
+      const code = reception || 1001
+      // 1006 is an end without a frame.
+      if (code !== 1006) {
+        const hint = code === 1001 ? {} : { retryInMs: RETRY_IN_MS }
+        connection.toClient.push({ type: 'rejected', code, reason: '', ...hint })
+      }
+      connection.toClient.push({ type: 'close', code })
       return connection
     }
     // One instance, one connection of a name.
@@ -159,7 +189,7 @@ export class ModelServer {
       type: 'welcome',
       clientId: ME,
       session: 's',
-      cursor: `${this.epoch}:${position}`,
+      cursor: this.cursorAt(position),
       recovered: cursor === undefined ? null : isInReach,
       channels: [...joined],
       node: instance.node,
@@ -180,21 +210,27 @@ export class ModelServer {
       case 'subscribe': {
         if (this.#refuse(message, connection)) return
         for (const channel of message.channels) connection.channels.add(channel)
-        const [epoch, offset] = message.since.split(':') as [string, string]
-        const recovered = epoch === this.epoch && Number(offset) + 1 >= this.first && Number(offset) <= position
+        const { epoch, offset } = this.placeOf(message.since)
+        const recovered = epoch === this.epoch && offset + 1 >= this.first && offset <= position
         this.positionOf.set(message.id, position)
-        const last = { type: 'subscribed', id: message.id, channels: message.channels, recovered } as const
-        if (!recovered || Number(offset) === position) toClient.push(last)
+        const { id, channels } = message
+        const last = { type: 'subscribed', id, channels, recovered, cursor: this.cursorAt(position) } as const
+        if (!recovered || offset === position) toClient.push(last)
         else {
-          const channels = new Set(message.channels)
-          connection.replays.push({ channels, position: Number(offset), upTo: position, last })
+          connection.replays.push({ channels: new Set(channels), position: offset, upTo: position, last })
         }
         return
       }
       case 'unsubscribe':
         if (this.#refuse(message, connection)) return
         for (const channel of message.channels) connection.channels.delete(channel)
-        toClient.push({ type: 'unsubscribed', id: message.id, channels: message.channels, recovered: null })
+        toClient.push({
+          type: 'unsubscribed',
+          id: message.id,
+          channels: message.channels,
+          recovered: null,
+          cursor: this.cursorAt(position),
+        })
         return
       case 'message': {
         const { id, channel } = message
@@ -206,7 +242,7 @@ export class ModelServer {
         const offset = this.offsetOf(id)
         // What the instance has not read yet it does not know.
         if (offset === undefined || offset > instance.head) connection.underWay.push({ from: ME, channel, id })
-        else if (position >= offset) toClient.push({ type: 'ack', id, offset })
+        else if (position >= offset) toClient.push({ type: 'ack', id, ...this.#at(offset) })
       }
     }
   }
@@ -222,7 +258,7 @@ export class ModelServer {
     }
     if (connection.position < instance.head) this.#writeEntry(++connection.position, channels, connection)
     if (connection.pongAt !== undefined && connection.pongAt <= connection.position) {
-      toClient.push({ type: 'pong', offset: connection.pongAt })
+      toClient.push({ type: 'pong', ...this.#at(connection.pongAt) })
       connection.pongAt = undefined
     }
   }
@@ -253,7 +289,7 @@ export class ModelServer {
   }
 
   #pong(connection: Connection): void {
-    connection.toClient.push({ type: 'pong', offset: connection.position })
+    connection.toClient.push({ type: 'pong', ...this.#at(connection.position) })
     connection.pongAt = undefined
   }
 
@@ -261,9 +297,10 @@ export class ModelServer {
     const { from, channel, id } = this.journal[offset - 1] as Entry
     const original = this.journal.find((entry) => entry.from === from && entry.id === id && !entry.isRetry) as Entry
     if (from === ME) {
-      if (channels.has(channel) || replays.length === 0) toClient.push({ type: 'ack', id, offset: original.offset })
+      if (channels.has(channel) || replays.length === 0)
+        toClient.push({ type: 'ack', id, ...this.#at(original.offset) })
     } else if (channels.has(channel)) {
-      toClient.push({ type: 'message', channel, from, data: id, id, offset, at: '' })
+      toClient.push({ type: 'message', channel, from, data: id, id, ...this.#at(offset), at: '' })
     }
   }
 }

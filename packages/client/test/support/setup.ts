@@ -8,7 +8,7 @@ import { fakeWebSockets, type FakeSocket } from './fake-socket.js'
 
 const EVENTS = [
   ...(['state', 'message', 'direct', 'presence', 'periodic', 'shutdown', 'shutdownCancelled'] as const),
-  ...(['recovered', 'move', 'error', 'close'] as const),
+  ...(['recovered', 'move', 'throttled', 'error', 'close'] as const),
 ] satisfies (keyof ClientEvents)[]
 
 type Told = { [Event in keyof ClientEvents]: ClientEvents[Event][] }

@@ -33,7 +33,7 @@ interface Seen {
   readonly settled: Map<string, Place | string>
 }
 
-/** How the next newcomer is received, if it is one: a close code, 0 for a `welcome` that could not recover. */
+/** How the next replacement is received, if it is one: a close code, 0 for a `welcome` that could not recover. */
 type Reception = number
 
 export class World {
@@ -41,7 +41,7 @@ export class World {
   nowMs = 1
   readonly seen: Seen = { heard: [], recoveries: [], states: [], moves: [], settled: new Map() }
   readonly published: string[] = []
-  readonly server = new ModelServer()
+  readonly server: ModelServer
   /** All that there ever were. */
   readonly links: LinkState[] = []
   /** By their links: the client's ends that are open; nothing is there any more behind those of `undefined`. */
@@ -57,7 +57,9 @@ export class World {
   readonly wanted = new Map<string, Place | undefined>([['lobby', undefined]])
   #ids = 0
 
-  constructor() {
+  /** @param isOpaque Whether the server's cursors are of a format that the client does not know. */
+  constructor(isOpaque = false) {
+    this.server = new ModelServer(isOpaque)
     this.core = new Core({ clientId: ME, random: () => 0.5 }, () => `request-${this.#ids++}`)
     this.#input((nowMs) => this.core.start(undefined, nowMs))
   }
@@ -118,11 +120,11 @@ export class World {
     if (link === undefined) return
     this.stall(which)
     this.connections.delete(link)
-    this.#input((nowMs) => this.core.ended(link, code, '', nowMs))
+    this.#input((nowMs) => this.core.ended(link, { code, reason: '' }, nowMs))
   }
 
   /** The newest one is lost, if the client has another. */
-  cutNewcomer(): void {
+  cutReplacement(): void {
     if (this.connections.size > 1) this.cut(1)
   }
 
@@ -144,7 +146,7 @@ export class World {
     if (message.type === 'close') {
       this.connections.delete(link)
       this.#orphans.push(connection.underWay)
-      this.#input((nowMs) => this.core.ended(link, message.code, '', nowMs))
+      this.#input((nowMs) => this.core.ended(link, { code: message.code, reason: '' }, nowMs))
       return
     }
     given.push(message)
@@ -167,7 +169,7 @@ export class World {
     if (!ghost) return
     this.#input((nowMs) => {
       this.core.received(ghost, message, nowMs)
-      this.core.ended(ghost, 4001, '', nowMs)
+      this.core.ended(ghost, { code: 4001, reason: '' }, nowMs)
     })
   }
 
@@ -268,11 +270,11 @@ export class World {
     for (const connection of this.#at(instance)) connection.toClient.push({ type: 'shutdownCancelled', text: '' })
   }
 
-  /** The time is over: whoever is left is closed. What it was told before is not lost. */
-  expire(which: number): void {
+  /** The time is over: the connections that are left are closed, with a hint when to return. Earlier frames are not lost. */
+  expire(which: number, returnInMs?: number): void {
     const instance = pick(this.server.instances, which, ({ isDraining }) => isDraining)
     if (!instance) return
-    this.#tell(instance, 'closing', 0)
+    this.#tell(instance, 'closing', 0, returnInMs)
     for (const connection of this.#at(instance)) this.server.closePolitely(connection, 1001)
   }
 
@@ -281,7 +283,7 @@ export class World {
     this.#next = which
   }
 
-  /** The next newcomer is received like this. */
+  /** The next replacement is received like this. */
   receive(reception: Reception): void {
     this.#receptions.push(reception)
   }
@@ -342,16 +344,18 @@ export class World {
     return connection !== undefined && [...this.wanted.keys()].every((channel) => connection.channels.has(channel))
   }
 
-  #tell(instance: Instance, phase: ShutdownMessage['phase'], leaveInMs: number | null): void {
-    const shutdown = { type: 'shutdown', phase, leaveInMs, deadlineInMs: DEADLINE_MS, remaining: 1, text: '' } as const
+  #tell(instance: Instance, phase: ShutdownMessage['phase'], leaveInMs: number | null, returnInMs?: number): void {
+    const hint = returnInMs === undefined ? {} : { returnInMs }
+    const common = { deadlineInMs: DEADLINE_MS, remaining: 1, text: '' }
+    const shutdown = { type: 'shutdown', phase, leaveInMs, ...common, ...hint } as const
     for (const connection of this.#at(instance)) connection.toClient.push(shutdown)
   }
 
   // ——— inside: the client
 
   get #cursor(): Place | undefined {
-    const [epoch, offset] = this.core.saved?.cursor.split(':') ?? []
-    return epoch === undefined ? undefined : { epoch, offset: Number(offset) }
+    const cursor = this.core.saved?.cursor
+    return cursor === undefined ? undefined : this.server.placeOf(cursor)
   }
 
   #linkOf(which: number): LinkState | undefined {
@@ -366,10 +370,10 @@ export class World {
   }
 
   #give(link: LinkState, message: ServerMessage): void {
-    const isNewcomer = [...this.connections.keys()][0] !== link
-    if (message.type === 'welcome' && message.recovered !== true && !isNewcomer) {
-      const [epoch, offset] = message.cursor.split(':') as [string, string]
-      for (const channel of this.wanted.keys()) this.wanted.set(channel, { epoch, offset: Number(offset) })
+    const isReplacement = [...this.connections.keys()][0] !== link
+    if (message.type === 'welcome' && message.recovered !== true && !isReplacement) {
+      const place = this.server.placeOf(message.cursor)
+      for (const channel of this.wanted.keys()) this.wanted.set(channel, place)
     }
     if (message.type === 'subscribed' && message.recovered === false) {
       const offset = this.server.positionOf.get(message.id as string) as number
@@ -382,7 +386,7 @@ export class World {
 
   #input(input: (nowMs: number) => void): void {
     input(this.nowMs)
-    for (const effect of this.core.effects.splice(0)) this.#carryOut(effect)
+    for (const effect of this.core.effects.queue.splice(0)) this.#carryOut(effect)
   }
 
   #carryOut(effect: Effect): void {

@@ -1,0 +1,69 @@
+/**
+ * Reads the frames of the server. A frame that is not of the protocol is a value here, never an exception: a wrong URL
+ * leads to servers that speak another protocol.
+ */
+import type { ServerMessage } from './messages.js'
+
+type Check = (value: unknown) => boolean
+
+const text: Check = (value) => typeof value === 'string'
+const flag: Check = (value) => typeof value === 'boolean'
+const amount: Check = (value) => typeof value === 'number' && value >= 0
+const offset: Check = (value) => Number.isSafeInteger(value) && amount(value)
+const cursor: Check = (value) => text(value) && /^[!-~]{1,256}$/.test(value as string)
+const texts: Check = (value) => Array.isArray(value) && value.every(text)
+const present: Check = (value) => value !== undefined
+const optional =
+  (check: Check, absent?: null): Check =>
+  (value) =>
+    value === absent || check(value)
+
+const id = optional(text)
+const place = { offset, cursor: optional(cursor) }
+const answer = { id, channels: texts, cursor, recovered: optional(flag, null) }
+
+/** The fields on which the client relies. It passes on the others as they are. */
+const FRAMES: Readonly<Record<ServerMessage['type'], Readonly<Record<string, Check>>>> = {
+  welcome: {
+    clientId: text,
+    session: text,
+    cursor,
+    recovered: optional(flag, null),
+    channels: texts,
+    node: text,
+    build: optional(text),
+    heartbeatSeconds: amount,
+  },
+  rejected: { retryInMs: optional(amount) },
+  message: { ...place, channel: text, from: text, data: present, id },
+  direct: { ...place, from: text, data: present, id },
+  ack: { ...place, id },
+  presence: { channel: text, offset: optional(offset), cursor: optional(cursor) },
+  periodic: {},
+  shutdown: { deadlineInMs: amount, leaveInMs: optional(amount, null), returnInMs: optional(amount) },
+  shutdownCancelled: {},
+  subscribed: answer,
+  unsubscribed: answer,
+  error: { code: text, message: text, temporary: flag, id, retryInMs: optional(amount) },
+  pong: place,
+}
+
+/**
+ * Reads one frame.
+ *
+ * @param parse Reads the frame's `data` in place of JSON.parse.
+ * @returns `undefined`: of a type that this client does not know, to be ignored.
+ * @throws When the frame is not of the protocol, or `parse` fails.
+ */
+export function readFrame(frame: unknown, parse?: (json: string) => unknown): ServerMessage | undefined {
+  if (typeof frame !== 'string') throw new TypeError('a binary frame')
+  const message = JSON.parse(frame) as Record<string, unknown> | null
+  const type = message?.['type']
+  if (typeof type !== 'string') throw new TypeError('an object with a type is missing')
+  if (!message || !Object.hasOwn(FRAMES, type)) return undefined
+  for (const [field, check] of Object.entries(FRAMES[type as ServerMessage['type']])) {
+    if (!check(message[field])) throw new TypeError(`${type} has a wrong ${field}`)
+  }
+  if (parse && 'data' in message) message['data'] = (parse(frame) as typeof message)['data']
+  return message as unknown as ServerMessage
+}

@@ -1,0 +1,81 @@
+/**
+ * A store for browsers in sessionStorage, which each tab has for itself. A tab that the user duplicates, or that a page
+ * opens, begins with a copy of it. Without a check both tabs would be one client, and the second connection would end the
+ * first for good (4001). So a tab claims the client that it loads; a tab that finds it claimed begins as a new client.
+ */
+import type { SavedState, Store } from './options.js'
+
+/** A page that is being reloaded releases its claim within this time. */
+const LOCK_WAIT_MS = 1000
+/** Another tab answers within this time. */
+const ANSWER_WAIT_MS = 250
+
+type Release = () => void
+
+/**
+ * Keeps the client in `sessionStorage`. A tab claims its client by a Web Lock, or, on pages that have none because they
+ * are not served over HTTPS, by asking the other tabs on a BroadcastChannel.
+ *
+ * @param key The item's name in sessionStorage. Two clients of one page need two. Default: `lastcall`.
+ */
+export function sessionStore(key = 'lastcall'): Store {
+  let claimed: string | undefined
+  let release: Release | undefined
+
+  async function claim(clientId: string): Promise<boolean> {
+    if (claimed === clientId) return true
+    claimed = clientId
+    release?.()
+    release = await claimName(`lastcall ${key} ${clientId}`)
+    if (!release) claimed = undefined
+    return release !== undefined
+  }
+
+  return {
+    async load() {
+      const saved = JSON.parse(sessionStorage.getItem(key) ?? 'null') as SavedState | null
+      return saved && (await claim(saved.clientId)) ? saved : undefined
+    },
+    async save(state) {
+      sessionStorage.setItem(key, JSON.stringify(state))
+      await claim(state.clientId)
+    },
+    release() {
+      claimed = undefined
+      release?.()
+    },
+  }
+}
+
+/** `undefined`: another tab has it. */
+function claimName(name: string): Promise<Release | undefined> {
+  // Not there on pages that are not served over HTTPS.
+  const locks = navigator.locks as LockManager | undefined
+  return locks ? claimByLock(locks, name) : claimByAsking(name)
+}
+
+function claimByLock(locks: LockManager, name: string): Promise<Release | undefined> {
+  return new Promise((resolve) => {
+    const hold = (): Promise<void> => new Promise((release) => resolve(release))
+    locks.request(name, { signal: AbortSignal.timeout(LOCK_WAIT_MS) }, hold).catch(() => resolve(undefined))
+  })
+}
+
+function claimByAsking(name: string): Promise<Release | undefined> {
+  const channel = new BroadcastChannel(name)
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      channel.onmessage = ({ data }) => {
+        if (data === 'ask') channel.postMessage('taken')
+      }
+      resolve(() => channel.close())
+    }, ANSWER_WAIT_MS)
+    channel.onmessage = ({ data }) => {
+      if (data !== 'taken') return
+      clearTimeout(timer)
+      channel.close()
+      resolve(undefined)
+    }
+    channel.postMessage('ask')
+  })
+}

@@ -1,0 +1,165 @@
+/**
+ * The client explains its state: why it is not connected, when it tries again, why a message was rejected; and it obeys
+ * what a server asks of those that return.
+ */
+import { expect, test } from 'vitest'
+import type { ClientState, ConnectionDetails } from '../src/index.js'
+import { reconnect, start, startOpen, type Setup } from './support/setup.js'
+
+/** Writes down the states with what explains them. */
+function explained({ client }: Setup): [ClientState, ConnectionDetails][] {
+  const states: [ClientState, ConnectionDetails][] = []
+  client.on('state', (state, details) => void states.push([state, details]))
+  return states
+}
+
+test('a change of the state says why, which attempt follows, and when', async () => {
+  const setup = await startOpen()
+  const states = explained(setup)
+  setup.socket.end(1001, 'the server is shutting down')
+  await setup.clock.advance(1000)
+  setup.socket.welcome()
+  setup.socket.end(4009, 'the name is in use')
+  const reason = 'the server is shutting down'
+  expect(states).toEqual([
+    ['reconnecting', { code: 1001, reason, attempt: 1, nextAttemptInMs: 1000 }],
+    ['open', { code: undefined, reason: '', attempt: 1, nextAttemptInMs: undefined }],
+    ['closed', { code: 4009, reason: 'the name is in use', attempt: 1, nextAttemptInMs: undefined }],
+  ])
+})
+
+test('each attempt that fails is an error, with what the socket said', async () => {
+  const setup = await start()
+  setup.socket.onerror?.({ message: 'Unexpected server response: 404' })
+  setup.socket.end(1006)
+  await setup.clock.advance(1000)
+  setup.socket.end(1013, 'too many connections')
+  await setup.clock.advance(4500)
+  await setup.clock.advance(10_000)
+  expect(setup.told.error.map(({ code, message }) => [code, message])).toEqual([
+    ['connect_failed', 'Unexpected server response: 404'],
+    ['connect_failed', 'too many connections'],
+    ['connect_failed', 'the server does not answer'],
+  ])
+  expect(setup.told.error.map(({ details }) => details?.attempt)).toEqual([1, 2, 3])
+  expect(setup.told.state).toEqual([])
+})
+
+test('after a close by the server, rejections carry its code and its reason', async () => {
+  const setup = await startOpen()
+  const sent = setup.client.publish(1)
+  setup.socket.end(1008, 'the token has expired')
+  const details = { code: 1008, reason: 'the token has expired', nextAttemptInMs: undefined }
+  await expect(sent).rejects.toMatchObject({ code: 'outcome_unknown', details })
+  const later = setup.client.publish(2)
+  await expect(later).rejects.toMatchObject({ code: 'closed', details })
+  await expect(later).rejects.toThrow('1008 the token has expired')
+})
+
+test('waiting for the rate limit is an event, once per wait', async () => {
+  const { client, socket, told, clock } = await startOpen()
+  for (const id of ['a', 'b']) void client.publish(id, { id }).catch(() => undefined)
+  const refusal = { type: 'error', message: '', temporary: true } as const
+  socket.say({ ...refusal, code: 'rate_limited', id: 'a', retryInMs: 900 })
+  socket.say({ ...refusal, code: 'out_of_order', id: 'b' })
+  expect(told.throttled).toEqual([{ code: 'rate_limited', retryInMs: 900 }])
+  await clock.advance(900)
+  expect(socket.sentOf('message').map(({ id }) => id)).toEqual(['a', 'b', 'a'])
+})
+
+const closing = { type: 'shutdown', phase: 'closing', deadlineInMs: 0, leaveInMs: 0, remaining: 1, text: '' } as const
+
+test('a server that shuts down says when the client should return, and the backoff follows after that', async () => {
+  const setup = await startOpen()
+  setup.socket.say({ ...closing, returnInMs: 7300 })
+  setup.socket.end(1012)
+  await setup.clock.advance(7299)
+  expect(setup.sockets).toHaveLength(1)
+  await setup.clock.advance(1)
+  expect(setup.sockets).toHaveLength(2)
+  setup.socket.end(1006)
+  await setup.clock.advance(1500)
+  expect(setup.sockets).toHaveLength(3)
+})
+
+test('the last hint counts, and none after the shutdown was cancelled', async () => {
+  const setup = await startOpen()
+  setup.socket.say({ ...closing, returnInMs: 50_000 })
+  setup.socket.say({ ...closing, returnInMs: 20 })
+  setup.socket.end(1001)
+  await setup.clock.advance(20)
+  expect(setup.sockets).toHaveLength(2)
+  setup.socket.welcome()
+  await setup.clock.advance(5000)
+  setup.socket.say({ ...closing, returnInMs: 50_000 })
+  setup.socket.say({ type: 'shutdownCancelled', text: '' })
+  setup.socket.end(1001)
+  await setup.clock.advance(1000)
+  expect(setup.sockets).toHaveLength(3)
+})
+
+test('hints of 0 do not make the client reconnect without a pause, and no hint keeps it away for hours', async () => {
+  const setup = await startOpen()
+  for (let round = 0; round < 5; round++) {
+    setup.socket.say({ ...closing, returnInMs: 0 })
+    setup.socket.end(1001)
+    await setup.clock.advance(round === 0 ? 0 : 499)
+    expect(setup.sockets).toHaveLength(round === 0 ? 2 : 1 + round)
+    await setup.clock.advance(1)
+    expect(setup.sockets).toHaveLength(2 + round)
+    setup.socket.welcome()
+  }
+  setup.socket.say({ ...closing, returnInMs: Number.MAX_SAFE_INTEGER })
+  setup.socket.end(1001)
+  const { length } = setup.sockets
+  await setup.clock.advance(600_000)
+  expect(setup.sockets).toHaveLength(length + 1)
+})
+
+test.each([4009, 1013, 1008])('a rejection with %d that says when to try again is not the end', async (code) => {
+  const setup = await start()
+  setup.socket.say({ type: 'rejected', code, reason: 'not now', retryInMs: 5000 })
+  setup.socket.end(code, 'not now')
+  expect(setup.told.error).toMatchObject([{ code: 'connect_failed', details: { code, nextAttemptInMs: 5000 } }])
+  await setup.clock.advance(5000)
+  expect(setup.sockets).toHaveLength(2)
+  setup.socket.welcome()
+  expect(setup.client.state).toBe('open')
+})
+
+test('a rejection without that time is what its close code says', async () => {
+  const setup = await start()
+  setup.socket.say({ type: 'rejected', code: 4009, reason: 'in use' })
+  setup.socket.end(4009, 'in use')
+  expect(setup.told.close).toEqual([{ code: 4009, reason: 'in use' }])
+})
+
+test('a frame’s own cursor is sent back, whatever it looks like', async () => {
+  const setup = await start()
+  setup.socket.welcome({ cursor: 'v2.c2hhcmRz', recovered: null })
+  await reconnect(setup)
+  expect(setup.socket.parameter('cursor')).toBe('v2.c2hhcmRz')
+  setup.socket.welcome({ recovered: true })
+  setup.socket.say({ type: 'pong', offset: 4, cursor: 'v2.bW9yZQ~!' })
+  await reconnect(setup)
+  expect(setup.socket.parameter('cursor')).toBe('v2.bW9yZQ~!')
+  setup.socket.welcome({ recovered: true })
+  // An offset alone does not change a cursor of an unknown format.
+  setup.socket.hear(9)
+  setup.socket.hear(4)
+  await reconnect(setup)
+  expect(setup.socket.parameter('cursor')).toBe('v2.bW9yZQ~!')
+  expect(setup.told.message.map(({ offset }) => offset)).toEqual([9])
+})
+
+test('the cursor of `subscribed` is sent back, and `since` is the latest one', async () => {
+  const setup = await start()
+  setup.socket.welcome({ cursor: '<one>', recovered: null })
+  setup.client.subscribe('news')
+  const [request] = setup.socket.sentOf('subscribe')
+  expect(request).toMatchObject({ since: '<one>' })
+  const id = request?.['id'] as string
+  setup.socket.say({ type: 'subscribed', id, channels: ['news'], cursor: '<two>', recovered: true })
+  await reconnect(setup)
+  expect(setup.socket.parameter('cursor')).toBe('<two>')
+})
