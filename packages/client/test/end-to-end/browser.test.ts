@@ -42,10 +42,7 @@ async function addClient(page: Page, url: string, options: Lastcall.ClientOption
   await page.evaluate(
     ([url, options]) => {
       const globals = globalThis as unknown as PageGlobals
-      const store: Lastcall.Store = {
-        load: () => JSON.parse(sessionStorage.getItem('test') ?? 'null') as Lastcall.SavedState | null,
-        save: (state) => sessionStorage.setItem('test', JSON.stringify(state)),
-      }
+      const store = globals.lastcall.sessionStore('test')
       globals.heard = []
       globals.states = []
       globals.client = globals.lastcall.connect(url, { ...options, store })
@@ -141,3 +138,71 @@ test.skipIf(!CHROMIUM)('a page moves to another instance, talks and hears meanwh
   expect(heard.data).toEqual([...Array(heard.data.length - 1).keys(), 'from there'])
   expect(await page.evaluate(() => (globalThis as unknown as PageGlobals).states)).toEqual(['open'])
 })
+
+/** A tab that the page opens gets a copy of its sessionStorage, as a duplicated one does. */
+async function duplicate(page: Page, url: string): Promise<Page> {
+  const opened = page.waitForEvent('popup')
+  await page.evaluate(() => void window.open(location.href))
+  const copy = await opened
+  await copy.waitForLoadState()
+  expect(await copy.evaluate(() => sessionStorage.getItem('test'))).not.toBeNull()
+  await addClient(copy, url)
+  return copy
+}
+
+const stateOf = (page: Page) =>
+  page.evaluate(() => {
+    const { client, states } = globalThis as unknown as PageGlobals
+    return { clientId: client.clientId, states }
+  })
+
+test.skipIf(!CHROMIUM).each(['Web Locks', 'a BroadcastChannel'])(
+  'a duplicated tab becomes a client of its own, and the first one stays what it was: by %s',
+  async (means) => {
+    const server = await startServer({ presenceIntervalMs: 0 })
+    const page = await openPage(server)
+    if (means !== 'Web Locks') {
+      // As on a page that is not served over HTTPS.
+      await page.context().addInitScript(() => Object.defineProperty(navigator, 'locks', { value: undefined }))
+      await page.reload()
+    }
+    await addClient(page, server.webSocketUrl)
+    await page.waitForFunction(() => sessionStorage.getItem('test') !== null)
+    const first = await stateOf(page)
+    const copy = await duplicate(page, server.webSocketUrl)
+    const second = await stateOf(copy)
+    expect(second.clientId).not.toBe(first.clientId)
+
+    // Both are connected: each receives what the other publishes.
+    await copy.evaluate(() => (globalThis as unknown as PageGlobals).client.publish('from the copy'))
+    await until(page, 'from the copy')
+    await page.evaluate(() => (globalThis as unknown as PageGlobals).client.publish('from the first'))
+    await until(copy, 'from the first')
+    expect(await stateOf(page)).toEqual(first)
+
+    // A reload is no duplicate, in either tab.
+    for (const [tab, before] of [
+      [copy, second],
+      [page, first],
+    ] as const) {
+      await tab.waitForFunction((id) => sessionStorage.getItem('test')?.includes(id as string), before.clientId)
+      await tab.reload()
+      await addClient(tab, server.webSocketUrl)
+      expect((await stateOf(tab)).clientId).toBe(before.clientId)
+    }
+  },
+)
+
+test.skipIf(!CHROMIUM)(
+  'a client that is closed leaves its place in the store to the next one of the page',
+  async () => {
+    const server = await startServer({ presenceIntervalMs: 0 })
+    const page = await openPage(server)
+    await addClient(page, server.webSocketUrl)
+    const { clientId } = await stateOf(page)
+    await page.waitForFunction(() => sessionStorage.getItem('test') !== null)
+    await page.evaluate(() => (globalThis as unknown as PageGlobals).client.close())
+    await addClient(page, server.webSocketUrl)
+    expect((await stateOf(page)).clientId).toBe(clientId)
+  },
+)
