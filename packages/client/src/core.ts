@@ -46,13 +46,11 @@ export class Core {
   readonly #reconnect: Reconnect
   readonly #sender: Sender
   readonly #receiver: Receiver
-
   #state: ClientState = 'connecting'
   /** The client publishes on the first one; if there is none, the next attempt is due. A second one is the replacement. */
   #links: LinkState[] = []
   /** How the client was closed. */
   #end: ConnectionDetails | undefined
-
   #clientId: string | undefined
   #session: string | undefined
   #node: string | undefined
@@ -166,8 +164,7 @@ export class Core {
     const isOver = comeBack === 'no' ? !isHandOver : comeBack === 'new-token' && !canRenew
     if (isOver && link === this.#links[0]) {
       this.#links.shift()
-      this.#finish(end)
-      return
+      return this.#finish(end)
     }
     this.#lost(link, end, comeBack, nowMs)
     this.#flush(nowMs)

@@ -35,8 +35,8 @@ test.each(snippets.map((code, index) => [index, code] as const))(
   async (index, code) => {
     const server = await startServer({ presenceIntervalMs: 0, build: 'readme' })
     // Where `ws` is found.
-  mkdirSync(CACHE, { recursive: true })
-  const folder = mkdtempSync(join(CACHE, 'readme-'))
+    mkdirSync(CACHE, { recursive: true })
+    const folder = mkdtempSync(join(CACHE, 'readme-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const snippet = join(folder, 'snippet.mjs')
     writeFileSync(snippet, code.replaceAll('ws://localhost:8000/ws', server.webSocketUrl))
