@@ -2,6 +2,7 @@
  * The client as the application sees it, and the thin layer of sockets, timers and promises that carries out what the
  * state machine (core.ts) decides.
  */
+import { systemClock, type Clock } from './clock.js'
 import { Core } from './core.js'
 import { encodeData } from './data.js'
 import type { Effect, Handshake } from './effects.js'
@@ -12,7 +13,7 @@ import { readFrame } from './frames.js'
 import { endpointOf, Link, type LinkEnd, type WebSocketConstructor } from './link.js'
 import type { LinkState } from './link-state.js'
 import { LOBBY, type ServerMessage } from './messages.js'
-import { systemClock, type ClientOptions, type Clock, type SavedState } from './options.js'
+import type { ClientOptions, SavedState } from './options.js'
 import { ChannelSubscription, type MessageHandler, type Subscription } from './subscription.js'
 
 export interface PublishOptions {

@@ -7,9 +7,10 @@
  * same channels. So a frame is new if its offset is above the highest one received, on either link. (ADR 8)
  */
 import { Channels } from './channels.js'
+import type { ConnectionDetails } from './connection-details.js'
 import { Effects, type Handshake } from './effects.js'
 import { ClientError } from './errors.js'
-import type { ClientState, ConnectionDetails } from './events.js'
+import type { ClientState } from './events.js'
 import type { LinkEnd } from './link.js'
 import { LateTakeover } from './late-takeover.js'
 import { LinkState } from './link-state.js'
@@ -88,8 +89,6 @@ export class Core {
     return Math.min(this.#reconnect.atMs, ...this.#links.map(({ wakeAtMs }) => wakeAtMs))
   }
 
-  // ——— inputs of the application
-
   /** Begins. The state of another client is of no use. */
   start(saved: SavedState | undefined, nowMs: number): void {
     if (this.#isClosed) return
@@ -124,8 +123,6 @@ export class Core {
   close(): void {
     if (!this.#isClosed) this.#finish({ code: CLOSE_NORMAL, reason: '' })
   }
-
-  // ——— inputs of the clock and the network
 
   tick(nowMs: number): void {
     if (nowMs >= this.#reconnect.atMs) this.#connect(nowMs)

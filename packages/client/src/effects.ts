@@ -1,8 +1,9 @@
 /**
  * What the state machine (core.ts) wants sockets, promises and the application to do, in order.
  */
+import type { ConnectionDetails } from './connection-details.js'
 import type { ClientError } from './errors.js'
-import type { ClientEvents, ClientState, ConnectionDetails, EventDetails } from './events.js'
+import type { ClientEvents, ClientState, EventDetails } from './events.js'
 import type { LinkState } from './link-state.js'
 
 /** What a handshake names. */

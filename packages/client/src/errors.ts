@@ -1,7 +1,7 @@
 /**
  * The errors of the client, each with a code to match.
  */
-import type { ConnectionDetails } from './events.js'
+import type { ConnectionDetails } from './connection-details.js'
 import type { ServerErrorCode } from './messages.js'
 
 export type ClientErrorCode =

@@ -1,6 +1,7 @@
 /**
  * The events of the client, and who listens to them.
  */
+import type { ConnectionDetails } from './connection-details.js'
 import type { ClientError } from './errors.js'
 import type {
   ChannelMessage,
@@ -17,18 +18,6 @@ import type {
  * the client tries to resume. `closed`: for good.
  */
 export type ClientState = 'connecting' | 'open' | 'reconnecting' | 'closed'
-
-/** Why the state is as it is, and what follows. */
-export interface ConnectionDetails {
-  /** The close code of the connection that ended; 1006: it ended without one. `undefined`: none ended. */
-  readonly code: number | undefined
-  /** Why it ended, for people: the reason of the close frame, or what the WebSocket said. May be empty. */
-  readonly reason: string
-  /** How many attempts there were since the last connection that lasted: the failed one, or the one that is due. */
-  readonly attempt: number
-  /** Milliseconds until the next attempt; `undefined`: none is due. */
-  readonly nextAttemptInMs: number | undefined
-}
 
 /** Whether the client received what was published while it was away. */
 export interface Recovery {

@@ -2,12 +2,13 @@
  * The public API of @lastcall/client.
  */
 export { Client, connect, type PublishOptions } from './client.js'
+export type { Clock } from './clock.js'
+export type { ConnectionDetails } from './connection-details.js'
 export { ClientError, type ClientErrorCode } from './errors.js'
 export type {
   ClientEvents,
   ClientState,
   Closing,
-  ConnectionDetails,
   EventDetails,
   EventHandler,
   Move,
@@ -25,6 +26,6 @@ export type {
   ShutdownCancelledMessage,
   ShutdownMessage,
 } from './messages.js'
-export type { ClientOptions, Clock, SavedState, Store } from './options.js'
+export type { ClientOptions, SavedState, Store } from './options.js'
 export { sessionStore } from './session-store.js'
 export type { MessageHandler, Subscription } from './subscription.js'

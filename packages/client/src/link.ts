@@ -1,9 +1,9 @@
 /**
  * One connection: a WebSocket, from its handshake to its end. Tells its listener each frame, and its end, once.
  */
+import type { Clock } from './clock.js'
 import type { Handshake } from './effects.js'
 import { SUBPROTOCOL } from './messages.js'
-import type { Clock } from './options.js'
 
 /** What is needed of a WebSocket: those of browsers, of Node and of `ws` have it. */
 export interface WebSocketLike {

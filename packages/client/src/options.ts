@@ -1,6 +1,7 @@
 /**
  * The options of the client, with units and defaults.
  */
+import type { Clock } from './clock.js'
 import type { WebSocketConstructor } from './link.js'
 
 /** What the client keeps to be the same one again. */
@@ -26,14 +27,6 @@ export interface Store {
   save(state: SavedState): void | Promise<void>
   /** The client is closed. */
   release?(): void
-}
-
-/** Time, for tests. */
-export interface Clock {
-  /** Milliseconds that never go back. */
-  now(): number
-  /** Calls back after so many milliseconds. @returns Cancels the call. */
-  after(ms: number, callback: () => void): () => void
 }
 
 export interface ClientOptions {
@@ -83,12 +76,4 @@ export interface ClientOptions {
    * `import { WebSocket } from 'ws'`.
    */
   readonly webSocket?: WebSocketConstructor | undefined
-}
-
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms)
-    return () => clearTimeout(timer)
-  },
 }

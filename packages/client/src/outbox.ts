@@ -3,8 +3,8 @@
  * sent again, and nothing of time or sockets.
  */
 
+import type { ConnectionDetails } from './connection-details.js'
 import { ClientError } from './errors.js'
-import type { ConnectionDetails } from './events.js'
 
 /** One message on its way. */
 export interface Outgoing {

@@ -2,7 +2,7 @@
  * Whether to reconnect, and when. Pure, but for the random number that each wait draws.
  */
 
-import type { ConnectionDetails } from './events.js'
+import type { ConnectionDetails } from './connection-details.js'
 
 /** `no`: not again. `yes`: soon. `later`: after a pause. `new-token`: with another token. */
 export type ComeBack = 'no' | 'yes' | 'later' | 'new-token'
