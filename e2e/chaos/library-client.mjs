@@ -46,7 +46,10 @@ export class LibraryClient {
     })
     client.on('state', (state) => this.#told('state', { state }))
     client.on('move', ({ from, to }) => this.#told('moved', { from, to }))
-    client.on('error', ({ code, message }) => this.#fault(`error ${code}: ${message}`))
+    client.on('error', ({ code, message, cause }) => {
+      // An attempt that a killed server or a broken network ends is no fault: there is one such error for each.
+      if (code !== 'connect_failed' || cause !== undefined) this.#fault(`error ${code}: ${message}`)
+    })
     client.on('close', ({ code, reason }) => this.#fault(`closed for good: ${code} ${reason}`))
   }
 
