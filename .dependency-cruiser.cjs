@@ -48,7 +48,7 @@ module.exports = {
     onlyBy(
       'engines-by-open-journal',
       [`${SRC}journal/open-journal\\.ts$`],
-      `${SRC}journal/(?!open-)[a-z]+-journal\\.ts$`,
+      `${SRC}journal/(rabbit/)?(?!open-)[a-z]+-journal\\.ts$`,
       'A concrete journal is imported by open-journal.ts alone.',
     ),
     onlyBy(
@@ -62,6 +62,12 @@ module.exports = {
       [`${SRC}journal/`],
       npm('lmdb|redis|@redis|amqplib'),
       'Drivers belong to their journal.',
+    ),
+    onlyBy(
+      'rabbit-by-its-journal',
+      [`${SRC}journal/(rabbit/|open-journal\\.ts$)`],
+      `(${SRC}journal/rabbit/)|${npm('amqplib')}`,
+      'AMQP is known in journal/rabbit/ alone.',
     ),
     onlyBy('ws-by-websocket', [`${SRC}websocket/`], npm('ws|@types/ws'), '`ws` is known in websocket/ alone.'),
     onlyBy('fastify-by-http', [`${SRC}http/`], npm('fastify|@fastify'), 'Fastify is known in http/ alone.'),

@@ -231,12 +231,15 @@ export const configSchema = z.object({
 
   journalUrl: variable(
     'JOURNAL_URL',
-    url({ pattern: /^(?:memory:|file:.+|rediss?:\/\/\S+|amqps?:\/\/\S+)$/, allowed: 'memory: or file:PATH' }),
+    url({
+      pattern: /^(?:memory:|file:.+|rediss?:\/\/\S+|amqps?:\/\/\S+)$/,
+      allowed: 'memory:, file:PATH or amqp://HOST',
+    }),
     {
       group: 'Journal and history',
       default: 'file:./data/journal',
-      doc: 'Where everything that is said is written down first: `memory:` is lost with the process, `file:PATH` is shared by the processes of one machine.',
-      notYet: { values: '`redis:` and `amqp:`', includes: (given) => /^(?:redis|amqp)/.test(given) },
+      doc: 'Where everything that is said is written down first: `memory:` is lost with the process, `file:PATH` is shared by the processes of one machine, `amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]` (RabbitMQ 3.9 or newer; `amqps://` with TLS) by all machines, where `?queue=NAME&ca=FILE` names the stream and the certificates to trust.',
+      notYet: { values: '`redis:`', includes: (given) => given.startsWith('redis') },
     },
   ),
   historySize: variable('HISTORY_SIZE', integer({ min: 1, max: 10_000_000, unit: 'entries' }), {

@@ -9,6 +9,7 @@ import { silentLogger, type Logger } from '../observability/log.js'
 import { openFileJournal } from './file-journal.js'
 import type { EngineRetention, Journal } from './journal.js'
 import { MemoryJournal } from './memory-journal.js'
+import { openRabbitJournal } from './rabbit/rabbit-journal.js'
 
 export interface OpenJournalOptions {
   /** More than the windows of the readers need: see `engineRetention`. */
@@ -26,12 +27,15 @@ export interface OpenJournalOptions {
 
 /** A disk that writes back much at once answers late, and there is no other disk to turn to. */
 const LOCAL_TIMEOUT_MS = 5000
+/** Clients that wait longer than this for an ack send again. */
+const REMOTE_TIMEOUT_MS = 2000
 
 /** They are to come. */
-const PLANNED_SCHEMES: ReadonlySet<string> = new Set(['redis:', 'rediss:', 'amqp:', 'amqps:'])
+const PLANNED_SCHEMES: ReadonlySet<string> = new Set(['redis:', 'rediss:'])
 
 /**
- * @param url `memory:` or `file:PATH`, a directory: absolute, or seen from the working directory.
+ * @param url `memory:`, or `file:PATH`, a directory: absolute, or seen from the working directory; or `amqp://…` (see
+ *   rabbit/address.ts).
  * @throws {LastcallError} `config_invalid`: no such journal; `journal_unusable`; `journal_unavailable`.
  */
 export async function openJournal(url: string, options: OpenJournalOptions): Promise<Journal> {
@@ -47,6 +51,9 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
         clock,
         log,
       })
+    case 'amqp:':
+    case 'amqps:':
+      return openRabbitJournal(url, { retention, timeoutMs: timeoutMs ?? REMOTE_TIMEOUT_MS, clock, log })
     default: {
       if (scheme === undefined || !PLANNED_SCHEMES.has(scheme)) throw invalid(`${withoutSecrets(url)} is no journal`)
       throw invalid(`this build has no journal for ${scheme} yet`)
@@ -72,4 +79,4 @@ function pathOf(url: string): string {
 const withoutSecrets = (url: string): string => url.replace(/\/\/[^/]*@/, '//…@')
 
 const invalid = (problem: string): LastcallError =>
-  new LastcallError('config_invalid', `JOURNAL_URL: ${problem}; it may be memory: or file:PATH`)
+  new LastcallError('config_invalid', `JOURNAL_URL: ${problem}; it may be memory:, file:PATH or amqp://HOST`)

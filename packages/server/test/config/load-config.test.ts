@@ -140,7 +140,7 @@ describe('problems', () => {
 
   test.each([
     ['JOURNAL_URL', 'redis://localhost'],
-    ['JOURNAL_URL', 'amqps://localhost'],
+    ['JOURNAL_URL', 'rediss://localhost'],
   ])('are wishes that this version does not serve yet: %s=%s', (name, text) => {
     const found = problems({ [name]: text })
     expect(found).toHaveLength(1)

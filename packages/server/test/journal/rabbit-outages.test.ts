@@ -1,0 +1,242 @@
+/**
+ * What happens to two instances that write into one stream while its server, its queue or the network fails: whatever an
+ * append has acknowledged, both read exactly once, at the same places.
+ */
+import { setTimeout } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { LastcallError } from '../../src/errors.js'
+import type { Journal } from '../../src/journal/journal.js'
+import { message, messages, record, type Recorder } from '../../src/testing/index.js'
+import { lacksRabbit, RabbitServer, START_TIMEOUT_MS, type Alarm } from '../support/rabbitmq-server.js'
+import { RabbitPlace } from './rabbit-place.js'
+
+vi.setConfig({ testTimeout: START_TIMEOUT_MS, hookTimeout: START_TIMEOUT_MS })
+
+/** Between two attempts to append, and between an answer and the next append. */
+const PAUSE_MS = 5
+
+/** An instance: it appends one entry after the other until it is stopped. */
+class Instance {
+  readonly name: string
+  readonly journal: Journal
+  readonly recorder: Recorder
+  readonly acked: string[] = []
+  readonly refusals: LastcallError[] = []
+  #isOver = false
+  #writing: Promise<void> | undefined
+
+  private constructor(name: string, journal: Journal, recorder: Recorder) {
+    this.name = name
+    this.journal = journal
+    this.recorder = recorder
+  }
+
+  static async start(name: string, place: RabbitPlace): Promise<Instance> {
+    const journal = await place.open()
+    return new Instance(name, journal, await record(journal))
+  }
+
+  write(): void {
+    this.#writing = this.#write()
+  }
+
+  async #write(): Promise<void> {
+    for (let sequence = 1; !this.#isOver; sequence++) {
+      try {
+        await this.journal.append([message('x', { node: this.name, sequence })])
+        this.acked.push(`${this.name}:${sequence}`)
+      } catch (error) {
+        if (!(error instanceof LastcallError && error.code === 'journal_unavailable' && error.temporary)) throw error
+        this.refusals.push(error)
+      }
+      await setTimeout(PAUSE_MS)
+    }
+  }
+
+  /** Resolves when so many more appends have been acknowledged. */
+  async hasWritten(count: number): Promise<void> {
+    const enough = this.acked.length + count
+    while (this.acked.length < enough) await Promise.race([setTimeout(PAUSE_MS), this.#writing])
+  }
+
+  /** Resolves when an append is refused with such a reason. */
+  async isRefused(reason: RegExp): Promise<void> {
+    while (!reason.test(this.refusals.at(-1)?.message ?? '')) await Promise.race([setTimeout(PAUSE_MS), this.#writing])
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true
+    await this.#writing
+  }
+}
+
+describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
+  let server: RabbitServer
+
+  beforeAll(async () => {
+    server = await RabbitServer.start()
+  })
+
+  afterAll(() => server.dispose())
+
+  function makePlace(): RabbitPlace {
+    const place = new RabbitPlace(server)
+    onTestFinished(() => place.dispose())
+    return place
+  }
+
+  async function startTwo(place: RabbitPlace): Promise<readonly [Instance, Instance]> {
+    const both = [await Instance.start('one', place), await Instance.start('other', place)] as const
+    for (const instance of both) instance.write()
+    for (const instance of both) await instance.hasWritten(10)
+    return both
+  }
+
+  const lost = (both: readonly Instance[]): Promise<unknown> =>
+    Promise.all(both.map(({ recorder }) => recorder.until(({ isAvailable }) => !isAvailable)))
+
+  const back = (both: readonly Instance[]): Promise<unknown> =>
+    Promise.all(both.map(({ recorder }) => recorder.until(({ isAvailable }) => isAvailable)))
+
+  /** Both write again, and what they read is what was acknowledged. */
+  async function expectNothingLost(both: readonly [Instance, Instance], epochs = 1): Promise<void> {
+    await back(both)
+    for (const instance of both) await instance.hasWritten(10)
+    for (const instance of both) await instance.stop()
+    const [one, other] = both
+    for (const { recorder } of both) {
+      for (const { acked } of both) await recorder.until(({ origins }) => origins.includes(acked.at(-1) ?? ''))
+    }
+    expect(one.recorder.epochs).toEqual(other.recorder.epochs)
+    expect(one.recorder.epochs).toHaveLength(epochs)
+    const places = ({ recorder }: Instance): string[] =>
+      recorder.written.map(({ offset, node, sequence }) => `${offset} ${node}:${sequence}`)
+    const common = Math.min(places(one).length, places(other).length)
+    expect(places(one).slice(0, common)).toEqual(places(other).slice(0, common))
+    for (const { acked } of both) {
+      const read = one.recorder.origins.filter((origin) => acked.includes(origin))
+      // Exactly once, and in the order of the appends.
+      expect(read).toEqual(acked)
+    }
+  }
+
+  test('a restart: the instances wait until the queue is there again', async () => {
+    const both = await startTwo(makePlace())
+    await server.stop()
+    await lost(both)
+    await server.start()
+    await expectNothingLost(both)
+  })
+
+  test('kill -9', async () => {
+    const both = await startTwo(makePlace())
+    await server.kill()
+    await lost(both)
+    await server.start()
+    await expectNothingLost(both)
+  })
+
+  test('a server that is stopped (SIGSTOP) for so long that heartbeats notice, and goes on', async () => {
+    const both = await startTwo(makePlace())
+    server.pause()
+    await Promise.all(both.map((instance) => instance.isRefused(/Heartbeat timeout/)))
+    server.resume()
+    await expectNothingLost(both)
+  })
+
+  test('connections that are cut, again and again', async () => {
+    const place = makePlace()
+    const both = await startTwo(place)
+    for (let count = 0; count < 5; count++) {
+      for (const proxy of place.proxies) proxy.cut()
+      await lost(both)
+      await back(both)
+    }
+    await expectNothingLost(both)
+  })
+
+  test('connections on which no byte passes', async () => {
+    const place = makePlace()
+    const both = await startTwo(place)
+    for (const proxy of place.proxies) proxy.stall()
+    await lost(both)
+    for (const proxy of place.proxies) proxy.resume()
+    await expectNothingLost(both)
+  })
+
+  test('connections on which no byte passes, without any append: heartbeats notice', async () => {
+    const place = makePlace()
+    const journal = await place.open()
+    const recorder = await record(journal)
+    for (const proxy of place.proxies) proxy.stall()
+    await recorder.until(({ isAvailable }) => !isAvailable)
+    for (const proxy of place.proxies) proxy.resume()
+    await recorder.until(({ isAvailable }) => isAvailable)
+    await journal.append([message('marker')])
+    expect(recorder.epochs).toHaveLength(1)
+  })
+
+  test('connections whose other side has ended', async () => {
+    const place = makePlace()
+    const both = await startTwo(place)
+    for (const proxy of place.proxies) proxy.halfClose()
+    await lost(both)
+    await expectNothingLost(both)
+  })
+
+  test.each<Alarm>(['memory', 'disk'])(
+    'a shortage of %s: appends are refused with the reason, reading goes on',
+    async (alarm) => {
+      const place = makePlace()
+      const both = await startTwo(place)
+      server.setAlarm(alarm, true)
+      onTestFinished(() => server.setAlarm(alarm, false))
+      await lost(both)
+      const refusal = await both[0].journal.append(messages(1)).catch((error: unknown) => error)
+      expect(refusal).toMatchObject({ code: 'journal_unavailable', temporary: true })
+      expect(String(refusal)).toMatch(alarm)
+      server.setAlarm(alarm, false)
+      await expectNothingLost(both)
+      // The connections that were blocked are still in use: what they had sent came first.
+      expect(both[0].recorder.availability.filter(({ available }) => available)).toHaveLength(1)
+    },
+  )
+
+  test('channels that the server ends', async () => {
+    const both = await startTwo(makePlace())
+    server.evaluate('[exit(Channel, kill) || Channel <- rabbit_channel:list()]')
+    await lost(both)
+    await expectNothingLost(both)
+  })
+
+  test('a queue that is deleted: a new epoch begins, and both go on in it', async () => {
+    const place = makePlace()
+    const both = await startTwo(place)
+    await place.deleteQueue()
+    await Promise.all(both.map(({ recorder }) => recorder.until(({ epochs }) => epochs.length > 1)))
+    await back(both)
+    const begun = both.map(({ acked }) => acked.length)
+    for (const instance of both) await instance.hasWritten(10)
+    for (const instance of both) await instance.stop()
+    for (const { recorder } of both) {
+      for (const { acked } of both) await recorder.until(({ origins }) => origins.includes(acked.at(-1) ?? ''))
+      for (const [index, { acked }] of both.entries()) {
+        const since = acked.slice(begun[index])
+        expect(recorder.current.map(({ node, sequence }) => `${node}:${sequence}`)).toEqual(
+          expect.arrayContaining(since),
+        )
+      }
+    }
+    expect(both[0].recorder.epochs.at(-1)).toEqual(both[1].recorder.epochs.at(-1))
+  })
+
+  test('a journal that is closed meanwhile ends, and settles what is under way', async () => {
+    const place = makePlace()
+    const journal = await place.open()
+    await record(journal)
+    for (const proxy of place.proxies) proxy.stall()
+    const appends = Promise.allSettled(Array.from({ length: 10 }, () => journal.append(messages(2))))
+    await journal.close()
+    for (const { status } of await appends) expect(status).toBe('rejected')
+  })
+})
