@@ -23,6 +23,7 @@ export type CloseReason =
   | 'idInUse'
   | 'journalUnavailable'
   | 'otherBuildReady'
+  | 'unavailable'
   | 'internal'
 
 export interface Texts {
@@ -122,6 +123,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       idInUse: 'Це імʼя вже зайняте',
       journalUnavailable: 'Журнал недоступний: спробуйте пізніше',
       otherBuildReady: 'Готова інша збірка: підключіться ще раз',
+      unavailable: 'Зараз це неможливо перевірити: спробуйте пізніше',
       internal: 'Внутрішня помилка сервера',
     },
   },
@@ -168,6 +170,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       idInUse: 'This name is taken',
       journalUnavailable: 'The journal is not available: please try later',
       otherBuildReady: 'Another build is ready: please connect again',
+      unavailable: 'This cannot be checked right now: please try later',
       internal: 'Internal server error',
     },
   },

@@ -1,26 +1,25 @@
 /**
  * The composition root: the only file that knows all the parts. Everything else gets what it needs from here.
  */
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Server as HttpServer } from 'node:http'
 import { systemClock } from './clock.js'
+import { composeSessions } from './compose-sessions.js'
 import { configFrom } from './config/load-config.js'
 import type { Config } from './config/schema.js'
 import { readTlsFiles, type TlsFiles } from './config/tls-files.js'
 import { VERSION } from './config/version.js'
-import { Admission } from './sessions/admission.js'
 import { ConnectionManager } from './connections/connection-manager.js'
 import type { Connection } from './connections/connection.js'
-import { createTokenVerifier, Sessions } from './sessions/authentication.js'
 import { refuse } from './sessions/message-handler.js'
 import type { Hooks } from './sessions/hooks.js'
-import { RateLimit } from './sessions/rate-limit.js'
-import { SessionSetup } from './sessions/session-setup.js'
 import { LastcallError } from './errors.js'
-import { createApp, type ServerStatus } from './http/app.js'
+import { createApp, createSplitApps, type AppDependencies, type ServerStatus } from './http/app.js'
+import { createAddressReader } from './http/client-address.js'
 import type { Health } from './http/health.js'
 import { HttpServers } from './http/http-servers.js'
-import { listen, type Address } from './http/listen.js'
+import { listen, listenAdmin, type Address, type ListenWhere } from './http/listen.js'
+import { securityHeaders } from './http/security-headers.js'
 import { Hub } from './hub/hub.js'
 import { InstanceAnnouncer } from './instances/instance-announcer.js'
 import { Instances } from './instances/instances.js'
@@ -34,7 +33,8 @@ import { startPeriodicBroadcast } from './periodic-broadcast.js'
 import type { DrainReport } from './shutdown/drain-report.js'
 import { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
 import { encodeTextFrame } from './websocket/frame.js'
-import { serveUpgrades } from './websocket/upgrade.js'
+import { NodeFront } from './websocket/node-front.js'
+import { originForm } from './websocket/upgrade-request.js'
 import { WebSocketAcceptor } from './websocket/websocket-transport.js'
 
 export interface ServerOptions extends Partial<Config> {
@@ -68,8 +68,8 @@ export interface LastcallServer {
   /** Binds the port. Rejects when it is taken, or when `fd` is not a TCP socket that can listen. */
   listen(options?: ListenOptions): Promise<Address>
   /**
-   * Serves WebSockets on somebody else's HTTP server, which stays theirs: it is not closed with this one. Upgrades of
-   * other paths are left alone. The page, `/health` and the rest are not served: see `health` and `metrics`.
+   * Serves WebSockets on somebody else's HTTP server, which stays theirs: it is not closed with this one. WebSockets of
+   * other paths go to the other listeners of `upgrade`; without any they are answered with 404. The page, `/health` and the rest are not served: see `health` and `metrics`.
    */
   attach(httpServer: HttpServer, options?: AttachOptions): void
   /** What `/health` answers. */
@@ -81,9 +81,6 @@ export interface LastcallServer {
 }
 
 const WEBSOCKET_PATH = '/ws'
-
-/** The most channels one connection may be in, the lobby included. */
-const MAX_CHANNELS = 100
 
 const SWEEP_INTERVAL_MS = 1000
 
@@ -200,9 +197,11 @@ export async function assembleServer(
     encodeFrame: encodeTextFrame,
     onState: (state) => {
       stopPeriodicBroadcast()
+      if (state === 'closing' || state === 'closed') sessions.endPending()
       if (state === 'serving' || state === 'draining') announcer.tell()
       if (state === 'serving') stopPeriodicBroadcast = startPeriodicBroadcast(connections, { ...periodic, clock })
     },
+    onClosedToNewcomers: () => sessions.endPending(),
     canBeSeenElsewhere: () => instances.isAnotherReady,
     onEverybodyGone: closeTheRest,
     clock,
@@ -214,29 +213,14 @@ export async function assembleServer(
     publish: (state) => hub.announceInstance(state),
     clock,
   })
-  const admission = new Admission({
+  const sessions = composeSessions(config, {
     connections,
-    sessions: new Sessions(config.sessionSecret ?? derivedSecret(config.authSecret)),
-    verifyToken: createTokenVerifier(config),
-    allowedOrigins: config.allowedOrigins,
-    maxConnections: config.maxConnections,
-    maxChannels: MAX_CHANNELS,
-    locale: config.locale,
-    build: config.build,
-    instances,
-    isClosed: () => shutdown.isClosedToNewcomers,
-  })
-  const rateLimit = new RateLimit(config.maxMessagesPerMinute)
-  const sessionSetup = new SessionSetup({
     hub,
-    connections,
-    rateLimit,
-    encodeFrame: encodeTextFrame,
-    maxChannels: MAX_CHANNELS,
+    instances,
     hooks,
     node,
-    build: config.build,
-    heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
+    encodeFrame: encodeTextFrame,
+    isClosed: () => shutdown.isClosedToNewcomers,
     clock,
     stats,
     log,
@@ -279,41 +263,65 @@ export async function assembleServer(
     },
   }
   const answers = aggregateStatus(ownStatus)
-  const app = await createApp({
+  const addressOf = createAddressReader(config.trustProxy)
+  const headers = securityHeaders(tls !== undefined)
+  const appDependencies: AppDependencies = {
     servers,
     health: () => answers.health(),
     isReady: () => (config.readyWithoutJournal || hub.isAvailable) && answers.isReady(),
-    shutdown: config.adminToken === undefined ? undefined : { token: config.adminToken, control: answers.shutdown },
+    shutdown: config.adminToken === undefined ? undefined : adminApi(config.adminToken),
     isDraining: () => shutdown.isShuttingDown,
     metrics: config.metrics ? answers.metrics : undefined,
-    trustProxy: typeof config.trustProxy === 'boolean' ? config.trustProxy : config.trustProxy.join(','),
+    headers,
+    originForm,
     version: VERSION,
     onError: (error) => log.error('http', { error }, 'a request could not be answered'),
+  }
+  const { app, adminApp } =
+    config.adminPort === undefined
+      ? { app: await createApp(appDependencies), adminApp: undefined }
+      : await createSplitApps(appDependencies)
+  const front = new NodeFront<ListenWhere, Address>({
+    server: app.server,
+    path: WEBSOCKET_PATH,
+    listen: (where) => listen(app, where),
+    stopListening: () => servers.stopListening(),
+    acceptor: new WebSocketAcceptor({
+      maxPayloadBytes: config.maxPayloadBytes,
+      maxBufferedBytes: config.maxBufferedBytes,
+      closeTimeoutMs: config.closeTimeoutSeconds * 1000,
+    }),
+    addressOf,
+    headers,
   })
-  const acceptor = new WebSocketAcceptor({
-    maxPayloadBytes: config.maxPayloadBytes,
-    maxBufferedBytes: config.maxBufferedBytes,
-    closeTimeoutMs: config.closeTimeoutSeconds * 1000,
-  })
-  const stopUpgrades: (() => void)[] = []
+  front.onConnection(sessions.handle)
   let listening: Promise<unknown> | undefined
-  function serveWebSockets(
-    httpServer: HttpServer,
-    { path, refuseOthers }: { path: string; refuseOthers: boolean },
-  ): void {
-    const { rejectWith } = config
-    const parts = { admission, sessionSetup, acceptor, hub, stats, log }
-    stopUpgrades.push(
-      serveUpgrades(httpServer, { ...parts, path, refuseOthers, rejectWith, onConnect: hooks.onConnect?.bind(hooks) }),
-    )
+  function startServing(): void {
     shutdown.started()
-    if (admission.asksForToken || hooks.onConnect) return
+    if (!sessions.isOpen) return
     log.warn('open_access', 'no authentication is configured: everybody may come in under any free name')
   }
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
     hub.sweep()
-    rateLimit.sweep(clock.monotonic())
+    sessions.sweep()
   })
+
+  function adminApi(token: string): AppDependencies['shutdown'] {
+    return {
+      token,
+      control: answers.shutdown,
+      addressOf,
+      monotonic: () => clock.monotonic(),
+      onWrongToken: (address, isBlocked) =>
+        log.warn(
+          'admin.wrong_token',
+          { address: config.logAddresses ? address : undefined, isBlocked },
+          isBlocked
+            ? 'too many wrong ADMIN_TOKENs came from this address: it gets 429 for up to a minute'
+            : 'a wrong ADMIN_TOKEN was presented',
+        ),
+    }
+  }
 
   function tellOfFailure(author: Connection, id: string | undefined, error: LastcallError): void {
     const code = error.code === 'entry_too_large' ? 'too_large' : 'journal_unavailable'
@@ -325,11 +333,13 @@ export async function assembleServer(
     stats.shutdownSeconds = shutdown.report?.durationSeconds ?? 0
     stopSweep()
     connections.dispose()
-    for (const stop of stopUpgrades) stop()
+    sessions.endPending()
+    front.close()
+    sessions.dispose()
     const hurry = clock.after(HTTP_CLOSE_TIMEOUT_MS, () => servers.closeAllConnections())
     // Closed while it begins to listen it would listen all the same.
     await listening?.catch(() => undefined)
-    await app.close()
+    await Promise.all([app.close(), adminApp?.close()])
     hurry()
     announcer.end()
     await hub.close()
@@ -341,9 +351,13 @@ export async function assembleServer(
     connections,
     shutdown,
     async listen({ fd } = {}) {
-      serveWebSockets(app.server, { path: WEBSOCKET_PATH, refuseOthers: true })
-      const { host, port } = config
-      const bound = listen(app, { host, port, fd, isTls: tls !== undefined, path: WEBSOCKET_PATH })
+      const { host, port, adminHost, adminPort } = config
+      const isTls = tls !== undefined
+      const bound = Promise.all([
+        front.listen({ host, port, fd, isTls, path: WEBSOCKET_PATH }),
+        adminApp && listenAdmin(adminApp, { host: adminHost, port: adminPort ?? 0, isTls }),
+      ]).then(([own, adminUrl]) => (adminUrl === undefined ? own : { ...own, adminUrl }))
+      startServing()
       listening = bound
       const address = await bound
       announcer.start()
@@ -355,17 +369,18 @@ export async function assembleServer(
       return address
     },
     attach(httpServer, { path = WEBSOCKET_PATH } = {}) {
-      serveWebSockets(httpServer, { path, refuseOthers: false })
+      front.adopt(httpServer, path)
+      startServing()
       announcer.start()
     },
     health,
     metrics: () => registry.metrics(),
-    stopListening: () => servers.stopListening(),
+    stopListening: () => front.stopListening(),
     answers: ownStatus,
     metricReadings: () => registry.getMetricsAsJSON(),
     renewKeys(renewed) {
       const renewedTls = tlsOf(renewed)
-      admission.renewVerifier(createTokenVerifier(renewed))
+      sessions.renewKeys(renewed)
       if (renewedTls) servers.renewTls(renewedTls)
     },
     close() {
@@ -374,12 +389,6 @@ export async function assembleServer(
     },
   }
 }
-
-/** Whoever has the instances' AUTH_SECRET in common has the sessions in common too. */
-const derivedSecret = (authSecret: string | undefined): string | undefined =>
-  authSecret === undefined
-    ? undefined
-    : createHmac('sha256', authSecret).update('lastcall sessions').digest('base64url')
 
 function tlsOf({ tlsCert, tlsKey }: Pick<Config, 'tlsCert' | 'tlsKey'>): TlsFiles | undefined {
   if (tlsCert === undefined || tlsKey === undefined) return undefined

@@ -31,6 +31,11 @@ const CHECKS: readonly CrossCheck[] = [
       `needs a ${journal} that several processes can share, such as file:PATH; what is in memory:, the others do not see`,
   },
   {
+    keys: ['adminPort', 'port'],
+    wrong: (config) => config.adminPort !== undefined && config.adminPort !== 0 && config.adminPort === config.port,
+    expected: (_, port = '') => `must not be ${port}: it is for a port of its own`,
+  },
+  {
     keys: ['tlsCert', 'tlsKey'],
     wrong: (config) => config.tlsCert !== undefined && config.tlsKey === undefined,
     expected: (_, key = '') => `needs ${key} beside it`,

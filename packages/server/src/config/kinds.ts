@@ -5,6 +5,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { tokenKeyProblem } from './keys.js'
+import { isOriginPattern } from './origins.js'
 
 export interface Kind<T> {
   /** Checks a value, wherever it came from. */
@@ -200,15 +201,15 @@ const listed = (given: string): string[] =>
     .map((each) => each.trim())
     .filter((each) => each !== '')
 
-const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s*]+$/
-
-/** Origins (RFC 6454), as a browser sends them. */
+/** Origins (RFC 6454): each as a browser sends it or as people write it, all subdomains of a host, or `null`. */
 export function origins(): Kind<readonly string[]> {
   return {
-    schema: z.array(z.string().regex(ORIGIN)).min(1),
-    fromText: (given) => listed(given).map((each) => each.toLowerCase().replace(/\/$/, '')),
+    schema: z.array(z.string().refine(isOriginPattern)).min(1),
+    fromText: (given) => listed(given).map((each) => each.replace(/\/$/, '')),
     toText: (value) => value.join(','),
-    allowed: 'a list of origins, such as https://example.com,http://localhost:8000',
+    allowed:
+      'a list of origins, such as https://example.com,http://localhost:8000; https://*.example.com are all subdomains, ' +
+      'null is what sandboxed frames and files send',
     placeholder: 'LIST',
   }
 }

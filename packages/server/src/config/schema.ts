@@ -92,8 +92,22 @@ export const configSchema = z.object({
   trustProxy: variable('TRUST_PROXY', proxies(), {
     group: 'Network',
     default: false,
-    doc: 'Whose X-Forwarded-For is believed when the address of a client is asked for.',
+    doc: 'The proxies whose X-Forwarded-For names the address of a client, in the log and where guesses at ADMIN_TOKEN are counted.',
   }),
+  adminPort: optional('ADMIN_PORT', integer({ min: 0, max: 65_535 }), {
+    group: 'Network',
+    defaultText: 'none: they are served at PORT',
+    doc: 'A TCP port of their own for /metrics, /docs, /openapi.json and /api, which PORT then does not serve; 0 takes any free one.',
+  }),
+  adminHost: variable(
+    'ADMIN_HOST',
+    text({ pattern: /^[\w.:%-]+$/, allowed: 'a host name or an IP address', placeholder: 'HOST' }),
+    {
+      group: 'Network',
+      default: '127.0.0.1',
+      doc: 'The address to listen on at ADMIN_PORT.',
+    },
+  ),
   tlsCert: optional('TLS_CERT', text({ pattern: /./, allowed: 'a file in PEM', placeholder: 'FILE' }), {
     group: 'Network',
     doc: 'The file with the certificate chain for TLS; read again on SIGHUP.',
@@ -146,6 +160,11 @@ export const configSchema = z.object({
     group: 'Connections and messages',
     default: 10_000,
     doc: 'How many clients may be connected at once; 0 is no limit.',
+  }),
+  handshakeTimeoutSeconds: variable('HANDSHAKE_TIMEOUT', duration({ min: 0.01, max: 300, unit: 'seconds' }), {
+    group: 'Connections and messages',
+    default: 10,
+    doc: 'How long a handshake may wait for its token to be checked and for the application; then the server rejects it with 1013; those that wait count against MAX_CONNECTIONS.',
   }),
   heartbeatIntervalSeconds: variable('HEARTBEAT_INTERVAL', duration({ min: 0.01, max: 86_400, unit: 'seconds' }), {
     group: 'Connections and messages',
@@ -207,6 +226,11 @@ export const configSchema = z.object({
   authAudience: optional('AUTH_AUDIENCE', text({ pattern: /./, allowed: 'a text', placeholder: 'TEXT' }), {
     group: 'Who may come in',
     doc: 'What the claim `aud` of a token must be or contain.',
+  }),
+  jwtClockToleranceSeconds: variable('JWT_CLOCK_TOLERANCE', duration({ min: 0, max: 300, unit: 'seconds' }), {
+    group: 'Who may come in',
+    default: 5,
+    doc: 'By how much the clock of the issuer may differ when the claims `nbf`, `iat` and `exp` of a token are checked.',
   }),
   sessionSecret: optional('SESSION_SECRET', secret({ minBytes: 32 }), {
     group: 'Who may come in',
@@ -277,6 +301,11 @@ export const configSchema = z.object({
     group: 'Operation',
     default: 'auto',
     doc: '`auto` is `pretty` at a terminal, else `json`: one object a line.',
+  }),
+  logAddresses: variable('LOG_ADDRESSES', toggle(), {
+    group: 'Operation',
+    default: true,
+    doc: 'Whether log lines about connects, rejections and abuse name the IP address of the client.',
   }),
   metrics: variable('METRICS', toggle(), {
     group: 'Operation',

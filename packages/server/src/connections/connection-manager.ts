@@ -40,6 +40,15 @@ export interface PoliteClose extends Close {
   readonly lastFrame?: Buffer
 }
 
+interface Closing {
+  readonly code: number
+  /** By the monotonic clock. */
+  readonly deadlineMs: number
+}
+
+/** RFC 6455 section 7.1.5: a connection that ended without a close frame. */
+const ABNORMAL = 1006
+
 /** The sweep's longest step. */
 const MAX_TICK_MS = 1000
 
@@ -54,8 +63,8 @@ export class ConnectionManager {
   readonly #encodeFrame: EncodeFrame
   readonly #connections = new Map<string, Connection>()
   readonly #observers = new Set<ConnectionObserver>()
-  /** Those being closed that are still there, and when that becomes abrupt. Not all are in the registry any more. */
-  readonly #closing = new Map<Connection, number>()
+  /** Those being closed that are still there, with their code and when that becomes abrupt. Not all are in the registry any more. */
+  readonly #closing = new Map<Connection, Closing>()
   #overdueTimer: (() => void) | undefined
   readonly #heartbeatSlots: number
   readonly #stopSweep: () => void
@@ -117,6 +126,19 @@ export class ConnectionManager {
     }
     if (this.#connections.size + this.#closing.size > 0) return
     for (const resolve of this.#waitingForNone.splice(0)) resolve()
+  }
+
+  /**
+   * Takes the name from a connection that is over for the server, because another client comes under it: its end is told
+   * to the observers now, not when its socket has ended.
+   */
+  release(clientId: string): void {
+    const connection = this.#connections.get(clientId)
+    if (!connection) return
+    const code = connection.transport.closingCode ?? this.#closing.get(connection)?.code ?? ABNORMAL
+    this.#expectEnd(connection, code)
+    this.#connections.delete(clientId)
+    for (const observer of this.#observers) observer.onDisconnect?.(connection, code)
   }
 
   /** Sends to everybody on this instance; the answer is how many that were. Who has gone is removed. */
@@ -195,19 +217,23 @@ export class ConnectionManager {
 
   #close(connection: Connection, { lastFrame, ...close }: PoliteClose): void {
     connection.serverClose ??= close.why
-    if (!this.#closing.has(connection)) {
-      this.#closing.set(connection, this.#clock.monotonic() + this.#closeTimeoutMs)
-      this.#overdueTimer ??= this.#clock.every(OVERDUE_TICK_MS, () => this.#endOverdue())
-    }
+    this.#expectEnd(connection, close.code)
     this.#onceFlushed(connection, () => {
       if (lastFrame) connection.send(lastFrame)
       connection.close(close)
     })
   }
 
+  /** Its socket is to end soon, by itself or abruptly. */
+  #expectEnd(connection: Connection, code: number): void {
+    if (this.#closing.has(connection)) return
+    this.#closing.set(connection, { code, deadlineMs: this.#clock.monotonic() + this.#closeTimeoutMs })
+    this.#overdueTimer ??= this.#clock.every(OVERDUE_TICK_MS, () => this.#endOverdue())
+  }
+
   #endOverdue(): void {
     const now = this.#clock.monotonic()
-    for (const [connection, deadlineMs] of this.#closing) {
+    for (const [connection, { deadlineMs }] of this.#closing) {
       if (now >= deadlineMs) connection.transport.terminate()
     }
     if (this.#closing.size > 0) return

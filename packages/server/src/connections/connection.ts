@@ -21,6 +21,8 @@ export interface ConnectionIdentity {
   readonly expiresAtMs: number
   /** Patterns of the channels it may use; `undefined`: all. */
   readonly allowedChannels: readonly string[] | undefined
+  /** The IP address of the client, for the log; `undefined` where addresses are not logged. */
+  readonly address?: string | undefined
 }
 
 export class Connection {

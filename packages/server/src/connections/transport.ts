@@ -21,6 +21,12 @@ export interface Transport {
   readonly bufferedBytes: number
   /** Whether it can still be written to. */
   readonly isOpen: boolean
+  /** Bytes that have arrived from the peer. A transport that cannot tell leaves it out. */
+  readonly bytesReceived?: number | undefined
+  /** Whether `pause` is in force. Default: no. */
+  readonly isPaused?: boolean
+  /** The code of the close frame that is on its way, ours or the answer to the peer's. 1005: it has none. */
+  readonly closingCode?: number | undefined
   /** Asks for a sign of life (`onAlive`). */
   ping(): void
   /** Stops reading, so that the peer feels it. */
@@ -45,4 +51,11 @@ export interface TransportListener {
   onClosing(): void
   /** The end, once. 1006: without a close frame of the peer. */
   onClosed(code: number): void
+}
+
+/** A transport that a front has accepted. The listener may be set later, but in the same turn of the event loop. */
+export interface IncomingTransport extends Transport {
+  /** Whether the client asked for the strict dialect (`lastcall.v1`) and got it. */
+  readonly isStrict: boolean
+  listener: TransportListener | undefined
 }

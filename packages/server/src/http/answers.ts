@@ -1,5 +1,5 @@
 /**
- * What HTTP answers have in common: the shape of an error, and the headers every answer carries.
+ * The shape that every error has that is answered over HTTP.
  */
 import { STATUS_CODES } from 'node:http'
 
@@ -27,10 +27,4 @@ export const ERROR_ANSWER_SCHEMA = {
     error: { type: 'string', description: 'The status in words.' },
     message: { type: 'string', description: 'What to do instead.' },
   },
-} as const
-
-/** `no-referrer`: a token may stand in an address. */
-export const COMMON_HEADERS = {
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
 } as const

@@ -3,8 +3,10 @@
  * the shutdown's business.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify'
 import { ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
+import type { AddressReader } from './client-address.js'
+import { GuessLimit } from './guess-limit.js'
 
 /** What the API needs of a shutdown. */
 export interface ShutdownControl {
@@ -31,6 +33,11 @@ export interface ApiDependencies {
   /** Must be presented as `Authorization: Bearer …` (RFC 6750). */
   readonly token: string
   readonly control: ShutdownControl
+  readonly addressOf: AddressReader
+  /** Milliseconds that never go back. */
+  readonly monotonic: () => number
+  /** Somebody presented a wrong token. Called for the first one of an address in a minute, and when it has had too many. */
+  readonly onWrongToken?: ((address: string | undefined, isBlocked: boolean) => void) | undefined
 }
 
 const WHY = 'api'
@@ -62,14 +69,17 @@ const schema = (description: string, more: object = {}): object => ({
   description,
   tags: ['shutdown'],
   security: [{ adminToken: [] }],
-  response: { '2xx': STATUS_SCHEMA, 401: ERROR_ANSWER_SCHEMA, 409: ERROR_ANSWER_SCHEMA },
+  response: {
+    '2xx': STATUS_SCHEMA,
+    401: ERROR_ANSWER_SCHEMA,
+    409: ERROR_ANSWER_SCHEMA,
+    429: { description: 'Too many wrong tokens from this address. A right one works.', ...ERROR_ANSWER_SCHEMA },
+  },
   ...more,
 })
 
-export async function registerApi(app: FastifyInstance, { token, control }: ApiDependencies): Promise<void> {
-  const expected = digest(token)
-  const isAllowed = ({ headers }: FastifyRequest): boolean =>
-    timingSafeEqual(digest(/^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1] ?? ''), expected)
+export async function registerApi(app: FastifyInstance, deps: ApiDependencies): Promise<void> {
+  const { control } = deps
   const status = async (): Promise<object> => {
     const { state, remainingMs, report = null } = await control.status()
     return { state, remainingSeconds: remainingMs / 1000, report }
@@ -80,13 +90,7 @@ export async function registerApi(app: FastifyInstance, { token, control }: ApiD
   }
 
   await app.register((api, _options, done) => {
-    api.addHook('onRequest', async (request, reply) => {
-      if (isAllowed(request)) return
-      await reply
-        .code(401)
-        .header('www-authenticate', 'Bearer')
-        .send(errorAnswer(401, 'The ADMIN_TOKEN is needed, as Authorization: Bearer …'))
-    })
+    api.addHook('onRequest', tokenCheck(deps))
     api.get('/api/shutdown', { schema: schema('How a shutdown is going.') }, status)
     api.post<{ Body: ShutdownBody | null }>(
       '/api/shutdown',
@@ -106,6 +110,32 @@ export async function registerApi(app: FastifyInstance, { token, control }: ApiD
     )
     done()
   })
+}
+
+/** A right token is always let through: somebody else's guesses from the same address must not lock its owner out. */
+function tokenCheck({ token, addressOf, monotonic, onWrongToken }: ApiDependencies): onRequestAsyncHookHandler {
+  const expected = digest(token)
+  const limit = new GuessLimit()
+  return async (request, reply) => {
+    const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    if (timingSafeEqual(digest(given ?? ''), expected)) return
+    if (given !== undefined) {
+      const address = addressOf(request.raw)
+      const { retryInMs, isWorthALine } = limit.take(address, monotonic())
+      if (isWorthALine) onWrongToken?.(address, retryInMs > 0)
+      if (retryInMs > 0) {
+        await reply
+          .code(429)
+          .header('retry-after', Math.ceil(retryInMs / 1000))
+          .send(errorAnswer(429, 'Too many wrong tokens came from this address.'))
+        return
+      }
+    }
+    await reply
+      .code(401)
+      .header('www-authenticate', 'Bearer')
+      .send(errorAnswer(401, 'The ADMIN_TOKEN is needed, as Authorization: Bearer …'))
+  }
 }
 
 /** Of one length whatever was given, so that comparing tells nothing of it. */

@@ -2,14 +2,18 @@
  * Everything lastcall says over plain HTTP, and the only folder that knows Fastify. WebSockets are none of its business:
  * whoever serves them listens to `upgrade` on `app.server`.
  */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { COMMON_HEADERS, ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
+import { ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
 import { registerApi, type ApiDependencies, type ShutdownControl } from './api.js'
 import { registerHealth, type Health, type HealthDependencies } from './health.js'
 import type { HttpServers } from './http-servers.js'
 import { registerMetrics, type MetricsSource } from './metrics.js'
-import { registerOpenApi } from './openapi.js'
+import { registerDocs, registerOpenApi } from './openapi.js'
 import { registerPage } from './page.js'
+import { answerAndClose } from './raw-answer.js'
+import type { HeaderFields } from './security-headers.js'
 
 /** What is answered over HTTP: of one process, or of several that are one server. */
 export interface ServerStatus {
@@ -28,52 +32,90 @@ export interface AppDependencies extends HealthDependencies {
   readonly metrics: MetricsSource | undefined
   /** What it is served by. */
   readonly servers: HttpServers
-  /** Whose `X-Forwarded-*` is believed: nobody's, everybody's, or that of these addresses (comma-separated, CIDR too). */
-  readonly trustProxy: boolean | string
+  /** Stand in every answer. A page may replace the policy by its own. */
+  readonly headers: HeaderFields
+  /** The request target in origin form: a proxy may send another one. */
+  readonly originForm: (target: string) => string
   /** Of this server, for the OpenAPI document. */
   readonly version: string
   /** A handler failed; the client has been told 500 and no more. Default: nobody is told. */
   readonly onError?: (error: Error) => void
 }
 
+/** Which routes an application has. `/health` and `/ready` are everywhere. */
+type Scope = 'everything' | 'public' | 'admin'
+
 /** Nothing here takes a body. */
 const MAX_BODY_BYTES = 1024
 
 /** A complete application that does not listen yet. Rejects when the page's files are missing. */
 export async function createApp(deps: AppDependencies): Promise<FastifyInstance> {
+  const app = await createBase(deps, 'everything')
+  await registerPage(app)
+  await registerAdmin(app, deps)
+  registerUpgradeRequired(app)
+  await app.ready()
+  return app
+}
+
+/** The same as two: what everybody may ask for, and what moves to a port of its own (ADMIN_PORT). */
+export async function createSplitApps(
+  deps: AppDependencies,
+): Promise<{ app: FastifyInstance; adminApp: FastifyInstance }> {
+  const app = await createBase(deps, 'public')
+  await registerPage(app)
+  registerUpgradeRequired(app)
+  await app.ready()
+  const adminApp = await createBase(deps, 'admin')
+  await registerAdmin(adminApp, deps, app)
+  await adminApp.ready()
+  return { app, adminApp }
+}
+
+/** With the document that sees the routes come, and the probes. */
+async function createBase(deps: AppDependencies, scope: Scope): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
-    trustProxy: deps.trustProxy,
     serverFactory: (handler) => deps.servers.create(handler),
     routerOptions: { ignoreTrailingSlash: true },
+    rewriteUrl: ({ url = '/' }) => deps.originForm(url),
     // An address that can't be decoded is answered before any hook runs.
     frameworkErrors(error, _request, reply) {
       setCommonHeaders(reply, deps)
       answerError(error, reply, deps.onError)
     },
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, deps.headers),
   })
 
+  // RFC 9112 section 3.2. Node would answer it, too, but without the headers of all other answers.
+  app.addHook('onRequest', async ({ raw }, reply) => {
+    if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return
+    await reply.code(400).header('connection', 'close').send(errorAnswer(400, 'A request needs a Host header field.'))
+  })
   // When the answer is written, not when the request came: a shutdown may have begun in between.
   app.addHook('onSend', (_request, reply, _payload, done) => {
     setCommonHeaders(reply, deps)
     done()
   })
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply, deps.onError))
-  app.setNotFoundHandler((request, reply) => answerNotFound(request, reply, deps.metrics !== undefined))
-
+  app.setNotFoundHandler((request, reply) => answerNotFound(request, reply, routesOf(scope, deps)))
   await registerOpenApi(app, deps.version)
-  await registerPage(app)
   registerHealth(app, deps)
-  if (deps.metrics) registerMetrics(app, deps.metrics)
-  if (deps.shutdown) await registerApi(app, deps.shutdown)
-  registerUpgradeRequired(app)
-  await app.ready()
   return app
 }
 
+/** @param publicApp Where the other routes are, if not here. */
+async function registerAdmin(app: FastifyInstance, deps: AppDependencies, publicApp?: FastifyInstance): Promise<void> {
+  await registerDocs(app, publicApp)
+  if (deps.metrics) registerMetrics(app, deps.metrics)
+  if (deps.shutdown) await registerApi(app, deps.shutdown)
+}
+
 function setCommonHeaders(reply: FastifyReply, deps: AppDependencies): void {
-  reply.headers(COMMON_HEADERS)
+  for (const [name, value] of Object.entries(deps.headers)) {
+    if (!reply.hasHeader(name)) reply.header(name, value)
+  }
   if (deps.isDraining()) reply.header('connection', reply.hasHeader('upgrade') ? 'Upgrade, close' : 'close')
 }
 
@@ -84,9 +126,33 @@ function answerError(error: FastifyError, reply: FastifyReply, onError: AppDepen
   return reply.code(500).send(errorAnswer(500, 'Something went wrong on our side.'))
 }
 
-function answerNotFound(request: FastifyRequest, reply: FastifyReply, hasMetrics: boolean): FastifyReply {
-  const probes = hasMetrics ? '/health, /ready, /metrics' : '/health, /ready'
-  const known = `the page /, ${probes}, /docs, /openapi.json, and WebSockets at /ws/{clientId}`
+/** What Node could not read: there is a socket, but no request. */
+function answerClientError(error: Error & { readonly code?: string }, socket: Socket, headers: HeaderFields): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = CLIENT_ERRORS.get(error.code) ?? 400
+  answerAndClose(socket, status, JSON.stringify(errorAnswer(status, STATUS_CODES[status] ?? '')), {
+    'Content-Type': 'application/json; charset=utf-8',
+    ...headers,
+  })
+}
+
+const CLIENT_ERRORS = new Map<string | undefined, number>([
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+  ['HPE_HEADER_OVERFLOW', 431],
+])
+
+function routesOf(scope: Scope, { metrics }: AppDependencies): string {
+  const probes = '/health, /ready'
+  const admin = `${metrics ? '/metrics, ' : ''}/docs, /openapi.json`
+  const sockets = 'WebSockets at /ws/{clientId}'
+  if (scope === 'public') return `the page /, ${probes}, and ${sockets}`
+  return scope === 'admin' ? `${probes}, ${admin}` : `the page /, ${probes}, ${admin}, and ${sockets}`
+}
+
+function answerNotFound(request: FastifyRequest, reply: FastifyReply, known: string): FastifyReply {
   const [path = ''] = request.url.slice(0, 200).split('?')
   return reply.code(404).send(errorAnswer(404, `Nothing answers ${request.method} ${path}. There is ${known}.`))
 }

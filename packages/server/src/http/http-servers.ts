@@ -51,6 +51,8 @@ export class HttpServers {
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: CHECKING_INTERVAL_MS,
+      // The application answers that, with the headers of all its answers.
+      requireHostHeader: false,
     }
     const server = this.#tls
       ? this.#keepTrack(

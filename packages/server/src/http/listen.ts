@@ -13,6 +13,8 @@ export interface Address {
   /** Of the WebSocket endpoint; a clientId follows after a slash. */
   readonly webSocketUrl: string
   readonly httpUrl: string
+  /** Where /metrics, /docs and /api are, with ADMIN_PORT. */
+  readonly adminUrl?: string
 }
 
 export interface ListenWhere {
@@ -38,6 +40,16 @@ export async function listen(app: FastifyInstance, { host, port, fd, isTls, path
     httpUrl: `http${isTls ? 's' : ''}://${inUrl}/`,
     webSocketUrl: `ws${isTls ? 's' : ''}://${inUrl}${path}`,
   }
+}
+
+/** Binds the port of `/metrics`, `/docs` and `/api`. Resolves with their URL. */
+export async function listenAdmin(
+  app: FastifyInstance,
+  { host, port, isTls }: { readonly host: string; readonly port: number; readonly isTls: boolean },
+): Promise<string> {
+  await app.listen({ host, port })
+  const bound = app.server.address() as AddressInfo
+  return `http${isTls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${String(bound.port)}/`
 }
 
 /** Not by Fastify, which knows nothing of sockets that are open already. */

@@ -43,7 +43,7 @@ of them is a message to \`lobby\`.
 | 1003 | invalid clientId, or a binary frame | no |
 | 1007, 1009 | not UTF-8; too large | no |
 | 1008 | no, wrong or expired token; abuse | with a new token |
-| 1013 | no room left | later |
+| 1013 | no room left, or the handshake could not be checked now | later |
 | 4001 | taken over by a newer connection of the same client | no |
 | 4008 | too slow: what was not read is no longer kept | yes, without the cursor |
 | 4009 | this clientId is in use by somebody else | no |
@@ -78,6 +78,18 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       components: { securitySchemes: { adminToken: { type: 'http', scheme: 'bearer' } } },
     },
   })
+}
+
+/**
+ * Serves the document and its page.
+ *
+ * @param publicApp The application whose routes the document has, too, when these are served on another port.
+ */
+export async function registerDocs(app: FastifyInstance, publicApp?: FastifyInstance): Promise<void> {
+  const document = (): object => {
+    const own = app.swagger()
+    return publicApp ? { ...own, paths: { ...publicApp.swagger().paths, ...own.paths } } : own
+  }
   const icon = await readFile(new URL('icon.svg', PAGE_FOLDER), 'utf8')
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -88,8 +100,10 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       favicon: [{ filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any', content: icon }],
     },
     uiConfig: { deepLinking: true, validatorUrl: null },
+    transformSpecification: document,
+    transformSpecificationClone: false,
   })
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
-    reply.header('cache-control', 'no-cache').send(app.swagger()),
+    reply.header('cache-control', 'no-cache').send(document()),
   )
 }

@@ -11,6 +11,12 @@ export const LOG_EVENTS = {
   connect: 'A client was let in.',
   disconnect: "A client's connection ended, with its close code.",
   rejected: 'A newcomer was turned away, and why.',
+  abuse: 'A connection is closed for what it sent.',
+  'hook.failed': 'A hook of the application threw, rejected, took too long or gave no answer. `hook` is its name.',
+  'keys.unavailable': 'The keys of AUTH_JWKS_URL cannot be fetched. Those that were fetched before stay in use.',
+  'keys.available': 'The keys of AUTH_JWKS_URL have been fetched again.',
+  'admin.wrong_token':
+    'A wrong ADMIN_TOKEN was presented: the first one of an address in a minute, and the first one beyond the limit.',
   takeover: 'A newer connection of the same client replaced an older one.',
   message: "A client's message was taken (level debug). Its size, never its content.",
   behind: 'A connection could not keep up: it reads on from the window, or was closed because that has moved on.',

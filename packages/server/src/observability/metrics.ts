@@ -2,6 +2,7 @@
  * The metrics of an instance for Prometheus. Everything is counted elsewhere in plain numbers; here they get names, and
  * are read when somebody scrapes. Names follow https://prometheus.io/docs/practices/naming/.
  */
+import { CLOSE_CODES } from '@lastcall/protocol'
 import {
   Counter,
   Gauge,
@@ -88,8 +89,13 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
   countersBy(['rejections_total', 'reason'], 'Newcomers that were turned away.', () => stats.rejections)
   countersBy(
     ['disconnects_total', 'code'],
-    'Connections that ended, by close code; 1006 is an end without one.',
-    () => stats.ends,
+    'Connections that ended, by close code; 1006 is an end without one, `other` any code that is not in the protocol.',
+    () => endsByLabel(stats.ends),
+  )
+  countersBy(
+    ['dependency_failures_total', 'dependency'],
+    "Failures of the issuer's keys (jwks) and of the application's hooks; each may have cost a client or a message.",
+    () => stats.dependencyFailures,
   )
   counter('takeovers_total', 'Connections that were replaced by a newer one of the same client.', () => stats.takeovers)
   gauge(
@@ -159,6 +165,22 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
   }
 
   return Registry.merge([registry, processRegistry()])
+}
+
+/** The protocol's own, those of RFC 6455 (section 7.4.1) and its registry, and what `@lastcall/client` says to a dead link. */
+const KNOWN_CLOSE_CODES = new Set<number>([
+  ...Object.values(CLOSE_CODES),
+  ...[1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4000],
+])
+
+/** Clients choose close codes, so a label that took any of them would have 2,000 values. */
+function endsByLabel(ends: ReadonlyMap<number, number>): Map<string, number> {
+  const byLabel = new Map<string, number>()
+  for (const [code, count] of ends) {
+    const label = KNOWN_CLOSE_CODES.has(code) ? String(code) : 'other'
+    byLabel.set(label, (byLabel.get(label) ?? 0) + count)
+  }
+  return byLabel
 }
 
 let ofThisProcess: Registry | undefined

@@ -3,7 +3,7 @@
  * metrics.ts reads them when somebody scrapes.
  */
 
-/** Why a newcomer was turned away. */
+/** Why a handshake was rejected. */
 export type RejectionReason =
   | 'invalid_client_id'
   | 'unauthorized'
@@ -14,7 +14,13 @@ export type RejectionReason =
   | 'other_build_ready'
   | 'journal_unavailable'
   | 'forbidden_channel'
+  /** By the application. */
   | 'refused'
+  /** The token could not be checked, or the application not be asked: whether the client may connect is not known. */
+  | 'unavailable'
+
+/** What admission and the traffic depend on besides the journal, and what can fail without being a "no". */
+export type Dependency = 'jwks' | 'onConnect' | 'onMessage' | 'onDisconnect'
 
 export class Stats {
   /** Connections that were let in. */
@@ -22,6 +28,8 @@ export class Stats {
   rejections = new Map<RejectionReason, number>()
   /** Connections that ended, by close code (1006: without one). */
   ends = new Map<number, number>()
+  /** Failures of what is needed to decide on a client or a message. */
+  dependencyFailures = new Map<Dependency, number>()
   takeovers = 0
   /** Messages of clients that were taken for publishing. */
   messagesTaken = 0

@@ -15,9 +15,13 @@ import {
   type Locale,
 } from '@lastcall/protocol'
 import type { Instances } from '../instances/instances.js'
+import type { Clock } from '../clock.js'
 import type { RejectionReason } from '../observability/stats.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
+import type { Connection } from '../connections/connection.js'
 import { allowsChannel, equal, type Sessions, type TokenClaims, type TokenVerifier } from './authentication.js'
+import { NameHolders } from './name-holders.js'
+import type { PendingHandshakes } from './pending-handshakes.js'
 
 /** What a handshake says. */
 export interface Newcomer {
@@ -42,6 +46,8 @@ export interface Rejection {
   readonly closeReason: CloseReason
   /** For whose upgrade is answered instead (REJECT_WITH=http). */
   readonly httpStatus: number
+  /** After how many milliseconds the same handshake may be accepted; `undefined`: the close code decides. */
+  readonly retryInMs: number | undefined
 }
 
 export interface Admitted {
@@ -52,6 +58,8 @@ export interface Admitted {
   readonly locale: Locale
   readonly channels: readonly string[]
   readonly cursor: Cursor | 'malformed' | undefined
+  /** It is the client that is connected under this name: its new connection replaces the old one. */
+  readonly isTakeover: boolean
   /** It says that it comes from another instance, and has proved that it is who it says. */
   readonly isMoving: boolean
   readonly expiresAtMs: number
@@ -63,8 +71,11 @@ export interface AdmissionOptions {
   readonly sessions: Sessions
   /** `undefined`: the server is open. */
   readonly verifyToken: TokenVerifier | undefined
-  /** `undefined`: any. */
-  readonly allowedOrigins: readonly string[] | undefined
+  /** Whether pages of this origin may connect. `undefined`: those of any may. */
+  readonly allowsOrigin: ((origin: string) => boolean) | undefined
+  /** Those that wait count against `maxConnections`. */
+  readonly pending: Pick<PendingHandshakes, 'count' | 'has'>
+  readonly clock: Clock
   /** 0: no limit. */
   readonly maxConnections: number
   readonly maxChannels: number
@@ -76,7 +87,10 @@ export interface AdmissionOptions {
   readonly isClosed: () => boolean
 }
 
-/** Why, as counted → what is told, and how. */
+/** When a client may try again whose name belongs to a token, and is held by a connection that does not answer. */
+const ABANDONED_RETRY_MS = 5000
+
+/** Why → how the client is told. */
 const REJECTIONS = {
   shutting_down: [CLOSE_CODES.goingAway, 'shuttingDown', 503],
   origin: [CLOSE_CODES.policy, 'forbiddenOrigin', 401],
@@ -88,14 +102,17 @@ const REJECTIONS = {
   journal_unavailable: [CLOSE_CODES.tryAgainLater, 'journalUnavailable', 503],
   forbidden_channel: [CLOSE_CODES.policy, 'forbiddenChannel', 403],
   refused: [CLOSE_CODES.policy, 'refused', 403],
+  unavailable: [CLOSE_CODES.tryAgainLater, 'unavailable', 503],
 } as const satisfies Record<RejectionReason, readonly [number, CloseReason, number]>
 
 export class Admission {
   readonly #options: AdmissionOptions
   #verifyToken: TokenVerifier | undefined
+  readonly #nameHolders: NameHolders
 
   constructor(options: AdmissionOptions) {
     this.#options = options
+    this.#nameHolders = new NameHolders(options.clock)
     this.#verifyToken = options.verifyToken
   }
 
@@ -105,11 +122,29 @@ export class Admission {
   }
 
   /**
-   * What the token says; `undefined` when there is none to ask for or it is not valid: `decide` then turns away.
-   * The only part that may take time, so it comes before the rest.
+   * What the token says; `undefined` when there is none to ask for or it is not valid: `decide` then rejects.
+   * `unavailable`: it could not be checked. The only part that may take time, so it comes before the rest.
    */
-  async claims(newcomer: Newcomer): Promise<TokenClaims | undefined> {
+  async claims(newcomer: Newcomer): Promise<TokenClaims | 'unavailable' | undefined> {
     return newcomer.token === undefined ? undefined : this.#verifyToken?.(newcomer.token)
+  }
+
+  /**
+   * Why a newcomer is rejected before anything is asked that may take time; `undefined`: it may wait. A client that is
+   * connected may come once more when there is no room: it may be about to replace its own connection.
+   */
+  mayNotWait(newcomer: Newcomer): Rejection | undefined {
+    const { connections, pending, isClosed } = this.#options
+    const { clientId } = newcomer
+    const locale = this.localeOf(newcomer)
+    if (isClosed()) return rejection('shutting_down', locale)
+    const mayReplace = clientId !== undefined && !pending.has(clientId) && connections.get(clientId) !== undefined
+    return this.#hasRoom || mayReplace ? undefined : rejection('max_connections', locale)
+  }
+
+  get #hasRoom(): boolean {
+    const { maxConnections, connections, pending } = this.#options
+    return maxConnections === 0 || connections.getActiveCount() + pending.count < maxConnections
   }
 
   /** The language to talk to a newcomer in. */
@@ -123,15 +158,13 @@ export class Admission {
 
   /** Decides. To be carried out in the same turn of the event loop: it counts on who is connected now. */
   decide(newcomer: Newcomer, claims: TokenClaims | undefined): Admitted | Rejection {
-    const { connections, sessions, allowedOrigins, maxConnections, isClosed, build, instances } = this.#options
+    const { connections, sessions, allowsOrigin, isClosed, build, instances } = this.#options
     const locale = this.localeOf(newcomer)
     const reject = (reason: RejectionReason): Rejection => rejection(reason, locale)
 
     if (isClosed()) return reject('shutting_down')
     // Browsers always send it; what is no browser could send any.
-    if (allowedOrigins && newcomer.origin !== undefined && !allowedOrigins.includes(newcomer.origin.toLowerCase())) {
-      return reject('origin')
-    }
+    if (allowsOrigin && newcomer.origin !== undefined && !allowsOrigin(newcomer.origin)) return reject('origin')
     const clientId = newcomer.clientId ?? claims?.subject ?? guestId()
     if (!isClientId(clientId)) return reject('invalid_client_id')
     if (this.#verifyToken) {
@@ -149,12 +182,16 @@ export class Admission {
     const returning = given !== undefined && sessions.isValid(given, clientId) ? given : undefined
     const hasToken = claims?.subject === clientId
     const present = connections.get(clientId)
-    if (present) {
-      const isSame = hasToken || (returning !== undefined && equal(returning, present.identity.session))
-      if (!isSame) return reject('id_in_use')
-    } else if (maxConnections > 0 && connections.getActiveCount() >= maxConnections) {
-      return reject('max_connections')
+    const isSame =
+      present !== undefined && (hasToken || (returning !== undefined && equal(returning, present.identity.session)))
+    if (present && !isSame && !isOver(present)) {
+      const holder = this.#nameHolders.ask(present)
+      // Where tokens are asked for a name belongs to its token: the heartbeat ends a connection that is half open.
+      const retryInMs = holder.isFree ? ABANDONED_RETRY_MS : holder.retryInMs
+      if (!holder.isFree || this.#verifyToken) return rejection('id_in_use', locale, retryInMs)
+      present.terminate('dead')
     }
+    if (!present && !this.#hasRoom) return reject('max_connections')
     const connectionId = randomUUID()
     return {
       admitted: true,
@@ -164,6 +201,7 @@ export class Admission {
       locale,
       channels,
       cursor: newcomer.cursor === undefined ? undefined : (parseCursor(newcomer.cursor) ?? 'malformed'),
+      isTakeover: isSame,
       isMoving: avoid !== undefined && (hasToken || returning !== undefined),
       expiresAtMs: claims?.expiresAtMs ?? Infinity,
       allowedChannels: claims?.channels,
@@ -182,12 +220,16 @@ export class Admission {
   }
 }
 
+/** A connection that has ended for the server, or that the server is ending, does not hold its name any more. */
+const isOver = ({ serverClose, transport }: Connection): boolean => serverClose !== undefined || !transport.isOpen
+
 const ONLY_LOBBY: readonly string[] = [LOBBY]
 const NONE: readonly string[] = []
 
-export function rejection(reason: RejectionReason, locale: Locale): Rejection {
+/** @param retryInMs When the same handshake may be accepted, where the close code does not say it. */
+export function rejection(reason: RejectionReason, locale: Locale, retryInMs?: number): Rejection {
   const [closeCode, closeReason, httpStatus] = REJECTIONS[reason]
-  return { admitted: false, reason, locale, closeCode, closeReason, httpStatus }
+  return { admitted: false, reason, locale, closeCode, closeReason, httpStatus, retryInMs }
 }
 
 const guestId = (): string => `guest-${randomBytes(9).toString('base64url')}`

@@ -3,20 +3,21 @@
  * the one that was here before.
  */
 import { createPublicKey, hash, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto'
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose'
+import { errors, jwtVerify, type CryptoKey, type JWTPayload, type JWTVerifyOptions } from 'jose'
+import { KeysUnavailable, RemoteKeys, type RemoteKeysContext } from './remote-keys.js'
 
 /** What a valid token says. */
 export interface TokenClaims {
   /** The clientId it is for; `undefined`: any. */
   readonly subject: string | undefined
-  /** Milliseconds since 1970; `Infinity` when it does not end. */
+  /** Milliseconds since 1970, the tolerance for the issuer's clock included; `Infinity` when it does not end. */
   readonly expiresAtMs: number
   /** Patterns of the channels it allows, from the claim `channels`; `undefined`: all. */
   readonly channels: readonly string[] | undefined
 }
 
-/** Checks a token; `undefined`: it is not valid. */
-export type TokenVerifier = (token: string) => Promise<TokenClaims | undefined>
+/** Checks a token. `undefined`: it is not valid. `unavailable`: it could not be checked. */
+export type TokenVerifier = (token: string) => Promise<TokenClaims | 'unavailable' | undefined>
 
 export interface AuthenticationOptions {
   /** The shared secret of HS256. */
@@ -27,29 +28,39 @@ export interface AuthenticationOptions {
   readonly authJwksUrl?: string | undefined
   readonly authIssuer?: string | undefined
   readonly authAudience?: string | undefined
+  /** By how much the issuer's clock may differ. Default: 0. */
+  readonly jwtClockToleranceSeconds?: number
 }
 
 /** Longer tokens are not looked at: header and query are bounded by Node, this bounds the work. */
 const MAX_TOKEN_LENGTH = 8192
 
 /** The verifier for what is configured; `undefined`: the server is open. */
-export function createTokenVerifier(options: AuthenticationOptions): TokenVerifier | undefined {
-  const verify = keyed(options)
+export function createTokenVerifier(
+  options: AuthenticationOptions,
+  context: RemoteKeysContext,
+): TokenVerifier | undefined {
+  const verify = keyed(options, context)
   if (!verify) return undefined
   return async (token) => {
     if (token.length > MAX_TOKEN_LENGTH) return undefined
     try {
-      return readClaims(await verify(token))
+      return readClaims(await verify(token), options.jwtClockToleranceSeconds ?? 0)
     } catch (error) {
-      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) return undefined
+      if (error instanceof KeysUnavailable) return 'unavailable'
+      if (error instanceof errors.JOSEError) return undefined
       throw error
     }
   }
 }
 
-function keyed(options: AuthenticationOptions): ((token: string) => Promise<JWTPayload>) | undefined {
-  const { authSecret, authPublicKey, authJwksUrl, authIssuer, authAudience } = options
+function keyed(
+  options: AuthenticationOptions,
+  context: RemoteKeysContext,
+): ((token: string) => Promise<JWTPayload>) | undefined {
+  const { authSecret, authPublicKey, authJwksUrl, authIssuer, authAudience, jwtClockToleranceSeconds = 0 } = options
   const checks: JWTVerifyOptions = {
+    clockTolerance: jwtClockToleranceSeconds,
     ...(authIssuer !== undefined && { issuer: authIssuer }),
     ...(authAudience !== undefined && { audience: authAudience }),
   }
@@ -63,12 +74,29 @@ function keyed(options: AuthenticationOptions): ((token: string) => Promise<JWTP
     return async (token) => (await jwtVerify(token, key, { ...checks, algorithms })).payload
   }
   if (authJwksUrl !== undefined) {
-    const keys = createRemoteJWKSet(new URL(authJwksUrl))
+    const keys = new RemoteKeys({ ...context, url: authJwksUrl })
     // Asymmetric only: a published key must never be taken for a shared secret.
     const algorithms = [...RSA_ALGORITHMS, ...EC_ALGORITHMS, ...ED_ALGORITHMS]
-    return async (token) => (await jwtVerify(token, keys, { ...checks, algorithms })).payload
+    return (token) => verifyWithAny(token, keys, { ...checks, algorithms })
   }
   return undefined
+}
+
+/** A token without a `kid` may be signed by any of the published keys of its kind, two of them while the issuer rotates. */
+async function verifyWithAny(token: string, keys: RemoteKeys, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keys.find, options)).payload
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    for await (const key of error as AsyncIterable<CryptoKey>) {
+      try {
+        return (await jwtVerify(token, key, options)).payload
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed()
+  }
 }
 
 const PSS_ALGORITHMS = ['PS256', 'PS384', 'PS512']
@@ -95,12 +123,12 @@ function algorithmsOf(key: KeyObject): string[] {
   }
 }
 
-function readClaims(payload: JWTPayload): TokenClaims | undefined {
+function readClaims(payload: JWTPayload, toleranceSeconds: number): TokenClaims | undefined {
   const channels = payload['channels']
   if (channels !== undefined && !isStrings(channels)) return undefined
   return {
     subject: payload.sub,
-    expiresAtMs: payload.exp === undefined ? Infinity : payload.exp * 1000,
+    expiresAtMs: payload.exp === undefined ? Infinity : (payload.exp + toleranceSeconds) * 1000,
     channels,
   }
 }

@@ -1,14 +1,14 @@
 /**
  * What an application that embeds the server may have a say in: who comes in, what is said, who has gone.
  */
-import type { IncomingMessage } from 'node:http'
+import type { Handshake } from '../connections/front.js'
 
 /** Somebody at the door. The token, where one is asked for, has been checked by then. */
 export interface ConnectRequest {
   /** What was asked for; `undefined`: the server will make one up. */
   readonly clientId: string | undefined
-  /** The handshake: headers, cookies, address. */
-  readonly request: IncomingMessage
+  /** The handshake as plain data: the URL, the header fields (cookies among them) and the address of the client. */
+  readonly request: Handshake
 }
 
 /** What a client is about to say, to a channel or to one client. */
@@ -27,14 +27,23 @@ export interface DisconnectEvent {
   readonly code: number
 }
 
+/**
+ * Whatever a hook does besides answering (it throws, rejects, never settles, or answers with something else) costs at
+ * most the connection or the message that it was asked about. The server logs it with the name of the hook
+ * (`hook.failed`) and counts it (`lastcall_dependency_failures_total`).
+ */
 export interface Hooks {
-  /** `false` turns the request away (1008). A rejection or a throw does too, and is logged. */
+  /**
+   * `true` or `undefined` lets the client connect, `false` rejects it (1008). A failure is neither: the client is rejected
+   * with 1013 and tries again later. So is a client whose answer takes longer than HANDSHAKE_TIMEOUT.
+   */
   onConnect?(request: ConnectRequest): boolean | undefined | Promise<boolean | undefined>
   /**
    * Called for each message before it goes into the journal, in the client's order: while a promise is pending, nothing
-   * more is read from this client. A throw refuses the message with an error `internal` and is logged.
+   * more is read from this client. A failure refuses the message with an error `internal`; so does a promise that has
+   * not settled after 10 s.
    */
   onMessage?(attempt: PublishAttempt): PublishDecision | Promise<PublishDecision>
-  /** Called once for each client that has left; not for a takeover, for it has not. A throw is logged. */
-  onDisconnect?(event: DisconnectEvent): void
+  /** Called once for each client that has left; not for a takeover, for it has not. Nobody waits for its promise. */
+  onDisconnect?(event: DisconnectEvent): void | Promise<void>
 }

@@ -13,10 +13,10 @@ import type { Clock } from '../clock.js'
 import type { Hub, Start } from '../hub/hub.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
-import { CLOSES } from '../connections/closes.js'
+import { CLOSES, type Close } from '../connections/closes.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
-import type { Hooks, PublishDecision } from './hooks.js'
+import type { HookCalls, MessageDecision } from './hook-calls.js'
 import { allowsChannel } from './authentication.js'
 import type { RateLimit } from './rate-limit.js'
 import type { TransportListener } from '../connections/transport.js'
@@ -29,7 +29,7 @@ export interface MessageHandlerContext {
   readonly encodeFrame: (text: string) => Buffer
   /** The most channels one connection may be in, the lobby included. */
   readonly maxChannels: number
-  readonly hooks: Hooks
+  readonly hookCalls: HookCalls
   readonly onClosed: (connection: Connection, code: number) => void
   readonly clock: Clock
   readonly stats: Stats
@@ -124,44 +124,42 @@ export class MessageHandler implements TransportListener {
     }
   }
 
-  /** Has the application look at it, if it wants to, and hands it to the hub. */
+  /** Asks the application, if it wants to be asked, and hands the message to the hub. */
   #say(message: PublishRequest): void {
-    const { hooks, log } = this.#context
-    if (!hooks.onMessage) return this.#publish(message, message.data)
+    const { hookCalls } = this.#context
+    if (!hookCalls.hasOnMessage) return this.#publish(message, message.data)
     const { clientId } = this.#connection
     const about = message.type === 'message' ? { channel: message.channel } : { to: message.to }
-    try {
-      const decision = hooks.onMessage({ clientId, id: message.id, data: JSON.parse(message.data), ...about })
-      if (decision instanceof Promise) this.#wait(message, decision)
-      else this.#judge(message, decision)
-    } catch (error) {
-      log.error('error', { error, clientId }, 'onMessage failed')
-      this.#refuse('internal', { id: message.id })
+    const decision = hookCalls.onMessage({ clientId, id: message.id, data: JSON.parse(message.data), ...about })
+    if (decision instanceof Promise) this.#wait(message, decision)
+    else this.#carryOut(message, decision)
+  }
+
+  #carryOut(message: PublishRequest, decision: MessageDecision): void {
+    switch (decision.kind) {
+      case 'asIs':
+        return this.#publish(message, message.data)
+      case 'replace':
+        return this.#publish(message, decision.data)
+      case 'refuse':
+        return this.#refuse('forbidden', { id: message.id, detail: decision.detail })
+      case 'failed':
+        return this.#refuse('internal', { id: message.id })
     }
   }
 
-  #judge(message: PublishRequest, decision: PublishDecision): void {
-    if (decision === undefined) this.#publish(message, message.data)
-    else if ('refuse' in decision) this.#refuse('forbidden', { id: message.id, detail: decision.refuse })
-    else this.#publish(message, decision.data === undefined ? 'null' : JSON.stringify(decision.data))
-  }
-
-  #wait(message: PublishRequest, decision: Promise<PublishDecision>): void {
-    const { transport, clientId } = this.#connection
+  /** @param decision Never rejects. */
+  #wait(message: PublishRequest, decision: Promise<MessageDecision>): void {
+    const { transport } = this.#connection
     this.#waiting = []
     transport.pause()
-    decision
-      .then((settled) => this.#judge(message, settled))
-      .catch((error: unknown) => {
-        this.#context.log.error('error', { error, clientId }, 'onMessage failed')
-        this.#refuse('internal', { id: message.id })
-      })
-      .finally(() => {
-        const waiting = this.#waiting ?? []
-        this.#waiting = undefined
-        transport.resume()
-        for (const text of waiting) this.onText(text)
-      })
+    void decision.then((settled) => {
+      const waiting = this.#waiting ?? []
+      this.#waiting = undefined
+      this.#carryOut(message, settled)
+      transport.resume()
+      for (const text of waiting) this.onText(text)
+    })
   }
 
   #publish(message: PublishRequest, data: string): void {
@@ -201,6 +199,7 @@ export class MessageHandler implements TransportListener {
     const connection = this.#connection
     this.#refuse(code, details)
     if (++connection.wrongInARow < MAX_WRONG_IN_A_ROW) return
+    this.#logAbuse(CLOSES.tooManyBadMessages)
     this.#context.connections.closePolitely(connection, CLOSES.tooManyBadMessages)
   }
 
@@ -208,7 +207,13 @@ export class MessageHandler implements TransportListener {
     refuse(this.#connection, this.#context.encodeFrame, code, details)
   }
 
+  #logAbuse({ code, reason }: Close): void {
+    const { clientId, address } = this.#connection.identity
+    this.#context.log.warn('abuse', { clientId, address, code, reason }, 'a connection is closed for what it sent')
+  }
+
   onBinary(): void {
+    this.#logAbuse(CLOSES.binaryFrame)
     this.#connection.close(CLOSES.binaryFrame)
   }
 

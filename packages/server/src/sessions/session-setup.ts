@@ -5,19 +5,13 @@ import { TEXTS, type WelcomeMessage } from '@lastcall/protocol'
 import type { Admitted } from './admission.js'
 import type { Connection } from '../connections/connection.js'
 import { MessageHandler, type MessageHandlerContext } from './message-handler.js'
-import type { Transport, TransportListener } from '../connections/transport.js'
+import type { IncomingTransport } from '../connections/transport.js'
 
 export interface SessionSetupOptions extends Omit<MessageHandlerContext, 'onClosed'> {
   /** This instance's id. */
   readonly node: string
   readonly build: string
   readonly heartbeatIntervalSeconds: number
-}
-
-/** A transport that is told what to do with what comes. */
-export interface IncomingTransport extends Transport {
-  readonly isStrict: boolean
-  listener: TransportListener | undefined
 }
 
 export class SessionSetup {
@@ -31,17 +25,22 @@ export class SessionSetup {
     options.connections.observe({ onDisconnect: (connection, code) => this.#gone(connection, code) })
   }
 
-  /** Lets somebody in who was admitted in this same turn of the event loop. */
-  welcome(transport: IncomingTransport, admitted: Admitted): void {
+  /**
+   * Begins the session of a client that was admitted in this same turn of the event loop.
+   *
+   * @param address Of the client, for the log; `undefined` where addresses are not logged.
+   */
+  welcome(transport: IncomingTransport, admitted: Admitted, address?: string): void {
     const { connections, hub, rateLimit, clock, log } = this.#options
     const { clientId, channels, cursor } = admitted
 
+    if (!admitted.isTakeover) connections.release(clientId)
     const before = connections.get(clientId)
     const channelsBefore = before?.audience?.channels
     if (before) {
       hub.leave(before)
       rateLimit.keep(clientId, before.bucket, clock.monotonic())
-      log.info('takeover', { clientId }, 'a newer connection of the same client takes over')
+      log.info('takeover', { clientId, address }, 'a newer connection of the same client takes over')
     }
     const connection = connections.connect(transport, {
       clientId,
@@ -51,6 +50,7 @@ export class SessionSetup {
       strict: transport.isStrict,
       expiresAtMs: admitted.expiresAtMs,
       allowedChannels: admitted.allowedChannels,
+      address,
     })
     connection.bucket = rateLimit.open(clientId, connection.connectedAtMs)
     transport.listener = new MessageHandler(connection, this.#context)
@@ -65,7 +65,7 @@ export class SessionSetup {
     )
     const newChannels = channelsBefore ? channels.filter((channel) => !channelsBefore.has(channel)) : channels
     hub.announceArrival(clientId, newChannels, admitted.isMoving)
-    log.info('connect', { clientId, totalConnections: connections.getActiveCount() }, 'a client was let in')
+    log.info('connect', { clientId, address, totalConnections: connections.getActiveCount() }, 'a client was let in')
   }
 
   #welcomeMessage(
@@ -94,16 +94,17 @@ export class SessionSetup {
   }
 
   #gone(connection: Connection, code: number): void {
-    const { connections, hub, rateLimit, clock, log } = this.#options
+    const { connections, hub, rateLimit, hookCalls, clock, log } = this.#options
     const { clientId, audience } = connection
     hub.leave(connection)
     rateLimit.keep(clientId, connection.bucket, clock.monotonic())
     if (audience && !connection.isElsewhere) hub.announceDeparture(clientId, audience.channels)
-    try {
-      this.#options.hooks.onDisconnect?.({ clientId, code })
-    } catch (error) {
-      log.error('error', { error, clientId }, 'onDisconnect failed')
-    }
-    log.info('disconnect', { clientId, code, totalConnections: connections.getActiveCount() }, 'a connection ended')
+    hookCalls.onDisconnect({ clientId, code })
+    const { address } = connection.identity
+    log.info(
+      'disconnect',
+      { clientId, code, address, totalConnections: connections.getActiveCount() },
+      'a connection ended',
+    )
   }
 }

@@ -223,6 +223,7 @@ export class GracefulShutdownManager {
 
   #warn(): void {
     this.#hasWarned = true
+    this.#options.onClosedToNewcomers?.()
     const now = this.#clock.monotonic()
     const elapsedMs = now - this.#startedAtMs
     for (const time of reminderTimes(this.#timeoutMs)) {

@@ -21,6 +21,8 @@ export interface GracefulShutdownOptions {
   readonly spreadSeconds?: number | undefined
   /** The code of forced closes. Default: 1001. */
   readonly closeCode?: number
+  /** Called when the server begins to reject newcomers: after SHUTDOWN_DELAY. */
+  readonly onClosedToNewcomers?: () => void
   /** Called at each change of the state. */
   readonly onState?: (state: ShutdownState) => void
   /**

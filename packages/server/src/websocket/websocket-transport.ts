@@ -3,11 +3,14 @@
  * the closing handshake; frames to clients are written to the socket beneath it, already made and joined.
  */
 import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CLOSE_CODES, SUBPROTOCOL } from '@lastcall/protocol'
 import { WebSocket, WebSocketServer, type Server, type ServerOptions } from 'ws'
-import type { Transport, TransportListener } from '../connections/transport.js'
+import type { HttpRejection } from '../connections/front.js'
+import type { IncomingTransport, TransportListener } from '../connections/transport.js'
 import { PING_FRAME } from './frame.js'
+import type { HeaderFields } from '../http/security-headers.js'
 
 export interface WebSocketAcceptorOptions {
   /** The largest message taken, in bytes; larger ones close the connection with 1009. */
@@ -22,6 +25,8 @@ export interface WebSocketAcceptorOptions {
 export class WebSocketAcceptor {
   readonly #server: Server<typeof PeerSocket>
   readonly #maxBufferedBytes: number
+  /** What is wrong with the handshake that is being answered. */
+  #fault: Error | undefined
 
   constructor({ maxPayloadBytes, maxBufferedBytes, closeTimeoutMs }: WebSocketAcceptorOptions) {
     this.#maxBufferedBytes = maxBufferedBytes
@@ -36,29 +41,51 @@ export class WebSocketAcceptor {
       WebSocket: PeerSocket,
     }
     this.#server = new WebSocketServer<typeof PeerSocket>(options)
+    // `ws` says so before `handleUpgrade` returns.
+    this.#server.on('wsClientError', (error) => (this.#fault = error))
   }
 
   /**
-   * Answers the handshake. A faulty one is answered with an HTTP error by `ws`, and the callback is not called.
-   * The listener may be set later, but in the same turn of the event loop.
+   * Answers the handshake. The listener may be set later, but in the same turn of the event loop.
+   *
+   * @param reject Called instead of the callback when the handshake does not follow RFC 6455.
    */
   accept(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
+    { request, socket, head }: UpgradedSocket,
     callback: (transport: WebSocketTransport) => void,
+    reject: (rejection: HttpRejection, fields: HeaderFields) => void,
   ): void {
     // The answer to the handshake and what the callback writes, the welcome above all, leave in one system call.
     socket.cork()
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       callback(new WebSocketTransport(webSocket, socket, this.#maxBufferedBytes))
     })
+    const fault = this.#fault
+    if (fault) {
+      this.#fault = undefined
+      const isGet = request.method === 'GET'
+      reject(
+        { status: isGet ? 400 : 405, text: fault.message },
+        isGet ? { 'Sec-WebSocket-Version': VERSION } : { Allow: 'GET' },
+      )
+    }
     socket.uncork()
   }
 }
 
+/** The one of RFC 6455 (section 4.4: a faulty handshake is told which version the server speaks). */
+const VERSION = '13'
+
+/** A socket that an HTTP server has let go of, with the request and the bytes behind it. */
+interface UpgradedSocket {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
+}
+
 /** RFC 6455 section 7.4.1. */
 const PROTOCOL_ERROR = 1002
+const NO_CODE = 1005
 
 const TRANSPORT = Symbol('transport')
 
@@ -76,16 +103,17 @@ class PeerSocket extends WebSocket {
   /** `ws` calls it, too, to answer the peer's close frame. */
   override close(code?: number, reason?: string | Buffer): void {
     super.close(code, reason)
-    this[TRANSPORT]?.listener?.onClosing()
+    this[TRANSPORT]?.onClosing(code)
   }
 }
 
-export class WebSocketTransport implements Transport {
+export class WebSocketTransport implements IncomingTransport {
   readonly #webSocket: PeerSocket
   readonly sink: Duplex
   readonly #maxBufferedBytes: number
   /** What was wrong with the peer's frames, as the close code that told it. */
   #faultCode: number | undefined
+  #closingCode: number | undefined
   /** Set while the owner wants nothing read, whatever the socket says. */
   #held = false
   /** What was queued when the end began: a destroyed socket says that nothing is. */
@@ -116,6 +144,18 @@ export class WebSocketTransport implements Transport {
 
   get isFull(): boolean {
     return this.sink.writableNeedDrain
+  }
+
+  get bytesReceived(): number | undefined {
+    return this.sink instanceof Socket ? this.sink.bytesRead : undefined
+  }
+
+  get isPaused(): boolean {
+    return this.#held
+  }
+
+  get closingCode(): number | undefined {
+    return this.#faultCode ?? this.#closingCode
   }
 
   get bufferedBytes(): number {
@@ -172,6 +212,11 @@ export class WebSocketTransport implements Transport {
     this.#readOn()
     this.listener?.onAlive()
     this.listener?.onDrain()
+  }
+
+  onClosing(code = NO_CODE): void {
+    this.#closingCode ??= code
+    this.listener?.onClosing()
   }
 
   /** `ws` has closed the connection with the code that fits; only afterwards can the peer's own be missing. */

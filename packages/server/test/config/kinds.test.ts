@@ -179,16 +179,21 @@ describe('a public key', () => {
   })
 })
 
-test('origins become what a browser sends: lower case, no slash at the end', () => {
-  expect(read(origins(), 'https://Example.com/, http://localhost:8000 ,')).toEqual([
-    'https://example.com',
+test('origins may end in a slash, have a wildcard for subdomains, or be `null`', () => {
+  expect(read(origins(), 'https://Example.com/, http://localhost:8000 , https://*.example.com,null,')).toEqual([
+    'https://Example.com',
     'http://localhost:8000',
+    'https://*.example.com',
+    'null',
   ])
 })
 
-test.each(['example.com', 'https://example.com/path', 'https://*.example.com', ','])('%j is not an origin', (text) => {
-  expect(read(origins(), text)).toBe('refused')
-})
+test.each(['example.com', 'https://example.com/path', 'https://*.*.example.com', ','])(
+  '%j is not an origin',
+  (text) => {
+    expect(read(origins(), text)).toBe('refused')
+  },
+)
 
 test('proxies are all, none, or listed', () => {
   expect(read(proxies(), 'off')).toBe(false)

@@ -8,6 +8,8 @@ import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
 import { createApp } from '../../src/http/app.js'
 import { HttpServers } from '../../src/http/http-servers.js'
+import { securityHeaders } from '../../src/http/security-headers.js'
+import { originForm } from '../../src/websocket/upgrade-request.js'
 import { HEALTH } from './start-app.js'
 
 const takesConnections = (host: string, port: number): Promise<boolean> =>
@@ -26,7 +28,8 @@ test('at localhost it listens on all of its addresses, stops on all, and who was
     isReady: () => true,
     isDraining: () => false,
     metrics: undefined,
-    trustProxy: false,
+    headers: securityHeaders(false),
+    originForm,
     version: '1',
   })
   await app.listen({ port: 0, host: 'localhost' })

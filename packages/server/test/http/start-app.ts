@@ -6,6 +6,8 @@ import { onTestFinished } from 'vitest'
 import { createApp, type AppDependencies } from '../../src/http/app.js'
 import type { Health } from '../../src/http/health.js'
 import { HttpServers } from '../../src/http/http-servers.js'
+import { securityHeaders } from '../../src/http/security-headers.js'
+import { originForm } from '../../src/websocket/upgrade-request.js'
 
 export const HEALTH: Health = {
   status: 'healthy',
@@ -26,7 +28,8 @@ export async function startApp(deps: Partial<AppDependencies> = {}) {
     isDraining: () => false,
     metrics: undefined,
     servers: new HttpServers({ keepAliveTimeoutMs: 60_000 }),
-    trustProxy: false,
+    headers: securityHeaders(false),
+    originForm,
     version: '1.2.3',
     ...deps,
   })

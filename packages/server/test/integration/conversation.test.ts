@@ -61,7 +61,8 @@ describe('A, B and C', () => {
   test('B learns that A has gone, too, when A only hung up', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const [a, b] = [await server.connect('A'), await server.connect('B')]
-    await b.first('presence')
+    // The gathering in which A has come is over.
+    await a.first('presence', ({ joined }) => joined.includes('B'))
     a.socket.terminate()
     await b.first('presence', ({ left }) => left.includes('A'))
     expect(server.connections.getActiveCount()).toBe(1)

@@ -11,6 +11,7 @@ import {
   type Newcomer,
 } from '../../src/sessions/admission.js'
 import { ConnectionManager } from '../../src/connections/connection-manager.js'
+import { originMatcher } from '../../src/config/origins.js'
 import { Sessions, type TokenClaims } from '../../src/sessions/authentication.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeTransport } from '../support/fake-transport.js'
@@ -33,11 +34,13 @@ const claims = (some: Partial<TokenClaims> = {}): TokenClaims => ({
   ...some,
 })
 
+let clock: FakeClock
 let connections: ConnectionManager
 let sessions: Sessions
 
 beforeEach(() => {
-  connections = new ConnectionManager({ clock: new FakeClock() })
+  clock = new FakeClock()
+  connections = new ConnectionManager({ clock })
   sessions = new Sessions('secret')
 })
 
@@ -46,7 +49,9 @@ function admission(some: Partial<AdmissionOptions> = {}): Admission {
     connections,
     sessions,
     verifyToken: undefined,
-    allowedOrigins: undefined,
+    allowsOrigin: undefined,
+    pending: { count: 0, has: () => false },
+    clock,
     maxConnections: 0,
     maxChannels: 5,
     locale: 'uk',
@@ -157,7 +162,7 @@ describe('where tokens are asked for', () => {
 })
 
 describe('an origin', () => {
-  const allowedOrigins = ['https://chat.example']
+  const allowsOrigin = originMatcher(['https://chat.example'])
 
   test.each([
     ['https://chat.example', true],
@@ -168,7 +173,7 @@ describe('an origin', () => {
     ['', false],
     [undefined, true],
   ])('%j may: %s', (origin, isAdmitted) => {
-    const decision = decide({ clientId: 'anna', origin }, { allowedOrigins })
+    const decision = decide({ clientId: 'anna', origin }, { allowsOrigin })
     expect(decision.admitted).toBe(isAdmitted)
     if (!isAdmitted) expect(decision).toMatchObject({ reason: 'origin', closeCode: 1008 })
   })
@@ -344,7 +349,7 @@ describe('a shutdown', () => {
   test('turns everybody away with 1001, whatever else is wrong with them', () => {
     const isClosed = (): boolean => true
     for (const newcomer of [{ clientId: 'anna' }, { clientId: 'bad id' }, { origin: 'https://evil.example' }]) {
-      expect(decide(newcomer, { isClosed, allowedOrigins: [] })).toMatchObject({
+      expect(decide(newcomer, { isClosed, allowsOrigin: () => false })).toMatchObject({
         reason: 'shutting_down',
         closeCode: 1001,
         httpStatus: 503,

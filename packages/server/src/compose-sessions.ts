@@ -1,0 +1,134 @@
+/**
+ * The composition of everything between a handshake and a client's messages: admission, authentication, the
+ * application's hooks, the session.
+ */
+import { createHmac } from 'node:crypto'
+import type { Clock } from './clock.js'
+import { originMatcher } from './config/origins.js'
+import type { Config } from './config/schema.js'
+import type { ConnectionManager } from './connections/connection-manager.js'
+import type { ConnectionListener } from './connections/front.js'
+import type { Hub } from './hub/hub.js'
+import type { Instances } from './instances/instances.js'
+import type { Logger } from './observability/log.js'
+import { countIn, type Stats } from './observability/stats.js'
+import { Admission } from './sessions/admission.js'
+import { createTokenVerifier, Sessions } from './sessions/authentication.js'
+import { HandshakeHandler } from './sessions/handshake-handler.js'
+import { HookCalls } from './sessions/hook-calls.js'
+import type { Hooks } from './sessions/hooks.js'
+import { PendingHandshakes } from './sessions/pending-handshakes.js'
+import { RateLimit } from './sessions/rate-limit.js'
+import type { RemoteKeysObserver } from './sessions/remote-keys.js'
+import { SessionSetup } from './sessions/session-setup.js'
+
+export interface SessionsComposition {
+  readonly connections: ConnectionManager
+  readonly hub: Hub
+  readonly instances: Instances
+  readonly hooks: Hooks
+  /** This instance's name. */
+  readonly node: string
+  readonly encodeFrame: (text: string) => Buffer
+  /** Whether newcomers are rejected because of a shutdown. */
+  readonly isClosed: () => boolean
+  readonly clock: Clock
+  readonly stats: Stats
+  readonly log: Logger
+}
+
+export interface ComposedSessions {
+  readonly handle: ConnectionListener
+  /** Whether anybody may connect under any free name. */
+  readonly isOpen: boolean
+  /** Checks the tokens of newcomers with other keys. */
+  renewKeys(config: Config): void
+  /** Forgets what is not needed any more: to be called every second or so. */
+  sweep(): void
+  /** Ends the handshakes that wait: the server takes no newcomers any more. */
+  endPending(): void
+  /** Cuts the rejected clients that are still there. */
+  dispose(): void
+}
+
+/** The most channels one connection may be in, the lobby included. */
+const MAX_CHANNELS = 100
+
+export function composeSessions(config: Config, parts: SessionsComposition): ComposedSessions {
+  const { connections, hub, instances, hooks, node, encodeFrame, isClosed, clock, stats, log } = parts
+  const keysContext = { clock, observer: keysObserver(stats, log) }
+  const pending = new PendingHandshakes({ timeoutMs: config.handshakeTimeoutSeconds * 1000, clock })
+  const admission = new Admission({
+    connections,
+    sessions: new Sessions(config.sessionSecret ?? derivedSecret(config.authSecret)),
+    verifyToken: createTokenVerifier(config, keysContext),
+    allowsOrigin: config.allowedOrigins && originMatcher(config.allowedOrigins),
+    maxConnections: config.maxConnections,
+    pending,
+    maxChannels: MAX_CHANNELS,
+    locale: config.locale,
+    build: config.build,
+    instances,
+    isClosed,
+    clock,
+  })
+  const hookCalls = new HookCalls({ hooks, clock, stats, log })
+  const rateLimit = new RateLimit(config.maxMessagesPerMinute)
+  const sessionSetup = new SessionSetup({
+    hub,
+    connections,
+    rateLimit,
+    encodeFrame,
+    maxChannels: MAX_CHANNELS,
+    hookCalls,
+    node,
+    build: config.build,
+    heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
+    clock,
+    stats,
+    log,
+  })
+  const { rejectWith, logAddresses } = config
+  const handler = new HandshakeHandler({
+    admission,
+    pending,
+    sessionSetup,
+    hub,
+    hookCalls,
+    rejectWith,
+    encodeFrame,
+    logAddresses,
+    stats,
+    log,
+  })
+  return {
+    handle: (handshake, reply, path) => handler.handle(handshake, reply, path),
+    isOpen: !admission.asksForToken && !hookCalls.hasOnConnect,
+    renewKeys: (renewed) => admission.renewVerifier(createTokenVerifier(renewed, keysContext)),
+    sweep: () => rateLimit.sweep(clock.monotonic()),
+    endPending: () => pending.endAll(),
+    dispose: () => handler.dispose(),
+  }
+}
+
+/** One line when the keys are gone and one when they are back: an issuer that is down for an hour is not an hour of lines. */
+function keysObserver(stats: Stats, log: Logger): RemoteKeysObserver {
+  return {
+    onFailed(error, isFirst) {
+      countIn(stats.dependencyFailures, 'jwks')
+      if (!isFirst) return
+      log.error(
+        'keys.unavailable',
+        { error },
+        'the keys of AUTH_JWKS_URL cannot be fetched; the keys that were fetched before stay in use',
+      )
+    },
+    onRecovered: () => log.info('keys.available', 'the keys of AUTH_JWKS_URL have been fetched again'),
+  }
+}
+
+/** Instances that share AUTH_SECRET share the sessions, too. */
+const derivedSecret = (authSecret: string | undefined): string | undefined =>
+  authSecret === undefined
+    ? undefined
+    : createHmac('sha256', authSecret).update('lastcall sessions').digest('base64url')

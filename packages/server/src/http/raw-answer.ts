@@ -1,0 +1,34 @@
+/**
+ * HTTP answers written to a bare socket: to handshakes that no WebSocket comes of, and to what is not HTTP at all.
+ */
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { HttpRejection } from '../connections/front.js'
+import type { HeaderFields } from './security-headers.js'
+
+/** For so long a peer that has its answer may keep the connection. */
+const LINGER_MS = 1000
+
+/** Answers a handshake with a status and a text, and closes. */
+export function rejectHandshake(socket: Duplex, { status, text, retryInMs }: HttpRejection, more: HeaderFields): void {
+  answerAndClose(socket, status, `${text}\n`, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    ...(retryInMs !== undefined && { 'Retry-After': String(Math.ceil(retryInMs / 1000)) }),
+    ...more,
+  })
+}
+
+/** Answers, and reads on to the peer's end: a socket that nobody reads never ends. */
+export function answerAndClose(socket: Duplex, status: number, body: string, fields: HeaderFields): void {
+  socket.on('error', ignore)
+  const overdue = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  socket.once('close', () => clearTimeout(overdue))
+  socket.resume()
+  const all = { Connection: 'close', 'Content-Length': String(Buffer.byteLength(body)), ...fields }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`)
+}
+
+function ignore(): void {
+  // A peer that resets the connection needs no answer.
+}

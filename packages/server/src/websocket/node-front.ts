@@ -1,0 +1,159 @@
+/**
+ * The front over the HTTP servers of Node: takes their `upgrade` requests, tells handshakes from ordinary requests, and
+ * completes or rejects them. Which connection comes of a handshake is decided behind it.
+ */
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { ConnectionListener, Front, Handshake, HttpRejection, Reply } from '../connections/front.js'
+import { rejectHandshake } from '../http/raw-answer.js'
+import type { HeaderFields } from '../http/security-headers.js'
+import { handBack } from './ordinary-request.js'
+import { asksForWebSocket, faultOf, isBelow, originForm } from './upgrade-request.js'
+import type { WebSocketAcceptor } from './websocket-transport.js'
+
+export interface NodeFrontOptions<Place, Address> {
+  /** The server of its own, with the path of the endpoint there. */
+  readonly server: Server
+  readonly path: string
+  /** Has the server of its own listen. */
+  readonly listen: (place: Place) => Promise<Address>
+  readonly stopListening: () => void
+  readonly acceptor: WebSocketAcceptor
+  /** The address of the client that sent a request. */
+  readonly addressOf: (request: IncomingMessage) => string | undefined
+  /** Stand in every HTTP answer to a handshake. */
+  readonly headers: HeaderFields
+}
+
+export class NodeFront<Place, Address> implements Front<Place, Address, Server> {
+  readonly #options: NodeFrontOptions<Place, Address>
+  readonly #stops: (() => void)[] = []
+  /** Those whose handshake came to nothing and that have not gone yet. */
+  readonly #rejected = new Set<Duplex>()
+  #listener: ConnectionListener | undefined
+
+  constructor(options: NodeFrontOptions<Place, Address>) {
+    this.#options = options
+  }
+
+  onConnection(listener: ConnectionListener): void {
+    this.#listener = listener
+  }
+
+  listen(place: Place): Promise<Address> {
+    const { server, path, listen } = this.#options
+    this.#serve(server, path)
+    return listen(place)
+  }
+
+  adopt(server: Server, path: string): void {
+    this.#serve(server, path)
+  }
+
+  stopListening(): void {
+    this.#options.stopListening()
+  }
+
+  close(): void {
+    for (const stop of this.#stops.splice(0)) stop()
+    for (const socket of this.#rejected) socket.destroy()
+  }
+
+  #serve(server: Server, path: string): void {
+    const endpoint = { path, take: (upgrade: Upgrade) => this.#take(upgrade, path), refuse: this.#refuse }
+    this.#stops.push(endpointsOf(server).add(endpoint))
+  }
+
+  #take(upgrade: Upgrade, path: string): void {
+    const { request } = upgrade
+    const fault = faultOf(request)
+    if (fault !== undefined) return this.#refuse(upgrade, 400, fault)
+    const handshake: Handshake = {
+      url: upgrade.target,
+      headers: request.headers,
+      remoteAddress: this.#options.addressOf(request),
+    }
+    this.#listener?.(handshake, this.#replyTo(upgrade), path)
+  }
+
+  #replyTo({ request, socket, head }: Upgrade): Reply {
+    const { acceptor } = this.#options
+    const reject = (rejection: HttpRejection, fields?: HeaderFields): void => this.#reject(socket, rejection, fields)
+    return { accept: (callback) => acceptor.accept({ request, socket, head }, callback, reject), reject }
+  }
+
+  #reject(socket: Duplex, rejection: HttpRejection, fields: HeaderFields = {}): void {
+    this.#rejected.add(socket)
+    socket.once('close', () => this.#rejected.delete(socket))
+    rejectHandshake(socket, rejection, { ...this.#options.headers, ...fields })
+  }
+
+  readonly #refuse = ({ socket }: Upgrade, status: number, text: string): void => {
+    this.#reject(socket, { status, text })
+  }
+}
+
+/** A request that asks for a WebSocket. */
+interface Upgrade {
+  readonly request: IncomingMessage
+  /** In origin form. */
+  readonly target: string
+  readonly socket: Duplex
+  readonly head: Buffer
+}
+
+interface Endpoint {
+  readonly path: string
+  take(upgrade: Upgrade): void
+  refuse(upgrade: Upgrade, status: number, text: string): void
+}
+
+/** The endpoints of one server. Several fronts may serve on one: together they are one listener to `upgrade`. */
+class Endpoints {
+  readonly #server: Server
+  readonly #endpoints = new Set<Endpoint>()
+
+  constructor(server: Server) {
+    this.#server = server
+  }
+
+  /** The answer takes it back. */
+  add(endpoint: Endpoint): () => void {
+    if (this.#endpoints.size === 0) this.#server.on('upgrade', this.#onUpgrade)
+    this.#endpoints.add(endpoint)
+    return () => {
+      this.#endpoints.delete(endpoint)
+      if (this.#endpoints.size === 0) this.#server.off('upgrade', this.#onUpgrade)
+    }
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const { headers } = request
+    const areOthers = this.#server.listenerCount('upgrade') > 1
+    if (!asksForWebSocket(headers)) {
+      // Other listeners may want the protocol that it offers.
+      if (!areOthers) handBack(this.#server, request, socket, head)
+      return
+    }
+    const upgrade = { request, target: originForm(request.url ?? ''), socket, head }
+    for (const endpoint of this.#endpoints) {
+      if (!isBelow(endpoint.path, upgrade.target)) continue
+      // A list that also offers something else: this is what the server chooses.
+      headers.upgrade = 'websocket'
+      endpoint.take(upgrade)
+      return
+    }
+    if (areOthers) return
+    const paths = [...this.#endpoints].map(({ path }) => `${path}/{clientId}`)
+    const [any] = this.#endpoints
+    any?.refuse(upgrade, 404, `WebSockets are served at ${paths.join(' and ')}`)
+  }
+}
+
+const endpointsByServer = new WeakMap<Server, Endpoints>()
+
+function endpointsOf(server: Server): Endpoints {
+  let endpoints = endpointsByServer.get(server)
+  if (!endpoints) endpointsByServer.set(server, (endpoints = new Endpoints(server)))
+  return endpoints
+}

@@ -1,0 +1,69 @@
+/**
+ * Until when a connection holds the name of its client.
+ */
+import { once } from 'node:events'
+import { SignJWT } from 'jose'
+import { expect, test } from 'vitest'
+import { clientFrame, OPCODES, RawClient } from '../support/raw-client.js'
+import { TestClient } from '../support/test-client.js'
+import { startServer } from '../support/test-server.js'
+
+test('a connection whose client has said goodbye does not hold its name, though its socket is still there', async () => {
+  const left: number[] = []
+  const server = await startServer({ hooks: { onDisconnect: ({ code }) => void left.push(code) } })
+  const old = await RawClient.connect(server, 'maria')
+  // Its end is not closed: the server waits for that.
+  old.socket.write(clientFrame(OPCODES.close, Buffer.from([3000 >> 8, 3000 & 255])))
+  while (server.connections.get('maria')?.transport.isOpen) await new Promise((resolve) => setImmediate(resolve))
+  const next = await server.connect('maria')
+  expect(left).toEqual([3000])
+  expect(server.connections.getActiveCount()).toBe(1)
+  await next.publish('here')
+  old.socket.destroy()
+})
+
+test('a connection that the server closes for what it sent does not hold its name', async () => {
+  const server = await startServer({ maxPayloadBytes: 200 })
+  const old = await RawClient.connect(server, 'maria')
+  old.socket.write(clientFrame(OPCODES.text, 'x'.repeat(300)))
+  while (server.connections.get('maria')?.transport.isOpen) await new Promise((resolve) => setImmediate(resolve))
+  await server.connect('maria')
+  old.socket.destroy()
+})
+
+test('a stranger is told when to try again, and that it is final once the holder has answered', async () => {
+  const server = await startServer()
+  const holder = await server.connect('maria')
+  const pinged = once(holder.socket, 'ping')
+  const reject = async (): Promise<unknown> => {
+    const client = await TestClient.connect(`${server.webSocketUrl}/maria`, { protocol: 'lastcall.v1' })
+    const { code } = await client.closed
+    expect(code).toBe(4009)
+    return client.messages
+  }
+  const [frame] = (await reject()) as [{ retryInMs: number }]
+  expect(frame).toMatchObject({ type: 'rejected', code: 4009, reason: 'Це імʼя вже зайняте' })
+  expect(frame.retryInMs).toBe(5000)
+  await pinged
+  // Behind its pong: the server has read that as well.
+  await holder.publish('alive')
+  expect(await reject()).toEqual([{ type: 'rejected', code: 4009, reason: 'Це імʼя вже зайняте' }])
+  await holder.publish('still here')
+})
+
+test('without `lastcall.v1` no frame precedes the close', async () => {
+  const server = await startServer()
+  await server.connect('maria')
+  const client = await TestClient.connect(`${server.webSocketUrl}/maria`)
+  expect(await client.closed).toMatchObject({ code: 4009 })
+  expect(client.messages).toEqual([])
+})
+
+test('where tokens are asked for, a name is given to nobody else', async () => {
+  const authSecret = 'another secret of more than thirty-two bytes'
+  const server = await startServer({ authSecret })
+  const token = await new SignJWT({}).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(authSecret))
+  await server.connect(`maria?token=${token}`)
+  const client = await TestClient.connect(`${server.webSocketUrl}/maria?token=${token}`)
+  expect(await client.closed).toMatchObject({ code: 4009 })
+})
