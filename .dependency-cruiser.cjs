@@ -43,12 +43,12 @@ module.exports = {
         'The hub and the others import what an entry is and how it is encoded; the composition root chooses the engine.',
       severity: 'error',
       from: { path: SRC, pathNot: [`${SRC}(journal|testing)/`, `${SRC}create-server\\.ts$`] },
-      to: { path: `${SRC}journal/`, pathNot: `${SRC}journal/(journal|entry-[a-z]+|placeholder)\\.ts$` },
+      to: { path: `${SRC}journal/`, pathNot: `${SRC}journal/(journal|entry-[a-z]+|placeholder|redis/redis-url)\\.ts$` },
     },
     onlyBy(
       'engines-by-open-journal',
       [`${SRC}journal/open-journal\\.ts$`],
-      `${SRC}journal/(rabbit/)?(?!open-)[a-z]+-journal\\.ts$`,
+      [`${SRC}journal/(?!open-)[a-z]+-journal\\.ts$`, `${SRC}journal/[a-z]+/[a-z]+-journal\\.ts$`],
       'A concrete journal is imported by open-journal.ts alone.',
     ),
     onlyBy(

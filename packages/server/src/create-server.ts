@@ -48,6 +48,8 @@ export interface ServerOptions extends Partial<Config> {
    * It should keep what `engineRetention` gives for the server's HISTORY_* values; `lastcall/testing` has its contract.
    */
   readonly journal?: Journal
+  /** Gives up waiting for the journal's server. Default: it is waited for as long as it takes. */
+  readonly signal?: AbortSignal
 }
 
 export interface ListenOptions {
@@ -88,20 +90,22 @@ const SWEEP_INTERVAL_MS = 1000
 const HTTP_CLOSE_TIMEOUT_MS = 1000
 
 /**
- * Opens the journal and puts the server together; nothing listens yet.
+ * Opens the journal and puts the server together; nothing listens yet. While the journal's server cannot be reached, that
+ * takes as long as the outage.
  *
- * @throws {LastcallError} `config_invalid`, or `journal_unusable`.
+ * @throws {LastcallError} `config_invalid`, or `journal_unusable`; `journal_unavailable` when `signal` was aborted.
  */
 export async function createServer({
   logger: log = silentLogger,
   hooks = {},
   journal,
+  signal,
   ...options
 }: ServerOptions = {}): Promise<LastcallServer> {
   if (journal && options.journalUrl !== undefined) {
     throw new LastcallError('config_invalid', 'journal and journalUrl: only one of them may be given')
   }
-  return assembleServer(configFrom(options), { log, hooks, journal })
+  return assembleServer(configFrom(options), { log, hooks, journal, signal })
 }
 
 /** What the command needs besides. */
@@ -125,6 +129,8 @@ interface Assembly {
   readonly hooks?: Hooks
   /** The caller's: it is not closed with the server. Default: the server opens and closes the one that JOURNAL_URL names. */
   readonly journal?: Journal | undefined
+  /** Gives up waiting for the journal's server. */
+  readonly signal?: AbortSignal | undefined
   /** What is answered over HTTP instead of what this process would answer for itself. */
   readonly aggregateStatus?: (own: ServerStatus) => ServerStatus
 }
@@ -132,7 +138,7 @@ interface Assembly {
 /** The same for a configuration that is complete and checked. */
 export async function assembleServer(
   config: Config,
-  { log, hooks = {}, journal: given, aggregateStatus = (own) => own }: Assembly,
+  { log, hooks = {}, journal: given, signal, aggregateStatus = (own) => own }: Assembly,
 ): Promise<AssembledServer> {
   const clock = systemClock
   const stats = new Stats()
@@ -153,6 +159,7 @@ export async function assembleServer(
       timeoutMs: config.journalTimeoutSeconds === undefined ? undefined : config.journalTimeoutSeconds * 1000,
       clock,
       log,
+      signal,
     }))
   const connections = new ConnectionManager({
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
@@ -178,7 +185,14 @@ export async function assembleServer(
     stats,
     log,
   })
+  // Filling the window takes as long as the journal's server is away, too.
+  const giveUp = (): void => {
+    if (!given) void journal.close()
+  }
+  signal?.addEventListener('abort', giveUp)
   await hub.open()
+  signal?.removeEventListener('abort', giveUp)
+  if (signal?.aborted) throw new LastcallError('journal_unavailable', 'given up at the start', { temporary: true })
   log.info(
     'journal.opened',
     { entries: hub.window.size, bytes: hub.window.bytes, offset: hub.window.head },

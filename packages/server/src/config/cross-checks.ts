@@ -1,6 +1,7 @@
 /**
  * What variables must be to each other. Each variable alone is checked by its schema.
  */
+import { isRedisUrl, parseRedisUrl } from '../journal/redis/redis-url.js'
 import type { ConfigProblem } from './problems.js'
 import type { Config, ConfigKey } from './schema.js'
 
@@ -10,6 +11,8 @@ interface CrossCheck {
   wrong(config: Config): boolean
   /** Gets the names of `keys`, as the reader knows them. */
   expected(...names: string[]): string
+  /** What is wrong in this configuration, instead of `expected`. Repeats no value: it may be secret. */
+  detail?(config: Config): string | undefined
 }
 
 const AUTH_KEYS = ['authSecret', 'authPublicKey', 'authJwksUrl'] as const
@@ -23,12 +26,32 @@ const needsKey = (key: 'authIssuer' | 'authAudience'): CrossCheck => ({
   expected: (_, ...keys) => `needs one of ${keys.join(', ')}: without a key no token is asked for`,
 })
 
+const redisProblem = ({ journalUrl }: Config): string | undefined => {
+  const parsed = isRedisUrl(journalUrl) ? parseRedisUrl(journalUrl) : undefined
+  return parsed?.ok === false ? parsed.problem : undefined
+}
+
+/** Instances on several machines: what one of them has signed, the others must accept. */
+const isRemote = ({ journalUrl }: Config): boolean => /^(redis|amqp)/i.test(journalUrl)
+
 const CHECKS: readonly CrossCheck[] = [
+  {
+    keys: ['journalUrl'],
+    wrong: (config) => redisProblem(config) !== undefined,
+    expected: () => 'must be redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]',
+    detail: redisProblem,
+  },
+  {
+    keys: ['sessionSecret', 'authSecret', 'journalUrl'],
+    wrong: (config) => isRemote(config) && config.sessionSecret === undefined && config.authSecret === undefined,
+    expected: (_, auth = '', journal = '') =>
+      `must be set, or ${auth}, and be the same on all instances: ${journal} is shared by several machines, and a client that reconnects to another instance must be able to prove there who it is`,
+  },
   {
     keys: ['workers', 'journalUrl'],
     wrong: (config) => config.workers !== undefined && config.journalUrl.startsWith('memory:'),
     expected: (_, journal = '') =>
-      `needs a ${journal} that several processes can share, such as file:PATH; what is in memory:, the others do not see`,
+      `needs a ${journal} that several processes can share, such as file:PATH or redis://HOST; what is in memory:, the others do not see`,
   },
   {
     keys: ['adminPort', 'port'],
@@ -77,6 +100,6 @@ export function crossProblems(
 ): ConfigProblem[] {
   return CHECKS.filter((check) => !check.keys.some((key) => broken.has(key)) && check.wrong(config)).map((check) => ({
     name: nameOf(check.keys[0]),
-    expected: check.expected(...check.keys.map(nameOf)),
+    expected: check.detail?.(config) ?? check.expected(...check.keys.map(nameOf)),
   }))
 }

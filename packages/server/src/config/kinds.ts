@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { withoutCredentials } from '../conceal.js'
 import { tokenKeyProblem } from './keys.js'
 import { isOriginPattern } from './origins.js'
 
@@ -165,9 +166,6 @@ export function secret({ minBytes, why = '' }: { minBytes: number; why?: string 
     placeholder: 'TEXT',
   }
 }
-
-/** Without the user and password in it, should it have any. */
-const withoutCredentials = (url: string): string => url.replace(/\/\/.*@/, '//(hidden)@')
 
 /** A URL with one of these schemes (`https:`); user and password in it are not shown. */
 export function url({ pattern, allowed }: { pattern: RegExp; allowed: string }): Kind<string> {

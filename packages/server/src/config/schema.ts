@@ -257,13 +257,12 @@ export const configSchema = z.object({
     'JOURNAL_URL',
     url({
       pattern: /^(?:memory:|file:.+|rediss?:\/\/\S+|amqps?:\/\/\S+)$/,
-      allowed: 'memory:, file:PATH or amqp://HOST',
+      allowed: 'memory:, file:PATH, redis://HOST or amqp://HOST',
     }),
     {
       group: 'Journal and history',
       default: 'file:./data/journal',
-      doc: 'Where everything that is said is written down first: `memory:` is lost with the process, `file:PATH` is shared by the processes of one machine, `amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]` (RabbitMQ 3.9 or newer; `amqps://` with TLS) by all machines, where `?queue=NAME&ca=FILE` names the stream and the certificates to trust.',
-      notYet: { values: '`redis:`', includes: (given) => given.startsWith('redis') },
+      doc: 'Where everything that is said is written down first: `memory:` is lost with the process, `file:PATH` is shared by the processes of one machine, `redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DATABASE]` (Redis 7 or Valkey) and `amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]` (RabbitMQ 3.9 or newer) by all machines, `rediss:` and `amqps:` with TLS, where `?key=NAME` or `?queue=NAME` names the stream, `ca=FILE` the certificates to trust, `cert=FILE` and `cert-key=FILE` those to show to Redis, and `sentinel=NAME` the primary of the Sentinels that are the hosts.',
     },
   ),
   historySize: variable('HISTORY_SIZE', integer({ min: 1, max: 10_000_000, unit: 'entries' }), {

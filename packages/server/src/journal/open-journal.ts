@@ -4,12 +4,15 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock, type Clock } from '../clock.js'
+import { withoutCredentials } from '../conceal.js'
 import { LastcallError } from '../errors.js'
 import { silentLogger, type Logger } from '../observability/log.js'
 import { openFileJournal } from './file-journal.js'
 import type { EngineRetention, Journal } from './journal.js'
 import { MemoryJournal } from './memory-journal.js'
+import { openPatiently } from './open-patiently.js'
 import { openRabbitJournal } from './rabbit/rabbit-journal.js'
+import { openRedisJournal } from './redis/redis-journal.js'
 
 export interface OpenJournalOptions {
   /** More than the windows of the readers need: see `engineRetention`. */
@@ -23,23 +26,26 @@ export interface OpenJournalOptions {
   readonly timeoutMs?: number | undefined
   /** Default: silent. */
   readonly log?: Logger
+  /** Gives up waiting for the journal's server. Default: it is waited for as long as it takes. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A disk that writes back much at once answers late, and there is no other disk to turn to. */
 const LOCAL_TIMEOUT_MS = 5000
-/** Clients that wait longer than this for an ack send again. */
+/** A server that is silent for so long is probably cut off. Clients that wait longer than this for an ack send again. */
 const REMOTE_TIMEOUT_MS = 2000
 
-/** They are to come. */
-const PLANNED_SCHEMES: ReadonlySet<string> = new Set(['redis:', 'rediss:'])
-
 /**
- * @param url `memory:`, or `file:PATH`, a directory: absolute, or seen from the working directory; or `amqp://…` (see
- *   rabbit/address.ts).
+ * Resolves when the journal can be used. While its server cannot be reached, that takes as long as the outage.
+ *
+ * @param url `memory:`, or `file:PATH`, a directory: absolute, or seen from the working directory; or `redis://…` (see
+ *   redis/redis-url.ts); or `amqp://…` (see rabbit/address.ts).
  * @throws {LastcallError} `config_invalid`: no such journal; `journal_unusable`; `journal_unavailable`.
  */
 export async function openJournal(url: string, options: OpenJournalOptions): Promise<Journal> {
   const { retention, timeoutMs, clock = systemClock, log = silentLogger } = options
+  const { signal = new AbortController().signal } = options
+  const remote = { retention, timeoutMs: timeoutMs ?? REMOTE_TIMEOUT_MS, clock, log }
   const scheme = /^[a-z]+:/i.exec(url)?.[0].toLowerCase()
   switch (scheme) {
     case 'memory:':
@@ -51,13 +57,14 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
         clock,
         log,
       })
+    case 'redis:':
+    case 'rediss:':
+      return openPatiently(() => openRedisJournal(url, { ...remote, signal }), { log, signal })
     case 'amqp:':
     case 'amqps:':
-      return openRabbitJournal(url, { retention, timeoutMs: timeoutMs ?? REMOTE_TIMEOUT_MS, clock, log })
-    default: {
-      if (scheme === undefined || !PLANNED_SCHEMES.has(scheme)) throw invalid(`${withoutSecrets(url)} is no journal`)
-      throw invalid(`this build has no journal for ${scheme} yet`)
-    }
+      return openPatiently(() => openRabbitJournal(url, remote), { log, signal })
+    default:
+      throw invalid(`${withoutCredentials(url)} is no journal`)
   }
 }
 
@@ -76,7 +83,8 @@ function pathOf(url: string): string {
   return resolve(path)
 }
 
-const withoutSecrets = (url: string): string => url.replace(/\/\/[^/]*@/, '//…@')
-
 const invalid = (problem: string): LastcallError =>
-  new LastcallError('config_invalid', `JOURNAL_URL: ${problem}; it may be memory:, file:PATH or amqp://HOST`)
+  new LastcallError(
+    'config_invalid',
+    `JOURNAL_URL: ${problem}; it may be memory:, file:PATH, redis://HOST or amqp://HOST`,
+  )

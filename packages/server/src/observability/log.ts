@@ -24,6 +24,7 @@ export const LOG_EVENTS = {
   'journal.unavailable': 'The journal cannot be reached or written; messages are answered with `journal_unavailable`.',
   'journal.available': 'The journal is back.',
   'journal.epoch': 'The journal turned out to be another one: every cursor given so far is void.',
+  'journal.foreign': 'Something else than lastcall writes into the journal; what it wrote is skipped.',
   'shutdown.started': 'A shutdown began, and what asked for it.',
   'shutdown.delay': 'Newcomers are still served while load balancers take notice.',
   'shutdown.warning': 'The clients were told, at the beginning or as a reminder.',

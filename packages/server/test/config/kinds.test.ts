@@ -159,6 +159,10 @@ test('user and password of a URL are not shown', () => {
   const any = url({ pattern: /./, allowed: '' })
   expect(any.toText('redis://anna:p@ss/w@host:6379/0')).toBe('redis://(hidden)@host:6379/0')
   expect(any.toText('redis://host:6379/0')).toBe('redis://host:6379/0')
+  expect(any.toText('redis:/anna:p@ss@host')).toBe('redis:/(hidden)@host')
+  expect(any.toText('anna:p@ss@host')).toBe('(hidden)@host')
+  expect(any.toText('redis://host?key=a&Password=p%20s&ca=b')).toBe('redis://host?key=a&Password=(hidden)&ca=b')
+  expect(any.toText('file:./data@home/journal')).toBe('file:./data@home/journal')
 })
 
 describe('a public key', () => {

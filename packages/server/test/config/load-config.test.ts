@@ -111,7 +111,7 @@ describe('problems', () => {
       AUTH_SECRET: 'hunter2',
       SESSION_SECRET: 'hunter3',
       AUTH_JWKS_URL: 'ftp://anna:hunter4@host/',
-      JOURNAL_URL: 'redis://anna:hunter5@host/',
+      JOURNAL_URL: 'amqp:/anna:hunter5@host/',
     }).join('\n')
     expect(text).toContain('AUTH_SECRET=(hidden, 7 bytes): must be at least 32 bytes long: HS256')
     expect(text).toContain('SESSION_SECRET')
@@ -137,15 +137,6 @@ describe('problems', () => {
   test('are words that belong to no flag', () => {
     expect(problems({}, ['8000'])).toEqual(['8000: is not a flag; values follow one, as in --port 8000'])
   })
-
-  test.each([
-    ['JOURNAL_URL', 'redis://localhost'],
-    ['JOURNAL_URL', 'rediss://localhost'],
-  ])('are wishes that this version does not serve yet: %s=%s', (name, text) => {
-    const found = problems({ [name]: text })
-    expect(found).toHaveLength(1)
-    expect(found[0]).toMatch(new RegExp(`^${name}=.*: is not in this version yet$`))
-  })
 })
 
 describe('variables that belong together', () => {
@@ -154,6 +145,24 @@ describe('variables that belong together', () => {
       expect.stringMatching(/^WORKERS: needs a JOURNAL_URL that several processes can share/),
     ])
     expect(problems({ WORKERS: '2' })).toEqual([])
+  })
+
+  test('a journal that several machines share needs a secret that they share, too', () => {
+    const JOURNAL_URL = 'redis://host'
+    expect(problems({ JOURNAL_URL })).toEqual([
+      expect.stringMatching(/^SESSION_SECRET: must be set, or AUTH_SECRET, and be the same on all instances/),
+    ])
+    expect(problems({ JOURNAL_URL, AUTH_SECRET: SECRET })).toEqual([])
+    expect(problems({ JOURNAL_URL, SESSION_SECRET: SECRET })).toEqual([])
+  })
+
+  test.each([
+    ['redis://anna@host', 'names a user without a password'],
+    ['redis://:hunter2/3@host', 'holds a / before the @; in a password it is written %2F'],
+    ['redis://:hunter2#3@host', 'holds a #; in a password it is written %23'],
+    ['redis://host?password=hunter2', 'may have only these parameters: key, sentinel, ca, cert, cert-key'],
+  ])('what is wrong with %s is said without repeating it', (JOURNAL_URL, problem) => {
+    expect(problems({ JOURNAL_URL, AUTH_SECRET: SECRET })).toEqual([`JOURNAL_URL: ${problem}`])
   })
 
   test('at most one way to check tokens', () => {
@@ -221,7 +230,7 @@ describe('as a library', () => {
   })
 
   test('all problems are in one error with a code', () => {
-    const options = { port: 70_000, prot: 1, authSecret: 'hunter2', journalUrl: 'redis://localhost' }
+    const options = { port: 70_000, prot: 1, authSecret: 'hunter2', journalUrl: 'amqp:/localhost' }
     let thrown: unknown
     try {
       configFrom(options)
@@ -233,7 +242,7 @@ describe('as a library', () => {
     const message = thrown instanceof Error ? thrown.message : ''
     expect(message).toContain('prot: is not an option. Did you mean port?')
     expect(message).toContain('port=70000: must be')
-    expect(message).toContain('journalUrl=redis://localhost: is not in this version yet')
+    expect(message).toContain('journalUrl=amqp:/localhost: must be memory:, file:PATH, redis://HOST or amqp://HOST')
     expect(message).toContain('authSecret=')
     expect(message).not.toContain('hunter2')
   })

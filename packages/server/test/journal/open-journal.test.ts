@@ -39,15 +39,6 @@ describe('JOURNAL_URL', () => {
     await journal.close()
   })
 
-  it.each(['redis://localhost:6379', 'REDISS://localhost'])('%s is refused: not in this build', async (url) => {
-    const opening = openJournal(url, { retention: UNLIMITED })
-    const scheme = url.slice(0, url.indexOf(':') + 1).toLowerCase()
-    await expect(opening).rejects.toMatchObject({
-      code: 'config_invalid',
-      message: `JOURNAL_URL: this build has no journal for ${scheme} yet; it may be memory:, file:PATH or amqp://HOST`,
-    })
-  })
-
   it.each(['', 'journal', './journal', '/var/journal', 'http://localhost', 'file:', 'postgres://localhost'])(
     '%j is refused: no journal',
     async (url) => {
@@ -58,6 +49,6 @@ describe('JOURNAL_URL', () => {
 
   it('does not repeat a password', async () => {
     const opening = openJournal('mysql://user:secret@localhost/db', { retention: UNLIMITED })
-    await expect(opening).rejects.toThrow(/^(?!.*secret).*mysql:\/\/…@localhost/)
+    await expect(opening).rejects.toThrow(/^(?!.*secret).*mysql:\/\/\(hidden\)@localhost/)
   })
 })

@@ -77,12 +77,12 @@ describe('a configuration that is not valid', () => {
   test.each([[[]], [['serve']], [['check']], [['token', '--sub', 'anna']]])(
     'is refused by %j with exit code 78 and all its problems on standard error',
     async (args) => {
-      const env = { PORT: 'http', LOCALE: 'de', JOURNAL_URL: 'redis://host', AUTH_SECRET: 'hunter2' }
+      const env = { PORT: 'http', LOCALE: 'de', JOURNAL_URL: 'amqp:/host', AUTH_SECRET: 'hunter2' }
       const { code, out, err } = await lastcall([...args, '--shutdown-timout', '5'], env)
       expect({ code, out }).toEqual({ code: 78, out: '' })
       expect(err).toContain('PORT="http": must be a whole number from 0 to 65535\n')
       expect(err).toContain('LOCALE="de": must be uk or en\n')
-      expect(err).toContain('JOURNAL_URL=redis://host: is not in this version yet\n')
+      expect(err).toContain('JOURNAL_URL=amqp:/host: must be memory:, file:PATH, redis://HOST or amqp://HOST\n')
       expect(err).toContain('AUTH_SECRET=(hidden, 7 bytes): must be at least 32 bytes long')
       expect(err).toContain('--shutdown-timout: is not a flag. Did you mean --shutdown-timeout?\n')
       expect(err.trimEnd().split('\n')).toHaveLength(5)

@@ -12,11 +12,13 @@ interface Pair {
 export class TcpProxy {
   readonly #server: Server
   readonly #pairs = new Set<Pair>()
+  #targetPort: number
   #isStalled = false
   #refuses = false
 
   private constructor(targetPort: number) {
-    this.#server = createServer((near) => this.#join(near, connect(targetPort, '127.0.0.1')))
+    this.#targetPort = targetPort
+    this.#server = createServer((near) => this.#join(near, connect(this.#targetPort, '127.0.0.1')))
   }
 
   static async to(targetPort: number): Promise<TcpProxy> {
@@ -51,6 +53,11 @@ export class TcpProxy {
     if (this.#isStalled) return
     near.pipe(far)
     far.pipe(near)
+  }
+
+  /** New connections go to this port. */
+  redirect(targetPort: number): void {
+    this.#targetPort = targetPort
   }
 
   /** Ends all connections with a reset. New ones are accepted, unless `refuse` was called. */

@@ -1,0 +1,44 @@
+/**
+ * Opening a journal whose server may not be there yet: tries until it is, because servers and their journals are often
+ * started together. What a retry cannot mend ends it at once.
+ */
+import { LastcallError } from '../errors.js'
+import type { Logger } from '../observability/log.js'
+import { Backoff } from './backoff.js'
+import type { Journal } from './journal.js'
+
+export interface PatienceOptions {
+  readonly log: Logger
+  /** Gives up. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * @param open one attempt.
+ * @throws {LastcallError} Not temporary: what `open` throws. `journal_unavailable`: the signal was aborted.
+ */
+export async function openPatiently(open: () => Promise<Journal>, { log, signal }: PatienceOptions): Promise<Journal> {
+  const backoff = new Backoff()
+  let reason: LastcallError | undefined
+  const isGivenUp = (): boolean => signal.aborted
+  while (!isGivenUp()) {
+    try {
+      const journal = await open()
+      if (reason) log.info('journal.available', 'the journal can be reached: the server starts')
+      return journal
+    } catch (error) {
+      if (isGivenUp()) break
+      if (!(error instanceof LastcallError) || !error.temporary) throw error
+      // One line for each reason: an outage of an hour is not thousands of lines.
+      if (reason?.message !== error.message) {
+        log.error('journal.unavailable', { error }, `${error.message}; the server starts as soon as it can be reached`)
+      }
+      reason = error
+      await backoff.wait(signal)
+    }
+  }
+  throw new LastcallError('journal_unavailable', 'the server was stopped before its journal could be reached', {
+    temporary: true,
+    cause: reason,
+  })
+}

@@ -1,0 +1,254 @@
+/**
+ * One tail: reads the stream over a connection of its own, from the oldest retained entry on, and finds out after each
+ * reconnection, and whenever the stream was silent, whether it is still the same log.
+ */
+import { setTimeout } from 'node:timers/promises'
+import type { Clock } from '../../clock.js'
+import type { LastcallError } from '../../errors.js'
+import type { Logger } from '../../observability/log.js'
+import { Backoff } from '../backoff.js'
+import { decodeEntry } from '../entry-codec.js'
+import type { Entry, JournalListener, Retention } from '../journal.js'
+import { Listeners } from '../listeners.js'
+import type { ByteBudget } from './byte-budget.js'
+import type { Epochs } from './epochs.js'
+import { Gathering } from './gathering.js'
+import { copyOf, countHistory, historyBegin, nextCount } from './history-begin.js'
+import { matchLog, type Found, type OwnPlace, type StreamPlace } from './log-matching.js'
+import type { RedisLink } from './redis-link.js'
+import { explain } from './redis-problems.js'
+import { RedisStream, type StoredEntry } from './redis-stream.js'
+
+export interface ReaderOptions {
+  readonly dial: (signal: AbortSignal) => Promise<RedisLink>
+  /** The server, for messages. */
+  readonly where: string
+  readonly key: string
+  readonly retention: Retention
+  readonly timeoutMs: number
+  readonly epochs: Epochs
+  readonly budget: ByteBudget
+  readonly clock: Clock
+  readonly log: Logger
+  /** Why the stream cannot be read. `undefined`: it can, and it is the one that was read before. */
+  readonly onState: (error: LastcallError | undefined) => void
+}
+
+/** A read waits so long for entries. Then the stream is looked at: a read of a key that was removed waits for ever. */
+const BLOCK_MS = 1000
+/** A stream that is never silent is looked at, too. */
+const CHECK_INTERVAL_MS = 1000
+/** Others may begin epochs at the same time. */
+const MAX_CHECKS = 10
+
+export class RedisReader {
+  readonly #options: ReaderOptions
+  readonly #listeners = new Listeners()
+  readonly #stopping = new AbortController()
+  readonly #gathering = new Gathering()
+  #onStarted: () => void = () => undefined
+  /** Resolves when everything that was there has been told, or when the reader was stopped. */
+  readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve))
+  /** How far the reader has read. `undefined`: it has not begun. */
+  #own: OwnPlace | undefined
+  /** Where the stream ended when the reader began. */
+  #headAtBegin: StreamPlace | undefined
+  #averageBytes = 1024
+  #hasSeenForeign = false
+
+  constructor(listener: JournalListener, options: ReaderOptions) {
+    this.#options = options
+    this.#listeners.add(listener)
+  }
+
+  /** Reads until it is stopped. */
+  async run(): Promise<void> {
+    const { signal } = this.#stopping
+    const { dial, key, where, onState } = this.#options
+    const backoff = new Backoff()
+    while (!signal.aborted) {
+      try {
+        const link = await dial(signal)
+        try {
+          await this.#follow(new RedisStream(link, key), () => {
+            backoff.reset()
+            onState(undefined)
+          })
+        } finally {
+          link.destroy()
+        }
+      } catch (error) {
+        if (this.#isStopped()) break
+        onState(explain(error, where))
+        await backoff.wait(signal)
+      }
+    }
+    this.#onStarted()
+  }
+
+  /** From now on the listener is not called. */
+  stop(): void {
+    this.#listeners.clear()
+    this.#stopping.abort()
+  }
+
+  tellAvailability(error: LastcallError | undefined): void {
+    this.#listeners.onAvailability(error === undefined, error)
+  }
+
+  /** Not a field: it changes during every wait. */
+  #isStopped(): boolean {
+    return this.#stopping.signal.aborted
+  }
+
+  /** Until the link ends. */
+  async #follow(stream: RedisStream, onReady: () => void): Promise<void> {
+    const { clock, timeoutMs } = this.#options
+    let own = await this.#check(stream)
+    onReady()
+    let checkedMs = clock.monotonic()
+    while (!this.#isStopped()) {
+      this.#tellIfStarted(own)
+      const count = nextCount(this.#averageBytes)
+      const entries = await stream.after(own, count, BLOCK_MS, timeoutMs)
+      if (this.#isStopped()) return
+      if (entries.length > 0) own = this.#take(entries, own)
+      const nowMs = clock.monotonic()
+      if (entries.length === 0 || nowMs - checkedMs > CHECK_INTERVAL_MS) {
+        own = await this.#check(stream)
+        checkedMs = nowMs
+      }
+      // A full reply: more is there already.
+      if (entries.length === 0 || entries.length === count) continue
+      const delayMs = this.#gathering.delayAfter(entries.length, nowMs)
+      if (delayMs > 0) await setTimeout(delayMs)
+    }
+  }
+
+  #tellIfStarted(own: OwnPlace): void {
+    const head = this.#headAtBegin
+    if (!head || (own.epoch === head.epoch && own.offset < head.offset)) return
+    this.#headAtBegin = undefined
+    this.#onStarted()
+  }
+
+  // ——— whether it is the same log
+
+  /** Resolves with the place to read on from. */
+  async #check(stream: RedisStream): Promise<OwnPlace> {
+    for (let check = 0; check < MAX_CHECKS; check++) {
+      const own = this.#own
+      const head = await stream.head()
+      if (!own) {
+        if (head) return this.#begin(stream, head)
+        await this.#beginEpoch(stream, 'there is no stream')
+        continue
+      }
+      const match = matchLog(own, await this.#find(stream, own, head))
+      if (match.kind === 'same') return own
+      if (match.kind === 'trimmed') {
+        this.#warn('entries were trimmed before they were read', { nextOffset: match.nextOffset })
+        return this.#moveTo(own.epoch, match.nextOffset - 1)
+      }
+      if (match.kind === 'superseded') {
+        const first = await stream.firstOf(match.epoch)
+        this.#warn(match.why, { newEpoch: match.epoch })
+        return this.#moveTo(match.epoch, (first?.offset ?? match.headOffset + 1) - 1)
+      }
+      await this.#beginEpoch(stream, match.why)
+    }
+    throw new Error('the stream changes faster than it can be checked')
+  }
+
+  /** As little as the comparison needs. */
+  async #find(stream: RedisStream, own: OwnPlace, head: StreamPlace | undefined): Promise<Found> {
+    if (!head || !own.bytes) return { head, atOwnPlace: undefined, firstOffset: undefined }
+    const atOwnPlace = (await stream.at(own))?.bytes
+    const firstOffset = atOwnPlace ? undefined : (await stream.firstOf(own.epoch))?.offset
+    return { head, atOwnPlace, firstOffset }
+  }
+
+  async #begin(stream: RedisStream, head: StreamPlace): Promise<OwnPlace> {
+    const { retention, clock, budget, epochs } = this.#options
+    epochs.saw(head.epoch)
+    const begin = await historyBegin(stream, head, retention, clock.now())
+    countHistory(budget, begin)
+    this.#headAtBegin = head
+    this.#own = begin.own
+    this.#listeners.onEpoch(begin.own.epoch, begin.own.offset + 1)
+    return begin.own
+  }
+
+  async #beginEpoch(stream: RedisStream, why: string): Promise<void> {
+    const epoch = this.#options.epochs.next()
+    if (await stream.begin(epoch)) this.#warn(why, { newEpoch: epoch })
+  }
+
+  /** The listener forgets everything, and goes on behind this offset. */
+  #moveTo(epoch: string, offset: number): OwnPlace {
+    this.#options.epochs.saw(epoch)
+    this.#own = { epoch, offset, bytes: undefined }
+    this.#listeners.onEpoch(epoch, offset + 1)
+    return this.#own
+  }
+
+  #warn(why: string, fields: { readonly newEpoch: string } | { readonly nextOffset: number }): void {
+    const { log, key, where } = this.#options
+    const { epoch, offset } = this.#own ?? {}
+    log.warn('journal.epoch', { key, epoch, offset, ...fields }, `${where}: ${why}`)
+  }
+
+  // ——— entries
+
+  /** Tells the entries, and resolves with the place behind them. */
+  #take(entries: readonly StoredEntry[], own: OwnPlace): OwnPlace {
+    const { budget } = this.#options
+    let { epoch, offset } = own
+    let last: StoredEntry | undefined
+    let batch: Entry[] = []
+    let bytes = 0
+    for (const stored of entries) {
+      if (stored.epoch !== epoch || stored.offset !== offset + 1) {
+        this.#listeners.onBatch(batch)
+        batch = []
+        last = undefined
+        ;({ epoch, offset } = this.#goOnAt(stored, own.epoch))
+        // The entry that begins an epoch says nothing.
+        if (stored.offset === 0) continue
+      }
+      offset = stored.offset
+      last = stored
+      const size = stored.bytes?.length ?? 0
+      bytes += size
+      budget.count(epoch, offset, size)
+      batch.push(this.#entryOf(stored))
+    }
+    this.#averageBytes = bytes / entries.length
+    this.#own = { epoch, offset, bytes: copyOf(last?.bytes) }
+    this.#listeners.onBatch(batch)
+    return this.#own
+  }
+
+  /** The stream goes on in another epoch, or entries were trimmed in between. */
+  #goOnAt(stored: StoredEntry, ownEpoch: string): StreamPlace {
+    const isSameEpoch = stored.epoch === ownEpoch
+    const nextOffset = Math.max(1, stored.offset)
+    if (isSameEpoch) this.#warn('entries were trimmed before they were read', { nextOffset })
+    else this.#warn('another epoch has begun', { newEpoch: stored.epoch })
+    return this.#moveTo(stored.epoch, nextOffset - 1)
+  }
+
+  #entryOf({ offset, bytes }: StoredEntry): Entry {
+    try {
+      if (bytes) return decodeEntry(offset, bytes)
+    } catch {
+      // Not JSON: it is treated as what it is.
+    }
+    if (!this.#hasSeenForeign) {
+      const { log, where, key } = this.#options
+      log.warn('journal.foreign', { key, offset }, `${where}: something else than lastcall writes to the key`)
+    }
+    this.#hasSeenForeign = true
+    return { kind: 'unknown', offset, at: 0, node: '', sequence: 0, bytes: bytes?.length ?? 0 }
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The way into the stream: appends that come while one is under way share the next transaction. Keeps a connection of its
+ * own, and reconnects; while the server cannot be reached or refuses to write, appends are refused at once.
+ */
+import { setTimeout } from 'node:timers/promises'
+import type { LastcallError } from '../../errors.js'
+import type { Logger } from '../../observability/log.js'
+import { Backoff } from '../backoff.js'
+import type { ByteBudget } from './byte-budget.js'
+import { isEpoch, type Epochs } from './epochs.js'
+import type { RedisLink } from './redis-link.js'
+import { asUnavailable, explain, StreamBroken } from './redis-problems.js'
+import { RedisStream } from './redis-stream.js'
+
+export interface WriterOptions {
+  readonly dial: (signal: AbortSignal) => Promise<RedisLink>
+  /** The server, for messages. */
+  readonly where: string
+  readonly key: string
+  /** So many entries are kept at least. */
+  readonly maxEntries: number
+  readonly epochs: Epochs
+  readonly budget: ByteBudget
+  readonly log: Logger
+  /** Why nothing can be appended. `undefined`: it can. Called when it changes. */
+  readonly onState: (error: LastcallError | undefined) => void
+}
+
+interface Append {
+  readonly entries: readonly Buffer[]
+  /** How many of them are appended. */
+  done: number
+  readonly resolve: () => void
+  readonly reject: (error: LastcallError) => void
+}
+
+/** Limits of one transaction: the server holds all of it in memory, and does nothing else while it executes it. */
+const MAX_TRANSACTION_ENTRIES = 500
+const MAX_TRANSACTION_BYTES = 1024 * 1024
+const TRIM_INTERVAL_MS = 1000
+
+export class RedisWriter {
+  readonly #options: WriterOptions
+  readonly #stopping = new AbortController()
+  #stream: RedisStream | undefined
+  #error: LastcallError | undefined
+  #epoch = ''
+  #waiting: Append[] = []
+  #isSending = false
+  #onIdle: (() => void) | undefined
+
+  constructor(options: WriterOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Connects, and makes the stream if there is none.
+   *
+   * @throws {LastcallError} `journal_unavailable`, or what a retry does not mend: `config_invalid`, `journal_unusable`.
+   */
+  async open(): Promise<void> {
+    const { where, dial } = this.#options
+    const { signal } = this.#stopping
+    try {
+      const link = await dial(signal)
+      const stream = new RedisStream(link, this.#options.key)
+      await this.#prepare(stream).catch((error: unknown) => {
+        link.destroy(error)
+        throw error
+      })
+      this.#stream = stream
+    } catch (error) {
+      throw explain(error, where)
+    }
+  }
+
+  /** After `open`: keeps the connection until it is stopped. */
+  async run(): Promise<void> {
+    const { signal } = this.#stopping
+    const { where } = this.#options
+    const backoff = new Backoff()
+    while (!signal.aborted) {
+      try {
+        if (!this.#stream) await this.open()
+        backoff.reset()
+        this.#setState(undefined)
+        await this.#serve()
+      } catch (error) {
+        this.#setState(explain(error, where))
+      }
+      this.#stream?.link.destroy()
+      this.#stream = undefined
+      await backoff.wait(signal)
+    }
+  }
+
+  /** Ends the connection, whatever is under way. */
+  stop(): void {
+    this.#stopping.abort()
+  }
+
+  /** Resolves when no append is under way. */
+  async settled(): Promise<void> {
+    if (this.#waiting.length > 0 || this.#isSending) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+  }
+
+  append(entries: readonly Buffer[]): Promise<void> {
+    const error = this.#error
+    if (error) return Promise.reject(asUnavailable(error))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ entries, done: 0, resolve, reject })
+      if (!this.#isSending) void this.#send()
+    })
+  }
+
+  async #prepare(stream: RedisStream): Promise<void> {
+    const { epochs, log, key, where } = this.#options
+    let head = await stream.head()
+    if (!head) {
+      const epoch = epochs.next()
+      if (await stream.begin(epoch)) log.warn('journal.epoch', { key, newEpoch: epoch }, `${where}: there is no stream`)
+      head = await stream.head()
+    }
+    if (!head) throw new Error('the stream was removed as soon as it was made')
+    if (!isEpoch(head.epoch)) throw new StreamBroken('the key holds a stream of something else')
+    epochs.saw(head.epoch)
+    this.#epoch = head.epoch
+    await stream.expectWritable()
+  }
+
+  /** Until the link ends: rejects with the reason. */
+  async #serve(): Promise<void> {
+    const stream = this.#stream
+    if (!stream) return
+    const over = new AbortController()
+    const end = stream.link.ended.then((reason) => {
+      over.abort()
+      throw reason
+    })
+    const trimming = async (): Promise<void> => {
+      while (!over.signal.aborted) {
+        await setTimeout(TRIM_INTERVAL_MS, undefined, { signal: over.signal })
+        const place = this.#options.budget.takeTrimPoint()
+        if (place) await stream.trimBefore(place)
+      }
+    }
+    await Promise.race([end, trimming()])
+  }
+
+  #setState(error: LastcallError | undefined): void {
+    if (this.#stopping.signal.aborted && error === undefined) return
+    const hadError = this.#error
+    this.#error = error
+    if (error) for (const append of this.#waiting.splice(0)) append.reject(asUnavailable(error))
+    if (hadError?.message !== error?.message) this.#options.onState(error)
+  }
+
+  // ——— appending
+
+  async #send(): Promise<void> {
+    this.#isSending = true
+    // In the next turn: what else this turn appends goes along.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) {
+      const batch = takeBatch(this.#waiting)
+      try {
+        await this.#append(batch.entries)
+        batch.settle()
+        while (this.#waiting[0] && isDone(this.#waiting[0])) this.#waiting.shift()?.resolve()
+      } catch (error) {
+        const problem = explain(error, this.#options.where)
+        this.#setState(problem)
+        this.#stream?.link.destroy(error)
+      }
+    }
+    this.#isSending = false
+    this.#onIdle?.()
+  }
+
+  async #append(entries: readonly Buffer[]): Promise<void> {
+    const stream = this.#stream
+    if (!stream) throw new Error('there is no connection')
+    const outcome = await stream.append(this.#epoch, entries, this.#options.maxEntries)
+    if (outcome === 'done') return
+    throw new Error(outcome === 'gone' ? 'the stream is gone' : 'another instance has begun a new epoch')
+  }
+}
+
+interface Batch {
+  readonly entries: readonly Buffer[]
+  /** Notes that they are appended. */
+  readonly settle: () => void
+}
+
+/** As many of the waiting entries as one transaction may hold; one at least. */
+function takeBatch(waiting: readonly Append[]): Batch {
+  const entries: Buffer[] = []
+  const counts = new Map<Append, number>()
+  let bytes = 0
+  for (const append of waiting) {
+    for (let index = append.done; index < append.entries.length; index++) {
+      const entry = append.entries[index]
+      if (!entry) break
+      bytes += entry.length
+      const isFull = entries.length === MAX_TRANSACTION_ENTRIES || bytes > MAX_TRANSACTION_BYTES
+      if (isFull && entries.length > 0) return { entries, settle: () => note(counts) }
+      entries.push(entry)
+      counts.set(append, index + 1)
+    }
+  }
+  return { entries, settle: () => note(counts) }
+}
+
+function note(counts: ReadonlyMap<Append, number>): void {
+  for (const [append, done] of counts) append.done = done
+}
+
+const isDone = ({ entries, done }: Append): boolean => done === entries.length

@@ -1,0 +1,54 @@
+/**
+ * Two servers over one Redis: what one takes, the other delivers, and a client that moves misses nothing.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lacksRedis, RedisServer } from '../support/redis-server.js'
+import { startServer, type TestServer } from '../support/test-server.js'
+
+const SECRET = 'a secret that all instances have in common'
+
+describe.skipIf(lacksRedis())('two instances over one Redis', () => {
+  let redis: RedisServer
+
+  beforeAll(async () => {
+    redis = await RedisServer.start()
+  })
+
+  afterAll(() => redis.dispose())
+
+  const start = (key: string): Promise<TestServer> =>
+    startServer({ journalUrl: `${redis.url}?key=${key}`, sessionSecret: SECRET, presenceIntervalMs: 0 })
+
+  test('deliver the same messages in the same order, whichever took them', async () => {
+    const servers = [await start('order'), await start('order')]
+    const clients = await Promise.all(servers.map((server, index) => server.connect(`client-${index}`)))
+    await Promise.all(
+      clients.flatMap((client, index) => Array.from({ length: 20 }, (_, turn) => client.publish(`${index}-${turn}`))),
+    )
+    const listeners = await Promise.all(servers.map((server, index) => server.connect(`late-${index}`)))
+    await clients[0]?.publish('marker')
+    for (const client of [...clients.slice(1), ...listeners])
+      await client.first('message', ({ data }) => data === 'marker')
+    const [, second] = clients
+    const heard = second?.messages
+      .filter(({ type }) => type === 'message')
+      .map((message) => ('data' in message ? message.data : ''))
+    expect(heard).toHaveLength(21)
+  })
+
+  test('a client resumes on the other one, and misses nothing', async () => {
+    const [first, second] = [await start('resume'), await start('resume')]
+    const speaker = await second.connect('speaker')
+    const listener = await first.connect('listener')
+    await speaker.publish('heard')
+    const { offset } = await listener.first('message', ({ data }) => data === 'heard')
+    const welcome = await listener.first('welcome')
+    await listener.leave()
+    await speaker.publish('missed')
+    const cursor = `${welcome.cursor.split(':')[0]}:${offset}`
+    const again = await second.connect(`listener?cursor=${encodeURIComponent(cursor)}`)
+    await expect(again.first('welcome')).resolves.toMatchObject({ recovered: true })
+    await again.first('message', ({ data }) => data === 'missed')
+    expect(again.messages.filter((message) => 'data' in message && message.data === 'heard')).toEqual([])
+  })
+})
