@@ -6,7 +6,7 @@
 const SRC = '^packages/server/src/'
 /** The folders that know neither sockets nor HTTP. */
 const INNER = '(connections|sessions|hub|presence|instances|shutdown)'
-const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(startup-warnings|cli|serve|create-server|index)\\.ts$`
+const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(startup-warnings|cli|serve|create-server|compose-[a-z]+|index)\\.ts$`
 
 /** A package of npm, wherever it is resolved to. */
 const npm = (names) => `(^|node_modules/)(${names})(/|$)`
@@ -23,6 +23,28 @@ const onlyBy = (name, from, to, comment) => ({
 module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-folder-cycles',
+      comment: 'Folders depend on each other in one direction, whatever their files do.',
+      severity: 'error',
+      scope: 'folder',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'connections-know-no-hub',
+      comment: 'The hub and the sessions keep what they know about a connection with it, opaquely.',
+      severity: 'error',
+      from: { path: `${SRC}connections/` },
+      to: { path: `${SRC}(hub|sessions|presence|instances|shutdown|journal)/` },
+    },
+    {
+      name: 'hub-knows-no-session',
+      comment: 'Presence, the instances and the sessions read the feed and use the hub, not the other way round.',
+      severity: 'error',
+      from: { path: `${SRC}hub/` },
+      to: { path: `${SRC}(sessions|presence|instances|shutdown)/` },
+    },
     {
       name: 'inwards',
       comment: 'Inner folders do not know how bytes and requests arrive.',
@@ -101,7 +123,7 @@ module.exports = {
       name: 'leaves',
       comment: 'What everybody may import imports nothing.',
       severity: 'error',
-      from: { path: `${SRC}((clock|errors)|observability/(log|stats))\\.ts$` },
+      from: { path: `${SRC}((clock|errors|invariant)|observability/(log|stats))\\.ts$` },
       to: { path: '.' },
     },
     {

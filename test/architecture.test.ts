@@ -52,6 +52,8 @@ test('each rule catches what it forbids', async () => {
   const server = 'packages/server/src'
   const forbidden: readonly (readonly [rule: string, from: string, to: string])[] = [
     ['no-circular', `${server}/hub/a.ts`, './b.js'],
+    ['connections-know-no-hub', `${server}/connections/delivery.ts`, '../hub/b.js'],
+    ['hub-knows-no-session', `${server}/hub/told.ts`, '../sessions/socket.js'],
     ['inwards', `${server}/shutdown/manager.ts`, '../http/app.js'],
     ['inwards', `${server}/connections/connection.ts`, '../websocket/frame.js'],
     ['journal-is-innermost', `${server}/journal/journal.ts`, '../connections/connection.js'],
@@ -92,6 +94,8 @@ test('each rule catches what it forbids', async () => {
   for (const name of bystanders) put(`${server}/${name}.ts`, 'export type T = 1\n')
   put('packages/server/test/helper.ts', 'export type T = 1\n')
   put(`${server}/hub/b.ts`, `export type * as other from './a.js'\n`)
+  // With connections/delivery.ts above: a cycle between two folders, and none between their files.
+  put(`${server}/hub/reader.ts`, `export type * as other from '../connections/connection.js'\n`)
   for (const [rule, from, to] of forbidden) {
     // A type is enough to depend on somebody, but not to need a package at run time.
     put(from, `export ${rule === 'declared' ? '' : 'type '}* as other from '${to}'\n`)
@@ -108,5 +112,6 @@ test('each rule catches what it forbids', async () => {
 
   const { violations } = await cruise(folder)
   const found = violations.map(({ rule, from }) => `${rule.name}: ${from}`)
-  expect(forbidden.map(([rule, from]) => `${rule}: ${from}`).filter((each) => !found.includes(each))).toEqual([])
+  const expected = [...forbidden.map(([rule, from]) => `${rule}: ${from}`), `no-folder-cycles: ${server}/hub`]
+  expect(expected.filter((each) => !found.includes(each))).toEqual([])
 })

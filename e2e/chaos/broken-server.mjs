@@ -13,27 +13,27 @@ export const DEFECTS = {
   },
   /** The first entry that a client missed is left out. */
   'catch-up': {
-    file: 'hub/hub.js',
-    from: 'this.#catchUps.begin(connection, cursor.offset)',
-    to: 'this.#catchUps.begin(connection, cursor.offset + 1)',
+    file: 'hub/subscriptions.js',
+    from: 'delivery.catchUps.begin(subscriber, cursor.offset)',
+    to: 'delivery.catchUps.begin(subscriber, cursor.offset + 1)',
   },
   /** The last entry that a client heard comes again. */
   repeat: {
-    file: 'hub/hub.js',
-    from: 'this.#catchUps.begin(connection, cursor.offset)',
-    to: 'this.#catchUps.begin(connection, Math.max(0, cursor.offset - 1))',
+    file: 'hub/subscriptions.js',
+    from: 'delivery.catchUps.begin(subscriber, cursor.offset)',
+    to: 'delivery.catchUps.begin(subscriber, Math.max(0, cursor.offset - 1))',
   },
   /** Who can't be served what it missed is told that it missed nothing. */
   pretend: {
-    file: 'hub/hub.js',
-    from: 'return { cursor: this.#cursorAt(this.#window.head), recovered: false }',
+    file: 'hub/subscriptions.js',
+    from: 'return { cursor: feed.cursorAt(feed.window.head), recovered: false }',
     to: 'return { cursor: formatCursor(cursor), recovered: true }',
   },
   /** Whoever comes back is told that something is missing. */
   'cry-wolf': {
-    file: 'hub/hub.js',
-    from: 'if (!this.canRecover(cursor)) {',
-    to: 'if (cursor.offset % 8 === 0 || !this.canRecover(cursor)) {',
+    file: 'hub/subscriptions.js',
+    from: 'if (!feed.canRecover(cursor)) {',
+    to: 'if (cursor.offset % 8 === 0 || !feed.canRecover(cursor)) {',
   },
 }
 

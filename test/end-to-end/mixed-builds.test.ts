@@ -26,7 +26,7 @@ const TOMORROW: readonly Change[] = [
     from: 'switch (message.type) {',
     to: `switch (message.type) {
       case 'react':
-        return hub.publish(connection, { kind: 'reaction', channel: 'lobby', from: connection.clientId, data: message.data });`,
+        return hub.publishing.publish(connection, { kind: 'reaction', channel: 'lobby', from: connection.clientId, data: message.data });`,
   },
   {
     file: 'journal/entry-kinds.js',

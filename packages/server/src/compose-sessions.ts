@@ -10,6 +10,8 @@ import type { ConnectionManager } from './connections/connection-manager.js'
 import type { ConnectionListener } from './connections/front.js'
 import type { Hub } from './hub/hub.js'
 import type { Instances } from './instances/instances.js'
+import type { Moves } from './presence/moves.js'
+import type { PresenceAnnouncer } from './presence/presence-announcer.js'
 import type { Logger } from './observability/log.js'
 import { countIn, type Stats } from './observability/stats.js'
 import { Admission } from './sessions/admission.js'
@@ -25,6 +27,8 @@ import { SessionSetup } from './sessions/session-setup.js'
 export interface SessionsComposition {
   readonly connections: ConnectionManager
   readonly hub: Hub
+  readonly presence: PresenceAnnouncer
+  readonly moves: Moves
   readonly instances: Instances
   readonly hooks: Hooks
   /** This instance's name. */
@@ -55,7 +59,7 @@ export interface ComposedSessions {
 const MAX_CHANNELS = 100
 
 export function composeSessions(config: Config, parts: SessionsComposition): ComposedSessions {
-  const { connections, hub, instances, hooks, node, encodeFrame, isClosed, clock, stats, log } = parts
+  const { connections, hub, presence, moves, instances, hooks, node, encodeFrame, isClosed, clock, stats, log } = parts
   const keysContext = { clock, observer: keysObserver(stats, log) }
   const pending = new PendingHandshakes({ timeoutMs: config.handshakeTimeoutSeconds * 1000, clock })
   const admission = new Admission({
@@ -76,6 +80,8 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
   const rateLimit = new RateLimit(config.maxMessagesPerMinute)
   const sessionSetup = new SessionSetup({
     hub,
+    presence,
+    moves,
     connections,
     rateLimit,
     encodeFrame,
@@ -93,7 +99,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     admission,
     pending,
     sessionSetup,
-    hub,
+    feed: hub.feed,
     hookCalls,
     rejectWith,
     encodeFrame,

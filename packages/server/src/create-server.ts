@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Server as HttpServer } from 'node:http'
 import { systemClock } from './clock.js'
+import { composeDelivery } from './compose-delivery.js'
 import { composeSessions } from './compose-sessions.js'
 import { configFrom } from './config/load-config.js'
 import type { Config } from './config/schema.js'
@@ -20,9 +21,7 @@ import type { Health } from './http/health.js'
 import { HttpServers } from './http/http-servers.js'
 import { listen, listenAdmin, type Address, type ListenWhere } from './http/listen.js'
 import { securityHeaders } from './http/security-headers.js'
-import { Hub } from './hub/hub.js'
 import { InstanceAnnouncer } from './instances/instance-announcer.js'
-import { Instances } from './instances/instances.js'
 import { engineRetention } from './journal/entry-limit.js'
 import type { Journal } from './journal/journal.js'
 import { openJournal } from './journal/open-journal.js'
@@ -35,6 +34,7 @@ import { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js
 import { encodeTextFrame } from './websocket/frame.js'
 import { NodeFront } from './websocket/node-front.js'
 import { originForm } from './websocket/upgrade-request.js'
+import { WEBSOCKET_ENCODING } from './websocket/websocket-encoding.js'
 import { WebSocketAcceptor } from './websocket/websocket-transport.js'
 
 export interface ServerOptions extends Partial<Config> {
@@ -164,38 +164,33 @@ export async function assembleServer(
   const connections = new ConnectionManager({
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     closeTimeoutSeconds: config.closeTimeoutSeconds,
-    onceFlushed: (connection, callback) => hub.onceFlushed(connection, callback),
     encodeFrame: encodeTextFrame,
     clock,
     stats,
   })
-  const instances = new Instances({ node, clock })
-  const hub: Hub = new Hub({
+  const delivery = composeDelivery(config, {
+    node,
     journal,
     retention,
-    node,
-    build: config.build,
-    instances,
-    encodeFrame: encodeTextFrame,
-    presenceIntervalMs: config.presenceIntervalMs,
-    connectionOf: (clientId) => connections.get(clientId),
-    onPublishFailed: tellOfFailure,
-    onSeenElsewhere: (clientId) => shutdown.seenElsewhere(clientId),
+    connections,
+    encoding: WEBSOCKET_ENCODING,
     clock,
     stats,
     log,
   })
+  const { hub, instances, presence, moves } = delivery
+  hub.publishing.observe({ onFailed: refusePublish })
   // Filling the window takes as long as the journal's server is away, too.
   const giveUp = (): void => {
     if (!given) void journal.close()
   }
   signal?.addEventListener('abort', giveUp)
-  await hub.open()
+  await hub.feed.open()
   signal?.removeEventListener('abort', giveUp)
   if (signal?.aborted) throw new LastcallError('journal_unavailable', 'given up at the start', { temporary: true })
   log.info(
     'journal.opened',
-    { entries: hub.window.size, bytes: hub.window.bytes, offset: hub.window.head },
+    { entries: hub.feed.window.size, bytes: hub.feed.window.bytes, offset: hub.feed.window.head },
     'the journal is open',
   )
 
@@ -221,15 +216,18 @@ export async function assembleServer(
     clock,
     log,
   })
+  moves.observe({ onSeenElsewhere: (clientId) => shutdown.seenElsewhere(clientId) })
   const announcer = new InstanceAnnouncer({
     journal,
     state: () => (shutdown.isShuttingDown ? 'draining' : 'ready'),
-    publish: (state) => hub.announceInstance(state),
+    publish: (state) => delivery.announceInstance(state),
     clock,
   })
   const sessions = composeSessions(config, {
     connections,
     hub,
+    presence,
+    moves,
     instances,
     hooks,
     node,
@@ -244,11 +242,11 @@ export async function assembleServer(
     stats,
     () => ({
       activeConnections: connections.getActiveCount(),
-      behindConnections: hub.behindCount,
-      windowEntries: hub.window.size,
-      windowBytes: hub.window.bytes,
-      journalAvailable: hub.isAvailable,
-      journalLagMs: hub.lagMs,
+      behindConnections: hub.delivery.catchUps.size,
+      windowEntries: hub.feed.window.size,
+      windowBytes: hub.feed.window.bytes,
+      journalAvailable: hub.feed.isAvailable,
+      journalLagMs: hub.publishing.lagMs,
       instancesReady: instances.count('ready'),
       instancesDraining: instances.count('draining'),
       shutdownState: shutdown.state,
@@ -264,7 +262,7 @@ export async function assembleServer(
     version: VERSION,
     build: config.build,
     node,
-    journal: hub.isAvailable ? 'up' : 'down',
+    journal: hub.feed.isAvailable ? 'up' : 'down',
   })
   const ownStatus: ServerStatus = {
     health,
@@ -282,7 +280,7 @@ export async function assembleServer(
   const appDependencies: AppDependencies = {
     servers,
     health: () => answers.health(),
-    isReady: () => (config.readyWithoutJournal || hub.isAvailable) && answers.isReady(),
+    isReady: () => (config.readyWithoutJournal || hub.feed.isAvailable) && answers.isReady(),
     shutdown: config.adminToken === undefined ? undefined : adminApi(config.adminToken),
     isDraining: () => shutdown.isShuttingDown,
     metrics: config.metrics ? answers.metrics : undefined,
@@ -316,7 +314,7 @@ export async function assembleServer(
     log.warn('open_access', 'no authentication is configured: everybody may come in under any free name')
   }
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
-    hub.sweep()
+    delivery.sweep()
     sessions.sweep()
   })
 
@@ -337,11 +335,6 @@ export async function assembleServer(
     }
   }
 
-  function tellOfFailure(author: Connection, id: string | undefined, error: LastcallError): void {
-    const code = error.code === 'entry_too_large' ? 'too_large' : 'journal_unavailable'
-    refuse(author, encodeTextFrame, code, { id })
-  }
-
   /** Last of all, when nobody is left: the journal after those who write to it. */
   async function closeTheRest(): Promise<void> {
     stats.shutdownSeconds = shutdown.report?.durationSeconds ?? 0
@@ -356,7 +349,7 @@ export async function assembleServer(
     await Promise.all([app.close(), adminApp?.close()])
     hurry()
     announcer.end()
-    await hub.close()
+    await delivery.close()
     if (!given) await journal.close()
   }
 
@@ -402,6 +395,12 @@ export async function assembleServer(
       return shutdown.waitForShutdown()
     },
   }
+}
+
+/** Tells the author that its message did not get into the journal. */
+function refusePublish(author: Connection, id: string | undefined, error: LastcallError): void {
+  const code = error.code === 'entry_too_large' ? 'too_large' : 'journal_unavailable'
+  refuse(author, encodeTextFrame, code, { id })
 }
 
 function tlsOf({ tlsCert, tlsKey }: Pick<Config, 'tlsCert' | 'tlsKey'>): TlsFiles | undefined {

@@ -27,8 +27,6 @@ export interface ConnectionManagerOptions {
   readonly heartbeatIntervalSeconds?: number
   /** How long a polite close may take before it becomes abrupt, in seconds. Default: 5. */
   readonly closeTimeoutSeconds?: number
-  /** Calls back once a connection has everything that is due to it. Default: at once. */
-  readonly onceFlushed?: (connection: Connection, callback: () => void) => void
   /** Makes of a text what is written to a transport. Default: its UTF-8 bytes, for transports that frame themselves. */
   readonly encodeFrame?: EncodeFrame
   readonly clock?: Clock
@@ -59,7 +57,6 @@ export class ConnectionManager {
   readonly #clock: Clock
   readonly #stats: Stats
   readonly #closeTimeoutMs: number
-  readonly #onceFlushed: (connection: Connection, callback: () => void) => void
   readonly #encodeFrame: EncodeFrame
   readonly #connections = new Map<string, Connection>()
   readonly #observers = new Set<ConnectionObserver>()
@@ -77,7 +74,6 @@ export class ConnectionManager {
     this.#clock = options.clock ?? systemClock
     this.#stats = options.stats ?? new Stats()
     this.#closeTimeoutMs = closeTimeoutSeconds * 1000
-    this.#onceFlushed = options.onceFlushed ?? ((_connection, callback) => callback())
     this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
     // The pings of one interval are spread over its ticks: 10,000 at once would be felt.
     const tickMs = Math.min(MAX_TICK_MS, heartbeatIntervalSeconds * 1000)
@@ -218,7 +214,7 @@ export class ConnectionManager {
   #close(connection: Connection, { lastFrame, ...close }: PoliteClose): void {
     connection.serverClose ??= close.why
     this.#expectEnd(connection, close.code)
-    this.#onceFlushed(connection, () => {
+    connection.onceFlushed(() => {
       if (lastFrame) connection.send(lastFrame)
       connection.close(close)
     })

@@ -1,11 +1,8 @@
 /**
- * One client's connection: who it is, how far it has got, what it is owed. It can be sent to and closed; what its
- * messages mean is message-handler.ts's business, what it gets of the journal is the hub's.
+ * One client's connection: which client it is, whether it is alive, and how the server closes it. What the hub and the
+ * session keep about it is held here without being known: see hub/subscriber.ts and sessions/session-state.ts.
  */
 import { TEXTS, type Locale } from '@lastcall/protocol'
-import type { Audience } from '../hub/audience.js'
-import type { CatchUp } from '../hub/catch-up-chunks.js'
-import type { TokenBucket } from '../sessions/rate-limit.js'
 import type { Close, ServerClose } from './closes.js'
 import type { Transport } from './transport.js'
 
@@ -25,6 +22,14 @@ export interface ConnectionIdentity {
   readonly address?: string | undefined
 }
 
+/** What the hub keeps about a connection, as far as others need it. */
+export interface ConnectionDelivery {
+  /** Messages that were taken from the client and have not come back from the journal. */
+  readonly unacked: number
+  /** Calls back once the client has its acks and everything else that is due to it, or has left. */
+  onceFlushed(callback: () => void): void
+}
+
 export class Connection {
   readonly identity: ConnectionIdentity
   readonly transport: Transport
@@ -36,13 +41,10 @@ export class Connection {
   isAlive = true
   /** Set when the server has begun to close it: nothing more is taken from it. */
   serverClose: ServerClose | undefined
-  /** Messages that were taken and have not come back from the journal. */
-  unacked = 0
-  /** The ids of the messages that were not taken for now: who names one in `after` isn't taken either. */
-  refusedIds: Set<string> | undefined
-  /** Wrong messages in a row. */
-  wrongInARow = 0
-  bucket: TokenBucket | undefined
+  /** The hub's. `undefined`: the connection has not joined. */
+  delivery: ConnectionDelivery | undefined
+  /** The session's. `undefined`: nobody reads its messages. */
+  session: object | undefined
   /** Which of the sweep's ticks pings it. */
   readonly heartbeatSlot: number
 
@@ -50,12 +52,6 @@ export class Connection {
   leaveAtMs: number | undefined
   /** Its client has been let in by another instance: should this connection end, the client has not left. */
   isElsewhere = false
-  /** Whom it hears with; `undefined` before it joined the hub and after it left. The hub's to set. */
-  audience: Audience<Connection> | undefined
-  /** Where it stands while it is behind; `undefined` while it is live. The hub's to set. */
-  catchUp: CatchUp | undefined
-  /** Waits until it has everything it is owed. The hub's to call. */
-  onceFlushed: (() => void) | undefined
 
   constructor(identity: ConnectionIdentity, transport: Transport, nowMs: number, heartbeatSlot = 0) {
     this.identity = identity
@@ -71,6 +67,16 @@ export class Connection {
 
   get locale(): Locale {
     return this.identity.locale
+  }
+
+  get unacked(): number {
+    return this.delivery?.unacked ?? 0
+  }
+
+  /** Calls back once everything that is due to the client has been written, or the connection has left. */
+  onceFlushed(callback: () => void): void {
+    if (this.delivery) this.delivery.onceFlushed(callback)
+    else callback()
   }
 
   /** Sends one frame now, outside the journal's stream. */

@@ -1,18 +1,11 @@
 /**
  * What a connection needs of its socket. The WebSocket side implements it; tests and other transports may too.
  */
-
-/** The socket itself, for who writes to thousands: what must be touched for each of them is what a fan-out costs. */
-export interface FrameSink {
-  /** Whether there still is somebody to write to. */
-  readonly writable: boolean
-  /** `false`: took the frames, and no more without queueing. */
-  write(frames: Buffer): boolean
-}
+import type { TransportEncoding } from './encoding.js'
 
 export interface Transport {
-  /** After `onClosing` nothing may be written here. */
-  readonly sink: FrameSink
+  /** How texts become frames here, and how many connections are written to at once. Default: UTF8_ENCODING. */
+  readonly encoding?: TransportEncoding
   /** Writes whole frames, after all that was written before. After the end of the socket: does nothing. */
   write(frames: Buffer): void
   /** The socket takes no more without queueing: wait for `onDrain`. */

@@ -3,9 +3,11 @@
  * bytes; who is behind, and where, is catch-up.ts's business.
  */
 import type { Locale } from '@lastcall/protocol'
+import type { TransportEncoding } from '../connections/encoding.js'
 import { channelOf, exceptOf, isReplayed, recipientOf, senderOf, type KeptEntry } from '../journal/entry-kinds.js'
 import type { AudienceView } from './audience.js'
-import type { Window, WindowEntry } from './window.js'
+import { joined } from './frames.js'
+import type { WindowEntry, WindowView } from './window.js'
 
 /** Joined frames and the offset they reach. */
 export interface CatchUpChunk {
@@ -19,26 +21,27 @@ export interface CatchUpChunk {
 interface Viewer {
   readonly clientId: string
   readonly locale: Locale
+  readonly encoding: TransportEncoding
 }
 
 /** What this client gets of this entry, if it is in these channels: the entry, an ack, or nothing. */
 export function frameFor(
   { entry, frames, retryOf }: WindowEntry,
   channels: ReadonlySet<string>,
-  { clientId, locale }: Viewer,
+  { clientId, locale, encoding }: Viewer,
 ): Buffer | undefined {
-  if (senderOf(entry) === clientId) return frames.ack(retryOf ?? entry.offset)
+  if (senderOf(entry) === clientId) return frames.ack(retryOf ?? entry.offset, encoding)
   if (retryOf !== undefined) return undefined
-  if (recipientOf(entry) === clientId) return frames.forAudience(locale)
-  return isIn(channels, entry) && exceptOf(entry) !== clientId ? frames.forAudience(locale) : undefined
+  if (recipientOf(entry) === clientId) return frames.forAudience(locale, encoding)
+  return isIn(channels, entry) && exceptOf(entry) !== clientId ? frames.forAudience(locale, encoding) : undefined
 }
 
 /** What everybody in these channels gets of this entry whom it does not concern personally. */
 export const sharedFrame = (
   { entry, frames, retryOf }: WindowEntry,
-  channels: ReadonlySet<string>,
-  locale: Locale,
-): Buffer | undefined => (retryOf === undefined && isIn(channels, entry) ? frames.forAudience(locale) : undefined)
+  { channels, locale, encoding }: Omit<AudienceView, 'id'>,
+): Buffer | undefined =>
+  retryOf === undefined && isIn(channels, entry) ? frames.forAudience(locale, encoding) : undefined
 
 function isIn(channels: ReadonlySet<string>, entry: KeptEntry): boolean {
   const channel = channelOf(entry)
@@ -68,7 +71,7 @@ export interface CatchUp {
   position: number
   readonly replays: Replay[]
   /** Waits for this position to be told that it has caught up. */
-  whenCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
+  onceCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
 }
 
 /** How many shared chunks are kept for others who are at the same place. */
@@ -76,10 +79,10 @@ const MAX_KEPT_CHUNKS = 64
 
 /** Cuts the window into chunks, and keeps those that many connections will ask for. */
 export class ChunkCutter {
-  readonly #window: Window
+  readonly #window: WindowView
   readonly #shared = new Map<string, CatchUpChunk>()
 
-  constructor(window: Window) {
+  constructor(window: WindowView) {
     this.#window = window
   }
 
@@ -88,9 +91,7 @@ export class ChunkCutter {
     const key = `${String(audience.id)} ${String(position)} ${String(maxBytes)}`
     let chunk = this.#shared.get(key)
     if (!chunk) {
-      chunk = this.#cut(position, this.#window.head, maxBytes, (item) =>
-        sharedFrame(item, audience.channels, audience.locale),
-      )
+      chunk = this.#cut(position, this.#window.head, maxBytes, (item) => sharedFrame(item, audience))
       if (this.#shared.size >= MAX_KEPT_CHUNKS) this.#shared.clear()
       this.#shared.set(key, chunk)
     }
@@ -130,7 +131,7 @@ export class ChunkCutter {
       bytes += frame.length
     }
     return {
-      bytes: frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames, bytes),
+      bytes: joined(frames),
       upTo: offset,
       count: frames.length,
     }

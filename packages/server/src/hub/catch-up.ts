@@ -4,17 +4,15 @@
  */
 import type { Clock } from '../clock.js'
 import { CLOSES } from '../connections/closes.js'
-import type { Connection } from '../connections/connection.js'
 import type { Stats } from '../observability/stats.js'
 import { ChunkCutter, type CatchUp, type CatchUpChunk } from './catch-up-chunks.js'
-import type { Window } from './window.js'
+import type { Subscriber } from './subscriber.js'
+import type { WindowView } from './window.js'
 
 export interface CatchUpsOptions {
-  readonly window: Window
+  readonly window: WindowView
   readonly clock: Clock
   readonly stats: Stats
-  /** The connection is live again. */
-  readonly onCaughtUp: (connection: Connection) => void
 }
 
 /** What all connections that are catching up may have queued together, in bytes. */
@@ -28,9 +26,9 @@ const STRETCH_MS = 8
 export class CatchUps {
   readonly #options: CatchUpsOptions
   readonly #cutter: ChunkCutter
-  readonly #behind = new Set<Connection>()
+  readonly #behind = new Set<Subscriber>()
   /** Those of them that can be written to, in turn. */
-  readonly #runnable = new Set<Connection>()
+  readonly #runnable = new Set<Subscriber>()
   #isScheduled = false
 
   constructor(options: CatchUpsOptions) {
@@ -44,56 +42,56 @@ export class CatchUps {
   }
 
   /** From here on the connection is written to from the window, from this position on, when its socket takes more. */
-  begin(connection: Connection, position: number): CatchUp {
-    connection.audience?.live.delete(connection)
-    connection.catchUp ??= { position, replays: [] }
-    this.#behind.add(connection)
-    this.wake(connection)
-    return connection.catchUp
+  begin(subscriber: Subscriber, position: number): CatchUp {
+    subscriber.audience?.live.remove(subscriber)
+    subscriber.catchUp ??= { position, replays: [] }
+    this.#behind.add(subscriber)
+    this.wake(subscriber)
+    return subscriber.catchUp
   }
 
   /** The connection has left. */
-  forget(connection: Connection): void {
-    connection.catchUp = undefined
-    this.#behind.delete(connection)
-    this.#runnable.delete(connection)
+  forget(subscriber: Subscriber): void {
+    subscriber.catchUp = undefined
+    this.#behind.delete(subscriber)
+    this.#runnable.delete(subscriber)
     if (this.#behind.size === 0) this.#cutter.clear()
   }
 
   /** There may be something to write, or room for it. */
-  wake(connection: Connection): void {
-    if (connection.transport.isFull) {
-      this.#closeIfOutOfReach(connection)
+  wake(subscriber: Subscriber): void {
+    if (subscriber.transport.isFull) {
+      this.#closeIfOutOfReach(subscriber)
       return
     }
-    this.#runnable.add(connection)
+    this.#runnable.add(subscriber)
     this.#schedule()
   }
 
   /** The window has more. */
   wakeAll(): void {
-    for (const connection of this.#behind) this.wake(connection)
+    for (const subscriber of this.#behind) this.wake(subscriber)
   }
 
   /**
    * Writes a frame once everything that is in the window now and concerns the connection has been written to it. Asked
    * again before that, it writes only the newer one, and later.
    */
-  whenCaughtUp({ catchUp, transport }: Connection, frame: (offset: number) => Buffer): void {
+  onceCaughtUp({ catchUp, transport }: Subscriber, frame: (offset: number) => Buffer): void {
     const { head } = this.#options.window
-    if (catchUp && catchUp.position < head) catchUp.whenCaughtUp = { upTo: head, frame: frame(head) }
+    if (catchUp && catchUp.position < head) catchUp.onceCaughtUp = { upTo: head, frame: frame(head) }
     else transport.write(frame(head))
   }
 
   /** Closes those for whom the window has moved on too far. */
   sweep(): void {
-    for (const connection of this.#behind) this.#closeIfOutOfReach(connection)
+    for (const subscriber of this.#behind) this.#closeIfOutOfReach(subscriber)
   }
 
   /** The window holds another journal: what those that are behind were owed can't be told any more. */
   closeAll(): void {
     this.#cutter.clear()
-    for (const connection of this.#behind) this.#tooSlow(connection)
+    for (const subscriber of this.#behind) this.#tooSlow(subscriber)
   }
 
   #schedule(): void {
@@ -107,25 +105,25 @@ export class CatchUps {
     const { clock } = this.#options
     const until = clock.monotonic() + STRETCH_MS
     this.#isScheduled = false
-    for (const connection of this.#runnable) {
-      this.#runnable.delete(connection)
-      if (this.#step(connection)) this.#runnable.add(connection)
+    for (const subscriber of this.#runnable) {
+      this.#runnable.delete(subscriber)
+      if (this.#step(subscriber)) this.#runnable.add(subscriber)
       if (clock.monotonic() > until) break
     }
     if (this.#runnable.size > 0) this.#schedule()
   }
 
   /** Writes the connection's next chunk. `true`: there is more, and room for it. */
-  #step(connection: Connection): boolean {
-    const { window, onCaughtUp } = this.#options
-    const { audience, catchUp, transport } = connection
+  #step(subscriber: Subscriber): boolean {
+    const { window } = this.#options
+    const { audience, catchUp, transport } = subscriber
     if (!audience || !catchUp || transport.isFull) return false
-    if (isOutOfReach(catchUp, window)) return this.#tooSlow(connection)
+    if (isOutOfReach(catchUp, window)) return this.#tooSlow(subscriber)
     const maxBytes = this.#chunkBytes()
     const replay = catchUp.replays[0]
     if (replay) {
-      const chunk = this.#cutter.nextOfReplay(replay, connection.identity, maxBytes)
-      this.#write(connection, chunk)
+      const chunk = this.#cutter.nextOfReplay(replay, subscriber, maxBytes)
+      this.#write(subscriber, chunk)
       replay.position = chunk.upTo
       if (replay.position < replay.upTo) return !transport.isFull
       transport.write(replay.lastFrame)
@@ -133,22 +131,22 @@ export class CatchUps {
       return !transport.isFull
     }
     if (catchUp.position < window.head) {
-      const chunk = this.#cutter.next(audience, connection, catchUp.position, maxBytes)
-      this.#write(connection, chunk)
+      const chunk = this.#cutter.next(audience, subscriber, catchUp.position, maxBytes)
+      this.#write(subscriber, chunk)
       catchUp.position = chunk.upTo
-      if (catchUp.whenCaughtUp && catchUp.whenCaughtUp.upTo <= chunk.upTo) {
-        transport.write(catchUp.whenCaughtUp.frame)
-        catchUp.whenCaughtUp = undefined
+      if (catchUp.onceCaughtUp && catchUp.onceCaughtUp.upTo <= chunk.upTo) {
+        transport.write(catchUp.onceCaughtUp.frame)
+        catchUp.onceCaughtUp = undefined
       }
       return !transport.isFull
     }
-    this.forget(connection)
-    audience.goLive(connection)
-    onCaughtUp(connection)
+    this.forget(subscriber)
+    audience.goLive(subscriber)
+    subscriber.notifyIfFlushed()
     return false
   }
 
-  #write({ transport }: Connection, { bytes, count }: CatchUpChunk): void {
+  #write({ transport }: Subscriber, { bytes, count }: CatchUpChunk): void {
     if (count === 0) return
     transport.write(bytes)
     this.#options.stats.deliveries += count
@@ -161,19 +159,19 @@ export class CatchUps {
     return Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, 2 ** Math.floor(Math.log2(fair))))
   }
 
-  #closeIfOutOfReach(connection: Connection): void {
-    const { catchUp, serverClose } = connection
-    if (catchUp && !serverClose && isOutOfReach(catchUp, this.#options.window)) this.#tooSlow(connection)
+  #closeIfOutOfReach(subscriber: Subscriber): void {
+    const { catchUp, connection } = subscriber
+    if (catchUp && !connection.serverClose && isOutOfReach(catchUp, this.#options.window)) this.#tooSlow(subscriber)
   }
 
-  #tooSlow(connection: Connection): false {
-    this.#runnable.delete(connection)
-    connection.close(CLOSES.tooSlow)
+  #tooSlow(subscriber: Subscriber): false {
+    this.#runnable.delete(subscriber)
+    subscriber.connection.close(CLOSES.tooSlow)
     return false
   }
 }
 
 /** Whether what comes next is no longer kept. */
-function isOutOfReach({ replays, position }: CatchUp, window: Window): boolean {
+function isOutOfReach({ replays, position }: CatchUp, window: WindowView): boolean {
   return Math.min(position, replays[0]?.position ?? position) + 1 < window.first
 }

@@ -3,7 +3,8 @@
  * concerns (one per language where people read it) and one for the client that it answers.
  */
 import { TEXTS, type Locale } from '@lastcall/protocol'
-import type { EncodeFrame } from '../frames.js'
+import type { TransportEncoding } from '../connections/encoding.js'
+import { invariant } from '../invariant.js'
 import { retryIdOf, type EntryKind, type EntryOf, type KeptEntry, type KeptEntryOf } from '../journal/entry-kinds.js'
 import type { Entry } from '../journal/journal.js'
 
@@ -84,17 +85,22 @@ const keptOf = <Kind extends EntryKind>(entry: Told<Kind>['entry']): KeptEntry |
 
 export class Frames {
   readonly #at: number
-  readonly #encode: EncodeFrame
+  readonly #encoding: TransportEncoding
   /** With its data as long as there is no frame that has it. */
   #raw: Entry | undefined
   #kept: KeptEntry
   #shared: Buffer | undefined
   #perLocale: Partial<Record<Locale, Buffer>> | undefined
+  /** The same frames in other encodings, by encoding and language. Most servers have none. */
+  #others: Map<string, Buffer> | undefined
 
-  /** @param at the time that clients are given, in milliseconds since 1970. */
-  constructor(entry: Entry, at: number, encode: EncodeFrame) {
+  /**
+   * @param at the time that clients are given, in milliseconds since 1970.
+   * @param encoding what most connections use.
+   */
+  constructor(entry: Entry, at: number, encoding: TransportEncoding) {
     this.#at = at
-    this.#encode = encode
+    this.#encoding = encoding
     this.#raw = entry
     this.#kept = entry
   }
@@ -104,13 +110,26 @@ export class Frames {
   }
 
   /** The frame for those whom the entry tells something. */
-  forAudience(locale: Locale): Buffer {
-    return this.#shared ?? this.#perLocale?.[locale] ?? this.#make(locale)
+  forAudience(locale: Locale, encoding = this.#encoding): Buffer {
+    const frame = this.#shared ?? this.#perLocale?.[locale] ?? this.#make(locale)
+    return encoding === this.#encoding ? frame : this.#again(frame, locale, encoding)
+  }
+
+  /** From the frame, because the data is not kept beside it. */
+  #again(frame: Buffer, locale: Locale, encoding: TransportEncoding): Buffer {
+    const key = `${encoding.name} ${locale}`
+    let other = this.#others?.get(key)
+    if (!other) {
+      other = encoding.encode(this.#encoding.decode(frame))
+      this.#others = (this.#others ?? new Map<string, Buffer>()).set(key, other)
+    }
+    return other
   }
 
   #make(locale: Locale): Buffer {
-    const raw = this.#raw as Entry
-    const frame = this.#encode(textOf(raw, this.#at, locale))
+    const raw = this.#raw
+    invariant(raw, 'an entry without a frame keeps its data')
+    const frame = this.#encoding.encode(textOf(raw, this.#at, locale))
     const kept = keptOf(raw)
     if (kept) {
       this.#shared = frame
@@ -125,7 +144,13 @@ export class Frames {
    *
    * @param offset Where the message stands: for a retry, where the first one does.
    */
-  ack(offset: number): Buffer {
-    return this.#encode(`{"type":"ack"${idField(retryIdOf(this.#kept))},"offset":${offset}}`)
+  ack(offset: number, encoding = this.#encoding): Buffer {
+    return encoding.encode(`{"type":"ack"${idField(retryIdOf(this.#kept))},"offset":${offset}}`)
   }
+}
+
+/** Several frames as one write. */
+export function joined(frames: readonly Buffer[]): Buffer {
+  const [first] = frames
+  return first && frames.length === 1 ? first : Buffer.concat(frames)
 }

@@ -2,7 +2,8 @@
  * The window: the newest part of the journal in memory. It owns what is retained, which entry is a retry of which, and the
  * time at which each entry was received. It knows nothing of connections.
  */
-import type { EncodeFrame } from '../frames.js'
+import type { TransportEncoding } from '../connections/encoding.js'
+import { invariant } from '../invariant.js'
 import { countsTowardsHistory, retryIdOf, senderOf, type KeptEntry } from '../journal/entry-kinds.js'
 import { entryLimit } from '../journal/entry-limit.js'
 import type { Entry, Retention } from '../journal/journal.js'
@@ -49,9 +50,12 @@ class Slot implements WindowEntry {
   }
 }
 
+/** The window as its readers see it. */
+export type WindowView = Omit<Window, 'push' | 'reset' | 'trim'>
+
 export class Window {
   readonly #retention: Retention
-  readonly #encodeFrame: EncodeFrame
+  readonly #encoding: TransportEncoding
   readonly #slots = new Fifo<Slot>()
   /** The offset that the next entry has. */
   #next = 1
@@ -65,9 +69,9 @@ export class Window {
   readonly #retries = new RetryIndex()
   readonly #personal = new PersonalIndex((offset) => this.at(offset).entry)
 
-  constructor(retention: Retention, encodeFrame: EncodeFrame) {
+  constructor(retention: Retention, encoding: TransportEncoding) {
     this.#retention = retention
-    this.#encodeFrame = encodeFrame
+    this.#encoding = encoding
   }
 
   /** The offset of the oldest retained entry; the next one's when nothing is retained. */
@@ -107,7 +111,7 @@ export class Window {
     const id = retryIdOf(entry)
     const retryOf = sender === undefined || id === undefined ? undefined : this.#retries.note(sender, id, entry.offset)
     this.#note(entry, time)
-    const slot = new Slot(new Frames(entry, this.#at, this.#encodeFrame), retryOf, this.#receivedAtMs)
+    const slot = new Slot(new Frames(entry, this.#at, this.#encoding), retryOf, this.#receivedAtMs)
     this.#slots.push(slot)
     this.#next = entry.offset + 1
     this.#bytes += entry.bytes
@@ -155,7 +159,8 @@ export class Window {
   /** The entry at this offset, which must be retained: `first ≤ offset ≤ head`. */
   at(offset: number): WindowEntry {
     const slot = this.#slots.at(offset - this.first)
-    if (!slot) throw new Error(`entry ${offset} is not retained: the window has ${this.first} to ${this.head}`)
+    // The text is made only on a failure: this is called for each entry of a catch-up.
+    if (!slot) invariant(false, `entry ${offset} is not retained: the window has ${this.first} to ${this.head}`)
     return slot
   }
 

@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 import type { Entry, EntryContent } from '../journal/journal.js'
+import type { Subscriptions } from '../hub/subscriptions.js'
 import type { Instances } from '../instances/instances.js'
 import type { PresenceAnnouncer } from './presence-announcer.js'
 
@@ -12,11 +13,15 @@ export interface MovesOptions {
   readonly instances: Pick<Instances, 'isDraining' | 'isAnotherDraining' | 'isAnotherReady'>
   /** The connection of this client on this instance. */
   readonly connectionOf: (clientId: string) => Connection | undefined
+  readonly subscriptions: Pick<Subscriptions, 'channelsOf'>
   readonly presence: Pick<PresenceAnnouncer, 'joined' | 'left' | 'stayed'>
-  /** While this instance is draining: another one has let this client in. */
-  readonly onSeenElsewhere: (clientId: string) => void
   readonly publish: (content: EntryContent) => void
   readonly clock: Pick<Clock, 'after' | 'monotonic'>
+}
+
+export interface MovesObserver {
+  /** While this instance is draining: another one has accepted this client, whether it is still here or not. */
+  onSeenElsewhere(clientId: string): void
 }
 
 /** So long nothing is told of who left in a shutdown: the naming by who let it in may be on its way, and that one be busy. */
@@ -30,6 +35,7 @@ const MAX_REMEMBERED = 10_000
 
 export class Moves {
   readonly #options: MovesOptions
+  readonly #observers = new Set<MovesObserver>()
   /** Let in, and not named yet. */
   #arrived: string[] = []
   /** Left during this instance's shutdown, and may have moved: by when each left, the first one first. */
@@ -40,6 +46,12 @@ export class Moves {
 
   constructor(options: MovesOptions) {
     this.#options = options
+  }
+
+  /** The answer ends it. */
+  observe(observer: MovesObserver): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
   }
 
   /**
@@ -113,22 +125,22 @@ export class Moves {
 
   /** Another instance has let these in. */
   readArrival({ clients }: Extract<Entry, { kind: 'arrival' }>): void {
-    const { instances, presence, onSeenElsewhere } = this.#options
+    const { instances, presence } = this.#options
     if (!instances.isDraining) return
     for (const clientId of clients) {
       this.#held.delete(clientId)
       presence.stayed(clientId)
-      onSeenElsewhere(clientId)
+      for (const observer of this.#observers) observer.onSeenElsewhere(clientId)
     }
   }
 
   /** Some instance, this one included, has told who came and who left. */
   readPresence({ channel, joined, left }: Extract<Entry, { kind: 'presence' }>): void {
-    const { instances, connectionOf, presence } = this.#options
+    const { instances, connectionOf, subscriptions, presence } = this.#options
     for (const clientId of joined) this.#toldAsLeft.delete(clientId)
     for (const clientId of left) {
       const connection = connectionOf(clientId)
-      if (connection?.audience?.channels.has(channel)) {
+      if (connection && subscriptions.channelsOf(connection)?.has(channel)) {
         // It came here while the other instance still thought that it had left: told the last, it would stay away for all.
         connection.isElsewhere = false
         presence.joined(clientId, [channel])

@@ -4,15 +4,14 @@
  */
 import type { Clock } from '../clock.js'
 import type { EntryContent } from '../journal/journal.js'
+import type { Subscriptions } from '../hub/subscriptions.js'
 import { Presence } from './presence.js'
 
 export interface PresenceAnnouncerOptions {
   /** Milliseconds over which comings and goings are gathered; 0: they are not told. */
   readonly presenceIntervalMs: number
-  /** How large the crowd is. */
-  readonly memberCount: () => number
-  /** How many are in this channel. */
-  readonly countIn: (channel: string) => number
+  /** How large the crowd is, and how many of it are in a channel. */
+  readonly subscriptions: Pick<Subscriptions, 'memberCount' | 'countIn'>
   readonly publish: (content: EntryContent) => void
   readonly clock: Pick<Clock, 'after'>
 }
@@ -50,10 +49,10 @@ export class PresenceAnnouncer {
 
   /** Looked at again when it is over: by then there may be more to wait for. */
   #wait(waitedMs: number): () => void {
-    const { presenceIntervalMs, memberCount, clock } = this.#options
-    const dueInMs = Math.max(presenceIntervalMs, memberCount() / MAX_PRESENCE_PER_MS) - waitedMs
+    const { presenceIntervalMs, subscriptions, clock } = this.#options
+    const dueInMs = Math.max(presenceIntervalMs, subscriptions.memberCount / MAX_PRESENCE_PER_MS) - waitedMs
     return clock.after(dueInMs, () => {
-      const stillMs = memberCount() / MAX_PRESENCE_PER_MS - waitedMs - dueInMs
+      const stillMs = subscriptions.memberCount / MAX_PRESENCE_PER_MS - waitedMs - dueInMs
       if (stillMs >= presenceIntervalMs) this.#timer = this.#wait(waitedMs + dueInMs)
       else this.flush()
     })
@@ -63,9 +62,9 @@ export class PresenceAnnouncer {
   flush(): void {
     this.#timer?.()
     this.#timer = undefined
-    const { publish, countIn } = this.#options
+    const { publish, subscriptions } = this.#options
     for (const change of this.#presence.take()) {
-      publish({ kind: 'presence', ...change, active: countIn(change.channel) })
+      publish({ kind: 'presence', ...change, active: subscriptions.countIn(change.channel) })
     }
   }
 }

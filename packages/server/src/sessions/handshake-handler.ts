@@ -5,7 +5,7 @@
 import { isClientId, parseCursor, TEXTS, type RejectedMessage } from '@lastcall/protocol'
 import type { Handshake, Reply } from '../connections/front.js'
 import type { Transport, TransportListener } from '../connections/transport.js'
-import type { Hub } from '../hub/hub.js'
+import type { Feed } from '../hub/feed.js'
 import type { Logger } from '../observability/log.js'
 import { countIn, type Stats } from '../observability/stats.js'
 import { rejection, type Admission, type Newcomer, type Rejection } from './admission.js'
@@ -19,7 +19,7 @@ export interface HandshakeHandlerOptions {
   readonly admission: Admission
   readonly pending: PendingHandshakes
   readonly sessionSetup: SessionSetup
-  readonly hub: Pick<Hub, 'waitForCursor'>
+  readonly feed: Pick<Feed, 'waitForCursor'>
   readonly hookCalls: HookCalls
   /** How a rejected client is told. */
   readonly rejectWith: 'close' | 'http'
@@ -110,12 +110,12 @@ export class HandshakeHandler {
   }
 
   async #check(attempt: Attempt): Promise<Outcome> {
-    const { admission, hub, hookCalls } = this.#options
+    const { admission, feed, hookCalls } = this.#options
     const { newcomer, handshake } = attempt
     const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
     const [claims] = await Promise.all([
       admission.claims(newcomer),
-      cursor && hub.waitForCursor(cursor, MAX_WAIT_FOR_CURSOR_MS),
+      cursor && feed.waitForCursor(cursor, MAX_WAIT_FOR_CURSOR_MS),
     ])
     if (claims === 'unavailable') return 'unavailable'
     // A client without a valid token is rejected whatever the application would say of it.

@@ -10,7 +10,9 @@ import {
   type SubscribeMessage,
 } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
-import type { Hub, Start } from '../hub/hub.js'
+import type { Hub } from '../hub/hub.js'
+import type { Start } from '../hub/subscriptions.js'
+import { invariant } from '../invariant.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import { CLOSES, type Close } from '../connections/closes.js'
@@ -18,12 +20,15 @@ import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import type { HookCalls, MessageDecision } from './hook-calls.js'
 import { allowsChannel } from './authentication.js'
+import type { PresenceAnnouncer } from '../presence/presence-announcer.js'
 import type { RateLimit } from './rate-limit.js'
+import { sessionOf, type SessionState } from './session-state.js'
 import type { TransportListener } from '../connections/transport.js'
 
 /** What all message handlers share. */
 export interface MessageHandlerContext {
   readonly hub: Hub
+  readonly presence: Pick<PresenceAnnouncer, 'joined' | 'left'>
   readonly connections: ConnectionManager
   readonly rateLimit: RateLimit
   readonly encodeFrame: (text: string) => Buffer
@@ -52,13 +57,21 @@ const MAX_WRONG_IN_A_ROW = 20
 
 export class MessageHandler implements TransportListener {
   readonly #connection: Connection
+  readonly #session: SessionState
   readonly #context: MessageHandlerContext
   /** What came while a hook is thinking: the transport is paused, but may have had more in hand. */
   #waiting: string[] | undefined
 
   constructor(connection: Connection, context: MessageHandlerContext) {
     this.#connection = connection
+    const session = sessionOf(connection)
+    invariant(session, 'a connection that is read from has a session')
+    this.#session = session
     this.#context = context
+  }
+
+  get #channels(): ReadonlySet<string> | undefined {
+    return this.#context.hub.subscriptions.channelsOf(this.#connection)
   }
 
   onText(text: string): void {
@@ -75,22 +88,22 @@ export class MessageHandler implements TransportListener {
       this.#wrong(message.code, { id: message.id, detail: message.detail })
       return
     }
-    connection.wrongInARow = 0
+    this.#session.wrongInARow = 0
     if (connection.serverClose) {
       this.#refuse('shutting_down', { id: idOf(message) })
       return
     }
     if (message.type === 'ping') {
-      this.#context.hub.whenCaughtUp(connection, (offset) =>
+      this.#context.hub.delivery.onceCaughtUp(connection, (offset) =>
         this.#context.encodeFrame(`{"type":"pong","offset":${offset}}`),
       )
       return
     }
-    if ('after' in message && message.after !== undefined && connection.refusedIds?.has(message.after)) {
+    if ('after' in message && message.after !== undefined && this.#session.hasRefused(message.after)) {
       this.#refuse('out_of_order', { id: message.id })
       return
     }
-    const retryInMs = this.#context.rateLimit.take(connection.bucket, connection.lastHeardAtMs)
+    const retryInMs = this.#context.rateLimit.take(this.#session.bucket, connection.lastHeardAtMs)
     if (retryInMs > 0) {
       this.#context.stats.rateLimited++
       this.#refuse('rate_limited', { id: idOf(message), retryInMs, isRequest: !('after' in message) })
@@ -101,13 +114,13 @@ export class MessageHandler implements TransportListener {
 
   #take(message: Exclude<ClientMessage, { type: 'ping' }>): void {
     const connection = this.#connection
-    const { hub } = this.#context
-    if (message.id !== undefined) connection.refusedIds?.delete(message.id)
+    const { hub, presence } = this.#context
+    if (message.id !== undefined) this.#session.taken(message.id)
     switch (message.type) {
       case 'message': {
         const { channel, id } = message
         if (!allowsChannel(connection.identity.allowedChannels, channel)) return this.#refuse('forbidden', { id })
-        if (!connection.audience?.channels.has(channel)) return this.#refuse('not_subscribed', { id })
+        if (!this.#channels?.has(channel)) return this.#refuse('not_subscribed', { id })
         return this.#say(message)
       }
       case 'direct':
@@ -115,10 +128,10 @@ export class MessageHandler implements TransportListener {
       case 'subscribe':
         return this.#subscribe(message)
       case 'unsubscribe': {
-        const left = message.channels.filter((channel) => connection.audience?.channels.has(channel))
-        const start = hub.unsubscribe(connection, message.channels)
+        const left = message.channels.filter((channel) => this.#channels?.has(channel))
+        const start = hub.subscriptions.unsubscribe(connection, message.channels)
         connection.send(this.#answer('unsubscribed', message, start))
-        hub.announceLeave(connection.clientId, left)
+        presence.left(connection.clientId, left)
         return
       }
     }
@@ -167,24 +180,24 @@ export class MessageHandler implements TransportListener {
     const said = { from: clientId, ...(message.id !== undefined && { id: message.id }), data }
     const { hub, log } = this.#context
     if (message.type === 'message')
-      hub.publish(this.#connection, { kind: 'message', channel: message.channel, ...said })
-    else hub.publish(this.#connection, { kind: 'direct', to: message.to, ...said })
+      hub.publishing.publish(this.#connection, { kind: 'message', channel: message.channel, ...said })
+    else hub.publishing.publish(this.#connection, { kind: 'direct', to: message.to, ...said })
     if (log.enabled('debug')) log.debug('message', { clientId, characters: data.length }, 'a message was taken')
   }
 
   #subscribe(message: Extract<ClientMessage, { type: 'subscribe' }>): void {
     const { channels, since, id } = message
     const connection = this.#connection
-    const { hub, maxChannels } = this.#context
+    const { hub, presence, maxChannels } = this.#context
     if (!channels.every((channel) => allowsChannel(connection.identity.allowedChannels, channel))) {
       return this.#refuse('forbidden', { id })
     }
-    const joined = channels.filter((channel) => !connection.audience?.channels.has(channel))
-    if ((connection.audience?.channels.size ?? 0) + joined.length > maxChannels) {
+    const joined = channels.filter((channel) => !this.#channels?.has(channel))
+    if ((this.#channels?.size ?? 0) + joined.length > maxChannels) {
       return this.#refuse('forbidden', { id, detail: `at most ${String(maxChannels)} channels` })
     }
-    hub.subscribe(connection, channels, since, (start) => this.#answer('subscribed', message, start))
-    hub.announceJoin(connection.clientId, joined)
+    hub.subscriptions.subscribe(connection, channels, since, (start) => this.#answer('subscribed', message, start))
+    presence.joined(connection.clientId, joined)
   }
 
   #answer(
@@ -198,7 +211,7 @@ export class MessageHandler implements TransportListener {
   #wrong(code: ErrorCode, details: ErrorDetails): void {
     const connection = this.#connection
     this.#refuse(code, details)
-    if (++connection.wrongInARow < MAX_WRONG_IN_A_ROW) return
+    if (++this.#session.wrongInARow < MAX_WRONG_IN_A_ROW) return
     this.#logAbuse(CLOSES.tooManyBadMessages)
     this.#context.connections.closePolitely(connection, CLOSES.tooManyBadMessages)
   }
@@ -222,11 +235,11 @@ export class MessageHandler implements TransportListener {
   }
 
   onDrain(): void {
-    this.#context.hub.drained(this.#connection)
+    this.#context.hub.delivery.drained(this.#connection)
   }
 
   onClosing(): void {
-    this.#context.hub.stopDelivery(this.#connection)
+    this.#context.hub.delivery.stopDelivery(this.#connection)
   }
 
   onClosed(code: number): void {
@@ -244,19 +257,8 @@ export function refuse(
   { id, retryInMs, isRequest, detail }: ErrorDetails,
 ): void {
   const temporary = isTemporary(code)
-  if (temporary && !isRequest && id !== undefined) remember(connection, id)
+  if (temporary && !isRequest && id !== undefined) sessionOf(connection)?.refused(id)
   const text = TEXTS[connection.locale].errors[code]
   const message = detail === undefined ? text : `${text} (${detail})`
   connection.send(encodeFrame(JSON.stringify({ type: 'error', code, message, temporary, id, retryInMs })))
-}
-
-/** Four times what our own client has under way: some 25 KB, if somebody provokes it. In the protocol. */
-const MAX_REFUSED_IDS = 256
-
-function remember(connection: Connection, id: string): void {
-  const ids = (connection.refusedIds ??= new Set())
-  ids.delete(id)
-  ids.add(id)
-  const [oldest] = ids
-  if (ids.size > MAX_REFUSED_IDS && oldest !== undefined) ids.delete(oldest)
 }

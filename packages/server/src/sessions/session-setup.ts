@@ -6,8 +6,11 @@ import type { Admitted } from './admission.js'
 import type { Connection } from '../connections/connection.js'
 import { MessageHandler, type MessageHandlerContext } from './message-handler.js'
 import type { IncomingTransport } from '../connections/transport.js'
+import type { Moves } from '../presence/moves.js'
+import { SessionState, sessionOf } from './session-state.js'
 
 export interface SessionSetupOptions extends Omit<MessageHandlerContext, 'onClosed'> {
+  readonly moves: Pick<Moves, 'came' | 'left'>
   /** This instance's id. */
   readonly node: string
   readonly build: string
@@ -31,15 +34,15 @@ export class SessionSetup {
    * @param address Of the client, for the log; `undefined` where addresses are not logged.
    */
   welcome(transport: IncomingTransport, admitted: Admitted, address?: string): void {
-    const { connections, hub, rateLimit, clock, log } = this.#options
+    const { connections, hub, presence, moves, rateLimit, clock, log } = this.#options
     const { clientId, channels, cursor } = admitted
 
     if (!admitted.isTakeover) connections.release(clientId)
     const before = connections.get(clientId)
-    const channelsBefore = before?.audience?.channels
+    const channelsBefore = before && hub.subscriptions.channelsOf(before)
     if (before) {
-      hub.leave(before)
-      rateLimit.keep(clientId, before.bucket, clock.monotonic())
+      hub.subscriptions.leave(before)
+      rateLimit.keep(clientId, sessionOf(before)?.bucket, clock.monotonic())
       log.info('takeover', { clientId, address }, 'a newer connection of the same client takes over')
     }
     const connection = connections.connect(transport, {
@@ -52,19 +55,19 @@ export class SessionSetup {
       allowedChannels: admitted.allowedChannels,
       address,
     })
-    connection.bucket = rateLimit.open(clientId, connection.connectedAtMs)
+    connection.session = new SessionState(rateLimit.open(clientId, connection.connectedAtMs))
     transport.listener = new MessageHandler(connection, this.#context)
 
-    const start = hub.join(connection, channels, cursor)
+    const start = hub.subscriptions.join(connection, channels, cursor)
     connection.send(this.#options.encodeFrame(JSON.stringify(this.#welcomeMessage(connection, channels, start))))
 
     // Of a takeover only what differs is told: the client itself was never away.
-    hub.announceLeave(
+    presence.left(
       clientId,
       [...(channelsBefore ?? [])].filter((channel) => !channels.includes(channel)),
     )
     const newChannels = channelsBefore ? channels.filter((channel) => !channelsBefore.has(channel)) : channels
-    hub.announceArrival(clientId, newChannels, admitted.isMoving)
+    moves.came(clientId, newChannels, admitted.isMoving)
     log.info('connect', { clientId, address, totalConnections: connections.getActiveCount() }, 'a client was let in')
   }
 
@@ -94,11 +97,12 @@ export class SessionSetup {
   }
 
   #gone(connection: Connection, code: number): void {
-    const { connections, hub, rateLimit, hookCalls, clock, log } = this.#options
-    const { clientId, audience } = connection
-    hub.leave(connection)
-    rateLimit.keep(clientId, connection.bucket, clock.monotonic())
-    if (audience && !connection.isElsewhere) hub.announceDeparture(clientId, audience.channels)
+    const { connections, hub, moves, rateLimit, hookCalls, clock, log } = this.#options
+    const { clientId } = connection
+    const channels = hub.subscriptions.channelsOf(connection)
+    hub.subscriptions.leave(connection)
+    rateLimit.keep(clientId, sessionOf(connection)?.bucket, clock.monotonic())
+    if (channels && !connection.isElsewhere) moves.left(clientId, channels)
     hookCalls.onDisconnect({ clientId, code })
     const { address } = connection.identity
     log.info(

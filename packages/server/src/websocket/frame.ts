@@ -32,5 +32,11 @@ export function encodeTextFrame(text: string): Buffer {
   return frame
 }
 
+/** The text of a frame that `encodeTextFrame` made. */
+export function decodeTextFrame(frame: Buffer): string {
+  const length = frame[1] ?? 0
+  return frame.toString('utf8', length < 126 ? 2 : length === 126 ? 4 : 10)
+}
+
 /** A ping without a payload: the same bytes for everybody. */
 export const PING_FRAME: Buffer = Buffer.from([FIN_PING, 0])

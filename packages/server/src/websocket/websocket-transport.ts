@@ -11,6 +11,7 @@ import type { HttpRejection } from '../connections/front.js'
 import type { IncomingTransport, TransportListener } from '../connections/transport.js'
 import { PING_FRAME } from './frame.js'
 import type { HeaderFields } from '../http/security-headers.js'
+import { SocketTransport } from './websocket-encoding.js'
 
 export interface WebSocketAcceptorOptions {
   /** The largest message taken, in bytes; larger ones close the connection with 1009. */
@@ -107,7 +108,7 @@ class PeerSocket extends WebSocket {
   }
 }
 
-export class WebSocketTransport implements IncomingTransport {
+export class WebSocketTransport extends SocketTransport implements IncomingTransport {
   readonly #webSocket: PeerSocket
   readonly sink: Duplex
   readonly #maxBufferedBytes: number
@@ -121,6 +122,7 @@ export class WebSocketTransport implements IncomingTransport {
   listener: TransportListener | undefined
 
   constructor(webSocket: PeerSocket, socket: Duplex, maxBufferedBytes: number) {
+    super()
     this.#webSocket = webSocket
     this.sink = socket
     this.#maxBufferedBytes = maxBufferedBytes

@@ -248,8 +248,9 @@ describe('a polite close', () => {
 
   test('waits until the connection has everything that is due to it', () => {
     let serve: (() => void) | undefined
-    const { manager, join } = managed({ onceFlushed: (_connection, callback) => (serve = callback) })
+    const { manager, join } = managed()
     const { connection, transport } = join('anna')
+    connection.delivery = { unacked: 0, onceFlushed: (callback) => (serve = callback) }
     manager.closePolitely(connection, closing({ lastFrame: Buffer.from('bye') }))
     connection.send(Buffer.from('ack'))
     expect(transport.isOpen).toBe(true)
@@ -262,8 +263,9 @@ describe('a polite close', () => {
     ['does not answer', undefined],
     ['is never served', () => undefined],
   ])('becomes abrupt after CLOSE_TIMEOUT when the client %s', (_name, onceFlushed) => {
-    const { manager, clock, join, events } = managed({ closeTimeoutSeconds: 2, ...(onceFlushed && { onceFlushed }) })
+    const { manager, clock, join, events } = managed({ closeTimeoutSeconds: 2 })
     const { connection, transport } = join('anna', { answersClose: false })
+    connection.delivery = onceFlushed && { unacked: 0, onceFlushed }
     manager.closePolitely(connection, closing())
     clock.advance(1999)
     expect(transport.calls).not.toContain('terminate')
@@ -286,8 +288,9 @@ describe('a polite close', () => {
 
   test('is not begun again while it waits', () => {
     let serve: (() => void) | undefined
-    const { manager, join } = managed({ onceFlushed: (_connection, callback) => (serve = callback) })
+    const { manager, join } = managed()
     const { connection, transport } = join('anna')
+    connection.delivery = { unacked: 0, onceFlushed: (callback) => (serve = callback) }
     manager.closePolitely(connection, { why: 'expired', code: 1008, reason: 'tokenExpired' })
     manager.closePolitely(connection, closing({ lastFrame: Buffer.from('bye') }))
     serve?.()

@@ -2,10 +2,11 @@
  * Audiences: who hears the same is together.
  */
 import { expect, test } from 'vitest'
-import { Audiences, type Audience, type AudienceMember } from '../../src/hub/audience.js'
+import { UTF8_ENCODING, type GroupMember } from '../../src/connections/encoding.js'
+import { Audiences, type Audience } from '../../src/hub/audience.js'
 import { FakeTransport } from '../support/fake-transport.js'
 
-const member = (): AudienceMember => ({ transport: new FakeTransport() })
+const member = (): GroupMember => ({ transport: new FakeTransport() })
 
 test('those in the same channels with the same language are one audience, in whatever order they name them', () => {
   const audiences = new Audiences()
@@ -21,6 +22,12 @@ test('another language or another channel is another audience', () => {
   const others = [audiences.enter(['lobby'], 'en'), audiences.enter(['lobby', 'news'], 'uk'), audiences.enter([], 'uk')]
   expect(new Set([first, ...others]).size).toBe(4)
   expect(new Set([first, ...others].map(({ id }) => id)).size).toBe(4)
+})
+
+test('another encoding is another audience', () => {
+  const audiences = new Audiences()
+  const first = audiences.enter(['lobby'], 'uk')
+  expect(audiences.enter(['lobby'], 'uk', { ...UTF8_ENCODING, name: 'other' })).not.toBe(first)
 })
 
 test('a channel knows its audiences and how many are in it, also those that are not live', () => {
@@ -50,7 +57,7 @@ test('who leaves is not live any more, and an audience of nobody is forgotten', 
   audience.goLive(anna)
   audience.goLive(bob)
   audiences.leave(audience, anna)
-  expect([...audience.live.keys()]).toEqual([bob])
+  expect([...audience.live]).toEqual([bob])
   expect(audiences.countIn('lobby')).toBe(1)
   audiences.leave(audience, bob)
   expect(audiences.of('lobby').size).toBe(0)
@@ -60,7 +67,7 @@ test('who leaves is not live any more, and an audience of nobody is forgotten', 
 test('one that has gone takes nothing of the next with the same channels away', () => {
   const audiences = new Audiences()
   const anna = member()
-  const old: Audience<AudienceMember> = audiences.enter(['lobby', 'news'], 'uk')
+  const old: Audience<GroupMember> = audiences.enter(['lobby', 'news'], 'uk')
   audiences.leave(old, anna)
   const fresh = audiences.enter(['lobby', 'news'], 'uk')
   expect([...audiences.of('lobby')]).toEqual([fresh])

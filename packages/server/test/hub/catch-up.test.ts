@@ -4,6 +4,7 @@
 import type { Locale } from '@lastcall/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { TransportEncoding } from '../../src/connections/encoding.js'
 import type { AudienceView } from '../../src/hub/audience.js'
 import { frameFor, ChunkCutter, sharedFrame, type CatchUpChunk, type Replay } from '../../src/hub/catch-up-chunks.js'
 import type { Window } from '../../src/hub/window.js'
@@ -21,11 +22,12 @@ import {
   unknownEntry,
 } from '../support/entries.js'
 import { expectedOf, told } from '../support/expected.js'
-import { makeWindow, receivedAt } from '../support/window.js'
+import { LINES, makeWindow, receivedAt } from '../support/window.js'
 
 interface Member {
   readonly clientId: string
   readonly locale: Locale
+  readonly encoding: TransportEncoding
 }
 
 const MANY_BYTES = 1_000_000
@@ -41,6 +43,7 @@ const audienceOf = (channels: Iterable<string>, locale: Locale = 'uk', id = 1): 
   id,
   locale,
   channels: new Set(channels),
+  encoding: LINES,
 })
 
 const read = (bytes: Buffer): Record<string, unknown>[] =>
@@ -74,7 +77,7 @@ function chunks(
 describe('of an entry', () => {
   const to = (clientId: string, entry: Entry, channels: readonly string[] = ['lobby']): string | undefined => {
     const { window } = windowOf([entry])
-    const frame = frameFor(window.at(1), new Set(channels), { clientId, locale: 'uk' })
+    const frame = frameFor(window.at(1), new Set(channels), { clientId, locale: 'uk', encoding: LINES })
     return frame && (read(frame)[0]?.['type'] as string)
   }
 
@@ -115,16 +118,16 @@ describe('of an entry', () => {
   test('a retry is told to nobody but its sender, with the offset of the first one', () => {
     const { window } = windowOf([messageEntry({ from: 'anna', id: 'x' }), messageEntry({ from: 'anna', id: 'x' })])
     const channels = new Set(['lobby'])
-    expect(frameFor(window.at(2), channels, { clientId: 'bob', locale: 'uk' })).toBeUndefined()
-    expect(sharedFrame(window.at(2), channels, 'uk')).toBeUndefined()
-    const ack = frameFor(window.at(2), channels, { clientId: 'anna', locale: 'uk' })
+    expect(frameFor(window.at(2), channels, { clientId: 'bob', locale: 'uk', encoding: LINES })).toBeUndefined()
+    expect(sharedFrame(window.at(2), { channels, locale: 'uk', encoding: LINES })).toBeUndefined()
+    const ack = frameFor(window.at(2), channels, { clientId: 'anna', locale: 'uk', encoding: LINES })
     expect(ack && read(ack)).toEqual([{ type: 'ack', id: 'x', offset: 1 }])
   })
 
   test('a direct message that is sent again does not reach whom it is for again', () => {
     const direct = directEntry({ from: 'anna', to: 'bob', id: 'x' })
     const { window } = windowOf([direct, direct])
-    expect(frameFor(window.at(2), new Set(), { clientId: 'bob', locale: 'uk' })).toBeUndefined()
+    expect(frameFor(window.at(2), new Set(), { clientId: 'bob', locale: 'uk', encoding: LINES })).toBeUndefined()
   })
 })
 
@@ -150,7 +153,9 @@ describe('chunks', () => {
           const cutter = new ChunkCutter(window)
           const audience = audienceOf(channels, locale)
           for (const clientId of [...SOME_CLIENTS, 'somebody']) {
-            const parts = chunks(cutter, window, audience, { clientId, locale }, start, () => drawn(sizes))
+            const parts = chunks(cutter, window, audience, { clientId, locale, encoding: LINES }, start, () =>
+              drawn(sizes),
+            )
             const expected = expectedOf(entries, { clientId, channels: new Set(channels) })
             const after = expectedOf(entries.slice(0, start), { clientId, channels: new Set(channels) }).length
             expect(told(read(Buffer.concat(parts.map(({ bytes }) => bytes))))).toEqual(expected.slice(after))
@@ -169,7 +174,7 @@ describe('chunks', () => {
         fc.integer({ min: 1, max: 600 }),
         (contents, channels, clientId, size) => {
           const { window } = windowOf(contents)
-          const member = { clientId, locale: 'uk' } as const
+          const member = { clientId, locale: 'uk', encoding: LINES } as const
           for (const chunk of chunks(new ChunkCutter(window), window, audienceOf(channels), member, 0, () => size)) {
             if (chunk.count > 1) expect(chunk.bytes.length).toBeLessThanOrEqual(size)
           }
@@ -182,7 +187,8 @@ describe('chunks', () => {
     const { window } = windowOf([messageEntry({ from: 'anna' }), messageEntry({ from: 'bob' })])
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
-    const next = (clientId: string): CatchUpChunk => cutter.next(audience, { clientId, locale: 'uk' }, 0, MANY_BYTES)
+    const next = (clientId: string): CatchUpChunk =>
+      cutter.next(audience, { clientId, locale: 'uk', encoding: LINES }, 0, MANY_BYTES)
     expect(next('cleo').bytes).toBe(next('dan').bytes)
     expect(told(read(next('anna').bytes))).toEqual([
       ['ack', 1],
@@ -197,7 +203,7 @@ describe('chunks', () => {
   test('of two audiences are not confused', () => {
     const { window } = windowOf([messageEntry({ channel: 'lobby' }), messageEntry({ channel: 'news' })])
     const cutter = new ChunkCutter(window)
-    const member = { clientId: 'cleo', locale: 'uk' } as const
+    const member = { clientId: 'cleo', locale: 'uk', encoding: LINES } as const
     const offsets = (audience: AudienceView): unknown[] =>
       told(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).map(([, offset]) => offset)
     expect(offsets(audienceOf(['lobby'], 'uk', 1))).toEqual([1])
@@ -208,7 +214,7 @@ describe('chunks', () => {
     const { window, entries } = windowOf([messageEntry(), messageEntry()])
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
-    const member = { clientId: 'cleo', locale: 'uk' } as const
+    const member = { clientId: 'cleo', locale: 'uk', encoding: LINES } as const
     cutter.next(audience, member, 0, MANY_BYTES)
     const third = messageEntry({ offset: 3 })
     window.push(third, receivedAt(0))
@@ -222,7 +228,7 @@ describe('chunks', () => {
     const { window } = windowOf([messageEntry({ data: '"old"' })])
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
-    const member = { clientId: 'cleo', locale: 'uk' } as const
+    const member = { clientId: 'cleo', locale: 'uk', encoding: LINES } as const
     cutter.next(audience, member, 0, MANY_BYTES)
     window.reset(1)
     cutter.clear()
@@ -252,7 +258,7 @@ test('a replay in chunks of any size is the past of its channels and of nothing 
         const cutter = new ChunkCutter(window)
         const bytes: Buffer[] = []
         while (replay.position < replay.upTo) {
-          const chunk = cutter.nextOfReplay(replay, { clientId, locale: 'uk' }, drawn(sizes))
+          const chunk = cutter.nextOfReplay(replay, { clientId, locale: 'uk', encoding: LINES }, drawn(sizes))
           expect(chunk.upTo).toBeGreaterThan(replay.position)
           bytes.push(chunk.bytes)
           replay.position = chunk.upTo

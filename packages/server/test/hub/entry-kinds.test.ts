@@ -124,7 +124,7 @@ describe.each(Object.values(SAMPLES))('an entry of the kind $content.kind', (sam
     journal.listener?.onBatch([decodeEntry(1, bytes)])
     const { connection, transport } = join('vira', { channels: [] })
     const since = { epoch: 'epoch', offset: 0 }
-    hub.subscribe(connection, ['lobby'], since, () => Buffer.from('{"type":"subscribed"}\n'))
+    hub.subscriptions.subscribe(connection, ['lobby'], since, () => Buffer.from('{"type":"subscribed"}\n'))
     await turns()
     expect(transport.messages.map((message) => message['type'])).toEqual(
       replayed === undefined ? ['subscribed'] : [replayed, 'subscribed'],
@@ -134,7 +134,7 @@ describe.each(Object.values(SAMPLES))('an entry of the kind $content.kind', (sam
   test('counts towards HISTORY_SIZE, or does not', async () => {
     const { hub, journal } = await openHub({ retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity } })
     journal.listener?.onBatch([1, 2, 3].map((offset) => decodeEntry(offset, bytes)))
-    expect(hub.window.size).toBe(sample.countsTowardsHistory ? 1 : 3)
+    expect(hub.feed.window.size).toBe(sample.countsTowardsHistory ? 1 : 3)
   })
 })
 
@@ -146,7 +146,7 @@ test.each(['unknown', 'placeholder'] as const)('an entry of the kind %s is deliv
   journal.listener?.onBatch([entry])
   const bohdan = join('bohdan', { cursor: { epoch: 'epoch', offset: 0 } })
   await turns()
-  expect([hub.window.head, anna.transport.messages, bohdan.transport.messages]).toEqual([1, [], []])
+  expect([hub.feed.window.head, anna.transport.messages, bohdan.transport.messages]).toEqual([1, [], []])
 })
 
 test('no file but the table decides by the kind of an entry', () => {

@@ -4,6 +4,7 @@
 import type { Locale } from '@lastcall/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { UTF8_ENCODING } from '../../src/connections/encoding.js'
 import { localized } from '../../src/frames.js'
 import { Frames } from '../../src/hub/frames.js'
 import type { Entry } from '../../src/journal/journal.js'
@@ -23,10 +24,10 @@ function counting(): { encode: (text: string) => Buffer; texts: string[] } {
 }
 
 const said = (entry: Entry, locale: Locale = 'uk'): unknown =>
-  JSON.parse(new Frames(entry, entry.at, (text) => Buffer.from(text)).forAudience(locale).toString())
+  JSON.parse(new Frames(entry, entry.at, UTF8_ENCODING).forAudience(locale).toString())
 
 const acked = (entry: Entry, offset: number): unknown =>
-  JSON.parse(new Frames(entry, entry.at, (text) => Buffer.from(text)).ack(offset).toString())
+  JSON.parse(new Frames(entry, entry.at, UTF8_ENCODING).ack(offset).toString())
 
 test('a message says who, where, what, at which offset and when', () => {
   const data = JSON.stringify({ 'ключ "x"': ['\u2028', null] })
@@ -101,31 +102,31 @@ test('any id and any data come through as they were', () => {
 
 test('a message is encoded once for everybody, presence once per language', () => {
   const message = counting()
-  const frames = new Frames(messageEntry(), 0, message.encode)
+  const frames = new Frames(messageEntry(), 0, { ...UTF8_ENCODING, encode: message.encode })
   for (const locale of ['uk', 'en', 'uk'] as const) expect(frames.forAudience(locale)).toBe(frames.forAudience('uk'))
   expect(message.texts).toHaveLength(1)
 
   const presence = counting()
-  const presenceFrames = new Frames(presenceEntry(), 0, presence.encode)
+  const presenceFrames = new Frames(presenceEntry(), 0, { ...UTF8_ENCODING, encode: presence.encode })
   for (const locale of ['uk', 'en', 'uk', 'en'] as const) presenceFrames.forAudience(locale)
   expect(presence.texts).toHaveLength(2)
 })
 
 test('an entry is not encoded before a connection needs its frame', () => {
   const { encode, texts } = counting()
-  const frames = new Frames(messageEntry({ data: '"once"' }), 0, encode)
+  const frames = new Frames(messageEntry({ data: '"once"' }), 0, { ...UTF8_ENCODING, encode })
   expect([frames.entry.offset, texts]).toEqual([1, []])
   frames.forAudience('uk')
   expect(texts).toHaveLength(1)
 })
 
 test('a frame carries the time that the window gives it', () => {
-  const frames = new Frames(messageEntry({ at: 5 }), AT, (text) => Buffer.from(text))
+  const frames = new Frames(messageEntry({ at: 5 }), AT, UTF8_ENCODING)
   expect(JSON.parse(frames.forAudience('uk').toString())).toMatchObject({ at: '2026-01-02T03:04:05.678Z' })
 })
 
 test('the data is kept in the frame alone', () => {
-  const frames = new Frames(messageEntry({ data: '"once"' }), 0, (text) => Buffer.from(text))
+  const frames = new Frames(messageEntry({ data: '"once"' }), 0, UTF8_ENCODING)
   expect(frames.forAudience('uk').toString()).toContain('"once"')
   expect(JSON.stringify(frames.entry)).not.toContain('once')
 })
@@ -145,4 +146,15 @@ test('a localized message is made once per language', () => {
     '{"type":"shutdownCancelled","text":"uk"}',
   ])
   expect(made).toEqual(['uk', 'en'])
+})
+
+test('a frame in another encoding has the same text, also when the data is in the first frame alone', () => {
+  const upperCase = { ...UTF8_ENCODING, name: 'upper', encode: (text: string) => Buffer.from(text.toUpperCase()) }
+  const frames = new Frames(messageEntry({ data: '"once"' }), 0, UTF8_ENCODING)
+  const first = frames.forAudience('uk').toString()
+  const other = frames.forAudience('uk', upperCase)
+  expect(other.toString()).toBe(first.toUpperCase())
+  expect(frames.forAudience('en', upperCase).toString()).toBe(first.toUpperCase())
+  expect(frames.forAudience('uk', upperCase)).toBe(other)
+  expect(frames.ack(7, upperCase).toString()).toContain('"OFFSET":7')
 })

@@ -19,7 +19,7 @@ const offsets = ({ transport }: Member): unknown[] => transport.messages.map(({ 
 
 function drain(hub: TestHub['hub'], { connection, transport }: Member): void {
   transport.isFull = false
-  hub.drained(connection)
+  hub.delivery.drained(connection)
 }
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
@@ -63,7 +63,7 @@ test('a placeholder is delivered to nobody, does not count as unknown, and can b
   journal.say(placeholder, ...chatter(1), placeholder)
   const bob = join('bob', { cursor: at(0) })
   await turns()
-  expect([offsets(anna), offsets(bob), hub.window.head]).toEqual([[2], [2], 3])
+  expect([offsets(anna), offsets(bob), hub.feed.window.head]).toEqual([[2], [2], 3])
   expect([bob.start.recovered, stats.unknownEntries]).toEqual([true, 0])
 })
 
@@ -106,7 +106,7 @@ describe('who comes', () => {
     const { journal, join, hub } = await withHistory()
     const anna = join('anna', { cursor: at(10) })
     expect(anna.start).toEqual({ cursor: 'epoch:10', recovered: true })
-    expect(hub.behindCount).toBe(0)
+    expect(hub.delivery.catchUps.size).toBe(0)
     journal.say(...chatter(1))
     expect(offsets(anna)).toEqual([11])
   })
@@ -135,13 +135,13 @@ describe('a connection whose socket is full', () => {
     for (let index = 0; index < 10; index++) journal.say(...chatter(3))
     await turns()
     expect(offsets(anna)).toEqual([1, 2, 3])
-    expect(hub.behindCount).toBe(1)
+    expect(hub.delivery.catchUps.size).toBe(1)
     expect(offsets(bob)).toEqual(range(1, 30))
     drain(hub, anna)
     journal.say(...chatter(1))
     await turns()
     expect(offsets(anna)).toEqual(range(1, 31))
-    expect(hub.behindCount).toBe(0)
+    expect(hub.delivery.catchUps.size).toBe(0)
     journal.say(...chatter(1))
     expect(offsets(anna)).toEqual(range(1, 32))
   })
@@ -296,13 +296,13 @@ describe('whoever comes, falls behind, drains and changes channels, whenever tha
             const before = one.stretches.at(-1)?.channels ?? new Set<string>()
             let after = 0
             if (each.do === 'subscribe') {
-              hub.subscribe(one.member.connection, each.channels, undefined, (start) => {
+              hub.subscriptions.subscribe(one.member.connection, each.channels, undefined, (start) => {
                 after = offsetOf(start.cursor)
                 return Buffer.alloc(0)
               })
               one.stretches.push({ after, channels: new Set([...before, ...each.channels]) })
             } else {
-              after = offsetOf(hub.unsubscribe(one.member.connection, each.channels).cursor)
+              after = offsetOf(hub.subscriptions.unsubscribe(one.member.connection, each.channels).cursor)
               const left = [...before].filter((channel) => !each.channels.includes(channel))
               one.stretches.push({ after, channels: new Set(left) })
             }
@@ -310,7 +310,7 @@ describe('whoever comes, falls behind, drains and changes channels, whenever tha
         }
         for (const { member } of present.values()) drain(hub, member)
         await turns()
-        expect(hub.behindCount).toBe(0)
+        expect(hub.delivery.catchUps.size).toBe(0)
         for (const one of present.values()) {
           expect(told(one.member.transport.messages)).toEqual(expectedFor(one, entries))
         }
@@ -344,7 +344,7 @@ describe('subscribing with `since`', () => {
 
   test('says what the channel had after it, then that it is subscribed, then what is new', async () => {
     const { hub, journal, anna } = await withNews()
-    hub.subscribe(anna.connection, ['news'], at(3), frame)
+    hub.subscriptions.subscribe(anna.connection, ['news'], at(3), frame)
     journal.say(message({ channel: 'news' }), message({ channel: 'lobby' }))
     await turns()
     journal.say(message({ channel: 'news' }))
@@ -358,7 +358,7 @@ describe('subscribing with `since`', () => {
 
   test('does not say again what the connection is in already', async () => {
     const { hub, anna } = await withNews()
-    hub.subscribe(anna.connection, ['news'], at(10), frame)
+    hub.subscriptions.subscribe(anna.connection, ['news'], at(10), frame)
     await turns()
     expect(anna.transport.messages).toEqual([{ type: 'subscribed', cursor: 'epoch:10', recovered: true }])
   })
@@ -369,7 +369,7 @@ describe('subscribing with `since`', () => {
     ['ahead of the head', at(11)],
   ])('that is %s is told at once that nothing is recovered', async (_name, since) => {
     const { hub, journal, anna } = await withNews()
-    hub.subscribe(anna.connection, ['news'], since, frame)
+    hub.subscriptions.subscribe(anna.connection, ['news'], since, frame)
     journal.say(message({ channel: 'news' }))
     await turns()
     expect(anna.transport.messages[0]).toEqual({ type: 'subscribed', cursor: 'epoch:10', recovered: false })
@@ -379,9 +379,9 @@ describe('subscribing with `since`', () => {
   test('ends with the channel: what is unsubscribed is not replayed any further', async () => {
     const { hub, anna } = await withNews()
     anna.transport.isFull = true
-    hub.subscribe(anna.connection, ['news'], at(0), frame)
+    hub.subscriptions.subscribe(anna.connection, ['news'], at(0), frame)
     await turns()
-    hub.unsubscribe(anna.connection, ['news'])
+    hub.subscriptions.unsubscribe(anna.connection, ['news'])
     drain(hub, anna)
     await turns()
     expect(types(anna).filter((type) => type !== 'subscribed')).toEqual([])
@@ -389,15 +389,15 @@ describe('subscribing with `since`', () => {
 
   test('of two at once each is said in its turn', async () => {
     const { hub, anna } = await withNews()
-    hub.subscribe(anna.connection, ['news'], at(6), frame)
-    hub.subscribe(anna.connection, ['sport'], at(0), frame)
+    hub.subscriptions.subscribe(anna.connection, ['news'], at(6), frame)
+    hub.subscriptions.subscribe(anna.connection, ['sport'], at(0), frame)
     await turns()
     expect(types(anna)).toEqual([7, 9, 'subscribed', 'subscribed'])
   })
 })
 
 describe('publishing', () => {
-  const says = (id?: string, from = 'anna'): Parameters<TestHub['hub']['publish']>[1] => ({
+  const says = (id?: string, from = 'anna'): Parameters<TestHub['hub']['publishing']['publish']>[1] => ({
     kind: 'message',
     channel: 'lobby',
     from,
@@ -408,7 +408,7 @@ describe('publishing', () => {
   test('is acked from the journal, in the stream of the sender', async () => {
     const { hub, journal, join } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
-    hub.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
     await turns()
     expect(anna.transport.writes).toEqual([])
     journal.succeed()
@@ -419,10 +419,10 @@ describe('publishing', () => {
   test('again with the same id is acked with the first offset and told to nobody', async () => {
     const { hub, journal, join, stats } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
-    hub.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
     await turns()
     journal.succeed()
-    hub.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
     await turns()
     expect(journal.waiting).toEqual([])
     expect(told(anna.transport.messages)).toEqual([
@@ -436,10 +436,10 @@ describe('publishing', () => {
   test('again while the first is under way is appended once, and each of them is acked', async () => {
     const { hub, journal, join } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
-    hub.publish(anna.connection, says('x'))
-    hub.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
     await turns()
-    hub.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
     expect(journal.appends.map((entries) => entries.length)).toEqual([1])
     journal.succeed()
     await turns()
@@ -454,8 +454,8 @@ describe('publishing', () => {
   test('again while the first is under way shares its failure', async () => {
     const { hub, journal, join, failures } = await openHub()
     const anna = join('anna')
-    hub.publish(anna.connection, says('x'))
-    hub.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
     await turns()
     journal.fail(new Error('disk'))
     await turns()
@@ -466,11 +466,11 @@ describe('publishing', () => {
   test('a retry from a new connection while the first is under way is acked there', async () => {
     const { hub, journal, join, leave } = await openHub()
     const first = join('anna')
-    hub.publish(first.connection, says('x'))
+    hub.publishing.publish(first.connection, says('x'))
     await turns()
     leave(first)
     const second = join('anna')
-    hub.publish(second.connection, says('x'))
+    hub.publishing.publish(second.connection, says('x'))
     await turns()
     expect(journal.appends).toHaveLength(1)
     journal.succeed()
@@ -482,9 +482,9 @@ describe('publishing', () => {
       retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity },
     })
     const anna = join('anna')
-    hub.publish(anna.connection, says('x'))
-    hub.publish(anna.connection, says('x'))
-    hub.publish(anna.connection, says('y'))
+    hub.publishing.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('y'))
     await turns()
     journal.succeed()
     expect(told(anna.transport.messages)).toEqual([
@@ -510,7 +510,7 @@ describe('publishing', () => {
     const { hub, journal, join } = await openHub()
     journal.say(message({ from: 'anna', id: 'x' }))
     const anna = join('anna', { cursor: at(0) })
-    hub.publish(anna.connection, says('x'))
+    hub.publishing.publish(anna.connection, says('x'))
     expect(anna.transport.messages).toEqual([])
     await turns()
     expect(told(anna.transport.messages)).toEqual([['ack', 1]])
@@ -519,9 +519,9 @@ describe('publishing', () => {
   test('much at once stops the reading until half of it is back', async () => {
     const { hub, journal, join } = await openHub()
     const anna = join('anna')
-    for (let index = 0; index < 63; index++) hub.publish(anna.connection, says())
+    for (let index = 0; index < 63; index++) hub.publishing.publish(anna.connection, says())
     expect(anna.transport.calls).toEqual([])
-    hub.publish(anna.connection, says())
+    hub.publishing.publish(anna.connection, says())
     expect(anna.transport.calls).toEqual(['pause'])
     await turns()
     journal.succeed()
@@ -531,9 +531,9 @@ describe('publishing', () => {
 
   test('settles when everything is back', async () => {
     const { hub, journal, join } = await openHub()
-    hub.publish(join('anna').connection, says())
+    hub.publishing.publish(join('anna').connection, says())
     let isSettled = false
-    const settled = hub.settled().then(() => (isSettled = true))
+    const settled = hub.publishing.settled().then(() => (isSettled = true))
     await turns()
     expect(isSettled).toBe(false)
     journal.succeed()
@@ -545,18 +545,24 @@ describe('what is on its way into the journal', () => {
   test('fails when the journal is replaced, before its author is disconnected', async () => {
     const { hub, journal, join, failures } = await openHub()
     const anna = join('anna')
-    hub.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', id: 'x', data: '1' })
+    hub.publishing.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', id: 'x', data: '1' })
     await turns()
     journal.lose()
     journal.listener?.onEpoch('other', 1)
-    await hub.settled()
+    await hub.publishing.settled()
     expect(failures).toEqual(['anna x journal_unavailable'])
     expect([anna.connection.unacked, anna.connection.serverClose]).toEqual([0, 'slow'])
   })
 
   test('does not keep the hub from closing when the journal never answers', async () => {
     const { hub, journal, clock, failures, join } = await openHub()
-    hub.publish(join('anna').connection, { kind: 'message', channel: 'lobby', from: 'anna', id: 'x', data: '1' })
+    hub.publishing.publish(join('anna').connection, {
+      kind: 'message',
+      channel: 'lobby',
+      from: 'anna',
+      id: 'x',
+      data: '1',
+    })
     await turns()
     expect(journal.waiting).toHaveLength(1)
     const closing = hub.close()
@@ -579,18 +585,18 @@ describe('what is on its way into the journal', () => {
 
 describe('a connection is served', () => {
   test('at once when nothing is due to it', async () => {
-    const { hub, join } = await openHub()
+    const { join } = await openHub()
     let isServed = false
-    hub.onceFlushed(join('anna').connection, () => (isServed = true))
+    join('anna').connection.onceFlushed(() => (isServed = true))
     expect(isServed).toBe(true)
   })
 
   test('when its last message is acked, and not before the ack is written', async () => {
     const { hub, journal, join } = await openHub()
     const anna = join('anna')
-    hub.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', data: '1' })
+    hub.publishing.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', data: '1' })
     let toldBefore: unknown
-    hub.onceFlushed(anna.connection, () => (toldBefore = told(anna.transport.messages)))
+    anna.connection.onceFlushed(() => (toldBefore = told(anna.transport.messages)))
     await turns()
     expect(toldBefore).toBeUndefined()
     journal.succeed()
@@ -604,7 +610,7 @@ describe('a connection is served', () => {
     journal.say(...chatter(1))
     journal.say(...chatter(5))
     let isServed = false
-    hub.onceFlushed(anna.connection, () => (isServed = true))
+    anna.connection.onceFlushed(() => (isServed = true))
     await turns()
     expect(isServed).toBe(false)
     drain(hub, anna)
@@ -619,10 +625,10 @@ describe('a connection is served', () => {
     anna.transport.isFull = true
     journal.say(...chatter(2))
     let isServed = false
-    hub.onceFlushed(anna.connection, () => (isServed = true))
+    anna.connection.onceFlushed(() => (isServed = true))
     leave(anna)
     expect(isServed).toBe(true)
-    expect(hub.behindCount).toBe(0)
+    expect(hub.delivery.catchUps.size).toBe(0)
   })
 })
 
@@ -630,7 +636,7 @@ describe('a cursor that another instance has told', () => {
   test('is waited for', async () => {
     const { hub, journal, clock } = await openHub()
     let isReached = false
-    const reached = hub.waitForCursor(at(2), 1000).then(() => (isReached = true))
+    const reached = hub.feed.waitForCursor(at(2), 1000).then(() => (isReached = true))
     journal.say(...chatter(1))
     await turns()
     expect(isReached).toBe(false)
@@ -641,7 +647,7 @@ describe('a cursor that another instance has told', () => {
 
   test('is not waited for any longer than was asked for', async () => {
     const { hub, clock } = await openHub()
-    const reached = hub.waitForCursor(at(2), 1000)
+    const reached = hub.feed.waitForCursor(at(2), 1000)
     clock.advance(1000)
     await reached
   })
@@ -651,7 +657,7 @@ describe('a cursor that another instance has told', () => {
     ['is here already', at(0)],
   ])('is not waited for when it %s', async (_name, cursor) => {
     const { hub, clock } = await openHub()
-    await hub.waitForCursor(cursor, 1000)
+    await hub.feed.waitForCursor(cursor, 1000)
     expect(clock.running).toBe(0)
   })
 })
@@ -660,10 +666,10 @@ describe('presence', () => {
   test('is gathered for the interval, then told in one entry for each channel', async () => {
     const { hub, journal, clock, join } = await openHub()
     join('anna', { channels: ['lobby', 'news'] })
-    hub.announceJoin('anna', ['lobby', 'news'])
+    hub.presence.joined('anna', ['lobby', 'news'])
     clock.advance(200)
-    hub.announceJoin('bob', ['lobby'])
-    hub.announceLeave('cleo', ['lobby'])
+    hub.presence.joined('bob', ['lobby'])
+    hub.presence.left('cleo', ['lobby'])
     clock.advance(49)
     await turns()
     expect(journal.appends).toEqual([])
@@ -679,8 +685,8 @@ describe('presence', () => {
 
   test('of a client that comes and goes within the interval is not told', async () => {
     const { hub, journal, clock } = await openHub()
-    hub.announceJoin('anna', ['lobby'])
-    hub.announceLeave('anna', ['lobby'])
+    hub.presence.joined('anna', ['lobby'])
+    hub.presence.left('anna', ['lobby'])
     clock.advance(1000)
     await turns()
     expect(journal.appends).toEqual([])
@@ -688,7 +694,7 @@ describe('presence', () => {
 
   test('is not told at all with an interval of 0', async () => {
     const { hub, journal, clock } = await openHub({ presenceIntervalMs: 0 })
-    hub.announceJoin('anna', ['lobby'])
+    hub.presence.joined('anna', ['lobby'])
     clock.advance(10_000)
     await turns()
     expect(journal.appends).toEqual([])
@@ -697,7 +703,7 @@ describe('presence', () => {
 
   test('that is still gathered is told when the hub closes', async () => {
     const { hub, journal } = await openHub()
-    hub.announceLeave('anna', ['lobby'])
+    hub.presence.left('anna', ['lobby'])
     const closed = hub.close()
     await turns()
     expect(journal.appends).toMatchObject([[{ kind: 'presence', left: ['anna'] }]])

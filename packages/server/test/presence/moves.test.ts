@@ -15,6 +15,11 @@ interface State {
   isAnotherReady: boolean
 }
 
+interface FakeConnection {
+  isElsewhere: boolean
+  readonly channels: Set<string>
+}
+
 interface Side {
   readonly moves: Moves
   readonly state: State
@@ -29,19 +34,20 @@ function side(state: State): Side {
   const clock = new FakeClock()
   const told: string[] = []
   const published: EntryContent[] = []
-  const connections = new Map<string, { isElsewhere: boolean; audience: { channels: Set<string> } }>()
+  const connections = new Map<string, FakeConnection>()
   const moves = new Moves({
     instances: state,
     connectionOf: (clientId) => connections.get(clientId) as unknown as Connection | undefined,
+    subscriptions: { channelsOf: (connection) => (connection as unknown as FakeConnection).channels },
     presence: {
       joined: (clientId, channels) => void told.push(`+${clientId} ${[...channels].join()}`),
       left: (clientId, channels) => void told.push(`-${clientId} ${[...channels].join()}`),
       stayed: (clientId) => void told.push(`${clientId} stayed`),
     },
-    onSeenElsewhere: (clientId) => void told.push(`${clientId} elsewhere`),
     publish: (content) => void published.push(content),
     clock,
   })
+  moves.observe({ onSeenElsewhere: (clientId) => void told.push(`${clientId} elsewhere`) })
   return {
     moves,
     state,
@@ -49,7 +55,7 @@ function side(state: State): Side {
     told,
     published,
     connect(clientId, ...channels) {
-      const connection = { isElsewhere: false, audience: { channels: new Set(channels) } }
+      const connection = { isElsewhere: false, channels: new Set(channels) }
       connections.set(clientId, connection)
       return connection
     },

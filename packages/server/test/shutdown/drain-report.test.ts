@@ -31,7 +31,7 @@ function ended(serverClose?: ServerClose, some: Ended = {}): Connection {
   }
   const connection = new Connection(identity, transport, 0)
   connection.serverClose = serverClose
-  connection.unacked = some.unacked ?? 0
+  connection.delivery = { unacked: some.unacked ?? 0, onceFlushed: (callback) => callback() }
   connection.isElsewhere = some.isElsewhere ?? false
   return connection
 }

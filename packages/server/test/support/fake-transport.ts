@@ -1,13 +1,16 @@
 /**
  * A socket that remembers what was done to it and says of itself what the test wants.
  */
-import type { FrameSink, Transport } from '../../src/connections/transport.js'
+import { UTF8_ENCODING, type TransportEncoding } from '../../src/connections/encoding.js'
+import type { Transport } from '../../src/connections/transport.js'
 
 export interface FakeTransportOptions {
   /** Called when the socket ends, with the code: after a close that the peer answers, or a termination. */
   readonly onEnd?: (code: number) => void
   /** Whether the peer answers a close. Default: true. */
   readonly answersClose?: boolean
+  /** Default: UTF-8. */
+  readonly encoding?: TransportEncoding
 }
 
 export class FakeTransport implements Transport {
@@ -19,9 +22,11 @@ export class FakeTransport implements Transport {
   isFull = false
   bufferedBytes = 0
   onEnd: ((code: number) => void) | undefined
+  readonly encoding: TransportEncoding
   readonly #answersClose: boolean
 
-  constructor({ onEnd, answersClose = true }: FakeTransportOptions = {}) {
+  constructor({ onEnd, answersClose = true, encoding = UTF8_ENCODING }: FakeTransportOptions = {}) {
+    this.encoding = encoding
     this.onEnd = onEnd
     this.#answersClose = answersClose
   }
@@ -41,17 +46,8 @@ export class FakeTransport implements Transport {
     return this.calls.filter((call) => call === 'ping').length
   }
 
-  get sink(): FrameSink {
-    return this
-  }
-
-  get writable(): boolean {
-    return this.isOpen
-  }
-
-  write(frames: Buffer): boolean {
+  write(frames: Buffer): void {
     if (this.isOpen) this.writes.push(frames.toString())
-    return !this.isFull
   }
 
   ping(): void {

@@ -3,13 +3,16 @@
  */
 import type { Cursor, Locale } from '@lastcall/protocol'
 import { Connection } from '../../src/connections/connection.js'
-import { Hub, type HubOptions, type Start } from '../../src/hub/hub.js'
-import { Instances } from '../../src/instances/instances.js'
+import { composeDelivery, type ComposedDelivery } from '../../src/compose-delivery.js'
+import type { Hub } from '../../src/hub/hub.js'
+import type { Start } from '../../src/hub/subscriptions.js'
+import type { Retention } from '../../src/journal/journal.js'
 import { silentLogger } from '../../src/observability/log.js'
 import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from './fake-clock.js'
 import { FakeJournal } from './fake-journal.js'
 import { FakeTransport } from './fake-transport.js'
+import { LINES } from './window.js'
 
 export interface Member {
   readonly connection: Connection
@@ -24,7 +27,8 @@ export interface JoinOptions {
 }
 
 export interface TestHub {
-  readonly hub: Hub
+  /** The hub, with presence and the instances beside it. */
+  readonly hub: Hub & Omit<ComposedDelivery, 'hub'>
   readonly journal: FakeJournal
   readonly clock: FakeClock
   readonly stats: Stats
@@ -34,32 +38,29 @@ export interface TestHub {
   readonly leave: (member: Member) => void
 }
 
-/** Lines, so that joined frames can be told apart. */
-const encodeFrame = (text: string): Buffer => Buffer.from(`${text}\n`)
+export interface TestHubOptions {
+  readonly retention?: Retention
+  readonly presenceIntervalMs?: number
+}
 
-export async function openHub(some: Partial<HubOptions> = {}): Promise<TestHub> {
+export async function openHub({
+  retention = { maxEntries: 10_000, maxAgeMs: Infinity, maxBytes: Infinity },
+  presenceIntervalMs = 250,
+}: TestHubOptions = {}): Promise<TestHub> {
   const journal = new FakeJournal()
   const clock = new FakeClock()
   const stats = new Stats()
   const connections = new Map<string, Connection>()
   const failures: string[] = []
-  const hub = new Hub({
-    journal,
-    retention: { maxEntries: 10_000, maxAgeMs: Infinity, maxBytes: Infinity },
-    node: 'node',
-    build: 'build',
-    instances: new Instances({ node: 'node', clock }),
-    encodeFrame,
-    presenceIntervalMs: 250,
-    connectionOf: (clientId) => connections.get(clientId),
-    onPublishFailed: ({ clientId }, id, { code }) => failures.push(`${clientId} ${String(id)} ${code}`),
-    onSeenElsewhere: () => undefined,
-    clock,
-    stats,
-    log: silentLogger,
-    ...some,
+  const composed = composeDelivery(
+    { build: 'build', presenceIntervalMs },
+    { node: 'node', journal, retention, connections, encoding: LINES, clock, stats, log: silentLogger },
+  )
+  const hub = { ...composed.hub, ...composed }
+  hub.publishing.observe({
+    onFailed: ({ clientId }, id, { code }) => failures.push(`${clientId} ${String(id)} ${code}`),
   })
-  await hub.open()
+  await hub.feed.open()
   return {
     hub,
     journal,
@@ -67,7 +68,7 @@ export async function openHub(some: Partial<HubOptions> = {}): Promise<TestHub> 
     stats,
     failures,
     join(clientId, { channels = ['lobby'], cursor, locale = 'uk' } = {}) {
-      const transport = new FakeTransport()
+      const transport = new FakeTransport({ encoding: LINES })
       const identity = {
         clientId,
         connectionId: '',
@@ -79,11 +80,11 @@ export async function openHub(some: Partial<HubOptions> = {}): Promise<TestHub> 
       }
       const connection = new Connection(identity, transport, clock.monotonic())
       connections.set(clientId, connection)
-      return { connection, transport, start: hub.join(connection, channels, cursor) }
+      return { connection, transport, start: hub.subscriptions.join(connection, channels, cursor) }
     },
     leave({ connection }) {
       connections.delete(connection.clientId)
-      hub.leave(connection)
+      hub.subscriptions.leave(connection)
     },
   }
 }

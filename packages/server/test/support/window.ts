@@ -1,13 +1,22 @@
 /**
  * A window for tests, whose frames are the text alone.
  */
+import { UTF8_ENCODING, type TransportEncoding } from '../../src/connections/encoding.js'
 import { Window, type ReadingTime } from '../../src/hub/window.js'
 import type { Retention } from '../../src/journal/journal.js'
+
+/** Lines, so that joined frames can be told apart. */
+export const LINES: TransportEncoding = {
+  ...UTF8_ENCODING,
+  name: 'lines',
+  encode: (text) => Buffer.from(`${text}\n`),
+  decode: (frame) => frame.toString().trimEnd(),
+}
 
 export const EVERYTHING: Retention = { maxEntries: Infinity, maxAgeMs: Infinity, maxBytes: Infinity }
 
 export const makeWindow = (retention: Partial<Retention> = {}): Window =>
-  new Window({ ...EVERYTHING, ...retention }, (text) => Buffer.from(`${text}\n`))
+  new Window({ ...EVERYTHING, ...retention }, LINES)
 
 /** Entries that are received at this moment, by both clocks. */
 export const receivedAt = (ms: number): ReadingTime => ({ wallMs: ms, monotonicMs: ms, isHistory: false })

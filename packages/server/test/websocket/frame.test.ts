@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { encodeTextFrame, PING_FRAME } from '../../src/websocket/frame.js'
+import { decodeTextFrame, encodeTextFrame, PING_FRAME } from '../../src/websocket/frame.js'
 import { OPCODES, readFrames } from '../support/raw-client.js'
 
 /** The lengths at which the header changes, and those beside them. */
@@ -78,4 +78,10 @@ test('frames that were joined and cut anywhere are read by `ws` as what they wer
   expect(await once(client, 'close')).toEqual([1000, Buffer.alloc(0)])
   expect(read).toEqual(texts)
   expect(pings).toBe(Math.ceil(texts.length / 7))
+})
+
+test.each([0, 1, 125, 126, 65_535, 65_536, 100_000])('a text of %i bytes can be read back from its frame', (length) => {
+  const text = 'x'.repeat(length)
+  expect(decodeTextFrame(encodeTextFrame(text))).toBe(text)
+  expect(decodeTextFrame(encodeTextFrame('сова'))).toBe('сова')
 })

@@ -1,0 +1,54 @@
+/**
+ * The encoding of all WebSocket connections: frames are made once for everybody who gets them, and a fan-out writes to the
+ * sockets themselves, because what is touched for each of thousands of connections is what a fan-out costs.
+ */
+import type { Duplex } from 'node:stream'
+import type { FanOutGroup, GroupMember, TransportEncoding } from '../connections/encoding.js'
+import { invariant } from '../invariant.js'
+import { decodeTextFrame, encodeTextFrame } from './frame.js'
+
+/** A transport whose socket takes these frames as they are. */
+export abstract class SocketTransport {
+  readonly encoding = WEBSOCKET_ENCODING
+  /** After `onClosing` nothing may be written here. */
+  abstract readonly sink: Duplex
+}
+
+const NONE: readonly never[] = []
+
+class SocketGroup<Member extends GroupMember> implements FanOutGroup<Member> {
+  readonly #sockets = new Map<Member, Duplex>()
+
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  [Symbol.iterator](): Iterator<Member> {
+    return this.#sockets.keys()
+  }
+
+  add(member: Member): void {
+    const { transport } = member
+    invariant(transport instanceof SocketTransport, 'the members of a group have its encoding')
+    this.#sockets.set(member, transport.sink)
+  }
+
+  remove(member: Member): boolean {
+    return this.#sockets.delete(member)
+  }
+
+  write(frames: Buffer): readonly Member[] {
+    let full: Member[] | undefined
+    for (const [member, socket] of this.#sockets) {
+      if (!(socket.writable && socket.write(frames))) (full ??= []).push(member)
+    }
+    return full ?? NONE
+  }
+}
+
+export const WEBSOCKET_ENCODING: TransportEncoding = {
+  name: 'websocket',
+  encode: encodeTextFrame,
+  decode: decodeTextFrame,
+  createGroup: <Member extends GroupMember>() => new SocketGroup<Member>(),
+}
