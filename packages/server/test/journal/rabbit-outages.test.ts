@@ -230,6 +230,28 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     expect(both[0].recorder.epochs.at(-1)).toEqual(both[1].recorder.epochs.at(-1))
   })
 
+  test('a stream that is delivered late is not taken for one that has lost entries', async () => {
+    const place = makePlace()
+    const journal = await place.open()
+    const recorder = await record(journal)
+    await journal.append(messages(3))
+    // The process that writes the stream also tells readers that there is something to deliver. It runs for a moment
+    // only, now and then: the server answers everything else meanwhile.
+    const writers = `[P || P <- processes(), {dictionary, D} <- [process_info(P, dictionary)],
+      proplists:get_value('$initial_call', D) =:= {osiris_writer, init, 1}]`
+    const slow = `fun Slow(_, 0) -> ok;
+      Slow(P, N) -> erlang:suspend_process(P), timer:sleep(100), erlang:resume_process(P), timer:sleep(1), Slow(P, N - 1) end`
+    expect(server.evaluate(`Writers = ${writers}, [spawn(fun() -> (${slow})(P, 30) end) || P <- Writers]`)).toMatch(
+      /<.*>/,
+    )
+    for (const proxy of place.proxies) proxy.cut()
+    await recorder.until(({ isAvailable }) => !isAvailable)
+    await recorder.until(({ isAvailable }) => isAvailable)
+    await journal.append([message('marker')])
+    expect(recorder.epochs).toHaveLength(1)
+    expect(recorder.written).toHaveLength(4)
+  })
+
   test('a journal that is closed meanwhile ends, and settles what is under way', async () => {
     const place = makePlace()
     const journal = await place.open()

@@ -70,9 +70,10 @@ export class Consumption {
   }
 
   /**
-   * Resolves when everything has been delivered that was in the queue at the call. `messageCount` does not help, a stream
-   * reports it with a delay. But the server answers on a channel in order: it answered while it was allowed to send more
-   * messages, so it had no more.
+   * Resolves when everything has been delivered that was in the queue at the call, provided that one message has been
+   * delivered before. `messageCount` does not help, a stream reports it with a delay. But the server answers on a channel
+   * in order: it answered while it was allowed to send more messages, so it had no more. Before the first delivery it may
+   * answer early: it starts to read the stream in a process of its own.
    */
   async caughtUp(): Promise<void> {
     for (let calm = 0; calm < 2;) {

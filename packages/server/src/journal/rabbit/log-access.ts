@@ -44,15 +44,11 @@ export interface OpenLogOptions {
  * @throws {LastcallError} `journal_unusable`: the queue holds messages, and none of them is of a journal.
  */
 export async function openLog(access: LogAccess, options: OpenLogOptions): Promise<OpenLog> {
-  for (;;) {
-    const newest = await newestChunk(access)
-    if (newest !== undefined) return readFrom(access, options, Math.max(0, newest - options.count - SPARE_MESSAGES))
-    // Other instances may do so at the same time: the first one counts, for all of them.
-    await beginEpoch(access, { highestSeen: options.highestSeen, supersedes: '' })
-  }
+  const newest = await newestChunk(access, options.highestSeen)
+  return readFrom(access, options, Math.max(0, newest.first - options.count - SPARE_MESSAGES), newest)
 }
 
-async function readFrom(access: LogAccess, options: OpenLogOptions, from: number): Promise<OpenLog> {
+async function readFrom(access: LogAccess, options: OpenLogOptions, from: number, newest: Chunk): Promise<OpenLog> {
   const { connection, queue } = access
   const reading = new LogReading(options.sink)
   const onMessage = (message: LogMessage): void => {
@@ -61,26 +57,41 @@ async function readFrom(access: LogAccess, options: OpenLogOptions, from: number
   }
   const { onTurn } = options
   const consumption = await Consumption.start(connection, { queue, from, onMessage, ...(onTurn && { onTurn }) })
-  await consumption.caughtUp()
+  while (reading.nextOffset <= newest.last) await consumption.caughtUp()
   if (reading.epoch !== '') return { reading, consumption }
   await consumption.close()
-  if (from > 0) return readFrom(access, options, 0)
+  if (from > 0) return readFrom(access, options, 0, newest)
   throw new LastcallError(
     'journal_unusable',
     `the queue ${queue} holds messages of something else: name another one with queue=NAME in the URL`,
   )
 }
 
-/** The offset of the first message in the newest chunk; `undefined`: the queue is empty. */
-async function newestChunk({ connection, queue }: LogAccess): Promise<number | undefined> {
-  let offset: number | undefined
-  const onMessage = (message: LogMessage): void => {
-    offset ??= message.offset
+/** The offsets of its first and last message. */
+export interface Chunk {
+  readonly first: number
+  readonly last: number
+}
+
+/**
+ * What the server wrote into the stream at once, last. In an empty queue the first epoch is begun; other instances may do
+ * so at the same time, and a server that is slow may only seem to have an empty one. A beginning that is not the first
+ * message does not count, for any reader.
+ */
+export async function newestChunk(access: LogAccess, highestSeen: Epoch): Promise<Chunk> {
+  const { connection, queue } = access
+  for (;;) {
+    const offsets: number[] = []
+    const onMessage = ({ offset }: LogMessage): void => void offsets.push(offset)
+    const consumption = await Consumption.start(connection, { queue, from: 'last', onMessage })
+    await consumption.caughtUp()
+    // It may have answered before its first delivery: now it is known to have read the stream.
+    if (offsets.length > 0) await consumption.caughtUp()
+    await consumption.close()
+    const [first] = offsets
+    if (first !== undefined) return { first, last: offsets.at(-1) ?? first }
+    await beginEpoch(access, { highestSeen, supersedes: '' })
   }
-  const consumption = await Consumption.start(connection, { queue, from: 'last', onMessage })
-  await consumption.caughtUp()
-  await consumption.close()
-  return offset
 }
 
 /** Writes the beginning of an epoch. Whether it is in force is for the log's readers to say, by its place. */

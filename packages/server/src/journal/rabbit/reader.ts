@@ -9,7 +9,7 @@ import type { RabbitConnection } from './connection.js'
 import { Consumption } from './consumption.js'
 import { KeptEntries } from './kept-entries.js'
 import { Link } from './link.js'
-import { beginEpoch, openLog, type LogAccess } from './log-access.js'
+import { beginEpoch, newestChunk, openLog, type LogAccess } from './log-access.js'
 import type { Epoch, LogMessage } from './log-message.js'
 import type { LogReading, LogSink } from './log-reading.js'
 
@@ -100,7 +100,8 @@ export class Reader implements LogSink {
   }
 
   /** Reads on behind the last message. Resolves with what is wrong with the log, when it is not the one that was read. */
-  async #resume({ connection, queue }: LogAccess, last: LogMessage): Promise<string | undefined> {
+  async #resume(access: LogAccess, last: LogMessage): Promise<string | undefined> {
+    const { connection, queue } = access
     const found: { isThere: boolean; difference?: string } = { isThere: false }
     const onMessage = (message: LogMessage): void => {
       if (found.difference !== undefined || message.offset < last.offset) return
@@ -110,8 +111,14 @@ export class Reader implements LogSink {
     }
     const onTurn = (): void => this.#flush()
     const consumption = await Consumption.start(connection, { queue, from: last.offset, onMessage, onTurn })
+    const hasBegun = (): boolean => found.isThere
     await consumption.caughtUp()
-    if (!found.isThere) found.difference = `it ends before offset ${last.offset}`
+    if (!hasBegun()) {
+      const newest = await newestChunk(access, this.#options.highestSeen())
+      if (newest.last < last.offset) found.difference = `it ends before offset ${last.offset}`
+      // The server has not begun to deliver: it does so from the last message on, which exists.
+      else while (!hasBegun()) await consumption.caughtUp()
+    }
     if (found.difference !== undefined) await consumption.close()
     return found.difference
   }
@@ -166,7 +173,8 @@ export class Reader implements LogSink {
       if (look === MAX_LOOKS_FOR_EPOCH) throw new Error('the beginning of a new epoch does not appear in the queue')
       const highestSeen = maxOf(reading.highestEpoch, this.#options.highestSeen())
       await beginEpoch(access, { highestSeen, supersedes: lost })
-      await consumption.caughtUp()
+      const newest = await newestChunk(access, highestSeen)
+      while (reading.nextOffset <= newest.last) await consumption.caughtUp()
     }
   }
 
