@@ -31,6 +31,7 @@ import { Stats } from './observability/stats.js'
 import { startPeriodicBroadcast } from './periodic-broadcast.js'
 import type { DrainReport } from './shutdown/drain-report.js'
 import { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
+import { runLastSteps } from './shutdown/last-steps.js'
 import { encodeTextFrame } from './websocket/frame.js'
 import { NodeFront } from './websocket/node-front.js'
 import { originForm } from './websocket/upgrade-request.js'
@@ -89,6 +90,9 @@ const SWEEP_INTERVAL_MS = 1000
 /** How long HTTP requests that are under way at the end may take. */
 const HTTP_CLOSE_TIMEOUT_MS = 1000
 
+/** However short CLOSE_TIMEOUT is: a busy machine takes this long to close what does not hang. */
+const MIN_END_TIMEOUT_SECONDS = 2
+
 /**
  * Opens the journal and puts the server together; nothing listens yet. While the journal's server cannot be reached, that
  * takes as long as the outage.
@@ -118,6 +122,8 @@ export interface AssembledServer extends LastcallServer {
   renewKeys(config: Config): void
   /** Takes no more connections; those that are there live on. */
   stopListening(): void
+  /** What the end of the shutdown has given up, because it did not close within CLOSE_TIMEOUT. */
+  readonly givenUp: readonly string[]
   /** What this process answers for itself. */
   readonly answers: ServerStatus
   /** What `/metrics` answers, for adding it up with that of other processes. */
@@ -335,6 +341,8 @@ export async function assembleServer(
     }
   }
 
+  let givenUp: readonly string[] = []
+
   /** Last of all, when nobody is left: the journal after those who write to it. */
   async function closeTheRest(): Promise<void> {
     stats.shutdownSeconds = shutdown.report?.durationSeconds ?? 0
@@ -343,14 +351,26 @@ export async function assembleServer(
     sessions.endPending()
     front.close()
     sessions.dispose()
+    const steps = [
+      { name: 'HTTP', run: closeHttp },
+      { name: 'the messages that wait for the journal', run: () => delivery.close() },
+      // Whoever gave the journal closes it.
+      { name: 'the journal', run: () => (given ? Promise.resolve() : journal.close()) },
+    ]
+    const timeoutSeconds = Math.max(config.closeTimeoutSeconds, MIN_END_TIMEOUT_SECONDS)
+    givenUp = await runLastSteps(steps, timeoutSeconds * 1000, clock)
+    if (givenUp.length === 0) return
+    const fields = { givenUp, timeoutSeconds }
+    log.error('shutdown.given_up', fields, `the shutdown does not wait any longer for ${givenUp.join(' and ')}`)
+  }
+
+  async function closeHttp(): Promise<void> {
     const hurry = clock.after(HTTP_CLOSE_TIMEOUT_MS, () => servers.closeAllConnections())
     // Closed while it begins to listen it would listen all the same.
     await listening?.catch(() => undefined)
     await Promise.all([app.close(), adminApp?.close()])
     hurry()
     announcer.end()
-    await delivery.close()
-    if (!given) await journal.close()
   }
 
   return {
@@ -384,6 +404,9 @@ export async function assembleServer(
     metrics: () => registry.metrics(),
     stopListening: () => front.stopListening(),
     answers: ownStatus,
+    get givenUp() {
+      return givenUp
+    },
     metricReadings: () => registry.getMetricsAsJSON(),
     renewKeys(renewed) {
       const renewedTls = tlsOf(renewed)

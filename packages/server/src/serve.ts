@@ -13,6 +13,7 @@ import { logFailure } from './observability/log-failure.js'
 import { createLogger } from './observability/logger.js'
 import type { ProcessSignals } from './process-signals.js'
 import type { ShutdownSignal } from './shutdown/signals.js'
+import { exitEvenIfStuck } from './stuck-exit.js'
 import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from './systemd/environment.js'
 import { LAST_WORD_TIMEOUT_MS, type Notifier } from './systemd/notifier.js'
 import { createNotifier } from './systemd/notify-command.js'
@@ -36,12 +37,13 @@ export async function runServer(loaded: LoadedConfig, { load, signals }: RunOpti
     const server = await assembleServer(config, { log })
     const onShutdown = (signal: ShutdownSignal): void => server.shutdown.handleSignal(signal)
     signals.passTo({ onShutdown })
+    exitEvenIfStuck(() => server.givenUp.length > 0 || server.health().journal === 'down')
     await server.listen({ fd: systemd.listenFd })
     if (notifier) reportTo(notifier, server, systemd)
     signals.passTo({ onShutdown, onReload: reloader({ server, config, load, notifier, log }) })
     await server.shutdown.waitForShutdown()
     await notifier?.flush(LAST_WORD_TIMEOUT_MS)
-    return 0
+    return server.givenUp.length > 0 ? 1 : 0
   } catch (error) {
     logFailure(error, log)
     return 1

@@ -33,6 +33,8 @@ export const LOG_EVENTS = {
   'shutdown.closing': 'Those who are left are being closed.',
   'shutdown.report': 'What happened to whom.',
   'shutdown.cancelled': 'A shutdown was called off; the server serves on.',
+  'shutdown.given_up':
+    'Something did not close within CLOSE_TIMEOUT, such as a journal whose disk does not answer: what was given up. The exit code is not 0.',
   'shutdown.closed': 'Everything is closed; the process ends.',
   'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
   'worker.started': 'With WORKERS: a worker listens.',

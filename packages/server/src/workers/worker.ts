@@ -12,6 +12,7 @@ import { LastcallError } from '../errors.js'
 import { logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
 import type { ProcessSignals } from '../process-signals.js'
+import { exitEvenIfStuck } from '../stuck-exit.js'
 import type { WorkerIdentity } from './messages.js'
 import { PrimaryLink, type Commands, type WorkerAnswering } from './primary-link.js'
 import { quietly } from './quiet-log.js'
@@ -55,6 +56,7 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
       aggregateStatus: (own) => link.aggregateStatus(own),
     })
     server = assembled
+    exitEvenIfStuck(() => assembled.givenUp.length > 0 || assembled.health().journal === 'down')
     link.serve(commandsFor(assembled), answersOf(assembled))
     const address = await assembled.listen({ fd: listenFd })
     onPrimaryGone(() => {
@@ -66,7 +68,7 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
     await link.tell({ kind: 'ready', address, isOpen })
     const report = await assembled.shutdown.waitForShutdown()
     await link.tell({ kind: 'ended', report, metrics: await assembled.metricReadings() })
-    return 0
+    return assembled.givenUp.length > 0 ? EXIT_FAILURE : 0
   } catch (error) {
     logFailure(error, log)
     await link.tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })

@@ -1,0 +1,33 @@
+/**
+ * The last steps of a shutdown, one after the other, within one bound: what does not end by then is given up, whatever
+ * it waits for. A write that a disk never answers must not keep a process that serves nobody any more.
+ */
+import type { Clock } from '../clock.js'
+
+export interface LastStep {
+  /** What is closed, in words: for the log. */
+  readonly name: string
+  readonly run: () => Promise<unknown>
+}
+
+/** What each step may take at least, in milliseconds: one that was given up must not cost those behind it their chance. */
+const MIN_STEP_MS = 500
+
+/** Resolves with the names of the steps that were given up. Rejects as a step does, when all steps are over. */
+export async function runLastSteps(steps: readonly LastStep[], timeoutMs: number, clock: Clock): Promise<string[]> {
+  const endMs = clock.monotonic() + timeoutMs
+  const givenUp: string[] = []
+  const errors: unknown[] = []
+  for (const { name, run } of steps) {
+    let stop = (): void => undefined
+    const timeout = new Promise<true>((resolve) => {
+      stop = clock.after(Math.max(MIN_STEP_MS, endMs - clock.monotonic()), () => resolve(true))
+    })
+    // Handled here even if nobody waits for it any more.
+    const step = run().catch((error: unknown) => void errors.push(error))
+    if ((await Promise.race([step, timeout])) === true) givenUp.push(name)
+    stop()
+  }
+  if (errors.length > 0) throw errors[0]
+  return givenUp
+}
