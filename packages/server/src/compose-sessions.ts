@@ -33,6 +33,8 @@ export interface SessionsComposition {
   readonly hooks: Hooks
   /** This instance's name. */
   readonly node: string
+  /** Signs sessions; `undefined`: a random one, so that sessions end with this process. */
+  readonly sessionSecret: string | undefined
   readonly encodeFrame: (text: string) => Buffer
   /** Whether newcomers are rejected because of a shutdown. */
   readonly isClosed: () => boolean
@@ -59,12 +61,26 @@ export interface ComposedSessions {
 const MAX_CHANNELS = 100
 
 export function composeSessions(config: Config, parts: SessionsComposition): ComposedSessions {
-  const { connections, hub, presence, moves, instances, hooks, node, encodeFrame, isClosed, clock, stats, log } = parts
+  const {
+    connections,
+    hub,
+    presence,
+    moves,
+    instances,
+    hooks,
+    node,
+    sessionSecret,
+    encodeFrame,
+    isClosed,
+    clock,
+    stats,
+    log,
+  } = parts
   const keysContext = { clock, observer: keysObserver(stats, log) }
   const pending = new PendingHandshakes({ timeoutMs: config.handshakeTimeoutSeconds * 1000, clock })
   const admission = new Admission({
     connections,
-    sessions: new Sessions(config.sessionSecret ?? derivedSecret(config.authSecret)),
+    sessions: new Sessions(sessionSecret),
     verifyToken: createTokenVerifier(config, keysContext),
     allowsOrigin: config.allowedOrigins && originMatcher(config.allowedOrigins),
     maxConnections: config.maxConnections,
@@ -133,8 +149,9 @@ function keysObserver(stats: Stats, log: Logger): RemoteKeysObserver {
   }
 }
 
-/** Instances that share AUTH_SECRET share the sessions, too. */
-const derivedSecret = (authSecret: string | undefined): string | undefined =>
-  authSecret === undefined
+/** What the configuration signs sessions with. Instances that share AUTH_SECRET share the sessions, too. */
+export const configuredSessionSecret = ({ sessionSecret, authSecret }: Config): string | undefined =>
+  sessionSecret ??
+  (authSecret === undefined
     ? undefined
-    : createHmac('sha256', authSecret).update('lastcall sessions').digest('base64url')
+    : createHmac('sha256', authSecret).update('lastcall sessions').digest('base64url'))

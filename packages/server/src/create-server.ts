@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import type { Server as HttpServer } from 'node:http'
 import { systemClock } from './clock.js'
 import { composeDelivery } from './compose-delivery.js'
-import { composeSessions } from './compose-sessions.js'
+import { composeSessions, configuredSessionSecret } from './compose-sessions.js'
 import { configFrom } from './config/load-config.js'
 import type { Config } from './config/schema.js'
 import { readTlsFiles, type TlsFiles } from './config/tls-files.js'
@@ -24,7 +24,7 @@ import { securityHeaders } from './http/security-headers.js'
 import { InstanceAnnouncer } from './instances/instance-announcer.js'
 import { engineRetention } from './journal/entry-limit.js'
 import type { Journal } from './journal/journal.js'
-import { openJournal } from './journal/open-journal.js'
+import { openJournal, sessionSecretBeside } from './journal/open-journal.js'
 import { silentLogger, type Logger } from './observability/log.js'
 import { createMetrics, type MetricReading } from './observability/metrics.js'
 import { Stats } from './observability/stats.js'
@@ -139,12 +139,14 @@ interface Assembly {
   readonly signal?: AbortSignal | undefined
   /** What is answered over HTTP instead of what this process would answer for itself. */
   readonly aggregateStatus?: (own: ServerStatus) => ServerStatus
+  /** Signs sessions where neither the configuration nor the journal has a secret: all workers of a primary share it. */
+  readonly sharedSessionSecret?: string
 }
 
 /** The same for a configuration that is complete and checked. */
 export async function assembleServer(
   config: Config,
-  { log, hooks = {}, journal: given, signal, aggregateStatus = (own) => own }: Assembly,
+  { log, hooks = {}, journal: given, signal, aggregateStatus = (own) => own, sharedSessionSecret }: Assembly,
 ): Promise<AssembledServer> {
   const clock = systemClock
   const stats = new Stats()
@@ -167,6 +169,10 @@ export async function assembleServer(
       log,
       signal,
     }))
+  const sessionSecret =
+    configuredSessionSecret(config) ??
+    (given ? undefined : await sessionSecretBeside(config.journalUrl, log)) ??
+    sharedSessionSecret
   const connections = new ConnectionManager({
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     closeTimeoutSeconds: config.closeTimeoutSeconds,
@@ -231,6 +237,7 @@ export async function assembleServer(
   })
   const sessions = composeSessions(config, {
     connections,
+    sessionSecret,
     hub,
     presence,
     moves,

@@ -234,7 +234,7 @@ export const configSchema = z.object({
   }),
   sessionSecret: optional('SESSION_SECRET', secret({ minBytes: 32 }), {
     group: 'Who may come in',
-    defaultText: 'made from AUTH_SECRET, else random for each process',
+    defaultText: 'made from AUTH_SECRET, else kept beside a `file:` journal, else random for each process',
     doc: 'The key with which sessions are signed; it must be the same on all instances.',
   }),
   adminToken: optional('ADMIN_TOKEN', secret({ minBytes: 16 }), {

@@ -13,6 +13,7 @@ import { MemoryJournal } from './memory-journal.js'
 import { openPatiently } from './open-patiently.js'
 import { openRabbitJournal } from './rabbit/rabbit-journal.js'
 import { openRedisJournal } from './redis/redis-journal.js'
+import { keptSessionSecret } from './session-secret.js'
 
 export interface OpenJournalOptions {
   /** More than the windows of the readers need: see `engineRetention`. */
@@ -76,6 +77,23 @@ const withinHistoryBytes = (retention: EngineRetention): EngineRetention => ({
   ...retention,
   maxBytes: retention.maxEntryBytes ?? retention.maxBytes,
 })
+
+/**
+ * The secret for sessions that is kept with a journal of files; `undefined`: this journal keeps none. A disk without room
+ * for it does not keep the server from starting.
+ *
+ * @param url of a journal that is open.
+ */
+export async function sessionSecretBeside(url: string, log: Logger): Promise<string | undefined> {
+  if (!/^file:/i.test(url)) return undefined
+  try {
+    return await keptSessionSecret(pathOf(url))
+  } catch (error) {
+    if (!(error instanceof LastcallError && error.temporary)) throw error
+    log.warn('config', { error }, 'the session secret cannot be kept: sessions end with this process')
+    return undefined
+  }
+}
 
 function pathOf(url: string): string {
   const path = url.startsWith('file://') ? fileURLToPath(url) : url.slice('file:'.length)

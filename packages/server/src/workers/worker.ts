@@ -51,7 +51,8 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
     if (isOpen && !mayBeOpen) {
       throw new LastcallError('config_invalid', 'AUTH_*: a server that asks for tokens stops asking by a restart only')
     }
-    const assembled = await assembleServer(configOfOne(config, identity, sessionSecret), {
+    const assembled = await assembleServer(configOfOne(config, identity), {
+      sharedSessionSecret: sessionSecret,
       log: quietly(log),
       aggregateStatus: (own) => link.aggregateStatus(own),
     })
@@ -79,14 +80,13 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
 }
 
 /** What is of the whole in the configuration, as one worker's part of it. */
-export function configOfOne(config: Config, { worker }: WorkerIdentity, sessionSecret: string): Config {
-  const { workers = 1, maxConnections, authSecret } = config
+export function configOfOne(config: Config, { worker }: WorkerIdentity): Config {
+  const { workers = 1, maxConnections } = config
   const share = Math.floor(maxConnections / workers) + (worker <= maxConnections % workers ? 1 : 0)
   return {
     ...config,
     // 0 would be no limit.
     maxConnections: maxConnections === 0 ? 0 : Math.max(1, share),
-    sessionSecret: config.sessionSecret ?? (authSecret === undefined ? sessionSecret : undefined),
   }
 }
 

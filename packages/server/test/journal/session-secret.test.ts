@@ -1,0 +1,57 @@
+/**
+ * The secret for sessions beside a file journal: one for all processes, private, and kept over a crash.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { sessionSecretBeside } from '../../src/journal/open-journal.js'
+import { silentLogger } from '../../src/observability/log.js'
+import { startServer } from '../support/test-server.js'
+
+describe('the session secret', () => {
+  let root: string
+  let path: string
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'lastcall-secret-'))
+    path = join(root, 'journal')
+  })
+  afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+  const kept = (): Promise<string | undefined> => sessionSecretBeside(`file:${path}`, silentLogger)
+
+  it('is one for all who make it at the same time, and only its owner may read it', async () => {
+    mkdirSync(path)
+    const secrets = await Promise.all(Array.from({ length: 20 }, kept))
+    expect(new Set(secrets).size).toBe(1)
+    expect(secrets[0]?.length).toBeGreaterThan(40)
+    expect(readdirSync(path)).toEqual(['session-secret'])
+    if (process.platform !== 'win32') expect(statSync(join(path, 'session-secret')).mode & 0o777).toBe(0o600)
+  })
+
+  it('that was cut short is refused, without its content in the message', async () => {
+    mkdirSync(path)
+    writeFileSync(join(path, 'session-secret'), 'c2hvcnQ')
+    await expect(kept()).rejects.toMatchObject({ code: 'journal_unusable' })
+    await expect(kept()).rejects.toThrow(/^(?!.*c2hvcnQ).*Remove it/)
+  })
+
+  it('is none where the journal is in memory', async () => {
+    expect(await sessionSecretBeside('memory:', silentLogger)).toBeUndefined()
+  })
+
+  it('lets a client take over its name from a connection to another server with the same journal', async () => {
+    const journalUrl = `file:${path}`
+    const first = await startServer({ journalUrl })
+    const anna = await first.connect('anna')
+    const { session } = await anna.first('welcome')
+    const second = await startServer({ journalUrl })
+    const returned = await second.connect(`anna?session=${session}`)
+    expect((await returned.first('welcome')).session).toBe(session)
+  })
+
+  it('is not made where one is configured', async () => {
+    await startServer({ journalUrl: `file:${path}`, sessionSecret: 'a secret of more than thirty-two bytes' })
+    expect(existsSync(join(path, 'session-secret'))).toBe(false)
+  })
+})
