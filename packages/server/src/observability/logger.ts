@@ -24,11 +24,20 @@ export interface LoggerOptions {
 /** A second net: these fields should not be in a log in the first place. */
 const SECRET_FIELDS = ['token', 'session', 'authorization', 'cookie', 'secret', 'password'] as const
 
+/** pino appends the messages of the causes to that of an error; one that quotes its cause would say it twice. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const described = stdSerializers.err(error)
+  const { cause } = error
+  if (!(cause instanceof Error) || !error.message.includes(cause.message)) return described
+  return { ...described, message: error.message }
+}
+
 const redacted = (): string => '[redacted]'
 
 /** By name of a field. As serializers they cost nothing where the field is absent; pino's `redact` costs every line. */
 const serializers = {
-  error: stdSerializers.err,
+  error: describeError,
   headers: () => redacted(),
   ...Object.fromEntries(SECRET_FIELDS.map((name) => [name, redacted])),
 }

@@ -87,6 +87,15 @@ describe('as JSON', () => {
     ])
   })
 
+  test.each([
+    ['no room: ENOSPC: disk full', 'no room: ENOSPC: disk full'],
+    ['no room', 'no room: ENOSPC: disk full'],
+  ])('an error %j says its cause once', (message, logged) => {
+    const { logger, lines } = recording()
+    logger.error('error', { error: new Error(message, { cause: new Error('ENOSPC: disk full') }) }, 'It broke')
+    expect(lines()).toMatchObject([{ error: { message: logged } }])
+  })
+
   test('what is not an error can be logged as one', () => {
     const { logger, lines } = recording()
     logger.error('error', { error: 'thrown text' }, 'It broke')
