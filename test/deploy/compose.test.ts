@@ -9,37 +9,55 @@ import { read, seconds, unknownVariables, wordAfter } from './settings.js'
 interface Service {
   readonly environment: Readonly<Record<string, string | number>>
   readonly stop_grace_period: string
+  readonly networks: { readonly default: { readonly ipv4_address: string } }
+}
+
+interface Redis {
+  readonly command: readonly string[]
   readonly volumes: readonly string[]
   readonly networks: { readonly default: { readonly ipv4_address: string } }
 }
 
 interface Compose {
-  readonly services: Readonly<Record<'a' | 'b' | 'proxy', Service>>
+  readonly services: Readonly<Record<'a' | 'b' | 'c' | 'proxy', Service>> & { readonly redis: Redis }
   readonly volumes: object
 }
 
 const { services, volumes } = parse(read('compose/compose.yaml'), { merge: true }) as Compose
-const { a, b, proxy } = services
+const { a, b, c, proxy, redis } = services
 
-const AUTH_SECRET = 'in place of the one that is in .env'
-const env = (service: Service): Record<string, string> => ({
-  ...Object.fromEntries(Object.entries(service.environment).map(([name, value]) => [name, String(value)])),
+/** What `.env` provides. */
+const SECRETS: Readonly<Record<string, string>> = {
+  AUTH_SECRET: 'in place of the one that is in .env',
+  REDIS_PASSWORD: 'in-place-of-the-one-that-is-in-.env',
   BUILD: '1',
-  AUTH_SECRET,
+}
+const interpolated = (text: string): string =>
+  text.replaceAll(/\$\{(\w+)[^}]*\}/g, (_, name: string) => SECRETS[name] ?? '')
+const env = (service: Service): Record<string, string> =>
+  Object.fromEntries(Object.entries(service.environment).map(([name, value]) => [name, interpolated(String(value))]))
+
+test('the three instances differ by nothing but their address', () => {
+  const addresses = [a, b, c].map(({ networks }) => networks.default.ipv4_address)
+  expect(new Set(addresses).size).toBe(3)
+  for (const other of [b, c]) expect({ ...other, networks: undefined }).toEqual({ ...a, networks: undefined })
 })
 
-test('two instances differ by nothing but their address', () => {
-  expect({ ...a, networks: undefined }).toEqual({ ...b, networks: undefined })
-  expect(a.networks.default.ipv4_address).not.toBe(b.networks.default.ipv4_address)
-})
-
-test('they share the volume in which the journal is', () => {
-  expect(a.volumes).toEqual(['journal:/data'])
+test('the instances share the journal in Redis, which keeps every acknowledged message on its volume', () => {
+  const url = new URL(interpolated(String(a.environment['JOURNAL_URL'])))
+  expect(url.hostname).toBe(redis.networks.default.ipv4_address)
+  expect(url.password).toBe(SECRETS['REDIS_PASSWORD'])
+  expect(redis.volumes).toEqual(['journal:/data'])
   expect(Object.keys(volumes)).toEqual(['journal'])
-  expect(a.environment['JOURNAL_URL']).toMatch(/^file:\/data\//)
+  const command = redis.command.map(interpolated)
+  const setting = (name: string): string | undefined => command[command.indexOf(`--${name}`) + 1]
+  expect(setting('appendonly')).toBe('yes')
+  expect(setting('appendfsync')).toBe('always')
+  expect(setting('maxmemory-policy')).toBe('noeviction')
+  expect(setting('requirepass')).toBe(SECRETS['REDIS_PASSWORD'])
 })
 
-test('their configuration is one, and a shutdown fits into what Docker grants', () => {
+test('the configuration of an instance is valid, and a shutdown fits into the grace of Docker', () => {
   expect(unknownVariables(Object.keys(a.environment))).toEqual([])
   const result = loadConfig({ env: env(a) })
   if (!result.ok) throw new Error(JSON.stringify(result.problems))
@@ -50,7 +68,7 @@ test('their configuration is one, and a shutdown fits into what Docker grants', 
   expect(result.config.rejectWith).toBe('http')
 })
 
-test('newcomers are served until the proxy has noticed', () => {
+test('a draining instance accepts newcomers until the proxy has noticed', () => {
   const haproxy = read('haproxy/haproxy.cfg')
   const inter = seconds(wordAfter(haproxy, 'default-server check inter'))
   const fall = Number(/ fall (\d+)/.exec(haproxy)?.[1])
@@ -58,9 +76,10 @@ test('newcomers are served until the proxy has noticed', () => {
   expect(seconds(String(a.environment['SHUTDOWN_DELAY']))).toBeGreaterThanOrEqual(noticedSeconds)
 })
 
-test('the proxy knows them, by addresses that stay', () => {
+test('the proxy knows the instances by fixed addresses', () => {
   expect(proxy.environment['LASTCALL_A']).toBe(`${a.networks.default.ipv4_address}:8000`)
   expect(proxy.environment['LASTCALL_B']).toBe(`${b.networks.default.ipv4_address}:8000`)
+  expect(proxy.environment['LASTCALL_C']).toBe(`${c.networks.default.ipv4_address}:8000`)
   const haproxy = read('haproxy/haproxy.cfg')
   for (const name of Object.keys(proxy.environment)) expect(haproxy).toContain(`presetenv ${name} `)
 })

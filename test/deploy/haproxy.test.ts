@@ -51,6 +51,8 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
       LASTCALL_BIND: `127.0.0.1:${port}`,
       LASTCALL_A: `127.0.0.1:${a.port}`,
       LASTCALL_B: `127.0.0.1:${b.port}`,
+      // The third server of the file is the second one again.
+      LASTCALL_C: `127.0.0.1:${b.port}`,
     })
     const [anna, borys] = await oneOfEach(proxy, servers)
 
@@ -76,6 +78,8 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
       LASTCALL_BIND: `127.0.0.1:${port}`,
       LASTCALL_A: `127.0.0.1:${a.port}`,
       LASTCALL_B: `127.0.0.1:${b.port}`,
+      // The third server of the file is the second one again.
+      LASTCALL_C: `127.0.0.1:${b.port}`,
     })
     expect((await proxy.get('api/shutdown')).status).toBe(404)
     expect((await proxy.get('metrics')).status).toBe(404)

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { find, lacks } from '../../packages/server/test/support/programs.js'
 import { loadConfig } from '../../packages/server/src/config/load-config.js'
 import { DEFAULTS, place, read, unknownVariables } from './settings.js'
@@ -18,7 +18,8 @@ test.skipIf(lacks('PyPI: kubernetes-validate', VALIDATE))(
     const args = ['--strict', ...FILES.map((file) => place(`kubernetes/${file}`))]
     const { status, stdout, stderr } = spawnSync(VALIDATE, args, { encoding: 'utf8' })
     expect(status, stdout + stderr).toBe(0)
-    expect(stdout.match(/ passed /g)).toHaveLength(FILES.length)
+    const documents = FILES.flatMap((file) => parseAllDocuments(read(`kubernetes/${file}`)))
+    expect(stdout.match(/ passed /g)).toHaveLength(documents.length)
   },
 )
 
@@ -48,9 +49,10 @@ interface Deployment {
       readonly metadata: { readonly labels: Readonly<Record<string, string>> }
       readonly spec: {
         readonly terminationGracePeriodSeconds: number
-        readonly affinity: object
+        readonly affinity?: object
+        readonly topologySpreadConstraints: readonly [{ readonly labelSelector: Labels }]
         readonly containers: readonly [Container]
-        readonly volumes: readonly [{ readonly persistentVolumeClaim: { readonly claimName: string } }]
+        readonly volumes?: object
       }
     }
   }
@@ -63,11 +65,14 @@ interface Container {
   readonly startupProbe: Probe
   readonly livenessProbe: Probe
   readonly readinessProbe: Probe
-  readonly volumeMounts: readonly [{ readonly mountPath: string }]
 }
 
 interface Named {
   readonly metadata: { readonly name: string }
+}
+
+interface RedisPod {
+  readonly containers: readonly [{ readonly args: readonly string[] }]
 }
 
 interface Autoscaler {
@@ -83,9 +88,13 @@ const deployment = load('deployment.yaml') as Deployment
 const { template, selector, strategy } = deployment.spec
 const [container] = template.spec.containers
 
+/** In place of the one in the secret. */
+const JOURNAL_URL = 'redis://:password@lastcall-redis:6379'
+
 describe('the deployment', () => {
   const env = Object.fromEntries(container.env.map(({ name, value }) => [name, value]))
-  const result = loadConfig({ env: { ...env, AUTH_SECRET: 'in place of the one in the secret of that name' } })
+  const secrets = { AUTH_SECRET: 'in place of the one in the secret of that name', JOURNAL_URL }
+  const result = loadConfig({ env: { ...env, ...secrets } })
   if (!result.ok) throw new Error(JSON.stringify(result.problems))
   const { config } = result
 
@@ -124,19 +133,30 @@ describe('the deployment', () => {
     expect(strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } })
   })
 
-  test('keeps all pods on one machine as long as the journal is of one', () => {
-    expect(config.journalUrl).toBe(`file:${container.volumeMounts[0].mountPath}/journal`)
-    expect(template.spec.affinity).toEqual({
-      podAffinity: {
-        requiredDuringSchedulingIgnoredDuringExecution: [
-          { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: selector.matchLabels } },
-        ],
-      },
-    })
-    const claim = load('claim.yaml') as Named & { spec: { accessModes: string[] } }
-    expect(template.spec.volumes[0].persistentVolumeClaim.claimName).toBe(claim.metadata.name)
-    expect(claim.spec.accessModes).toEqual(['ReadWriteOnce'])
-    expect(read('kubernetes/deployment.yaml').split('\n')[0]).toContain('ONE node')
+  test('spreads its pods over nodes, because the journal is in Redis', () => {
+    expect(config.journalUrl).toBe(JOURNAL_URL)
+    expect(template.spec.affinity).toBeUndefined()
+    expect(template.spec.volumes).toBeUndefined()
+    expect(template.spec.topologySpreadConstraints[0].labelSelector).toEqual(selector)
+  })
+})
+
+describe('Redis', () => {
+  const [service, set] = parseAllDocuments(read('kubernetes/redis.yaml')).map((document) => document.toJS() as unknown)
+  const { metadata, spec } = service as Named & { spec: { selector: object; ports: [{ port: number }] } }
+  const { template: pod } = (set as { spec: { template: { metadata: { labels: object }; spec: RedisPod } } }).spec
+  const { args } = pod.spec.containers[0]
+  const setting = (name: string): string | undefined => args[args.indexOf(`--${name}`) + 1]
+
+  test('is where the journal URL in README.md points', () => {
+    expect(read('kubernetes/README.md')).toContain(`@${metadata.name}:${spec.ports[0].port}"`)
+    expect(pod.metadata.labels).toMatchObject(spec.selector)
+  })
+
+  test('keeps every acknowledged message on its disk, and evicts nothing', () => {
+    expect(setting('appendonly')).toBe('yes')
+    expect(setting('appendfsync')).toBe('always')
+    expect(setting('maxmemory-policy')).toBe('noeviction')
   })
 })
 
