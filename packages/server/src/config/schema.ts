@@ -331,6 +331,12 @@ export const configSchema = z.object({
     doc: 'How many worker processes share the port and the journal, which must be one of several processes; best the number of processors.',
     commandOnly: true,
   }),
+  workerTimeoutSeconds: variable('WORKER_TIMEOUT', duration({ min: 2, max: 3_600, unit: 'seconds' }), {
+    group: 'Operation',
+    default: 30,
+    doc: 'How long a worker may give no sign of life before it is killed and replaced.',
+    commandOnly: true,
+  }),
   envFile: optional('ENV_FILE', text({ pattern: /./, allowed: 'a file', placeholder: 'FILE' }), {
     group: 'Operation',
     doc: 'A file of `NAME=value` lines for whatever the environment does not set; read again on SIGHUP.',

@@ -17,7 +17,7 @@ export interface Health {
   readonly node: string
   readonly journal: 'up' | 'down'
   /** With WORKERS: of how many processes this was asked, and how many answered in time. What is said is of those. */
-  readonly workers?: { readonly asked: number; readonly answered: number }
+  readonly workers?: { readonly asked: number; readonly answered: number; readonly silent: number }
 }
 
 export interface HealthDependencies {
@@ -54,9 +54,17 @@ const HEALTH_SCHEMA = {
     workers: {
       description: 'With WORKERS: how many processes were asked, and how many answered in time.',
       type: 'object',
-      required: ['asked', 'answered'],
+      required: ['asked', 'answered', 'silent'],
       additionalProperties: false,
-      properties: { asked: { type: 'integer', minimum: 0 }, answered: { type: 'integer', minimum: 0 } },
+      properties: {
+        asked: { type: 'integer', minimum: 0 },
+        answered: { type: 'integer', minimum: 0 },
+        silent: {
+          type: 'integer',
+          minimum: 0,
+          description: 'Workers that give no sign of life; after WORKER_TIMEOUT they are replaced.',
+        },
+      },
     },
   },
 } as const

@@ -39,6 +39,7 @@ export const LOG_EVENTS = {
   'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
   'worker.started': 'With WORKERS: a worker listens.',
   'worker.ended': "With WORKERS: a worker's process ended, and why, if it was not told to.",
+  'worker.silent': 'With WORKERS: a worker gives no sign of life; after WORKER_TIMEOUT it is killed.',
   'worker.replaced': 'With WORKERS: another one takes the place of a worker that crashed, after this delay.',
   'reload.started':
     'SIGHUP came: the configuration, TLS files and keys are read again, with WORKERS by new workers that will take over.',

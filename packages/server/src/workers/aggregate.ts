@@ -18,12 +18,21 @@ export interface HealthParts {
   /** Of the generation that serves: what is the same for all of it is said from the first. */
   readonly serving: readonly Health[]
   readonly asked: number
+  /** How many workers give no sign of life. */
+  readonly silent: number
   readonly isShuttingDown: boolean
   readonly uptimeSeconds: number
 }
 
 /** `undefined`: nobody has answered. */
-export function healthOf({ all, serving, asked, isShuttingDown, uptimeSeconds }: HealthParts): Health | undefined {
+export function healthOf({
+  all,
+  serving,
+  asked,
+  silent,
+  isShuttingDown,
+  uptimeSeconds,
+}: HealthParts): Health | undefined {
   const [first] = serving.length > 0 ? serving : all
   if (!first) return undefined
   return {
@@ -33,7 +42,7 @@ export function healthOf({ all, serving, asked, isShuttingDown, uptimeSeconds }:
     activeConnections: sum(all, ({ activeConnections }) => activeConnections),
     uptimeSeconds,
     journal: all.some(({ journal }) => journal === 'down') ? 'down' : 'up',
-    workers: { asked, answered: all.length },
+    workers: { asked, answered: all.length, silent },
   }
 }
 

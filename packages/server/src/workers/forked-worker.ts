@@ -8,9 +8,13 @@ import { LOG_FD_VARIABLE, WORKER_VARIABLE } from '../config/load-config.js'
 import { standardDestination } from '../observability/log-destination.js'
 import type { FromWorker, PrimaryAnswers, Question, ToWorker, WorkerAnswers, WorkerIdentity } from './messages.js'
 import { RpcChannel } from './rpc.js'
-import type { WorkerListener, WorkerProcess } from './worker-process.js'
+import type { LivelyProcess } from './liveness.js'
+import type { ShutdownLimits } from './shutdown-bound.js'
+import type { WorkerListener } from './worker-process.js'
 
-export interface ForkedWorker extends WorkerProcess {
+export interface ForkedWorker extends LivelyProcess {
+  /** As it has configured them; `undefined`: it has not said so. */
+  readonly limits: ShutdownLimits | undefined
   readonly rpc: RpcChannel<WorkerAnswers>
 }
 
@@ -24,6 +28,9 @@ export interface ForkedWorkerListener extends WorkerListener {
 
 /** What is kept of its last words. */
 const MAX_COMPLAINT_LENGTH = 2000
+
+/** After it a question is forgotten; a later answer is a sign of life all the same. */
+const SIGN_OF_LIFE_TIMEOUT_MS = 1_000
 
 /** Where a worker finds the primary's standard output if that is not its own. */
 const LOG_FD = 4
@@ -60,15 +67,21 @@ export function forkWorker(
   }
   const rpc = new RpcChannel<WorkerAnswers>(send, clock)
   let complaint = ''
+  let hasSpoken = false
+  let limits: ShutdownLimits | undefined
   worker.process.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     standardDestination(2).write(chunk)
     complaint = (complaint + chunk).slice(-MAX_COMPLAINT_LENGTH)
   })
   worker.on('message', (message: FromWorker) => {
+    hasSpoken = true
     switch (message.kind) {
       case 'hello':
-        send({ kind: 'start', identity, ...start })
+        limits = message.limits
+        send({ kind: 'start', identity, waitsToListen: true, ...start })
         return listener.onHello(message.workers)
+      case 'prepared':
+        return listener.onPrepared()
       case 'ready':
         if (!message.isOpen) listener.onProtected()
         return listener.onReady(message.address)
@@ -102,6 +115,18 @@ export function forkWorker(
     rpc,
     send,
     kill: () => worker.process.kill('SIGKILL'),
+    get limits() {
+      return limits
+    },
+    takeSignOfLife() {
+      const had = hasSpoken
+      hasSpoken = false
+      return had
+    },
+    askForSignOfLife() {
+      // Whatever it answers, also that it does not know the question, shows that it lives.
+      rpc.ask('alive', { timeoutMs: SIGN_OF_LIFE_TIMEOUT_MS }).catch(ignore)
+    },
   }
 }
 

@@ -39,10 +39,12 @@ export interface Member<Process> extends WorkerIdentity {
 
 interface OwnMember<Process> extends WorkerIdentity {
   readonly process: Process
+  /** It could listen. */
+  isPrepared: boolean
   isReady: boolean
   failure: string | undefined
   readonly startedAtMs: number
-  readonly stopWaiting: () => void
+  stopWaiting: () => void
 }
 
 interface Generation<Process> {
@@ -58,8 +60,8 @@ interface Generation<Process> {
 /** How long a worker may take until it listens: it may have a big journal to read. */
 const START_TIMEOUT_MS = 60_000
 
-/** The same for a generation: one worker comes first, and then all the others. */
-export const GENERATION_START_TIMEOUT_MS = 2 * START_TIMEOUT_MS
+/** The same for a generation: one worker prepares first, then all the others do, then all listen. */
+export const GENERATION_START_TIMEOUT_MS = 3 * START_TIMEOUT_MS
 
 /** So many generations may be leaving at their leisure; when there are more, the oldest is told to hurry. */
 const MAX_LEAVING = 3
@@ -173,6 +175,7 @@ export class Generations<Process extends WorkerProcess> {
       onHello: (workers) => {
         if (generation.state === 'starting' && worker === 1) generation.size = workers
       },
+      onPrepared: () => this.#prepared(generation, member),
       onReady: (address) => this.#ready(generation, member, address),
       onFailed: (message) => (member.failure ??= message),
       onExit: (exit) => this.#exited(generation, member, exit),
@@ -180,26 +183,58 @@ export class Generations<Process extends WorkerProcess> {
     const member: OwnMember<Process> = {
       ...identity,
       process,
+      isPrepared: false,
       isReady: false,
       failure: undefined,
       startedAtMs: clock.monotonic(),
-      stopWaiting: clock.after(START_TIMEOUT_MS, () => {
-        member.failure = `it did not listen within ${String(START_TIMEOUT_MS / 1000)} s`
-        process.kill()
-      }),
+      stopWaiting: () => undefined,
     }
+    this.#expectToListen(member)
     generation.members.set(worker, member)
   }
 
-  #ready(generation: Generation<Process>, member: OwnMember<Process>, address: Address): void {
-    const { worker, stopWaiting, process } = member
-    stopWaiting()
-    member.isReady = true
-    this.#log.info('worker.started', { worker, generation: generation.id, pid: process.pid }, 'a worker listens')
-    if (generation.state !== 'starting') return
+  #expectToListen(member: OwnMember<Process>): void {
+    member.stopWaiting()
+    member.stopWaiting = this.#options.clock.after(START_TIMEOUT_MS, () => {
+      member.failure = `it did not listen within ${String(START_TIMEOUT_MS / 1000)} s`
+      member.process.kill()
+    })
+  }
+
+  /**
+   * The port opens when all of a generation are prepared: with the first one, every client that waits for the server to
+   * start would be connected to that one.
+   */
+  #prepared(generation: Generation<Process>, member: OwnMember<Process>): void {
+    member.stopWaiting()
+    member.isPrepared = true
+    if (generation.state === 'starting') this.#listenTogether(generation)
+    else this.#listen(member)
+  }
+
+  #listenTogether(generation: Generation<Process>): void {
     for (let number = 1; number <= generation.size; number++) {
       if (!generation.members.has(number)) this.#start(generation, number)
     }
+    const members = [...generation.members.values()]
+    if (!members.every(({ isPrepared }) => isPrepared)) return
+    for (const member of members) if (!member.isReady) this.#listen(member)
+  }
+
+  #listen(member: OwnMember<Process>): void {
+    this.#expectToListen(member)
+    member.process.send({ kind: 'listen' })
+  }
+
+  #ready(generation: Generation<Process>, member: OwnMember<Process>, address: Address): void {
+    const { worker, process, isPrepared } = member
+    member.stopWaiting()
+    member.isReady = true
+    member.isPrepared = true
+    this.#log.info('worker.started', { worker, generation: generation.id, pid: process.pid }, 'a worker listens')
+    if (generation.state !== 'starting') return
+    // One of an older build listens without being told to.
+    if (!isPrepared) this.#listenTogether(generation)
     if ([...generation.members.values()].every(({ isReady }) => isReady)) this.#takeOver(generation, address)
   }
 

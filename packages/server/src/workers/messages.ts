@@ -8,6 +8,7 @@ import type { ShutdownStatus } from '../http/api.js'
 import type { MetricReading } from '../observability/metrics.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
 import type { ShutdownRequest } from '../shutdown/shutdown-options.js'
+import type { ShutdownLimits } from './shutdown-bound.js'
 
 /** Which worker it is: its number, from 1, in its generation, from 1. */
 export interface WorkerIdentity {
@@ -23,9 +24,13 @@ export type ToWorker =
       readonly sessionSecret: string
       /** Whether it may serve without asking for tokens: not where those who serve now ask for them. */
       readonly mayBeOpen: boolean
+      /** Whether it waits for `listen` when it is prepared to. A primary of an older build does not say it. */
+      readonly waitsToListen?: boolean
       /** The descriptor, in the primary, of the socket to serve instead of HOST and PORT; none: those. */
       readonly listenFd?: number | undefined
     }
+  /** All that start together are prepared. */
+  | { readonly kind: 'listen' }
   /** Another generation has taken over: no more newcomers, and good-bye to who is there. */
   | { readonly kind: 'leave' }
   | { readonly kind: 'shutdown'; readonly why: string; readonly request: ShutdownRequest }
@@ -36,7 +41,9 @@ export type ToWorker =
 
 export type FromWorker =
   /** It is there and has read its configuration, with WORKERS in it. */
-  | { readonly kind: 'hello'; readonly workers: number }
+  | { readonly kind: 'hello'; readonly workers: number; readonly limits?: ShutdownLimits }
+  /** It has read the journal and could listen. */
+  | { readonly kind: 'prepared' }
   /** It listens. */
   | { readonly kind: 'ready'; readonly address: Address; readonly isOpen: boolean }
   /** It can't, and ends. */
@@ -51,6 +58,7 @@ export interface WorkerAnswers {
   standing: WorkerStatus
   metrics: readonly MetricReading[]
   cancel: boolean
+  alive: true
 }
 
 /** What the primary can be asked. */

@@ -7,6 +7,7 @@ import type { Health } from '../http/health.js'
 import { PROMETHEUS_CONTENT_TYPE } from '../observability/metrics.js'
 import type { FromWorker, PrimaryAnswers, ToWorker, WorkerAnswers } from './messages.js'
 import { answer, RpcChannel } from './rpc.js'
+import type { ShutdownLimits } from './shutdown-bound.js'
 import { singleFlight } from './single-flight.js'
 
 /** Longer than the primary waits for the workers, and shorter than the second after which many a probe gives up. */
@@ -16,7 +17,7 @@ const ANSWER_TIMEOUT_MS = 800
 const CHANGE_TIMEOUT_MS = 12_000
 
 type Start = Extract<ToWorker, { kind: 'start' }>
-type CommandKind = Exclude<ToWorker['kind'], 'start' | 'question' | 'answer'>
+type CommandKind = Exclude<ToWorker['kind'], 'start' | 'listen' | 'question' | 'answer'>
 export type Commands = { readonly [Kind in CommandKind]: (message: Extract<ToWorker, { kind: Kind }>) => void }
 export type WorkerAnswering = {
   readonly [About in keyof WorkerAnswers]: (content: unknown) => WorkerAnswers[About] | Promise<WorkerAnswers[About]>
@@ -25,6 +26,7 @@ export type WorkerAnswering = {
 export class PrimaryLink {
   readonly #rpc: RpcChannel<PrimaryAnswers>
   #onStart: ((start: Start) => void) | undefined
+  #onListen: (() => void) | undefined
   #commands: Commands | undefined
   #answers: WorkerAnswering | undefined
 
@@ -35,10 +37,17 @@ export class PrimaryLink {
   }
 
   /** Says that it is there, and resolves with who it is to be. */
-  async hello(workers: number): Promise<Start> {
+  async hello(workers: number, limits: ShutdownLimits): Promise<Start> {
     const start = new Promise<Start>((resolve) => (this.#onStart = resolve))
-    await this.tell({ kind: 'hello', workers })
+    await this.tell({ kind: 'hello', workers, limits })
     return start
+  }
+
+  /** Says that it could listen, and resolves when it may. */
+  async prepared(): Promise<void> {
+    const listen = new Promise<void>((resolve) => (this.#onListen = resolve))
+    await this.tell({ kind: 'prepared' })
+    await listen
   }
 
   /** From now on it does as it is told and answers. */
@@ -59,6 +68,8 @@ export class PrimaryLink {
     switch (message.kind) {
       case 'start':
         return this.#onStart?.(message)
+      case 'listen':
+        return this.#onListen?.()
       case 'answer':
         return this.#rpc.answered(message)
       case 'question':
@@ -85,7 +96,10 @@ export class PrimaryLink {
       content?: unknown,
       timeoutMs = ANSWER_TIMEOUT_MS,
     ): Promise<PrimaryAnswers[About]> => this.#rpc.ask(about, { content, timeoutMs })
-    const ownHealth = async (): Promise<Health> => ({ ...(await own.health()), workers: { asked: 1, answered: 1 } })
+    const ownHealth = async (): Promise<Health> => ({
+      ...(await own.health()),
+      workers: { asked: 1, answered: 1, silent: 0 },
+    })
     return {
       health: singleFlight(() => ask('health').catch(ownHealth)),
       isReady: singleFlight(() => ask('ready').catch(() => own.isReady())),

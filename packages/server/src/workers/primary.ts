@@ -19,6 +19,8 @@ import { createNotifier } from '../systemd/notify-command.js'
 import { forkWorker, setUpWorkers, type ForkedWorker } from './forked-worker.js'
 import { Generations, type Member } from './generations.js'
 import { watchDescriptor } from './inherited-socket.js'
+import { Liveness } from './liveness.js'
+import { ShutdownBound } from './shutdown-bound.js'
 import { answer } from './rpc.js'
 import { WorkerQuery } from './worker-query.js'
 import { ServiceWatch } from './service-watch.js'
@@ -115,11 +117,28 @@ async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surrou
       clock,
       log,
     })
-    const query = new WorkerQuery(() => generations.members())
+    const liveness: Liveness = new Liveness({
+      members: () => generations.members(),
+      timeoutSeconds: config.workerTimeoutSeconds,
+      clock,
+      log,
+    })
+    const query = new WorkerQuery(
+      () => generations.members(),
+      (member) => liveness.isSilent(member),
+    )
+    const bound = new ShutdownBound({
+      limits: () => [...generations.members()].map(({ process: { limits = config } }) => limits),
+      onExceeded: (waitedSeconds) => endAtOnce(waitedSeconds),
+      clock,
+    })
     const supervision: Supervision = new Supervision({ generations, query, metrics, clock, log })
 
     const service = notifier && new ServiceWatch({ notifier, supervision, clock, watchdogMs: systemd.watchdogMs })
-    supervision.onState = () => service?.stateChanged()
+    supervision.onState = (timeoutSeconds) => {
+      service?.stateChanged()
+      bound.stateChanged(supervision.state, timeoutSeconds)
+    }
     // As much as can be done about a third signal: everything ends now.
     supervision.onThirdSignal = () => {
       for (const { process: worker } of generations.members()) worker.kill()
@@ -131,8 +150,16 @@ async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surrou
       onReload: () => generations.reload(),
     })
 
+    function endAtOnce(waitedSeconds: number): void {
+      const workers = [...generations.members()].map(({ worker, generation }) => ({ worker, generation }))
+      log.error('shutdown.closed', { waitedSeconds, workers }, 'workers did not end in time: they are killed')
+      for (const { process: worker } of generations.members()) worker.kill()
+      end(1)
+    }
+
     function end(code: number): void {
       generations.end()
+      liveness.stop()
       resolve(code)
     }
   })

@@ -25,7 +25,7 @@ export interface SupervisionOptions {
     Generations<ForkedWorker>,
     'serving' | 'members' | 'shutdown' | 'resume' | 'hurry' | 'hurryLeaving'
   >
-  readonly query: Pick<WorkerQuery, 'ask'>
+  readonly query: Pick<WorkerQuery, 'ask' | 'silentCount'>
   readonly metrics: Pick<AggregateMetrics, 'update' | 'text'>
   readonly clock: Clock
   readonly log: Logger
@@ -51,8 +51,8 @@ export class Supervision {
   #stopHurry = (): void => undefined
   /** Called at a third signal. */
   onThirdSignal = (): void => undefined
-  /** Called when a shutdown has changed `state`. */
-  onState = (): void => undefined
+  /** Called when a shutdown has changed `state`. `timeoutSeconds`: what its request sets instead of SHUTDOWN_TIMEOUT. */
+  onState: (timeoutSeconds?: number) => void = () => undefined
 
   constructor(options: SupervisionOptions) {
     this.#options = options
@@ -132,7 +132,7 @@ export class Supervision {
       this.#stopHurry = clock.after(request.timeoutSeconds * 1000, () => generations.hurryLeaving())
     }
     generations.shutdown({ kind: 'shutdown', why, request })
-    if (this.#state !== 'closed') this.onState()
+    if (this.#state !== 'closed') this.onState(request.timeoutSeconds)
     return true
   }
 
@@ -203,6 +203,7 @@ export class Supervision {
       all: answers.map(({ content }) => content.health),
       serving: current.map(({ content }) => content.health),
       asked,
+      silent: query.silentCount,
       isShuttingDown: this.#isShuttingDown,
       uptimeSeconds: Math.round(clock.monotonic() - this.#startedAtMs) / 1000,
     })

@@ -23,9 +23,20 @@ export interface WorkerQueryOptions {
 
 export class WorkerQuery {
   readonly #members: () => Iterable<Member<ForkedWorker>>
+  readonly #isSilent: (member: Member<ForkedWorker>) => boolean
 
-  constructor(members: () => Iterable<Member<ForkedWorker>>) {
+  /** `isSilent`: a worker that gives no sign of life counts as one that did not answer, and nobody waits for it. */
+  constructor(
+    members: () => Iterable<Member<ForkedWorker>>,
+    isSilent: (member: Member<ForkedWorker>) => boolean = () => false,
+  ) {
     this.#members = members
+    this.#isSilent = isSilent
+  }
+
+  /** How many of those who listen give no sign of life. */
+  get silentCount(): number {
+    return [...this.#members()].filter((member) => member.isReady && this.#isSilent(member)).length
   }
 
   /** Only those who listen, or did, are asked. */
@@ -36,6 +47,7 @@ export class WorkerQuery {
     const members = [...this.#members()].filter((member) => member.isReady && fits(member))
     const answers = await Promise.all(
       members.map(async (member) => {
+        if (this.#isSilent(member)) return []
         const { rpc } = member.process
         try {
           return [{ member, content: await rpc.ask(about, { content, timeoutMs }) }]

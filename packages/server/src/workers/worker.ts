@@ -38,7 +38,9 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
   signals.passTo({ onShutdown: hurryOrphan, onReload: hurryOrphan })
 
   const link = new PrimaryLink(clock)
-  const { identity, sessionSecret, mayBeOpen, listenFd } = await link.hello(config.workers ?? 1)
+  const { shutdownTimeoutSeconds, closeTimeoutSeconds } = config
+  const start = await link.hello(config.workers ?? 1, { shutdownTimeoutSeconds, closeTimeoutSeconds })
+  const { identity, sessionSecret, mayBeOpen, waitsToListen = false, listenFd } = start
   const { [LOG_FD_VARIABLE]: logFd = '1' } = takeFromEnvironment([LOG_FD_VARIABLE])
   const log = createLogger({ level: config.logLevel, format: config.logFormat, fd: Number(logFd) }).child({
     ...identity,
@@ -59,6 +61,7 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
     server = assembled
     exitEvenIfStuck(() => assembled.givenUp.length > 0 || assembled.health().journal === 'down')
     link.serve(commandsFor(assembled), answersOf(assembled))
+    if (waitsToListen) await link.prepared()
     const address = await assembled.listen({ fd: listenFd })
     onPrimaryGone(() => {
       isOrphan = true
@@ -111,6 +114,7 @@ const answersOf = ({ shutdown, answers, metricReadings }: AssembledServer): Work
     report: shutdown.report,
   }),
   metrics: metricReadings,
+  alive: () => true,
   cancel: (content) => shutdown.cancel((content as { why: string }).why),
 })
 

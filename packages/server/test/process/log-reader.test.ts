@@ -1,13 +1,12 @@
 /**
  * A log reader that stops reading stops nothing else, whatever standard output is.
  */
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { LOG_READERS, type LogReader, type StartRead } from '../support/log-reader.js'
 import { find, lacks } from '../support/programs.js'
 import { TestClient } from '../support/test-client.js'
-import { environment, temporaryFolder } from '../support/workers.js'
+import { environment, isAlive, temporaryFolder } from '../support/workers.js'
 
 const COMMAND = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 
@@ -57,7 +56,7 @@ describe.each(Object.entries(LOG_READERS))(
       process.kill(reader.pid, 'SIGTERM')
       if (kind === 'terminal') {
         // `script` sees the end of its child only when it goes on.
-        await expect.poll(() => isRunning(reader.pid), { timeout: 20_000 }).toBe(false)
+        await expect.poll(() => isAlive(reader.pid), { timeout: 20_000 }).toBe(false)
         reader.resume()
       }
       expect(await reader.exited).toBe(0)
@@ -90,12 +89,3 @@ describe.each(Object.entries(LOG_READERS))(
     })
   },
 )
-
-/** Also `false` for a process that has ended and that its parent, which is stopped, has not asked for. */
-function isRunning(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))
-  } catch {
-    return false
-  }
-}

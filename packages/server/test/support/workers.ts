@@ -1,7 +1,7 @@
 /**
  * The command with workers, on a file journal in a folder of its own.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, vi } from 'vitest'
@@ -64,10 +64,16 @@ export async function healthy(command: Command, wanted: Readonly<Record<string, 
   await vi.waitFor(async () => expect(await getJson(command, 'health')).toMatchObject(wanted), { timeout: 20_000 })
 }
 
+/** Also `false` for a process that has ended and whose parent has not asked for its exit code. */
 export function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0)
+    return process.kill(pid, 0) && !/^State:\s+Z/m.test(statusOf(pid))
   } catch {
     return false
   }
+}
+
+/** What Linux says of a process; nothing elsewhere. */
+function statusOf(pid: number): string {
+  return existsSync('/proc/self/status') ? readFileSync(`/proc/${String(pid)}/status`, 'utf8') : ''
 }

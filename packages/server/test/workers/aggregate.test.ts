@@ -46,17 +46,17 @@ describe('health', () => {
       build: 'old',
       activeConnections: 40,
     }
-    const whole = { asked: 4, isShuttingDown: false, uptimeSeconds: 100 }
+    const whole = { silent: 0, asked: 4, isShuttingDown: false, uptimeSeconds: 100 }
     expect(healthOf({ all: [old, HEALTH, HEALTH], serving: [HEALTH, HEALTH], ...whole })).toEqual({
       ...HEALTH,
       activeConnections: 46,
       uptimeSeconds: 100,
-      workers: { asked: 4, answered: 3 },
+      workers: { silent: 0, asked: 4, answered: 3 },
     })
   })
 
   test('of a shutdown, of a journal that one of them can not reach, and of nobody', () => {
-    const whole = { serving: [], asked: 2, isShuttingDown: true, uptimeSeconds: 1 }
+    const whole = { serving: [], silent: 0, asked: 2, isShuttingDown: true, uptimeSeconds: 1 }
     expect(healthOf({ all: [HEALTH, { ...HEALTH, journal: 'down' }], ...whole })).toMatchObject({
       status: 'draining',
       shutdownInProgress: true,

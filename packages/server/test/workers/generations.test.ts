@@ -39,6 +39,11 @@ class FakeWorker implements WorkerProcess {
     this.listener.onHello(workers)
     this.listener.onReady(ADDRESS)
   }
+  /** Reads its configuration and its journal, and waits. */
+  prepared(workers: number): void {
+    this.listener.onHello(workers)
+    this.listener.onPrepared()
+  }
   end(exit: WorkerExit = FINE): void {
     this.listener.onExit(exit)
   }
@@ -116,6 +121,42 @@ describe('at start', () => {
     worker('1.2').up(3)
     expect(happened).toEqual(['serving 1'])
     expect(generations.serving).toBe(1)
+  })
+
+  test('nobody listens before all are prepared', () => {
+    generations.begin()
+    worker('1.1').prepared(3)
+    expect(names()).toEqual(['1.1', '1.2', '1.3'])
+    worker('1.3').prepared(3)
+    clock.advance(59_999)
+    expect(started.flatMap(({ told }) => told)).toEqual([])
+    worker('1.2').prepared(3)
+    expect(started.map(({ told }) => told)).toEqual([['listen'], ['listen'], ['listen']])
+    for (const each of started) each.listener.onReady(ADDRESS)
+    expect(happened).toEqual(['serving 1'])
+  })
+
+  test('a worker that is told to listen and does not is ended', () => {
+    generations.begin()
+    worker('1.1').prepared(1)
+    clock.advance(60_000)
+    expect(worker('1.1').wasKilled).toBe(true)
+  })
+
+  test('a worker of an older build, which listens unasked, lets the prepared ones listen, too', () => {
+    generations.begin()
+    worker('1.1').prepared(2)
+    worker('1.2').up(2)
+    expect(worker('1.1').told).toEqual(['listen'])
+    worker('1.1').listener.onReady(ADDRESS)
+    expect(happened).toEqual(['serving 1'])
+  })
+
+  test('a worker that replaces another one listens when it is prepared', () => {
+    serve()
+    worker('1.2').end(CRASH)
+    worker('1.2').prepared(2)
+    expect(worker('1.2').told).toEqual(['listen'])
   })
 
   test('who can not start ends it all, with its exit code', () => {

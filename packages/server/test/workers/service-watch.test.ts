@@ -44,7 +44,7 @@ async function serve(): Promise<World> {
   world.watch.starting()
   world.enter('serving')
   world.watch.serving()
-  expect(await world.said()).toEqual(['extend 130000', 'READY'])
+  expect(await world.said()).toEqual(['extend 190000', 'READY'])
   return world
 }
 
@@ -55,7 +55,7 @@ test('the first generation gets the time that it may take, and is ready once it 
 test.each(['serving', 'reloadFailed'] as const)('a reload ends with READY: %s', async (outcome) => {
   const { watch, said } = await serve()
   watch.starting()
-  expect(await said()).toEqual(['RELOADING', 'extend 130000'])
+  expect(await said()).toEqual(['RELOADING', 'extend 190000'])
   watch[outcome]()
   expect(await said()).toEqual(['READY'])
   watch.stateChanged()
@@ -87,5 +87,5 @@ test('who is stopped before it serves was never ready', async () => {
   watch.starting()
   enter('draining')
   enter('closed')
-  expect(await said()).toEqual(['extend 130000'])
+  expect(await said()).toEqual(['extend 190000'])
 })

@@ -25,7 +25,7 @@ function supervised() {
       hurryLeaving: () => told.push('hurryLeaving'),
       resume: () => told.push('resume'),
     },
-    query: { ask: ask as SupervisionOptions['query']['ask'] },
+    query: { ask: ask as SupervisionOptions['query']['ask'], silentCount: 0 },
     metrics: { update: () => undefined, text: () => Promise.resolve('') },
     clock: new FakeClock(),
     log: silentLogger,
