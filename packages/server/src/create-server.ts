@@ -18,6 +18,7 @@ import { LastcallError } from './errors.js'
 import { createApp, createSplitApps, type AppDependencies, type ServerStatus } from './http/app.js'
 import { createAddressReader } from './http/client-address.js'
 import type { Health } from './http/health.js'
+import { descriptorLimit, descriptorShares, type DescriptorShares } from './http/descriptors.js'
 import { HttpServers } from './http/http-servers.js'
 import { listen, listenAdmin, type Address, type ListenWhere } from './http/listen.js'
 import { securityHeaders } from './http/security-headers.js'
@@ -159,7 +160,13 @@ export async function assembleServer(
   }
 
   const tls = tlsOf(config)
-  const servers = new HttpServers({ keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000, tls })
+  const shares = descriptorShares(descriptorLimit())
+  const servers = new HttpServers({
+    keepAliveTimeoutMs: config.keepAliveTimeoutSeconds * 1000,
+    maxIdle: config.maxIdleHttp,
+    shares,
+    tls,
+  })
   const journal =
     given ??
     (await openJournal(config.journalUrl, {
@@ -235,7 +242,7 @@ export async function assembleServer(
     publish: (state) => delivery.announceInstance(state),
     clock,
   })
-  const sessions = composeSessions(config, {
+  const sessions = composeSessions(boundedByDescriptors(config, shares, log), {
     connections,
     sessionSecret,
     hub,
@@ -431,6 +438,15 @@ export async function assembleServer(
 function refusePublish(author: Connection, id: string | undefined, error: LastcallError): void {
   const code = error.code === 'entry_too_large' ? 'too_large' : 'journal_unavailable'
   refuse(author, encodeTextFrame, code, { id })
+}
+
+/** The most clients that the file descriptors allow, where MAX_CONNECTIONS is more. */
+function boundedByDescriptors(config: Config, { lasting }: DescriptorShares, log: Logger): Config {
+  const { maxConnections } = config
+  if (lasting === Infinity || (maxConnections > 0 && maxConnections <= lasting)) return config
+  const text = `the file descriptors allow ${String(lasting)} clients, not MAX_CONNECTIONS: raise ulimit -n`
+  log.warn('config', { maxConnections, lasting }, text)
+  return { ...config, maxConnections: lasting }
 }
 
 function tlsOf({ tlsCert, tlsKey }: Pick<Config, 'tlsCert' | 'tlsKey'>): TlsFiles | undefined {

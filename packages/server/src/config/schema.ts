@@ -89,6 +89,11 @@ export const configSchema = z.object({
       doc: 'How long an idle HTTP connection is kept; it should be longer than the idle timeout of a proxy in front.',
     },
   ),
+  maxIdleHttp: variable('MAX_IDLE_HTTP', integer({ min: 0, max: 1_000_000 }), {
+    group: 'Network',
+    default: 100,
+    doc: 'How many idle HTTP connections each process keeps; beyond that the oldest is closed.',
+  }),
   trustProxy: variable('TRUST_PROXY', proxies(), {
     group: 'Network',
     default: false,

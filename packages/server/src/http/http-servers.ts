@@ -5,10 +5,16 @@
 import { createServer, type Server, type RequestListener, type ServerOptions } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import { Server as NetServer, type Socket } from 'node:net'
+import { descriptorShares, type DescriptorShares } from './descriptors.js'
+import { IdleConnections } from './idle-connections.js'
 
 export interface HttpServersOptions {
   /** How long an idle HTTP connection is kept, in milliseconds; 0: 72 s. */
   readonly keepAliveTimeoutMs: number
+  /** How many idle HTTP connections are kept; beyond that the oldest is closed. Default: 100. */
+  readonly maxIdle?: number
+  /** How many connections there may be. Default: as many as there are descriptors. */
+  readonly shares?: DescriptorShares
   /** Certificate chain and private key, in PEM. `undefined`: plain HTTP. */
   readonly tls?: TlsIdentity | undefined
 }
@@ -17,6 +23,8 @@ export interface TlsIdentity {
   readonly cert: Buffer
   readonly key: Buffer
 }
+
+const DEFAULT_MAX_IDLE = 100
 
 /** Longer than the 60 s after which most load balancers drop an idle connection. */
 const DEFAULT_KEEP_ALIVE_MS = 72_000
@@ -37,10 +45,13 @@ export class HttpServers {
   readonly #servers: (Server | TlsServer)[] = []
   /** What TLS is spoken over, or will be: `closeAllConnections` does not know who has not finished its handshake. */
   readonly #beneathTls = new Set<Socket>()
+  readonly #idleConnections: IdleConnections
   #tls: TlsIdentity | undefined
 
   constructor(options: HttpServersOptions) {
     this.#options = options
+    const { maxIdle = DEFAULT_MAX_IDLE, shares = descriptorShares(Infinity) } = options
+    this.#idleConnections = new IdleConnections({ maxIdle, shares })
     this.#tls = options.tls
   }
 
@@ -60,6 +71,7 @@ export class HttpServers {
         )
       : createServer(options, handler)
     this.#servers.push(server)
+    this.#idleConnections.watch(server)
     // To whoever is beneath a request they are alike; the types have no common name for them.
     return server
   }

@@ -67,7 +67,8 @@ export async function healthy(command: Command, wanted: Readonly<Record<string, 
 /** Also `false` for a process that has ended and whose parent has not asked for its exit code. */
 export function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0) && !/^State:\s+Z/m.test(statusOf(pid))
+    process.kill(pid, 0)
+    return !/^State:\s+Z/m.test(statusOf(pid))
   } catch {
     return false
   }
