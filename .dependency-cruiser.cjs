@@ -65,7 +65,10 @@ module.exports = {
         'The hub and the others import what an entry is and how it is encoded; the composition root chooses the engine.',
       severity: 'error',
       from: { path: SRC, pathNot: [`${SRC}(journal|testing)/`, `${SRC}create-server\\.ts$`] },
-      to: { path: `${SRC}journal/`, pathNot: `${SRC}journal/(journal|entry-[a-z]+|placeholder|redis/redis-url)\\.ts$` },
+      to: {
+        path: `${SRC}journal/`,
+        pathNot: `${SRC}journal/(journal|entry-[a-z]+|placeholder|redis/redis-url|rabbit/address)\\.ts$`,
+      },
     },
     onlyBy(
       'engines-by-open-journal',
@@ -88,7 +91,7 @@ module.exports = {
     onlyBy(
       'rabbit-by-its-journal',
       [`${SRC}journal/(rabbit/|open-journal\\.ts$)`],
-      `(${SRC}journal/rabbit/)|${npm('amqplib')}`,
+      `(${SRC}journal/rabbit/(?!address))|${npm('amqplib')}`,
       'AMQP is known in journal/rabbit/ alone.',
     ),
     onlyBy('ws-by-websocket', [`${SRC}websocket/`], npm('ws|@types/ws'), '`ws` is known in websocket/ alone.'),

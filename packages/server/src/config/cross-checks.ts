@@ -1,6 +1,7 @@
 /**
  * What variables must be to each other. Each variable alone is checked by its schema.
  */
+import { problemOfRabbitUrl } from '../journal/rabbit/address.js'
 import { isRedisUrl, parseRedisUrl } from '../journal/redis/redis-url.js'
 import type { ConfigProblem } from './problems.js'
 import type { Config, ConfigKey } from './schema.js'
@@ -31,15 +32,19 @@ const redisProblem = ({ journalUrl }: Config): string | undefined => {
   return parsed?.ok === false ? parsed.problem : undefined
 }
 
+const journalProblem = (config: Config): string | undefined =>
+  redisProblem(config) ?? problemOfRabbitUrl(config.journalUrl)
+
 /** Instances on several machines: what one of them has signed, the others must accept. */
 const isRemote = ({ journalUrl }: Config): boolean => /^(redis|amqp)/i.test(journalUrl)
 
 const CHECKS: readonly CrossCheck[] = [
   {
     keys: ['journalUrl'],
-    wrong: (config) => redisProblem(config) !== undefined,
-    expected: () => 'must be redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]',
-    detail: redisProblem,
+    wrong: (config) => journalProblem(config) !== undefined,
+    expected: () =>
+      'must be redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]',
+    detail: journalProblem,
   },
   {
     keys: ['sessionSecret', 'authSecret', 'journalUrl'],

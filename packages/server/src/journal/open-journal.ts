@@ -63,7 +63,7 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
       return openPatiently(() => openRedisJournal(url, { ...remote, signal }), { log, signal })
     case 'amqp:':
     case 'amqps:':
-      return openPatiently(() => openRabbitJournal(url, remote), { log, signal })
+      return openPatiently(() => openRabbitJournal(url, { ...remote, signal }), { log, signal })
     default:
       throw invalid(`${withoutCredentials(url)} is no journal`)
   }

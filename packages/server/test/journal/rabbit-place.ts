@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto'
 import { connect } from 'amqplib'
 import { systemClock } from '../../src/clock.js'
-import { LastcallError } from '../../src/errors.js'
 import type { Journal } from '../../src/journal/journal.js'
 import { openJournal } from '../../src/journal/open-journal.js'
 import {
@@ -60,16 +59,10 @@ export class RabbitPlace implements JournalPlace {
   }
 
   async openAt(url: string, { retention, clock }: Partial<OpenOptions> = {}): Promise<Journal> {
-    for (;;) {
-      try {
-        const journal = await openJournal(url, { retention: retention ?? UNLIMITED, clock: clock ?? systemClock })
-        this.#journals.push(journal)
-        return journal
-      } catch (error) {
-        // After a restart the server opens its port before it opens its queues.
-        if (!(error instanceof LastcallError && error.temporary)) throw error
-      }
-    }
+    // After a restart the server opens its port before it opens its queues: this waits for it.
+    const journal = await openJournal(url, { retention: retention ?? UNLIMITED, clock: clock ?? systemClock })
+    this.#journals.push(journal)
+    return journal
   }
 
   async deleteQueue(): Promise<void> {

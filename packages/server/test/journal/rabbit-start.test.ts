@@ -4,6 +4,7 @@
 import { connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { systemClock } from '../../src/clock.js'
+import { configFrom } from '../../src/config/load-config.js'
 import { LastcallError } from '../../src/errors.js'
 import type { Journal } from '../../src/journal/journal.js'
 import { parseRabbitUrl } from '../../src/journal/rabbit/address.js'
@@ -46,6 +47,9 @@ describe('an amqp: URL', () => {
   ])('%s is refused', (url, problem) => {
     expect(() => parseRabbitUrl(url)).toThrow(problem)
     expect(() => parseRabbitUrl(url.replace('//', '//anna:s3cret@'))).toThrow(/^(?!.*s3cret)/)
+    // The configuration is checked before anything is opened.
+    const options = { journalUrl: url, sessionSecret: 'a secret of thirty-two bytes or more' }
+    expect(() => configFrom(options)).toThrow(problem === 'it is not a URL' ? /journalUrl/ : problem)
   })
 })
 

@@ -23,6 +23,8 @@ export interface RabbitAddress {
 const DEFAULT_QUEUE = 'lastcall.journal'
 /** AMQP 0.9.1, 1.4.2.1: names are short strings. */
 const MAX_NAME_BYTES = 255
+/** Of a message: it is about this variable. */
+const PREFIX = 'JOURNAL_URL: '
 const PARAMETERS: readonly string[] = ['queue', 'ca']
 
 /**
@@ -50,6 +52,18 @@ export function parseRabbitUrl(url: string): RabbitAddress {
   }
 }
 
+/** What `parseRabbitUrl` refuses in a URL with one of its schemes, as the rest of a sentence about JOURNAL_URL. */
+export function problemOfRabbitUrl(url: string): string | undefined {
+  if (!/^amqps?:/i.test(url)) return undefined
+  try {
+    parseRabbitUrl(url)
+    return undefined
+  } catch (error) {
+    if (error instanceof LastcallError) return error.message.slice(PREFIX.length)
+    throw error
+  }
+}
+
 function decoded(text: string, what: string): string {
   try {
     return decodeURIComponent(text)
@@ -71,8 +85,8 @@ function certificates(file: string, isEncrypted: boolean): Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {
-    throw new LastcallError('config_invalid', `JOURNAL_URL: the file of ca cannot be read: ${file}`, { cause })
+    throw new LastcallError('config_invalid', `${PREFIX}the file of ca cannot be read: ${file}`, { cause })
   }
 }
 
-const invalid = (problem: string): LastcallError => new LastcallError('config_invalid', `JOURNAL_URL: ${problem}`)
+const invalid = (problem: string): LastcallError => new LastcallError('config_invalid', `${PREFIX}${problem}`)

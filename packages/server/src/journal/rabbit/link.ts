@@ -1,7 +1,7 @@
 /**
  * A connection that is made again whenever it ends, until it is closed.
  */
-import { setTimeout } from 'node:timers/promises'
+import { Backoff } from '../backoff.js'
 import type { RabbitAddress } from './address.js'
 import { RabbitConnection } from './connection.js'
 import { asError } from './failures.js'
@@ -15,10 +15,6 @@ export interface LinkOptions {
   /** There is a usable connection again. */
   readonly onUp: () => void
 }
-
-/** Instances are few, and each of them only asks: there is no crowd to be spread. */
-const FIRST_RETRY_MS = 50
-const MAX_RETRY_MS = 1000
 
 export class Link {
   readonly #options: LinkOptions
@@ -53,20 +49,19 @@ export class Link {
 
   async #keep(first: RabbitConnection): Promise<void> {
     let connection: RabbitConnection | undefined = first
-    let delayMs = FIRST_RETRY_MS
+    const backoff = new Backoff()
     while (!this.#isClosed) {
       if (connection) {
-        delayMs = FIRST_RETRY_MS
+        backoff.reset()
         this.#tellDown(await connection.ended)
       }
-      connection = await this.#retry(delayMs)
-      delayMs = Math.min(MAX_RETRY_MS, 2 * delayMs)
+      await backoff.wait(this.#closing.signal)
+      connection = await this.#retry()
     }
   }
 
-  async #retry(delayMs: number): Promise<RabbitConnection | undefined> {
+  async #retry(): Promise<RabbitConnection | undefined> {
     try {
-      await setTimeout(delayMs, undefined, { signal: this.#closing.signal })
       const connection = await this.#connect()
       if (!this.#isClosed) this.#options.onUp()
       return connection

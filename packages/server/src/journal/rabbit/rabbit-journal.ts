@@ -24,6 +24,8 @@ export interface RabbitJournalOptions {
   readonly log: Logger
   /** An append that RabbitMQ has not confirmed within so many milliseconds fails. */
   readonly timeoutMs: number
+  /** Gives up opening. */
+  readonly signal?: AbortSignal
 }
 
 /** RabbitMQ 4 refuses larger messages by default (max_message_size). */
@@ -74,11 +76,16 @@ class RabbitJournal implements Journal {
   }
 
   async open(): Promise<void> {
+    const { signal } = this.#options
+    const giveUp = (): void => void this.#writing.close()
+    signal?.addEventListener('abort', giveUp)
     try {
       await this.#writing.open()
     } catch (error) {
       await this.#writing.close()
       throw explain(error, this.#address)
+    } finally {
+      signal?.removeEventListener('abort', giveUp)
     }
   }
 
