@@ -6,6 +6,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { watchingUpgrades } from '../connections/front.js'
 import type { DescriptorShares } from './descriptors.js'
 
 export interface IdleConnectionsOptions {
@@ -43,7 +44,9 @@ export class IdleConnections {
       this.#running.set(key, (this.#running.get(key) ?? 0) + 1)
       response.once('close', () => this.#answered(key, socket))
     })
-    server.prependListener('upgrade', ({ socket }: IncomingMessage) => this.#used(socket))
+    const upgraded = ({ socket }: IncomingMessage): void => void this.#used(socket)
+    watchingUpgrades.add(upgraded)
+    server.prependListener('upgrade', upgraded)
   }
 
   #opened(socket: Socket): void {

@@ -4,7 +4,14 @@
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { ConnectionListener, Front, Handshake, HttpRejection, Reply } from '../connections/front.js'
+import {
+  watchingUpgrades,
+  type ConnectionListener,
+  type Front,
+  type Handshake,
+  type HttpRejection,
+  type Reply,
+} from '../connections/front.js'
 import { rejectHandshake } from '../http/raw-answer.js'
 import type { HeaderFields } from '../http/security-headers.js'
 import { handBack } from './ordinary-request.js'
@@ -129,7 +136,8 @@ class Endpoints {
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const { headers } = request
-    const areOthers = this.#server.listenerCount('upgrade') > 1
+    const answering = this.#server.listeners('upgrade').filter((listener) => !watchingUpgrades.has(listener))
+    const areOthers = answering.length > 1
     if (!asksForWebSocket(headers)) {
       // Other listeners may want the protocol that it offers.
       if (!areOthers) handBack(this.#server, request, socket, head)
