@@ -336,9 +336,9 @@ export const configSchema = z.object({
     doc: 'How many worker processes share the port and the journal, which must be one of several processes; best the number of processors.',
     commandOnly: true,
   }),
-  workerTimeoutSeconds: variable('WORKER_TIMEOUT', duration({ min: 2, max: 3_600, unit: 'seconds' }), {
+  workerTimeoutSeconds: optional('WORKER_TIMEOUT', duration({ min: 2, max: 3_600, unit: 'seconds' }), {
     group: 'Operation',
-    default: 30,
+    defaultText: '30 s',
     doc: 'How long a worker may give no sign of life before it is killed and replaced.',
     commandOnly: true,
   }),

@@ -18,11 +18,13 @@ export interface LivelyProcess extends WorkerProcess {
 
 export interface LivenessOptions {
   readonly members: () => Iterable<Member<LivelyProcess>>
-  readonly timeoutSeconds: number
+  /** WORKER_TIMEOUT. Default: 30. */
+  readonly timeoutSeconds: number | undefined
   readonly clock: Clock
   readonly log: Logger
 }
 
+const DEFAULT_TIMEOUT_SECONDS = 30
 const CHECK_EVERY_MS = 1_000
 /** One check without a sign may be a long turn of the event loop. */
 const SILENT_AFTER_CHECKS = 2
@@ -46,7 +48,7 @@ export class Liveness {
   }
 
   #check(): void {
-    const { members, timeoutSeconds, log } = this.#options
+    const { members, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS, log } = this.#options
     for (const { process, isReady, worker, generation } of members()) {
       // One that is starting has a timeout of its own.
       if (!isReady) continue
