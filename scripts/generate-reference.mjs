@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
-import { displayedDefault, notYetSentence } from '../packages/server/dist/config/help.js'
+import { displayedDefault } from '../packages/server/dist/config/help.js'
 import { GROUPS, VARIABLES } from '../packages/server/dist/config/schema.js'
 import { LOG_EVENTS } from '../packages/server/dist/observability/log.js'
 import { createMetrics } from '../packages/server/dist/observability/metrics.js'
@@ -25,7 +25,7 @@ function configuration() {
       `\`${variable.name}\``,
       variable.defaultText ?? (variable.defaultValue === undefined ? 'none' : `\`${displayedDefault(variable)}\``),
       variable.kind.allowed,
-      `${variable.doc}${variable.kind.secret ? ' Never printed.' : ''}${variable.commandOnly ? ' Of the command alone.' : ''}${notYetSentence(variable)}`,
+      `${variable.doc}${variable.kind.secret ? ' Never printed.' : ''}${variable.commandOnly ? ' Of the command alone.' : ''}`,
     ])
     return `## ${group}\n\n${table(['variable', 'default', 'allowed', 'meaning'], rows)}`
   })

@@ -18,11 +18,6 @@ function displayed({ kind, defaultText }: Variable, value: unknown): string {
 export const displayedDefault = (variable: Variable): string =>
   variable.defaultText ?? displayed(variable, variable.defaultValue)
 
-/** What is not served yet, as a sentence; nothing where everything is. */
-export function notYetSentence({ notYet }: Variable): string {
-  return notYet ? ` Not in this version yet: ${notYet.values}.` : ''
-}
-
 /** Indented lines of at most 96 characters. */
 const wrapped = (text: string): string => text.replace(/(.{1,90})(?:\s+|$)/g, (_, line: string) => `${INDENT}${line}\n`)
 
@@ -32,7 +27,7 @@ export function flagsHelp(): string {
     const flags = VARIABLES.filter((variable) => variable.group === group).map(
       (variable) =>
         `  --${variable.flag} ${variable.kind.placeholder}\n` +
-        wrapped(`${variable.doc} Default: ${displayedDefault(variable)}.${notYetSentence(variable)}`),
+        wrapped(`${variable.doc} Default: ${displayedDefault(variable)}.`),
     )
     return `${group}:\n${flags.join('')}`
   })

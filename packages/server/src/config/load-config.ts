@@ -179,13 +179,12 @@ function check(given: readonly Given[], nameOf: (variable: Variable) => string):
   const broken = new Set<ConfigKey>()
   const values: Partial<Record<ConfigKey, unknown>> = {}
   for (const { variable, name, raw, value } of given) {
-    const allowed = configSchema.shape[variable.key].safeParse(value).success
-    if (allowed && !variable.notYet?.includes(value)) {
+    if (configSchema.shape[variable.key].safeParse(value).success) {
       values[variable.key] = value
       continue
     }
     broken.add(variable.key)
-    const expected = allowed ? 'is not in this version yet' : (variable.kind.problem?.(value) ?? mustBe(variable.kind))
+    const expected = variable.kind.problem?.(value) ?? mustBe(variable.kind)
     problems.push({ name, given: shown(variable, raw), expected })
   }
   const config = configSchema.parse(values)

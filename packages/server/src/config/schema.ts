@@ -19,26 +19,18 @@ export const GROUPS = [
   'Operation',
 ] as const
 
-interface NotYet<T> {
-  /** The values, in words. */
-  readonly values: string
-  includes(value: T): boolean
-}
-
-interface About<T> {
+interface About {
   readonly group: (typeof GROUPS)[number]
   /** One sentence. */
   readonly doc: string
   /** What the default is, where the value alone does not say it. */
   readonly defaultText?: string
-  /** What this version does not serve yet. It is refused, for an ignored wish is worse than a refused one. */
-  readonly notYet?: NotYet<T>
   /** Whether only the command can do it; `createServer` refuses it. */
   readonly commandOnly?: true
 }
 
 /** What is known about a variable besides its place in `Config`. */
-interface VariableMeta extends About<unknown> {
+interface VariableMeta extends About {
   /** As in the environment: `SHUTDOWN_TIMEOUT`. */
   readonly name: string
   readonly kind: Kind<unknown>
@@ -47,7 +39,7 @@ interface VariableMeta extends About<unknown> {
 
 const registry = new Map<unknown, VariableMeta>()
 
-function variable<T>(name: string, kind: Kind<T>, about: About<NoInfer<T>> & { default: NoInfer<T> }): z.ZodType<T> {
+function variable<T>(name: string, kind: Kind<T>, about: About & { default: NoInfer<T> }): z.ZodType<T> {
   const { default: defaultValue, ...rest } = about
   const schema = z.prefault(kind.schema, defaultValue)
   registry.set(schema, { ...rest, name, kind, defaultValue })
@@ -55,7 +47,7 @@ function variable<T>(name: string, kind: Kind<T>, about: About<NoInfer<T>> & { d
 }
 
 /** A variable that may be absent. */
-function optional<T>(name: string, kind: Kind<T>, about: About<NoInfer<T>>): z.ZodType<T | undefined> {
+function optional<T>(name: string, kind: Kind<T>, about: About): z.ZodType<T | undefined> {
   const schema = kind.schema.optional()
   registry.set(schema, { ...about, name, kind, defaultValue: undefined })
   return schema
