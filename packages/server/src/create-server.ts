@@ -323,6 +323,7 @@ export async function assembleServer(
       maxBufferedBytes: config.maxBufferedBytes,
       closeTimeoutMs: config.closeTimeoutSeconds * 1000,
     }),
+    onUpgrade: ({ socket }) => servers.upgraded(socket),
     addressOf,
     headers,
   })

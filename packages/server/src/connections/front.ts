@@ -48,9 +48,3 @@ export interface Front<Place, Address, Host> {
   /** Reports no handshake any more, and cuts the peers whose handshake was rejected and that still linger. */
   close(): void
 }
-
-/**
- * Listeners to `upgrade` that only watch. A front that finds another listener leaves foreign upgrades to it; one that
- * answers nothing must not count as such.
- */
-export const watchingUpgrades = new WeakSet<object>()

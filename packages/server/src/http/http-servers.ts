@@ -76,6 +76,11 @@ export class HttpServers {
     return server
   }
 
+  /** The connection is no longer HTTP's: it does not count as idle. */
+  upgraded(socket: Socket): void {
+    this.#idleConnections.upgraded(socket)
+  }
+
   #keepTrack(server: TlsServer): TlsServer {
     const sockets = this.#beneathTls
     function forget(this: Socket): void {

@@ -6,7 +6,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import { watchingUpgrades } from '../connections/front.js'
 import type { DescriptorShares } from './descriptors.js'
 
 export interface IdleConnectionsOptions {
@@ -44,9 +43,14 @@ export class IdleConnections {
       this.#running.set(key, (this.#running.get(key) ?? 0) + 1)
       response.once('close', () => this.#answered(key, socket))
     })
-    const upgraded = ({ socket }: IncomingMessage): void => void this.#used(socket)
-    watchingUpgrades.add(upgraded)
-    server.prependListener('upgrade', upgraded)
+  }
+
+  /**
+   * The connection is no longer HTTP's, and is not closed here. The front calls this: a listener to `upgrade` of its own
+   * would keep Node from answering requests that offer an upgrade to a server without a front.
+   */
+  upgraded(socket: Socket): void {
+    this.#used(socket)
   }
 
   #opened(socket: Socket): void {

@@ -4,14 +4,7 @@
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import {
-  watchingUpgrades,
-  type ConnectionListener,
-  type Front,
-  type Handshake,
-  type HttpRejection,
-  type Reply,
-} from '../connections/front.js'
+import type { ConnectionListener, Front, Handshake, HttpRejection, Reply } from '../connections/front.js'
 import { rejectHandshake } from '../http/raw-answer.js'
 import type { HeaderFields } from '../http/security-headers.js'
 import { handBack } from './ordinary-request.js'
@@ -26,6 +19,8 @@ export interface NodeFrontOptions<Place, Address> {
   readonly listen: (place: Place) => Promise<Address>
   readonly stopListening: () => void
   readonly acceptor: WebSocketAcceptor
+  /** The connection of this request asks for a WebSocket of an endpoint: it is not HTTP's any more. */
+  readonly onUpgrade: (request: IncomingMessage) => void
   /** The address of the client that sent a request. */
   readonly addressOf: (request: IncomingMessage) => string | undefined
   /** Stand in every HTTP answer to a handshake. */
@@ -73,6 +68,7 @@ export class NodeFront<Place, Address> implements Front<Place, Address, Server> 
 
   #take(upgrade: Upgrade, path: string): void {
     const { request } = upgrade
+    this.#options.onUpgrade(request)
     const fault = faultOf(request)
     if (fault !== undefined) return this.#refuse(upgrade, 400, fault)
     const handshake: Handshake = {
@@ -136,8 +132,7 @@ class Endpoints {
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const { headers } = request
-    const answering = this.#server.listeners('upgrade').filter((listener) => !watchingUpgrades.has(listener))
-    const areOthers = answering.length > 1
+    const areOthers = this.#server.listenerCount('upgrade') > 1
     if (!asksForWebSocket(headers)) {
       // Other listeners may want the protocol that it offers.
       if (!areOthers) handBack(this.#server, request, socket, head)

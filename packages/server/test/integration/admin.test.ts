@@ -49,6 +49,15 @@ describe('every answer', () => {
 })
 
 describe('ADMIN_PORT', () => {
+  test('answers a request that offers another protocol', async () => {
+    const { adminUrl = '' } = await startServer({ adminPort: 0, adminToken })
+    const { hostname: host, port } = new URL(adminUrl)
+    const offer =
+      'Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA'
+    const text = `GET /metrics HTTP/1.1\r\nHost: a\r\n${offer}\r\n\r\n`
+    expect(await exchange({ host, port: Number(port) }, text)).toMatch(/^HTTP\/1.1 200 /)
+  })
+
   test('serves what is for operators, and PORT does not', async () => {
     const server = await startServer({ adminPort: 0, adminToken })
     const { httpUrl, adminUrl = '' } = server
