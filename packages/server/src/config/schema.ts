@@ -259,7 +259,7 @@ export const configSchema = z.object({
     {
       group: 'Journal and history',
       default: 'file:./data/journal',
-      doc: 'Where everything that is said is written down first: `memory:` is lost with the process, `file:PATH` is shared by the processes of one machine, `redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DATABASE]` (Redis 7 or Valkey) and `amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]` (RabbitMQ 3.9 or newer) by all machines, `rediss:` and `amqps:` with TLS, where `?key=NAME` or `?queue=NAME` names the stream, `ca=FILE` the certificates to trust, `cert=FILE` and `cert-key=FILE` those to show to Redis, and `sentinel=NAME` the primary of the Sentinels that are the hosts.',
+      doc: 'Where the server appends every message before it delivers it: `memory:` is lost with the process, `file:PATH` is shared by the processes of one machine, `redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DATABASE]` (Redis 7 or Valkey) and `amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]` (RabbitMQ 3.9 or newer) by all machines, `rediss:` and `amqps:` with TLS, where `?key=NAME` or `?queue=NAME` names the stream, `ca=FILE` the certificates to trust, `cert=FILE` and `cert-key=FILE` those to show to Redis, and `sentinel=NAME` the primary of the Sentinels that are the hosts.',
     },
   ),
   historySize: variable('HISTORY_SIZE', integer({ min: 1, max: 10_000_000, unit: 'entries' }), {
