@@ -1,5 +1,5 @@
 /**
- * A real HAProxy with the configuration that deploy/ has for it, before four places for servers.
+ * Runs a real HAProxy with the configuration of deploy/haproxy, and with a fourth server `d` after its three.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -30,9 +30,9 @@ export class HaProxy {
   constructor({ folder, port, servers }) {
     const [a, b, c, d] = servers.map((each) => `127.0.0.1:${each}`)
     const file = join(folder, 'haproxy.cfg')
-    writeFileSync(file, `${readFileSync(CONFIGURATION, 'utf8')}    server c ${c}\n    server d ${d}\n`)
+    writeFileSync(file, `${readFileSync(CONFIGURATION, 'utf8')}    server d ${d}\n`)
     this.#child = spawn('haproxy', ['-db', '-n', String(MAX_CONNECTIONS), '-f', file], {
-      env: { PATH, LASTCALL_BIND: `127.0.0.1:${port}`, LASTCALL_A: a, LASTCALL_B: b },
+      env: { PATH, LASTCALL_BIND: `127.0.0.1:${port}`, LASTCALL_A: a, LASTCALL_B: b, LASTCALL_C: c },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#ended = once(this.#child, 'exit')
