@@ -44,7 +44,7 @@ const FRAMES: Readonly<Record<ServerMessage['type'], Readonly<Record<string, Che
   shutdownCancelled: {},
   subscribed: answer,
   unsubscribed: answer,
-  error: { code: text, message: text, temporary: flag, id, retryInMs: optional(amount) },
+  error: { code: text, message: text, temporary: flag, id, retryInMs: optional(amount), count: optional(amount) },
   pong: place,
 }
 

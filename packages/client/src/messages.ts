@@ -136,6 +136,8 @@ export interface ErrorMessage {
   readonly temporary: boolean
   readonly id?: string
   readonly retryInMs?: number
+  /** How many messages without an `id` it answers; absent: one. */
+  readonly count?: number
 }
 
 export interface PongMessage extends Placed {

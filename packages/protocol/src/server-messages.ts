@@ -144,6 +144,8 @@ export interface ErrorMessage {
   readonly temporary: boolean
   readonly id?: string
   readonly retryInMs?: number
+  /** How many messages without an `id` this error answers; absent: one. */
+  readonly count?: number
 }
 
 /**

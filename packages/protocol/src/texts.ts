@@ -18,6 +18,7 @@ export type CloseReason =
   | 'tokenExpired'
   | 'tooManyBadMessages'
   | 'tooManyConnections'
+  | 'rateLimited'
   | 'takenOver'
   | 'tooSlow'
   | 'idInUse'
@@ -118,6 +119,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       tokenExpired: 'Термін дії токена минув',
       tooManyBadMessages: 'Забагато хибних повідомлень поспіль',
       tooManyConnections: 'Забагато зʼєднань: спробуйте пізніше',
+      rateLimited: 'Забагато запитів: спробуйте пізніше',
       takenOver: 'Ви підключилися з іншого місця',
       tooSlow: 'Непрочитане вже не зберігається',
       idInUse: 'Це імʼя вже зайняте',
@@ -165,6 +167,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       tokenExpired: 'The token has expired',
       tooManyBadMessages: 'Too many wrong messages in a row',
       tooManyConnections: 'Too many connections: please try later',
+      rateLimited: 'Too many requests: please try later',
       takenOver: 'You have connected from somewhere else',
       tooSlow: 'What you have not read is no longer kept',
       idInUse: 'This name is taken',

@@ -16,11 +16,11 @@ import type { Logger } from './observability/log.js'
 import { countIn, type Stats } from './observability/stats.js'
 import { Admission } from './sessions/admission.js'
 import { createTokenVerifier, Sessions } from './sessions/authentication.js'
+import { ClientBudgets } from './sessions/client-budgets.js'
 import { HandshakeHandler } from './sessions/handshake-handler.js'
 import { HookCalls } from './sessions/hook-calls.js'
 import type { Hooks } from './sessions/hooks.js'
 import { PendingHandshakes } from './sessions/pending-handshakes.js'
-import { RateLimit } from './sessions/rate-limit.js'
 import type { RemoteKeysObserver } from './sessions/remote-keys.js'
 import { SessionSetup } from './sessions/session-setup.js'
 
@@ -93,13 +93,17 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     clock,
   })
   const hookCalls = new HookCalls({ hooks, clock, stats, log })
-  const rateLimit = new RateLimit(config.maxMessagesPerMinute)
+  const budgets = new ClientBudgets({
+    messagesPerMinute: config.maxMessagesPerMinute,
+    channelsPerMinute: config.maxChannelsPerMinute,
+    replayBytesPerMinute: config.maxReplayPerMinuteBytes ?? defaultReplayBytes(config),
+  })
   const sessionSetup = new SessionSetup({
     hub,
     presence,
     moves,
     connections,
-    rateLimit,
+    budgets,
     encodeFrame,
     maxChannels: MAX_CHANNELS,
     hookCalls,
@@ -127,7 +131,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     handle: (handshake, reply, path) => handler.handle(handshake, reply, path),
     isOpen: !admission.asksForToken && !hookCalls.hasOnConnect,
     renewKeys: (renewed) => admission.renewVerifier(createTokenVerifier(renewed, keysContext)),
-    sweep: () => rateLimit.sweep(clock.monotonic()),
+    sweep: () => budgets.sweep(clock.monotonic()),
     endPending: () => pending.endAll(),
     dispose: () => handler.dispose(),
   }
@@ -148,6 +152,9 @@ function keysObserver(stats: Stats, log: Logger): RemoteKeysObserver {
     onRecovered: () => log.info('keys.available', 'the keys of AUTH_JWKS_URL have been fetched again'),
   }
 }
+
+/** Enough for a client that loses its connection in the middle of the longest replay and begins again. */
+const defaultReplayBytes = ({ historyBytes }: Config): number => Math.max(2 * historyBytes, 16 * 1024 ** 2)
 
 /** What the configuration signs sessions with. Instances that share AUTH_SECRET share the sessions, too. */
 export const configuredSessionSecret = ({ sessionSecret, authSecret }: Config): string | undefined =>

@@ -183,6 +183,16 @@ export const configSchema = z.object({
     default: 60,
     doc: 'How many messages a client may send in a minute; 0 is no limit.',
   }),
+  maxChannelsPerMinute: variable('MAX_CHANNELS_PER_MINUTE', integer({ min: 0, max: 1_000_000 }), {
+    group: 'Connections and messages',
+    default: 300,
+    doc: 'How many channels a client may subscribe to in a minute, those that its handshakes name included; all may come at once; 0 is no limit.',
+  }),
+  maxReplayPerMinuteBytes: optional('MAX_REPLAY_PER_MINUTE', bytes({ min: 0, max: 1024 ** 4 }), {
+    group: 'Connections and messages',
+    defaultText: 'twice HISTORY_BYTES, at least 16 MiB',
+    doc: 'How much of the history a client may have replayed to it in a minute, by `?cursor=` and `since`; all of it may come at once, a replay counts as 16 KiB at least; 0 is no limit.',
+  }),
   broadcastIntervalSeconds: variable(
     'BROADCAST_INTERVAL',
     duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }),

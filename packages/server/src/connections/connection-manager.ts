@@ -263,8 +263,10 @@ export class ConnectionManager {
         this.closePolitely(connection, CLOSES.tokenExpired)
       }
       if (connection.heartbeatSlot !== slot) continue
-      if (!connection.isAlive) connection.terminate('dead')
-      connection.isAlive = false
+      // The answers to pings of a connection that is not read from lie unread: its silence means nothing.
+      const isPaused = connection.transport.isPaused ?? false
+      if (!connection.isAlive && !isPaused) connection.terminate('dead')
+      connection.isAlive = isPaused
       connection.transport.ping()
     }
   }

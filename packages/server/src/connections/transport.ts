@@ -3,6 +3,12 @@
  */
 import type { TransportEncoding } from './encoding.js'
 
+/**
+ * Why a peer is not read from: too many of its messages are on their way into the journal, a hook is asked about one, or
+ * it has used up a budget.
+ */
+export type PauseReason = 'unacked' | 'hook' | 'limit'
+
 export interface Transport {
   /** How texts become frames here, and how many connections are written to at once. Default: UTF8_ENCODING. */
   readonly encoding?: TransportEncoding
@@ -22,10 +28,11 @@ export interface Transport {
   readonly closingCode?: number | undefined
   /** Asks for a sign of life (`onAlive`). */
   ping(): void
-  /** Stops reading, so that the peer feels it. */
-  pause(): void
-  resume(): void
-  /** Polite: sends what is queued and a close frame, then waits for the peer's, as long as CLOSE_TIMEOUT. */
+  /** Stops reading, so that the peer feels it (TCP backpressure). What had been read already may still be reported. */
+  pause(reason: PauseReason): void
+  /** This reason is over: reads on if there is no other. */
+  resume(reason: PauseReason): void
+  /** Polite: ends every pause, sends what is queued and a close frame, then waits for the peer's, as long as CLOSE_TIMEOUT. */
   close(code: number, reason: string): void
   /** Abrupt. */
   terminate(): void
@@ -34,6 +41,8 @@ export interface Transport {
 /** What a socket tells its connection. */
 export interface TransportListener {
   onText(text: string): void
+  /** So many frames arrive that begin no message: pings, pongs, small fragments. Told before what they bring. */
+  onExtraFrames(count: number): void
   /** A frame the protocol does not have. */
   onBinary(): void
   /** A pong came, or the peer took what was queued. */

@@ -52,7 +52,7 @@ export class Publishing {
       },
       onRetryBack: (author, clientId, id) => void this.#isRetry(author, clientId, id),
       onSettled: (author) => {
-        if (author.unacked === MAX_UNACKED / 2) author.transport.resume()
+        if (author.unacked === MAX_UNACKED / 2) author.transport.resume('unacked')
         author.notifyIfFlushed()
       },
     })
@@ -90,7 +90,7 @@ export class Publishing {
     }
     stats.messagesTaken++
     this.#publisher.publish(content, author)
-    if (author.unacked === MAX_UNACKED) author.transport.pause()
+    if (author.unacked === MAX_UNACKED) author.transport.pause('unacked')
   }
 
   /** Publishes what this instance itself has to say. */

@@ -75,6 +75,14 @@ export class Subscriptions {
     return { cursor: formatCursor(cursor), recovered: true }
   }
 
+  /** About how much would be read from the window for a client that resumes here, in bytes of the journal. */
+  bytesToReplay(since: Cursor | 'malformed' | undefined): number {
+    const { feed } = this.#options
+    if (since === undefined || !feed.canRecover(since)) return 0
+    const { head, size, bytes } = feed.window
+    return size === 0 ? 0 : Math.ceil((bytes * (head - since.offset)) / size)
+  }
+
   leave(connection: Connection): void {
     const { audiences, catchUps } = this.#options.delivery
     const subscriber = subscriberOf(connection)

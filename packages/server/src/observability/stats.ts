@@ -14,6 +14,8 @@ export type RejectionReason =
   | 'other_build_ready'
   | 'journal_unavailable'
   | 'forbidden_channel'
+  /** Its client has used up the budget of channels or of replayed history. */
+  | 'rate_limited'
   /** By the application. */
   | 'refused'
   /** The token could not be checked, or the application not be asked: whether the client may connect is not known. */

@@ -101,6 +101,7 @@ const REJECTIONS = {
   id_in_use: [CLOSE_CODES.idInUse, 'idInUse', 409],
   journal_unavailable: [CLOSE_CODES.tryAgainLater, 'journalUnavailable', 503],
   forbidden_channel: [CLOSE_CODES.policy, 'forbiddenChannel', 403],
+  rate_limited: [CLOSE_CODES.tryAgainLater, 'rateLimited', 429],
   refused: [CLOSE_CODES.policy, 'refused', 403],
   unavailable: [CLOSE_CODES.tryAgainLater, 'unavailable', 503],
 } as const satisfies Record<RejectionReason, readonly [number, CloseReason, number]>

@@ -53,6 +53,7 @@ function ignore(): void {
 
 const DEAF: TransportListener = {
   onText: ignore,
+  onExtraFrames: ignore,
   onBinary: ignore,
   onAlive: ignore,
   onDrain: ignore,
@@ -145,6 +146,8 @@ export class HandshakeHandler {
     const { newcomer, reply, address } = attempt
     const decision = admission.decide(newcomer, claims)
     if (!decision.admitted) return this.#reject(attempt, decision)
+    const retryInMs = sessionSetup.charge(decision)
+    if (retryInMs > 0) return this.#reject(attempt, rejection('rate_limited', decision.locale, retryInMs))
     reply.accept((transport) => sessionSetup.welcome(transport, decision, address))
   }
 

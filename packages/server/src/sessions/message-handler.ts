@@ -21,7 +21,9 @@ import type { Connection } from '../connections/connection.js'
 import type { HookCalls, MessageDecision } from './hook-calls.js'
 import { allowsChannel } from './authentication.js'
 import type { PresenceAnnouncer } from '../presence/presence-announcer.js'
-import type { RateLimit } from './rate-limit.js'
+import type { ClientBudgets } from './client-budgets.js'
+import { Intake } from './intake.js'
+import { LimitRefusals } from './limit-refusals.js'
 import { sessionOf, type SessionState } from './session-state.js'
 import type { TransportListener } from '../connections/transport.js'
 
@@ -30,7 +32,7 @@ export interface MessageHandlerContext {
   readonly hub: Hub
   readonly presence: Pick<PresenceAnnouncer, 'joined' | 'left'>
   readonly connections: ConnectionManager
-  readonly rateLimit: RateLimit
+  readonly budgets: ClientBudgets
   readonly encodeFrame: (text: string) => Buffer
   /** The most channels one connection may be in, the lobby included. */
   readonly maxChannels: number
@@ -44,6 +46,8 @@ export interface MessageHandlerContext {
 export interface ErrorDetails {
   readonly id?: string | undefined
   readonly retryInMs?: number | undefined
+  /** How many messages without an id this error answers, if it is more than one. */
+  readonly count?: number | undefined
   /** Not a message but a request: nothing can be meant to come after it. */
   readonly isRequest?: boolean | undefined
   /** For developers, in English; stands behind the text. */
@@ -55,12 +59,16 @@ type PublishRequest = Extract<ClientMessage, { type: 'message' | 'direct' }>
 /** So many wrong messages in a row end the connection. */
 const MAX_WRONG_IN_A_ROW = 20
 
+/** The longest pause after refused requests: the budget of channels may take a minute to refill. */
+const MAX_REQUEST_PAUSE_MS = 1000
+
 export class MessageHandler implements TransportListener {
   readonly #connection: Connection
   readonly #session: SessionState
   readonly #context: MessageHandlerContext
-  /** What came while a hook is thinking: the transport is paused, but may have had more in hand. */
-  #waiting: string[] | undefined
+  /** Made when it is first needed: most connections never have to wait. */
+  #intake: Intake | undefined
+  #limitRefusals: LimitRefusals | undefined
 
   constructor(connection: Connection, context: MessageHandlerContext) {
     this.#connection = connection
@@ -75,8 +83,27 @@ export class MessageHandler implements TransportListener {
   }
 
   onText(text: string): void {
-    if (this.#waiting) this.#waiting.push(text)
+    if (this.#intake?.isHeld) this.#intake.add(text)
     else this.#read(text)
+  }
+
+  onExtraFrames(count: number): void {
+    this.#connection.isAlive = true
+    this.#chargeFrames(count)
+  }
+
+  /** Charges for what brought no message that was taken. A client whose budget of frames is used up is not read from. */
+  #chargeFrames(count: number): void {
+    const waitMs = this.#session.budget.debitFrames(count, this.#context.clock.monotonic())
+    if (waitMs > 0) this.#held().holdFor(waitMs)
+  }
+
+  #held(): Intake {
+    return (this.#intake ??= new Intake({
+      transport: this.#connection.transport,
+      read: (text) => this.#read(text),
+      clock: this.#context.clock,
+    }))
   }
 
   #read(text: string): void {
@@ -90,26 +117,54 @@ export class MessageHandler implements TransportListener {
     }
     this.#session.wrongInARow = 0
     if (connection.serverClose) {
+      this.#chargeFrames(1)
       this.#refuse('shutting_down', { id: idOf(message) })
       return
     }
     if (message.type === 'ping') {
+      this.#chargeFrames(1)
       this.#context.hub.delivery.onceCaughtUp(connection, (offset) =>
         this.#context.encodeFrame(`{"type":"pong","offset":${offset}}`),
       )
       return
     }
     if ('after' in message && message.after !== undefined && this.#session.hasRefused(message.after)) {
+      this.#chargeFrames(1)
       this.#refuse('out_of_order', { id: message.id })
       return
     }
-    const retryInMs = this.#context.rateLimit.take(this.#session.bucket, connection.lastHeardAtMs)
-    if (retryInMs > 0) {
-      this.#context.stats.rateLimited++
-      this.#refuse('rate_limited', { id: idOf(message), retryInMs, isRequest: !('after' in message) })
+    const waitMs = this.#limitOf(message, connection.lastHeardAtMs)
+    if (waitMs > 0) {
+      this.#overLimit(message, waitMs)
       return
     }
+    this.#limitRefusals?.taken()
     this.#take(message)
+  }
+
+  /** Charges for a message. 0: it may pass; else after how many milliseconds it may. */
+  #limitOf(message: Exclude<ClientMessage, { type: 'ping' }>, nowMs: number): number {
+    const { budget } = this.#session
+    if (message.type !== 'subscribe') return budget.takeMessage(nowMs)
+    const replayBytes = this.#context.hub.subscriptions.bytesToReplay(message.since)
+    return budget.takeRequest({ channels: message.channels.length, replayBytes }, nowMs)
+  }
+
+  #overLimit(message: Exclude<ClientMessage, { type: 'ping' }>, retryInMs: number): void {
+    const { clock, stats } = this.#context
+    const isRequest = !('after' in message)
+    stats.rateLimited++
+    this.#chargeFrames(1)
+    const refusals = (this.#limitRefusals ??= new LimitRefusals({
+      answer: (count, waitMs) =>
+        this.#refuse('rate_limited', { retryInMs: waitMs, count: count > 1 ? count : undefined }),
+      clock,
+    }))
+    if (message.id === undefined) refusals.answer(retryInMs)
+    else this.#refuse('rate_limited', { id: message.id, retryInMs, isRequest })
+    if (refusals.refused()) {
+      this.#held().holdFor(message.type === 'subscribe' ? Math.min(retryInMs, MAX_REQUEST_PAUSE_MS) : retryInMs)
+    }
   }
 
   #take(message: Exclude<ClientMessage, { type: 'ping' }>): void {
@@ -163,15 +218,10 @@ export class MessageHandler implements TransportListener {
 
   /** @param decision Never rejects. */
   #wait(message: PublishRequest, decision: Promise<MessageDecision>): void {
-    const { transport } = this.#connection
-    this.#waiting = []
-    transport.pause()
+    this.#held().hold('hook')
     void decision.then((settled) => {
-      const waiting = this.#waiting ?? []
-      this.#waiting = undefined
       this.#carryOut(message, settled)
-      transport.resume()
-      for (const text of waiting) this.onText(text)
+      this.#held().release('hook')
     })
   }
 
@@ -210,6 +260,7 @@ export class MessageHandler implements TransportListener {
 
   #wrong(code: ErrorCode, details: ErrorDetails): void {
     const connection = this.#connection
+    this.#chargeFrames(1)
     this.#refuse(code, details)
     if (++this.#session.wrongInARow < MAX_WRONG_IN_A_ROW) return
     this.#logAbuse(CLOSES.tooManyBadMessages)
@@ -243,6 +294,8 @@ export class MessageHandler implements TransportListener {
   }
 
   onClosed(code: number): void {
+    this.#intake?.end()
+    this.#limitRefusals?.end()
     this.#context.onClosed(this.#connection, code)
   }
 }
@@ -254,11 +307,11 @@ export function refuse(
   connection: Connection,
   encodeFrame: (text: string) => Buffer,
   code: ErrorCode,
-  { id, retryInMs, isRequest, detail }: ErrorDetails,
+  { id, retryInMs, count, isRequest, detail }: ErrorDetails,
 ): void {
   const temporary = isTemporary(code)
   if (temporary && !isRequest && id !== undefined) sessionOf(connection)?.refused(id)
   const text = TEXTS[connection.locale].errors[code]
   const message = detail === undefined ? text : `${text} (${detail})`
-  connection.send(encodeFrame(JSON.stringify({ type: 'error', code, message, temporary, id, retryInMs })))
+  connection.send(encodeFrame(JSON.stringify({ type: 'error', code, message, temporary, id, retryInMs, count })))
 }

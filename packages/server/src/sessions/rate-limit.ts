@@ -1,69 +1,71 @@
 /**
- * The rate limit: a token bucket per client. It outlives the connection, so that coming back is not a way around it.
+ * The arithmetic of a rate limit: a token bucket that is full at first and refills evenly. Which buckets a client has, and
+ * what takes from them, is the business of client-budgets.ts.
  */
 
-/** Whole numbers only: rounding would have who waited as told wait again. */
+/** Whole numbers only: rounding would refuse a client again that waited as long as it was told. */
 export interface TokenBucket {
-  /** What may still be sent now: a message takes 60,000; a limit of one a minute brings 1 a millisecond. */
+  /** What may still be taken: one unit is 60,000 tokens; a limit of one unit a minute adds 1 token a millisecond. */
   tokens: number
   /** When that was so, by the monotonic clock. */
   atMs: number
 }
 
-/** The most buckets kept of clients that have gone; beyond that the oldest are forgotten. */
-const MAX_KEPT_BUCKETS = 100_000
-
 const MINUTE_MS = 60_000
-const MESSAGE_TOKENS = MINUTE_MS
+const UNIT_TOKENS = MINUTE_MS
 
 export class RateLimit {
   readonly #perMinute: number
-  /** Buckets of clients that are not connected, oldest first. */
-  readonly #kept = new Map<string, TokenBucket>()
+  readonly #capacity: number
 
-  /** @param perMinute Messages per minute and client, all of which may come at once. 0: no limit. */
-  constructor(perMinute: number) {
+  /**
+   * @param perMinute Units a minute. 0: no limit.
+   * @param burst Units that may be taken at once. Default: those of a minute.
+   */
+  constructor(perMinute: number, burst = perMinute) {
     this.#perMinute = perMinute
+    this.#capacity = burst * UNIT_TOKENS
   }
 
-  /** The bucket a client comes back to, or a full one. */
-  open(clientId: string, nowMs: number): TokenBucket | undefined {
-    if (this.#perMinute === 0) return undefined
-    const kept = this.#kept.get(clientId)
-    this.#kept.delete(clientId)
-    return kept ?? { tokens: this.#capacity, atMs: Math.floor(nowMs) }
+  get isUnlimited(): boolean {
+    return this.#perMinute === 0
   }
 
-  /** Keeps a leaving client's bucket until it would be full again. */
-  keep(clientId: string, bucket: TokenBucket | undefined, nowMs: number): void {
-    if (!bucket) return
+  open(nowMs: number): TokenBucket {
+    return { tokens: this.#capacity, atMs: Math.floor(nowMs) }
+  }
+
+  /** Takes so many units if they are there: 0, else after how many milliseconds they will be. More than the burst is the burst. */
+  take(bucket: TokenBucket, nowMs: number, units = 1): number {
+    const waitMs = this.waitMs(bucket, nowMs, units)
+    if (waitMs === 0) this.#spend(bucket, units)
+    return waitMs
+  }
+
+  /** After how many milliseconds so many units can be taken; 0: now. */
+  waitMs(bucket: TokenBucket, nowMs: number, units = 1): number {
+    if (this.isUnlimited) return 0
     this.#refill(bucket, nowMs)
-    if (bucket.tokens >= this.#capacity) return
-    if (this.#kept.size >= MAX_KEPT_BUCKETS) this.#kept.delete(this.#kept.keys().next().value as string)
-    this.#kept.set(clientId, bucket)
+    const missing = Math.min(units * UNIT_TOKENS, this.#capacity) - bucket.tokens
+    return missing <= 0 ? 0 : Math.ceil(missing / this.#perMinute)
   }
 
-  /** Takes one message: 0 when it may pass, else after how many milliseconds the next one may. */
-  take(bucket: TokenBucket | undefined, nowMs: number): number {
-    if (!bucket) return 0
+  /** Takes so many units whether they are there or not. The answer is after how many milliseconds there is one again. */
+  debit(bucket: TokenBucket, nowMs: number, units: number): number {
+    if (this.isUnlimited) return 0
     this.#refill(bucket, nowMs)
-    if (bucket.tokens >= MESSAGE_TOKENS) {
-      bucket.tokens -= MESSAGE_TOKENS
-      return 0
-    }
-    return Math.ceil((MESSAGE_TOKENS - bucket.tokens) / this.#perMinute)
+    this.#spend(bucket, units)
+    return this.waitMs(bucket, nowMs)
   }
 
-  /** Forgets the buckets that are full again. */
-  sweep(nowMs: number): void {
-    for (const [clientId, { atMs }] of this.#kept) {
-      if (nowMs - atMs < MINUTE_MS) break
-      this.#kept.delete(clientId)
-    }
+  isFull(bucket: TokenBucket, nowMs: number): boolean {
+    this.#refill(bucket, nowMs)
+    return bucket.tokens >= this.#capacity
   }
 
-  get #capacity(): number {
-    return this.#perMinute * MESSAGE_TOKENS
+  /** A debt is bounded as the burst is: it is paid back within twice the time of a burst. */
+  #spend(bucket: TokenBucket, units: number): void {
+    bucket.tokens = Math.max(-this.#capacity, bucket.tokens - Math.min(units * UNIT_TOKENS, this.#capacity))
   }
 
   #refill(bucket: TokenBucket, nowMs: number): void {

@@ -1,7 +1,7 @@
 /**
  * What happens when somebody comes and when somebody goes: the takeover, the welcome, the telling of the others.
  */
-import { TEXTS, type WelcomeMessage } from '@lastcall/protocol'
+import { LOBBY, TEXTS, type WelcomeMessage } from '@lastcall/protocol'
 import type { Admitted } from './admission.js'
 import type { Connection } from '../connections/connection.js'
 import { MessageHandler, type MessageHandlerContext } from './message-handler.js'
@@ -29,12 +29,31 @@ export class SessionSetup {
   }
 
   /**
+   * Takes what this handshake asks for, many channels or much history, from the budgets of its client.
+   *
+   * @returns 0, or after how many milliseconds the client may try again.
+   */
+  charge({ clientId, channels, cursor }: Admitted): number {
+    const { connections, hub, budgets, clock } = this.#options
+    const replayBytes = hub.subscriptions.bytesToReplay(cursor)
+    const asked = channels.filter((channel) => channel !== LOBBY).length
+    if (asked === 0 && replayBytes === 0) return 0
+    const now = clock.monotonic()
+    const present = connections.get(clientId)
+    const ofPresent = present && sessionOf(present)?.budget
+    const budget = ofPresent ?? budgets.open(clientId)
+    const waitMs = budget.takeHandshake({ channels: asked, replayBytes }, now)
+    if (!ofPresent) budgets.keep(clientId, budget, now)
+    return waitMs
+  }
+
+  /**
    * Begins the session of a client that was admitted in this same turn of the event loop.
    *
    * @param address Of the client, for the log; `undefined` where addresses are not logged.
    */
   welcome(transport: IncomingTransport, admitted: Admitted, address?: string): void {
-    const { connections, hub, presence, moves, rateLimit, clock, log } = this.#options
+    const { connections, hub, presence, moves, budgets, clock, log } = this.#options
     const { clientId, channels, cursor } = admitted
 
     if (!admitted.isTakeover) connections.release(clientId)
@@ -42,7 +61,7 @@ export class SessionSetup {
     const channelsBefore = before && hub.subscriptions.channelsOf(before)
     if (before) {
       hub.subscriptions.leave(before)
-      rateLimit.keep(clientId, sessionOf(before)?.bucket, clock.monotonic())
+      budgets.keep(clientId, sessionOf(before)?.budget, clock.monotonic())
       log.info('takeover', { clientId, address }, 'a newer connection of the same client takes over')
     }
     const connection = connections.connect(transport, {
@@ -55,7 +74,7 @@ export class SessionSetup {
       allowedChannels: admitted.allowedChannels,
       address,
     })
-    connection.session = new SessionState(rateLimit.open(clientId, connection.connectedAtMs))
+    connection.session = new SessionState(budgets.open(clientId))
     transport.listener = new MessageHandler(connection, this.#context)
 
     const start = hub.subscriptions.join(connection, channels, cursor)
@@ -97,11 +116,11 @@ export class SessionSetup {
   }
 
   #gone(connection: Connection, code: number): void {
-    const { connections, hub, moves, rateLimit, hookCalls, clock, log } = this.#options
+    const { connections, hub, moves, budgets, hookCalls, clock, log } = this.#options
     const { clientId } = connection
     const channels = hub.subscriptions.channelsOf(connection)
     hub.subscriptions.leave(connection)
-    rateLimit.keep(clientId, sessionOf(connection)?.bucket, clock.monotonic())
+    budgets.keep(clientId, sessionOf(connection)?.budget, clock.monotonic())
     if (channels && !connection.isElsewhere) moves.left(clientId, channels)
     hookCalls.onDisconnect({ clientId, code })
     const { address } = connection.identity

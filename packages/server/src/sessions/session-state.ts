@@ -3,20 +3,20 @@
  * now. The connection holds it without knowing what it is.
  */
 import type { Connection } from '../connections/connection.js'
-import type { TokenBucket } from './rate-limit.js'
+import type { ClientBudget } from './client-budgets.js'
 
 /** Four times what our own client has under way: some 25 KB, if somebody provokes it. In the protocol. */
 const MAX_REFUSED_IDS = 256
 
 export class SessionState {
-  /** `undefined`: no limit. */
-  readonly bucket: TokenBucket | undefined
+  /** The client's: an older connection of the same client that is being closed has the same one. */
+  readonly budget: ClientBudget
   /** Wrong messages in a row. */
   wrongInARow = 0
   #refusedIds: Set<string> | undefined
 
-  constructor(bucket: TokenBucket | undefined) {
-    this.bucket = bucket
+  constructor(budget: ClientBudget) {
+    this.budget = budget
   }
 
   /** Whether the message with this id was refused for now: a message that is to come after it is refused, too. */

@@ -8,8 +8,10 @@ import type { Duplex } from 'node:stream'
 import { CLOSE_CODES, SUBPROTOCOL } from '@lastcall/protocol'
 import { WebSocket, WebSocketServer, type Server, type ServerOptions } from 'ws'
 import type { HttpRejection } from '../connections/front.js'
-import type { IncomingTransport, TransportListener } from '../connections/transport.js'
+import type { IncomingTransport, PauseReason, TransportListener } from '../connections/transport.js'
 import { PING_FRAME } from './frame.js'
+import { PacedReader, type ReaderOwner } from './paced-reader.js'
+import { ReadingTurns } from './reading-turns.js'
 import type { HeaderFields } from '../http/security-headers.js'
 import { SocketTransport } from './websocket-encoding.js'
 
@@ -26,6 +28,7 @@ export interface WebSocketAcceptorOptions {
 export class WebSocketAcceptor {
   readonly #server: Server<typeof PeerSocket>
   readonly #maxBufferedBytes: number
+  readonly #turns = new ReadingTurns()
   /** What is wrong with the handshake that is being answered. */
   #fault: Error | undefined
 
@@ -59,7 +62,9 @@ export class WebSocketAcceptor {
     // The answer to the handshake and what the callback writes, the welcome above all, leave in one system call.
     socket.cork()
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      callback(new WebSocketTransport(webSocket, socket, this.#maxBufferedBytes))
+      callback(
+        new WebSocketTransport(webSocket, socket, { maxBufferedBytes: this.#maxBufferedBytes, turns: this.#turns }),
+      )
     })
     const fault = this.#fault
     if (fault) {
@@ -108,24 +113,36 @@ class PeerSocket extends WebSocket {
   }
 }
 
-export class WebSocketTransport extends SocketTransport implements IncomingTransport {
+interface TransportContext {
+  readonly maxBufferedBytes: number
+  readonly turns: ReadingTurns
+}
+
+/** Why nothing is read, one bit for each reason. */
+const PAUSE_BITS = { unacked: 1, hook: 2, limit: 4 } as const satisfies Record<PauseReason, number>
+
+export class WebSocketTransport extends SocketTransport implements IncomingTransport, ReaderOwner {
   readonly #webSocket: PeerSocket
   readonly sink: Duplex
-  readonly #maxBufferedBytes: number
+  readonly #context: TransportContext
+  readonly #reader: PacedReader
+  #isClosingItself = false
   /** What was wrong with the peer's frames, as the close code that told it. */
   #faultCode: number | undefined
   #closingCode: number | undefined
-  /** Set while the owner wants nothing read, whatever the socket says. */
-  #held = false
+  /** Bits: why nothing is read, whatever the socket says. */
+  #pauses = 0
   /** What was queued when the end began: a destroyed socket says that nothing is. */
   #unflushedBytes = 0
   listener: TransportListener | undefined
 
-  constructor(webSocket: PeerSocket, socket: Duplex, maxBufferedBytes: number) {
+  constructor(webSocket: PeerSocket, socket: Duplex, context: TransportContext) {
     super()
     this.#webSocket = webSocket
     this.sink = socket
-    this.#maxBufferedBytes = maxBufferedBytes
+    this.#context = context
+    this.#reader = new PacedReader(this, webSocket, { socket, turns: context.turns })
+    socket.on('data', onData)
     webSocket[TRANSPORT] = this
     ;(socket as Duplex & Carrier)[TRANSPORT] = this
     webSocket.on('message', onMessage)
@@ -153,7 +170,7 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   }
 
   get isPaused(): boolean {
-    return this.#held
+    return this.#pauses !== 0
   }
 
   get closingCode(): number | undefined {
@@ -168,27 +185,30 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
     // After a close frame nothing may follow (RFC 6455 section 5.5.1).
     if (!this.isOpen) return
     this.sink.write(frames)
-    if (this.sink.writableLength > this.#maxBufferedBytes) this.#webSocket.pause()
+    if (this.sink.writableLength > this.#context.maxBufferedBytes) this.#webSocket.pause()
   }
 
   ping(): void {
     this.write(PING_FRAME)
   }
 
-  pause(): void {
-    this.#held = true
+  pause(reason: PauseReason): void {
+    this.#pauses |= PAUSE_BITS[reason]
     this.#webSocket.pause()
   }
 
-  resume(): void {
-    this.#held = false
+  resume(reason: PauseReason): void {
+    this.#pauses &= ~PAUSE_BITS[reason]
     this.#readOn()
   }
 
   close(code: number, reason: string): void {
-    // The peer's answer must be read, else its end is a reset and it loses what was on its way.
-    this.#webSocket.resume()
+    this.#isClosingItself = true
     this.#webSocket.close(code, reason)
+    this.#isClosingItself = false
+    // The peer's answer must be read, else its end is a reset and it loses what was on its way.
+    this.#pauses = 0
+    this.#readOn()
     this.#unflushedBytes = this.sink.writableLength
   }
 
@@ -199,10 +219,23 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
 
   #readOn(): void {
     this.#unflushedBytes = 0
-    if (!this.#held && this.sink.writableLength <= this.#maxBufferedBytes) this.#webSocket.resume()
+    this.#reader.readOn()
+  }
+
+  get mayRead(): boolean {
+    if (this.#pauses !== 0) return false
+    return !this.isOpen || this.sink.writableLength <= this.#context.maxBufferedBytes
   }
 
   // ——— what the socket says
+
+  onData(chunk: Buffer): void {
+    this.#reader.onData(chunk)
+  }
+
+  onExtraFrames(count: number): void {
+    this.listener?.onExtraFrames(count)
+  }
 
   onMessage(data: Buffer, isBinary: boolean): void {
     if (isBinary) this.listener?.onBinary()
@@ -218,6 +251,8 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
 
   onClosing(code = NO_CODE): void {
     this.#closingCode ??= code
+    // `ws` closes by itself when it has read a close frame or a fault, and then takes its listener from the socket.
+    if (!this.#isClosingItself) this.#reader.stop()
     this.listener?.onClosing()
   }
 
@@ -229,8 +264,13 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   }
 
   onClose(code: number): void {
+    this.#reader.end()
     this.listener?.onClosed(this.#faultCode ?? code)
   }
+}
+
+function onData(this: Duplex, chunk: Buffer): void {
+  transportOf(this).onData(chunk)
 }
 
 function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {

@@ -522,10 +522,10 @@ describe('publishing', () => {
     for (let index = 0; index < 63; index++) hub.publishing.publish(anna.connection, says())
     expect(anna.transport.calls).toEqual([])
     hub.publishing.publish(anna.connection, says())
-    expect(anna.transport.calls).toEqual(['pause'])
+    expect(anna.transport.calls).toEqual(['pause unacked'])
     await turns()
     journal.succeed()
-    expect(anna.transport.calls).toEqual(['pause', 'resume'])
+    expect(anna.transport.calls).toEqual(['pause unacked', 'resume unacked'])
     expect(anna.connection.unacked).toBe(0)
   })
 

@@ -1,15 +1,15 @@
 /**
- * The rate limit: sixty at once, then one a second, and coming back is not a way around it.
+ * The arithmetic of a rate limit: sixty at once, then one a second.
  */
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { RateLimit } from '../../src/sessions/rate-limit.js'
 
 const MINUTE_MS = 60_000
 
 test('a minute’s messages may come at once, the next one is too many and is told when it may', () => {
   const limit = new RateLimit(60)
-  const bucket = limit.open('anna', 0)
+  const bucket = limit.open(0)
   for (let count = 0; count < 60; count++) expect(limit.take(bucket, 0)).toBe(0)
   expect(limit.take(bucket, 0)).toBe(1000)
   expect(limit.take(bucket, 250)).toBe(750)
@@ -25,7 +25,7 @@ test('who is told to wait and waits that long is let through', () => {
       fc.array(fc.double({ min: 0, max: 5000, noNaN: true })),
       (perMinute, pauses) => {
         const limit = new RateLimit(perMinute)
-        const bucket = limit.open('anna', 0)
+        const bucket = limit.open(0)
         let nowMs = 0
         for (let count = 0; count < perMinute; count++) limit.take(bucket, nowMs)
         for (const pauseMs of pauses) {
@@ -44,7 +44,7 @@ test('who is told to wait and waits that long is let through', () => {
 
 test('nobody is told to wait again for what rounding took', () => {
   const limit = new RateLimit(1)
-  const bucket = limit.open('anna', 0)
+  const bucket = limit.open(0)
   limit.take(bucket, 0)
   let nowMs = 3.637978807091714e-12
   for (let wait = 0; wait < 2; wait++) {
@@ -61,7 +61,7 @@ test('in any stretch of time no more pass than the burst and what that time brin
       fc.array(fc.nat(3000), { minLength: 1, maxLength: 300 }),
       (perMinute, pauses) => {
         const limit = new RateLimit(perMinute)
-        const bucket = limit.open('anna', 0)
+        const bucket = limit.open(0)
         let nowMs = 0
         let passed = 0
         for (const pauseMs of pauses) {
@@ -76,57 +76,35 @@ test('in any stretch of time no more pass than the burst and what that time brin
 
 test('quiet does not save up more than a minute’s messages', () => {
   const limit = new RateLimit(3)
-  const bucket = limit.open('anna', 0)
+  const bucket = limit.open(0)
   const nowMs = 10 * MINUTE_MS
   expect([0, 1, 2].map(() => limit.take(bucket, nowMs))).toEqual([0, 0, 0])
   expect(limit.take(bucket, nowMs)).toBeGreaterThan(0)
 })
 
-describe('a client that goes and comes back', () => {
-  test('finds what it left, and what has run in meanwhile', () => {
-    const limit = new RateLimit(60)
-    const bucket = limit.open('anna', 0)
-    for (let count = 0; count < 60; count++) limit.take(bucket, 0)
-    limit.keep('anna', bucket, 0)
-    const again = limit.open('anna', 2000)
-    expect([0, 1].map(() => limit.take(again, 2000))).toEqual([0, 0])
-    expect(limit.take(again, 2000)).toBe(1000)
-  })
+test('several units are taken together or not at all, and more than the burst counts as the burst', () => {
+  const limit = new RateLimit(300)
+  const bucket = limit.open(0)
+  expect(limit.take(bucket, 0, 200)).toBe(0)
+  expect(limit.take(bucket, 0, 150)).toBe(10_000)
+  expect(limit.take(bucket, 0, 100)).toBe(0)
+  expect(limit.take(bucket, 0, 1000)).toBe(60_000)
+  expect(limit.take(bucket, 60_000, 1000)).toBe(0)
+})
 
-  test('has nothing of anybody else', () => {
-    const limit = new RateLimit(1)
-    const bucket = limit.open('anna', 0)
-    limit.take(bucket, 0)
-    limit.keep('anna', bucket, 0)
-    expect(limit.take(limit.open('bob', 0), 0)).toBe(0)
-  })
-
-  test('finds it full after a minute, whether it was swept or not', () => {
-    for (const isSwept of [false, true]) {
-      const limit = new RateLimit(2)
-      const bucket = limit.open('anna', 0)
-      limit.take(bucket, 0)
-      limit.take(bucket, 0)
-      limit.keep('anna', bucket, 0)
-      if (isSwept) limit.sweep(MINUTE_MS)
-      const again = limit.open('anna', MINUTE_MS)
-      expect([0, 1].map(() => limit.take(again, MINUTE_MS))).toEqual([0, 0])
-    }
-  })
-
-  test('is not forgiven by a sweep that comes before the minute is over', () => {
-    const limit = new RateLimit(1)
-    const bucket = limit.open('anna', 0)
-    limit.take(bucket, 0)
-    limit.keep('anna', bucket, 0)
-    limit.sweep(MINUTE_MS - 1)
-    expect(limit.take(limit.open('anna', 1000), 1000)).toBeGreaterThan(0)
-  })
+test('a debit leaves a debt that is paid back before anything passes, and is bounded', () => {
+  const limit = new RateLimit(6000, 600)
+  const bucket = limit.open(0)
+  expect(limit.debit(bucket, 0, 599)).toBe(0)
+  expect(limit.debit(bucket, 0, 51)).toBe(510)
+  expect(limit.debit(bucket, 510, 0)).toBe(0)
+  for (let count = 0; count < 100; count++) limit.debit(bucket, 510, 600)
+  expect(limit.debit(bucket, 510, 0)).toBe(6010)
 })
 
 test('0 is no limit', () => {
   const limit = new RateLimit(0)
-  const bucket = limit.open('anna', 0)
+  const bucket = limit.open(0)
   for (let count = 0; count < 1000; count++) expect(limit.take(bucket, 0)).toBe(0)
-  limit.keep('anna', bucket, 0)
+  expect(limit.debit(bucket, 0, 1000)).toBe(0)
 })

@@ -60,7 +60,7 @@ test('of the refused the last 256 are remembered', async () => {
   const server = await startServer({ presenceIntervalMs: 0, maxMessagesPerMinute: 1 })
   const anna = await server.connect('anna')
   anna.send({ type: 'message', data: 'to empty the bucket' })
-  for (let i = 0; i <= 256; i++) anna.send({ type: 'message', id: `m${i}`, data: i })
+  for (let i = 0; i <= 256; i++) anna.send({ type: 'message', id: `m${i}`, data: i, after: `m${i - 1}` })
   anna.send({ type: 'message', id: 'after the first', after: 'm0', data: '' })
   anna.send({ type: 'message', id: 'after the third', after: 'm2', data: '' })
   const code = async (of: string) => (await anna.first('error', ({ id }) => id === of)).code

@@ -1,6 +1,7 @@
 /**
  * A socket that remembers what was done to it and says of itself what the test wants.
  */
+import type { PauseReason } from '../../src/connections/transport.js'
 import { UTF8_ENCODING, type TransportEncoding } from '../../src/connections/encoding.js'
 import type { Transport } from '../../src/connections/transport.js'
 
@@ -54,12 +55,12 @@ export class FakeTransport implements Transport {
     if (this.isOpen) this.calls.push('ping')
   }
 
-  pause(): void {
-    this.calls.push('pause')
+  pause(reason: PauseReason): void {
+    this.calls.push(`pause ${reason}`)
   }
 
-  resume(): void {
-    this.calls.push('resume')
+  resume(reason: PauseReason): void {
+    this.calls.push(`resume ${reason}`)
   }
 
   close(code: number, reason: string): void {
