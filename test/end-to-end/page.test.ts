@@ -68,6 +68,13 @@ describe.skipIf(lacksChromium())('the page', () => {
     for (const guest of [anna, bob]) guest.hasNothingToComplainOf()
   })
 
+  test('a browser whose languages the page does not have gets English, also from the server', async () => {
+    const { pageUrl } = await start()
+    const guest = await Guest.at(browser, pageUrl, 'jan', { ...DESK, locale: 'nl-NL' })
+    expect(await guest.note('welcome')).toBe('Welcome, jan!')
+    expect(await guest.page.evaluate('document.documentElement.lang')).toBe('en')
+  })
+
   test('it speaks the language of the browser, and another one at a press', async () => {
     const { pageUrl } = await start()
     const anna = await Guest.at(browser, pageUrl, undefined, PHONE)

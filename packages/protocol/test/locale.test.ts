@@ -22,19 +22,22 @@ test.each([
   expect(negotiateLocale(header, locale === 'uk' ? 'en' : 'uk')).toBe(locale)
 })
 
-test.each([
-  [undefined],
-  [''],
-  ['de'],
-  ['*'],
-  ['eng'],
-  ['ukr'],
-  ['en;q=0'],
-  ['en;q=nonsense'],
-  [',;=,,'],
-  ['de,*;q=0.5'],
-])('%j names none of ours: the default counts', (header) => {
-  for (const fallback of LOCALES) expect(negotiateLocale(header, fallback)).toBe(fallback)
+test.each([[undefined], [''], ['*'], ['en;q=0'], ['en;q=nonsense'], [',;=,,'], ['de;q=0']])(
+  '%j names none of ours: the default counts',
+  (header) => {
+    for (const fallback of LOCALES) expect(negotiateLocale(header, fallback)).toBe(fallback)
+  },
+)
+
+test.each([['de'], ['de-AT, fr;q=0.5'], ['eng'], ['ukr'], ['zh-Hans-CN'], ['de,*;q=0.5']])(
+  'a client that names only other languages, %j, reads English',
+  (header) => {
+    for (const fallback of LOCALES) expect(negotiateLocale(header, fallback)).toBe('en')
+  },
+)
+
+test('a client that refuses English and names another language reads the default', () => {
+  expect(negotiateLocale('de, en;q=0', 'uk')).toBe('uk')
 })
 
 test('of two equally wanted languages the first counts', () => {

@@ -5,6 +5,13 @@
 // It listens to signals before it loads anything else, for loading takes half a second on a small machine: SIGHUP would
 // end the process meanwhile, and SIGTERM would be lost where the process is PID 1 of a container. The command takes the
 // signals over, also those that have come by then.
+// An older Node fails in some library with a message that helps nobody.
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`lastcall: Node.js ${process.versions.node} is too old: install Node.js 20.19 or newer.`)
+  process.exit(1)
+}
+
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP']
 const received = []
 const remember = (signal) => received.push(signal)

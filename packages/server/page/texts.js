@@ -248,13 +248,13 @@ export function setLanguage(wanted) {
   language = wanted === 'en' ? 'en' : 'uk'
 }
 
-/** The first of the browser's languages that there are texts in; Ukrainian when it names none. */
+/** The first of the browser's languages that the page has texts in; English when it has texts in none of them. */
 export function preferredLanguage() {
   for (const tag of navigator.languages ?? [navigator.language]) {
     const [primary] = tag.toLowerCase().split('-')
     if (primary in TEXTS) return primary
   }
-  return 'uk'
+  return 'en'
 }
 
 /** The text of this name, about these things. */

@@ -45,7 +45,7 @@ export async function runServer(loaded: LoadedConfig, { load, signals }: RunOpti
     await notifier?.flush(LAST_WORD_TIMEOUT_MS)
     return server.givenUp.length > 0 ? 1 : 0
   } catch (error) {
-    logFailure(error, log)
+    logFailure(error, log, config)
     return 1
   } finally {
     log.flush()

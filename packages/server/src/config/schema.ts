@@ -210,7 +210,7 @@ export const configSchema = z.object({
   locale: variable('LOCALE', choice(LOCALES), {
     group: 'Connections and messages',
     default: 'uk',
-    doc: 'The language of texts for clients whose Accept-Language names none that we have.',
+    doc: 'The language of texts for a client whose Accept-Language names no language. One that names only other languages gets English.',
   }),
 
   authSecret: optional('AUTH_SECRET', secret({ minBytes: 32, why: HS256 }), {

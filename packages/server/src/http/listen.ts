@@ -33,13 +33,21 @@ export async function listen(app: FastifyInstance, { host, port, fd, isTls, path
   else await listenOn(app.server, fd)
   const bound = app.server.address() as AddressInfo
   const boundHost = fd === undefined ? host : bound.address
-  const inUrl = `${boundHost.includes(':') ? `[${boundHost}]` : boundHost}:${String(bound.port)}`
+  const inUrl = `${hostInUrl(boundHost)}:${String(bound.port)}`
   return {
     host: boundHost,
     port: bound.port,
     httpUrl: `http${isTls ? 's' : ''}://${inUrl}/`,
     webSocketUrl: `ws${isTls ? 's' : ''}://${inUrl}${path}`,
   }
+}
+
+/** All addresses of the machine. A browser cannot open them as a URL; a local one opens `localhost`. */
+const WILDCARD_HOSTS: ReadonlySet<string> = new Set(['0.0.0.0', '::', '::0'])
+
+function hostInUrl(host: string): string {
+  if (WILDCARD_HOSTS.has(host)) return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
 }
 
 /** Binds the port of `/metrics`, `/docs` and `/api`. Resolves with their URL. */
@@ -49,7 +57,7 @@ export async function listenAdmin(
 ): Promise<string> {
   await app.listen({ host, port })
   const bound = app.server.address() as AddressInfo
-  return `http${isTls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${String(bound.port)}/`
+  return `http${isTls ? 's' : ''}://${hostInUrl(host)}:${String(bound.port)}/`
 }
 
 /** Not by Fastify, which knows nothing of sockets that are open already. */

@@ -45,7 +45,12 @@ export function explain(path: string, error: unknown): LastcallError {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return unusable(path, `no permission (${code})`, 'The server must be able to read and write it.', error)
+      return unusable(
+        path,
+        `no permission (${code})`,
+        'Let this user read and write it, or name another directory in JOURNAL_URL.',
+        error,
+      )
     case 'ENOTDIR':
     case 'EEXIST':
     case 'EISDIR':

@@ -1,10 +1,56 @@
 /**
- * Why a server could not start: what is known by a code says it itself.
+ * Why a server could not start, in one line that says what to do. A stack is logged only where nothing better is known.
  */
 import { LastcallError } from '../errors.js'
-import type { Logger } from './log.js'
+import type { LogFields, Logger } from './log.js'
 
-export function logFailure(error: unknown, log: Logger): void {
-  const known = error instanceof LastcallError || (error instanceof Error && 'code' in error)
-  log.error('error', { error }, known ? error.message : 'the server could not start')
+/** Which variables a failure may be about. */
+export interface FailureContext {
+  readonly adminPort?: number | undefined
+}
+
+export function logFailure(error: unknown, log: Logger, context: FailureContext = {}): void {
+  const { message, ...fields } = explainFailure(error, context)
+  log.error('error', fields, message)
+}
+
+/** The message of the line, and its fields. Pure. */
+export function explainFailure(
+  error: unknown,
+  { adminPort }: FailureContext,
+): LogFields & { readonly message: string } {
+  if (error instanceof LastcallError) {
+    const { code, message, cause } = error
+    const isQuoted = cause instanceof Error && !message.includes(cause.message)
+    return { message, code, ...(isQuoted && { cause: cause.message }) }
+  }
+  if (isListenFailure(error)) {
+    const { code, address = '', port } = error
+    const variable = port !== undefined && port === adminPort ? 'ADMIN_PORT' : 'PORT'
+    const where = port === undefined ? address : `${address}:${String(port)}`
+    return { message: `cannot listen on ${where}: ${ADVICE[code](variable)} (${code})`, code, address, port }
+  }
+  const isSystems = error instanceof Error && 'code' in error
+  return { message: isSystems ? error.message : 'the server could not start', error }
+}
+
+interface ListenFailure extends Error {
+  readonly code: keyof typeof ADVICE
+  readonly address?: string
+  readonly port?: number
+}
+
+/** What the system reports about a port, and what a person can do. */
+const ADVICE = {
+  EADDRINUSE: (variable: string) => `another program uses this port. Stop it, or set ${variable} to another port`,
+  EACCES: (variable: string) =>
+    `this user may not open the port; ports below 1024 need a privilege. Set ${variable} to a port from 1024 on`,
+  EADDRNOTAVAIL: (variable: string) =>
+    `this machine has no such address. Set ${variable === 'PORT' ? 'HOST' : 'ADMIN_HOST'} to one of its addresses`,
+} as const
+
+function isListenFailure(error: unknown): error is ListenFailure {
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return false
+  // In a worker, node:cluster reports the primary's `bind`.
+  return (error.syscall === 'listen' || error.syscall === 'bind') && Object.hasOwn(ADVICE, String(error.code))
 }

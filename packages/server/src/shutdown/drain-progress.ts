@@ -1,11 +1,18 @@
 /**
- * How a shutdown gets on: what the log says of it every few seconds. Remembers how many had gone at the last line, for
- * the rate since then.
+ * The progress of a shutdown, as the log reports it every few seconds. Stores how many connections had ended at the last
+ * line, for the rate since then.
  */
 import { forecast } from './drain-plan.js'
 import type { DrainReport } from './drain-report.js'
 
-/** How often it is said, in milliseconds. */
+/** A number of connections, in English. */
+export const countOfConnections = (count: number): string => `${count} ${count === 1 ? 'connection' : 'connections'}`
+
+/** The message of a line about the progress. */
+export const connectionsLeft = (count: number): string =>
+  `${countOfConnections(count)} ${count === 1 ? 'is' : 'are'} left`
+
+/** The interval between two lines about the progress, in milliseconds. */
 export const PROGRESS_EVERY_MS = 10_000
 
 export class DrainProgress {

@@ -23,13 +23,13 @@ import type { EncodeFrame } from '../frames.js'
 import { silentLogger, type Logger } from '../observability/log.js'
 import { DepartureSlots } from './departure-slots.js'
 import { closingTimeMs, reminderTimes, spreadMs } from './drain-plan.js'
-import { DrainProgress, PROGRESS_EVERY_MS } from './drain-progress.js'
+import { connectionsLeft, countOfConnections, DrainProgress, PROGRESS_EVERY_MS } from './drain-progress.js'
 import { DrainCounter, type DrainReport, type ShutdownMode } from './drain-report.js'
 import { ForcedCloses } from './forced-closes.js'
 import type { GracefulShutdownOptions, ShutdownRequest } from './shutdown-options.js'
 import { isReady, isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from './shutdown-state.js'
 import { shutdownMessages } from './shutdown-message.js'
-import { SignalEscalation } from './signal-escalation.js'
+import { secondSignalHint, SignalEscalation } from './signal-escalation.js'
 import { onShutdownSignals, type ShutdownSignal } from './signals.js'
 
 /** How often closes are paced: seldom enough to cost nothing, often enough that nobody sees steps. */
@@ -151,7 +151,8 @@ export class GracefulShutdownManager {
     this.#log.info(
       'shutdown.started',
       { why, mode: this.#mode, totalConnections: connections, timeoutSeconds: this.#timeoutMs / 1000, delaySeconds },
-      'a shutdown began',
+      `the shutdown has started: ${countOfConnections(connections)} may take up to ` +
+        `${String(this.#timeoutMs / 1000)} s to leave${secondSignalHint(why)}`,
     )
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
     this.#timers.push(this.#clock.every(DEADLINE_TICK_MS, () => this.#checkDeadline()))
@@ -286,7 +287,7 @@ export class GracefulShutdownManager {
 
   #logProgress(): void {
     const fields = this.#progress.next(this.report as DrainReport, this.#clock.monotonic(), this.#deadlineInMs)
-    this.#log.info('shutdown.progress', fields, `${String(fields.remaining)} connections are left`)
+    this.#log.info('shutdown.progress', fields, connectionsLeft(fields.remaining))
   }
 
   #checkDeadline(): void {

@@ -3,7 +3,7 @@
  * workers escalate alike.
  */
 import type { Logger } from '../observability/log.js'
-import type { ShutdownSignal } from './signals.js'
+import { SHUTDOWN_SIGNALS, type ShutdownSignal } from './signals.js'
 
 export interface SignalEscalationOptions {
   /** The first signal. A shutdown that was requested before goes on: a platform asks first and sends SIGTERM then. */
@@ -13,6 +13,13 @@ export interface SignalEscalationOptions {
   /** The third signal: end the process. */
   readonly endNow: () => void
   readonly log: Logger
+}
+
+/** For the line that reports the start of a shutdown: what a second signal does, when the first one started it. */
+export function secondSignalHint(why: string): string {
+  if (!SHUTDOWN_SIGNALS.some((signal) => signal === why)) return ''
+  const again = why === 'SIGINT' ? 'press Ctrl-C again' : `send ${why} again`
+  return `; ${again} to end the waiting and close all connections`
 }
 
 export class SignalEscalation {
@@ -29,10 +36,14 @@ export class SignalEscalation {
     if (this.#count === 1) {
       begin(signal)
     } else if (this.#count === 2) {
-      log.warn('shutdown.second_signal', { signal }, 'no more waiting: closing who is left')
+      log.warn(
+        'shutdown.second_signal',
+        { signal },
+        'the waiting ends: the server closes the remaining connections; a third signal ends the process at once',
+      )
       hurry()
     } else {
-      log.error('shutdown.closed', { signal }, 'a third signal: ending at once')
+      log.error('shutdown.closed', { signal }, 'a third signal: the process ends at once')
       log.flush()
       endNow()
     }

@@ -3,6 +3,7 @@
  * said when; how it is said is the notifier's business, and what is so is asked of whoever knows it: this process's
  * shutdown, or a primary that adds its workers up.
  */
+import { countOfConnections } from '../shutdown/drain-progress.js'
 import type { Clock } from '../clock.js'
 import type { ShutdownState } from '../shutdown/shutdown-state.js'
 import type { Notifier } from './notifier.js'
@@ -87,22 +88,20 @@ export class ServiceReporter {
   }
 }
 
-const connections = (count: number): string => `${count} ${count === 1 ? 'connection' : 'connections'}`
-
 /** The line in `systemctl status`. */
 export function statusText(state: ShutdownState, { activeConnections, remainingMs, report }: Progress): string {
   switch (state) {
     case 'starting':
       return 'Starting'
     case 'serving':
-      return `Serving ${connections(activeConnections)}`
+      return `Serving ${countOfConnections(activeConnections)}`
     case 'draining': {
       const { left, moved, lost } = report ?? { left: 0, moved: 0, lost: 0 }
       const gone = `${left} left, ${moved} moved, ${lost} lost`
-      return `Draining: ${connections(activeConnections)} remaining (${gone}); deadline in ${Math.round(remainingMs / 1000)} s`
+      return `Draining: ${countOfConnections(activeConnections)} remaining (${gone}); deadline in ${Math.round(remainingMs / 1000)} s`
     }
     case 'closing':
-      return `Closing ${connections(activeConnections)}`
+      return `Closing ${countOfConnections(activeConnections)}`
     case 'closed':
       return 'Everybody has gone; closing the journal'
   }

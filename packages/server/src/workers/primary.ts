@@ -35,7 +35,7 @@ export async function runPrimary(loaded: LoadedConfig, signals: ProcessSignals):
     const systemd = systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid)
     return await supervise(loaded, { systemd, signals, log })
   } catch (error) {
-    logFailure(error, log)
+    logFailure(error, log, loaded.config)
     return 1
   } finally {
     log.flush()

@@ -5,11 +5,11 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
 import type { AggregateMetrics } from '../observability/aggregate-metrics.js'
-import { DrainProgress, PROGRESS_EVERY_MS } from '../shutdown/drain-progress.js'
+import { connectionsLeft, DrainProgress, PROGRESS_EVERY_MS } from '../shutdown/drain-progress.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
 import type { ShutdownRequest } from '../shutdown/shutdown-options.js'
 import { isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from '../shutdown/shutdown-state.js'
-import { SignalEscalation } from '../shutdown/signal-escalation.js'
+import { secondSignalHint, SignalEscalation } from '../shutdown/signal-escalation.js'
 import type { ShutdownSignal } from '../shutdown/signals.js'
 import type { Progress } from '../systemd/service-reporter.js'
 import { DrainReports } from './drain-reports.js'
@@ -125,7 +125,11 @@ export class Supervision {
     this.#shutdownStartedAtMs = clock.monotonic()
     this.#progress = new DrainProgress(this.#shutdownStartedAtMs)
     const workers = [...generations.members()].length
-    log.info('shutdown.started', { why, ...request, workers }, 'a shutdown of all workers began')
+    log.info(
+      'shutdown.started',
+      { why, ...request, workers },
+      `the shutdown of all workers has started${secondSignalHint(why)}`,
+    )
     this.#stopProgress = clock.every(PROGRESS_EVERY_MS, () => void this.#logProgress())
     // Those who leave because of a reload have a deadline of their own, that may be later.
     if (request.timeoutSeconds !== undefined) {
@@ -243,7 +247,7 @@ export class Supervision {
     if (!report || !this.#isShuttingDown || this.#state === 'closed') return
     const deadlineInMs = Math.max(0, ...running.map(({ remainingMs }) => remainingMs))
     const fields = { ...this.#progress.next(report, clock.monotonic(), deadlineInMs), workers: running.length }
-    this.#options.log.info('shutdown.progress', fields, `${String(fields.remaining)} connections are left`)
+    this.#options.log.info('shutdown.progress', fields, connectionsLeft(fields.remaining))
   }
 
   /** After a reload: how many are still at the old workers. */
@@ -257,6 +261,6 @@ export class Supervision {
     if (!report) return
     const { left, moved, lost, remaining } = report
     const fields = { remaining, left, moved, lost, workers: statuses.length }
-    log.info('shutdown.progress', fields, `${String(remaining)} connections are left at old workers`)
+    log.info('shutdown.progress', fields, `${connectionsLeft(remaining)} at old workers`)
   }
 }

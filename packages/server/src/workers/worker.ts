@@ -9,7 +9,7 @@ import { asksForToken } from '../config/reload-plan.js'
 import type { Config } from '../config/schema.js'
 import { assembleServer, type AssembledServer } from '../create-server.js'
 import { LastcallError } from '../errors.js'
-import { logFailure } from '../observability/log-failure.js'
+import { explainFailure, logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
 import type { ProcessSignals } from '../process-signals.js'
 import { exitEvenIfStuck } from '../stuck-exit.js'
@@ -74,8 +74,8 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
     await link.tell({ kind: 'ended', report, metrics: await assembled.metricReadings() })
     return assembled.givenUp.length > 0 ? EXIT_FAILURE : 0
   } catch (error) {
-    logFailure(error, log)
-    await link.tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    logFailure(error, log, config)
+    await link.tell({ kind: 'failed', message: explainFailure(error, config).message })
     return error instanceof LastcallError && error.code === 'config_invalid' ? EXIT_CONFIG : EXIT_FAILURE
   } finally {
     log.flush()

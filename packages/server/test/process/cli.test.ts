@@ -39,6 +39,17 @@ describe('help', () => {
   })
 })
 
+test.each(['18.20.4', '20.18.3', '16.0.0'])('Node.js %s is refused in one sentence', async (version) => {
+  // As if it were that version: what is known of it comes from `process.versions` alone.
+  const pretended = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`
+  const args = ['--import', `data:text/javascript,${encodeURIComponent(pretended)}`, COMMAND, '--version']
+  const outcome = await new Promise((resolve) => {
+    execFile(process.execPath, args, { env: {} }, (error, out, err) => resolve({ code: error?.code ?? 0, out, err }))
+  })
+  const err = `lastcall: Node.js ${version} is too old: install Node.js 20.19 or newer.\n`
+  expect(outcome).toEqual({ code: 1, out: '', err })
+})
+
 test.each(['--version', '-V'])('%s prints the version alone', async (flag) => {
   expect(await lastcall([flag])).toEqual({ code: 0, out: `${version}\n`, err: '' })
 })
