@@ -18,6 +18,7 @@ import { Admission } from './sessions/admission.js'
 import { createTokenVerifier, Sessions } from './sessions/authentication.js'
 import { ClientBudgets } from './sessions/client-budgets.js'
 import { HandshakeHandler } from './sessions/handshake-handler.js'
+import { HandshakeQueue } from './sessions/handshake-queue.js'
 import { HookCalls } from './sessions/hook-calls.js'
 import type { Hooks } from './sessions/hooks.js'
 import { PendingHandshakes } from './sessions/pending-handshakes.js'
@@ -127,8 +128,9 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     stats,
     log,
   })
+  const queue = new HandshakeQueue(clock)
   return {
-    handle: (handshake, reply, path) => handler.handle(handshake, reply, path),
+    handle: (handshake, reply, path) => queue.add(() => handler.handle(handshake, reply, path)),
     isOpen: !admission.asksForToken && !hookCalls.hasOnConnect,
     renewKeys: (renewed) => admission.renewVerifier(createTokenVerifier(renewed, keysContext)),
     sweep: () => budgets.sweep(clock.monotonic()),

@@ -77,6 +77,9 @@ export interface CatchUp {
 /** How many shared chunks are kept for others who are at the same place. */
 const MAX_KEPT_CHUNKS = 64
 
+/** A chunk ends after so many entries, though they may all be for others: walking a long window takes its time, too. */
+const MAX_WALKED = 4096
+
 /** Cuts the window into chunks, and keeps those that many connections will ask for. */
 export class ChunkCutter {
   readonly #window: WindowView
@@ -120,7 +123,8 @@ export class ChunkCutter {
     const frames: Buffer[] = []
     let bytes = 0
     let offset = after
-    while (offset < upTo && bytes < maxBytes) {
+    const end = Math.min(upTo, after + MAX_WALKED)
+    while (offset < end && bytes < maxBytes) {
       const frame = frameOf(this.#window.at(++offset))
       if (!frame) continue
       if (bytes > 0 && bytes + frame.length > maxBytes) {

@@ -276,3 +276,12 @@ test('a replay in chunks of any size is the past of its channels and of nothing 
     ),
   )
 })
+
+test('a chunk ends after 4,096 entries, though none of them concerns the client', () => {
+  const { window } = windowOf(Array.from({ length: 10_000 }, () => messageEntry({ channel: 'elsewhere' })))
+  const cutter = new ChunkCutter(window)
+  const viewer = { clientId: 'borys', locale: 'uk', encoding: LINES } as const
+  const range = { channels: new Set(['lobby']), position: 0, upTo: 10_000 }
+  expect(cutter.nextOfReplay(range, viewer, MANY_BYTES)).toMatchObject({ upTo: 4096, count: 0 })
+  expect(cutter.next(audienceOf(['lobby']), viewer, 4096, MANY_BYTES)).toMatchObject({ upTo: 8192, count: 0 })
+})

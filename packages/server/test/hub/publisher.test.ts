@@ -70,6 +70,19 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => se
 
 const tooLarge = (): LastcallError => new LastcallError('entry_too_large', 'too large')
 
+test('a turn that brings thousands of messages is several appends, in their order', async () => {
+  const { publisher: p, journal } = publisher()
+  for (let index = 0; index < 3000; index++) p.publish(says(index), author())
+  for (let count = 0; count < 3; count++) {
+    while (journal.waiting.length === 0) await turn()
+    journal.succeed()
+  }
+  await p.settled()
+  expect(journal.appends.map((entries) => entries.length)).toEqual([1024, 1024, 952])
+  const data = journal.appends.flat().map((entry) => ('data' in entry ? entry.data : undefined))
+  expect(data).toEqual(Array.from({ length: 3000 }, (_, index) => String(index)))
+})
+
 test('what one turn of the event loop brings is one append, in its order; what comes meanwhile is the next', async () => {
   const { publisher: p, journal, clock } = publisher()
   clock.advance(5)
