@@ -24,6 +24,17 @@ export interface GroupMember {
   }
 }
 
+/** One write to a group, which ends when it has taken long enough. */
+export interface FanOutPass<Member> {
+  /** Whether the members that are left must wait. Asked now and then. */
+  isOver(): boolean
+  /** The members that were not written to. */
+  readonly left: Member[]
+}
+
+/** How many members are written to before a pass is asked whether it is over. A power of two. */
+export const MEMBERS_A_STEP = 256
+
 /** Connections that are written to at once. */
 export interface FanOutGroup<Member> extends Iterable<Member> {
   readonly size: number
@@ -31,11 +42,11 @@ export interface FanOutGroup<Member> extends Iterable<Member> {
   /** `false`: it was not in the group. */
   remove(member: Member): boolean
   /**
-   * Writes the same frames to every member.
+   * Writes the same frames to every member, or to as many as the pass has time for.
    *
    * @returns the members that take no more without queueing (the frames were taken), and those that have vanished.
    */
-  write(frames: Buffer): readonly Member[]
+  write(frames: Buffer, pass?: FanOutPass<Member>): readonly Member[]
 }
 
 const NONE: readonly never[] = []
@@ -60,9 +71,16 @@ class WriteGroup<Member extends GroupMember> implements FanOutGroup<Member> {
     return this.#members.delete(member)
   }
 
-  write(frames: Buffer): readonly Member[] {
+  write(frames: Buffer, pass?: FanOutPass<Member>): readonly Member[] {
     let full: Member[] | undefined
+    let count = 0
+    let isOver = false
     for (const member of this.#members) {
+      if (pass && count++ % MEMBERS_A_STEP === MEMBERS_A_STEP - 1) isOver ||= pass.isOver()
+      if (pass && isOver) {
+        pass.left.push(member)
+        continue
+      }
       const { transport } = member
       transport.write(frames)
       if (transport.isFull || !transport.isOpen) (full ??= []).push(member)

@@ -18,7 +18,7 @@ export interface CatchUpChunk {
 }
 
 /** What makes one client's view of an entry differ. */
-interface Viewer {
+export interface Viewer {
   readonly clientId: string
   readonly locale: Locale
   readonly encoding: TransportEncoding

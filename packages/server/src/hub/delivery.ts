@@ -5,14 +5,13 @@
 import type { Clock } from '../clock.js'
 import { CLOSES } from '../connections/closes.js'
 import type { Connection } from '../connections/connection.js'
+import type { FanOutPass } from '../connections/encoding.js'
 import { invariant } from '../invariant.js'
-import { channelOf, forEachConcernedPersonally } from '../journal/entry-kinds.js'
 import type { Stats } from '../observability/stats.js'
 import { Audiences, type Audience } from './audience.js'
-import { frameFor, sharedFrame } from './catch-up-chunks.js'
+import { Batch, type SharedFrames } from './batch.js'
 import { CatchUps } from './catch-up.js'
 import type { Feed } from './feed.js'
-import { joined } from './frames.js'
 import { subscriberOf, type Subscriber } from './subscriber.js'
 import type { WindowEntry } from './window.js'
 
@@ -23,6 +22,9 @@ export interface DeliveryOptions {
   readonly clock: Clock
   readonly stats: Stats
 }
+
+/** How long the delivery of a batch may hold the event loop, in milliseconds; 10,000 connections take some 30. */
+const STRETCH_MS = 40
 
 export class Delivery {
   readonly #options: DeliveryOptions
@@ -73,45 +75,60 @@ export class Delivery {
     }
   }
 
-  #deliver(batch: readonly WindowEntry[]): void {
+  #deliver(items: readonly WindowEntry[]): void {
+    const [first] = items
+    if (!first) return
+    const { clock, connectionOf } = this.#options
+    const batch = new Batch(items)
     const touched = new Set<Audience<Subscriber>>()
     const individuals: Subscriber[] = []
-    const takeOut = (clientId: string): void => {
-      const connection = this.#options.connectionOf(clientId)
+    for (const channel of batch.channels) {
+      for (const audience of this.audiences.of(channel)) touched.add(audience)
+    }
+    for (const clientId of batch.clients) {
+      const connection = connectionOf(clientId)
       const subscriber = connection && subscriberOf(connection)
       if (subscriber?.audience?.live.remove(subscriber)) individuals.push(subscriber)
     }
-    for (const { entry } of batch) {
-      const channel = channelOf(entry)
-      if (channel !== undefined) for (const audience of this.audiences.of(channel)) touched.add(audience)
-      forEachConcernedPersonally(entry, takeOut)
+    const endsAtMs = clock.monotonic() + STRETCH_MS
+    const pass: FanOutPass<Subscriber> = { isOver: () => clock.monotonic() >= endsAtMs, left: [] }
+    const shares = new Map<Audience<Subscriber>, SharedFrames>()
+    for (const audience of touched) {
+      if (pass.isOver()) for (const subscriber of audience.live) pass.left.push(subscriber)
+      else shares.set(audience, this.#writeToAll(audience, batch, pass))
     }
-    for (const audience of touched) this.#writeToAll(audience, batch)
-    for (const subscriber of individuals) this.#writeToOne(subscriber, batch)
+    for (const subscriber of individuals) {
+      if (pass.isOver()) pass.left.push(subscriber)
+      else this.#writeToOne(subscriber, batch, shares)
+    }
+    // The rest of a long fan-out is a catch-up, which gives the event loop its due.
+    for (const subscriber of pass.left) this.catchUps.begin(subscriber, first.entry.offset - 1)
   }
 
-  #writeToAll(audience: Audience<Subscriber>, batch: readonly WindowEntry[]): void {
+  #writeToAll(audience: Audience<Subscriber>, batch: Batch, pass: FanOutPass<Subscriber>): SharedFrames {
     const { live } = audience
-    if (live.size === 0) return
-    const frames = framesOf(batch, (item) => sharedFrame(item, audience))
-    if (frames.length === 0) return
-    const bytes = joined(frames)
-    const reached = live.size
-    this.#count(reached, frames.length, bytes)
-    for (const subscriber of live.write(bytes)) this.#fullOrGone(subscriber, frames.length, bytes)
+    const frames = batch.sharedBy(audience)
+    const { bytes, count } = frames
+    if (live.size === 0 || count === 0) return frames
+    const leftBefore = pass.left.length
+    const full = live.write(bytes, pass)
+    this.#count(live.size - (pass.left.length - leftBefore), count, bytes)
+    for (const subscriber of full) this.#fullOrGone(subscriber, count, bytes)
+    return frames
   }
 
   /** The sender (its ack) and the recipient of a direct message are written to individually. */
-  #writeToOne(subscriber: Subscriber, batch: readonly WindowEntry[]): void {
+  #writeToOne(subscriber: Subscriber, batch: Batch, shares: Map<Audience<Subscriber>, SharedFrames>): void {
     const { audience, transport } = subscriber
     invariant(audience, 'a subscriber that was live belongs to an audience')
     audience.goLive(subscriber)
-    const frames = framesOf(batch, (item) => frameFor(item, audience.channels, subscriber))
-    if (frames.length === 0) return
-    const bytes = joined(frames)
-    this.#count(1, frames.length, bytes)
+    let shared = shares.get(audience)
+    if (!shared) shares.set(audience, (shared = batch.sharedBy(audience)))
+    const { bytes, count } = batch.of(subscriber, audience.channels, shared)
+    if (count === 0) return
+    this.#count(1, count, bytes)
     transport.write(bytes)
-    if (transport.isFull || !transport.isOpen) this.#fullOrGone(subscriber, frames.length, bytes)
+    if (transport.isFull || !transport.isOpen) this.#fullOrGone(subscriber, count, bytes)
   }
 
   #count(subscribers: number, entries: number, { length }: Buffer): void {
@@ -130,13 +147,4 @@ export class Delivery {
     this.#options.stats.failedBroadcasts++
     this.#count(-1, entries, bytes)
   }
-}
-
-function framesOf(batch: readonly WindowEntry[], frameOf: (item: WindowEntry) => Buffer | undefined): Buffer[] {
-  const frames: Buffer[] = []
-  for (const item of batch) {
-    const frame = frameOf(item)
-    if (frame) frames.push(frame)
-  }
-  return frames
 }

@@ -3,7 +3,13 @@
  * sockets themselves, because what is touched for each of thousands of connections is what a fan-out costs.
  */
 import type { Duplex } from 'node:stream'
-import type { FanOutGroup, GroupMember, TransportEncoding } from '../connections/encoding.js'
+import {
+  MEMBERS_A_STEP,
+  type FanOutGroup,
+  type FanOutPass,
+  type GroupMember,
+  type TransportEncoding,
+} from '../connections/encoding.js'
 import { invariant } from '../invariant.js'
 import { decodeTextFrame, encodeTextFrame } from './frame.js'
 
@@ -37,9 +43,16 @@ class SocketGroup<Member extends GroupMember> implements FanOutGroup<Member> {
     return this.#sockets.delete(member)
   }
 
-  write(frames: Buffer): readonly Member[] {
+  write(frames: Buffer, pass?: FanOutPass<Member>): readonly Member[] {
     let full: Member[] | undefined
+    let count = 0
+    let isOver = false
     for (const [member, socket] of this.#sockets) {
+      if (pass && count++ % MEMBERS_A_STEP === MEMBERS_A_STEP - 1) isOver ||= pass.isOver()
+      if (pass && isOver) {
+        pass.left.push(member)
+        continue
+      }
       if (!(socket.writable && socket.write(frames))) (full ??= []).push(member)
     }
     return full ?? NONE
