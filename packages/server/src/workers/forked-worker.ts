@@ -6,6 +6,7 @@ import cluster from 'node:cluster'
 import type { Clock } from '../clock.js'
 import { LOG_FD_VARIABLE, WORKER_VARIABLE } from '../config/load-config.js'
 import { standardDestination } from '../observability/log-destination.js'
+import { DealtConnections } from './dealt-connections.js'
 import type { FromWorker, PrimaryAnswers, Question, ToWorker, WorkerAnswers, WorkerIdentity } from './messages.js'
 import { RpcChannel } from './rpc.js'
 import type { LivelyProcess } from './liveness.js'
@@ -66,6 +67,7 @@ export function forkWorker(
     if (worker.isConnected()) worker.process.send(message, ignore)
   }
   const rpc = new RpcChannel<WorkerAnswers>(send, clock)
+  const dealt = new DealtConnections(worker.process)
   let complaint = ''
   let hasSpoken = false
   let limits: ShutdownLimits | undefined
@@ -105,6 +107,8 @@ export function forkWorker(
     listener.onExit({ code, signal, complaint: complaint.trim() })
   }
   worker.process.once('close', onEnd)
+  // Not at `disconnect`, which does not come while a connection is on its way.
+  worker.process.once('exit', () => dealt.hangUp())
   // It could not even be started.
   worker.on('error', (error) => {
     complaint += error.message
@@ -118,6 +122,7 @@ export function forkWorker(
     get limits() {
       return limits
     },
+    hangUpOnNewcomers: () => dealt.hangUp(),
     takeSignOfLife() {
       const had = hasSpoken
       hasSpoken = false

@@ -1,7 +1,7 @@
 /**
  * A sign of life of every worker, once per second. A worker that gives none for WORKER_TIMEOUT, because it was stopped or
- * is busy without end, is killed: its clients hang meanwhile, and no other worker can serve them. Replacing it is
- * generations.ts's part.
+ * is busy without end, is killed: its clients hang meanwhile, and no other worker can serve them. Newcomers that were dealt
+ * to it are hung up on after 5 s, so that they come again and to another worker. Replacing it is generations.ts's part.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
@@ -14,6 +14,8 @@ export interface LivelyProcess extends WorkerProcess {
   takeSignOfLife(): boolean
   /** Asks it for anything. */
   askForSignOfLife(): void
+  /** Ends the connections that were dealt to it and that it has not accepted. */
+  hangUpOnNewcomers(): void
 }
 
 export interface LivenessOptions {
@@ -28,6 +30,8 @@ const DEFAULT_TIMEOUT_SECONDS = 30
 const CHECK_EVERY_MS = 1_000
 /** One check without a sign may be a long turn of the event loop. */
 const SILENT_AFTER_CHECKS = 2
+/** Longer than a turn of the event loop on a busy machine; a newcomer then tries again and comes to another worker. */
+const HANG_UP_AFTER_CHECKS = 5
 
 export class Liveness {
   readonly #options: LivenessOptions
@@ -64,6 +68,7 @@ export class Liveness {
           const fields = { worker, generation, pid: process.pid, silentSeconds }
           log.warn('worker.silent', fields, 'a worker gives no sign of life')
         }
+        if (missed >= HANG_UP_AFTER_CHECKS) process.hangUpOnNewcomers()
         process.askForSignOfLife()
       }
     }

@@ -49,6 +49,41 @@ test('a worker that is stopped is reported as silent, killed and replaced', { ti
   )
 })
 
+/** Asks for `/health` over connections of their own; resolves when each of them has been answered, or ended. */
+async function askOverConnections(command: Command, count: number): Promise<readonly string[]> {
+  return Promise.all(
+    Array.from({ length: count }, async () => {
+      const socket = connect(command.port, '127.0.0.1')
+      onTestFinished(() => void socket.destroy())
+      let answer = ''
+      socket.on('data', (chunk) => (answer += String(chunk))).on('error', () => undefined)
+      socket.write('GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      await once(socket, 'close')
+      return answer
+    }),
+  )
+}
+
+test('a newcomer that was dealt to a worker that is stopped does not wait until that is killed', async () => {
+  const command = await servingWorkers(temporaryFolder(), { WORKER_TIMEOUT: '3600' })
+  const { pid } = await startedWorker(command, 2)
+  stop(pid)
+  const answers = await askOverConnections(command, 6)
+  expect(answers.filter((answer) => answer.startsWith('HTTP/1.1 200')).length).toBeGreaterThanOrEqual(5)
+  expect(isAlive(pid)).toBe(true)
+})
+
+test('a newcomer that was dealt to a worker that is killed does not hang', async () => {
+  const command = await servingWorkers(temporaryFolder(), { WORKER_TIMEOUT: '3600' })
+  const { pid } = await startedWorker(command, 2)
+  stop(pid)
+  const asked = askOverConnections(command, 6)
+  // The other worker has answered its part.
+  await health(command)
+  process.kill(pid, 'SIGKILL')
+  await asked
+})
+
 test('a shutdown ends with a worker that is stopped, and its exit code is not 0', { timeout: 60_000 }, async () => {
   const limits = { SHUTDOWN_TIMEOUT: '1', CLOSE_TIMEOUT: '0.1', WORKER_TIMEOUT: '3600' }
   const command = await servingWorkers(temporaryFolder(), limits)

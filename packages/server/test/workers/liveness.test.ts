@@ -11,12 +11,16 @@ class FakeProcess implements LivelyProcess {
   answers = true
   asked = 0
   wasKilled = false
+  wasHungUpOn = false
   #hasSpoken = true
   send(): void {
     // Nothing is sent by what is tested.
   }
   kill(): void {
     this.wasKilled = true
+  }
+  hangUpOnNewcomers(): void {
+    this.wasHungUpOn = true
   }
   takeSignOfLife(): boolean {
     const had = this.#hasSpoken
@@ -57,11 +61,15 @@ test('a worker that stops answering is silent soon and killed after the timeout'
   expect(liveness.isSilent(member(second, 2))).toBe(false)
   clock.advance(1_000)
   expect(liveness.isSilent(member(second, 2))).toBe(true)
-  clock.advance(4_000)
+  clock.advance(2_000)
+  expect(second.wasHungUpOn).toBe(false)
+  clock.advance(1_000)
+  expect(second.wasHungUpOn).toBe(true)
+  clock.advance(1_000)
   expect(second.wasKilled).toBe(false)
   clock.advance(1_000)
   expect(second.wasKilled).toBe(true)
-  expect(first.wasKilled).toBe(false)
+  expect([first.wasKilled, first.wasHungUpOn]).toEqual([false, false])
 })
 
 test('a worker that answers again is as good as new', () => {
