@@ -23,7 +23,7 @@ export interface RequestCost {
  * Frames that bring no message which is taken: pings of both kinds, pongs, small fragments, and refused messages. So many
  * may come at once, and so many a minute. In the protocol.
  */
-const FRAMES_AT_ONCE = 600
+const FRAMES_AT_ONCE = 300
 const FRAMES_PER_MINUTE = 6000
 
 /** A replay costs at least as much as reading so many bytes does. */

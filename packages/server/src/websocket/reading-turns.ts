@@ -10,7 +10,7 @@ export interface TurnReader {
 }
 
 /** How long all connections together may be read from in one turn, in milliseconds. */
-const MAX_READING_MS = 16
+const MAX_READING_MS = 8
 
 export class ReadingTurns {
   /** Grows with each turn in which something is read. */

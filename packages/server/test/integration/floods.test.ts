@@ -117,8 +117,8 @@ describe('one turn of the event loop', () => {
 
 describe('frames that bring no message', () => {
   /** What a second refills, and more than the burst and a turn: sent at once, it takes a second. */
-  const MANY = 800
-  const SECONDS = 1.3
+  const MANY = 450
+  const SECONDS = 1
 
   test.each([
     ['pings of the protocol', (): Buffer => text({ type: 'ping' })],

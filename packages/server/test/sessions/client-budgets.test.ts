@@ -85,7 +85,7 @@ describe('a client that goes and comes back', () => {
   test('does not get frames back by it', () => {
     const budgets = new ClientBudgets(RATES)
     const budget = budgets.open('anna')
-    expect(budget.debitFrames(600, 0)).toBe(10)
+    expect(budget.debitFrames(300, 0)).toBe(10)
     budgets.keep('anna', budget, 0)
     expect(budgets.open('anna').debitFrames(1, 0)).toBe(20)
   })
