@@ -72,7 +72,11 @@ export class PacedReader implements TurnReader {
     this.#bytesInTurn += end
     if (extraFrames > 0) this.#owner.onExtraFrames(extraFrames)
     const isAll = end === chunk.length
+    // What answers them, 50 pongs for example, leaves in one system call.
+    const isCorked = frames > 1
+    if (isCorked) this.#socket.cork()
     this.#parse.call(this.#socket, isAll ? chunk : chunk.subarray(0, end))
+    if (isCorked) this.#socket.uncork()
     this.#turns.spend(performance.now() - startedAtMs)
     if (!isAll) this.#putBack(chunk.subarray(end))
   }
