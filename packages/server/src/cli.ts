@@ -1,8 +1,7 @@
 /**
- * The command `lastcall`: reads the configuration and starts the server, checks the configuration, or makes a token.
- * bin/lastcall.js calls it.
- * Exit codes as in sysexits.h: 64 for a command that does not exist or lacks something, 78 for a configuration that is
- * not valid.
+ * The command `lastcall`: it reads the configuration and starts the server, checks the configuration, or prints a token.
+ * bin/lastcall.js calls it. Exit codes follow sysexits.h: 64 for a command that does not exist or is incomplete, 78 for a
+ * configuration that is not valid.
  */
 import { isChannel, isClientId } from '@lastcall/protocol'
 import { SignJWT } from 'jose'
@@ -31,29 +30,29 @@ Usage: lastcall [COMMAND] [FLAGS]
 
 Commands:
   serve    start the server (default)
-  check    check the configuration and print what results from it
+  check    check the configuration and print the result
   token    print a token signed with AUTH_SECRET:
            lastcall token --sub CLIENT_ID [--ttl 1h] [--channels a,b]
 
   --help, --version
 
-Every flag is also an environment variable: --shutdown-timeout is SHUTDOWN_TIMEOUT. A flag wins
-over the environment, which wins over the file of --env-file. Secrets belong in one of those, for
-flags can be seen by other users of the machine.
+Every flag is also an environment variable: --shutdown-timeout is SHUTDOWN_TIMEOUT. A flag takes
+precedence over the environment, and the environment over the file of --env-file. Put secrets into
+the environment or that file: other users of the machine can see flags.
 
-SIGHUP reads that file, TLS files and the keys of tokens again; with --workers it replaces all
-workers by new ones, of the build and the configuration that are there now.
+On SIGHUP the server reads that file, the TLS files and the keys of tokens again. With --workers
+it replaces all workers by new ones, which run the build and the configuration on the disk.
 
 ${flagsHelp()}`
 
-/** Ends the process, or lets it end with an exit code. `argv`: what follows the name of the command. */
+/** Ends the process, or lets it end with an exit code. `argv`: the arguments after the name of the command. */
 export async function run(argv: readonly string[], takeSignals: TakeSignals): Promise<void> {
   try {
     process.exitCode = await main(argv, new ProcessSignals(takeSignals))
   } catch (error) {
     process.exitCode = complain(EXIT_FAILURE, [error instanceof Error ? (error.stack ?? error.message) : String(error)])
   }
-  // The channel to its primary would keep a worker alive that has nothing to do.
+  // The channel to the primary would keep an idle worker alive.
   if (isWorker()) process.exit()
 }
 
@@ -77,11 +76,11 @@ async function serve(argv: readonly string[], signals: ProcessSignals): Promise<
   else signals.starting()
   const result = loadConfig({ argv })
   if (!result.ok) return refuse(result)
-  // Whatever a library may still hold open: the server has closed everything that matters, and an end is an end.
+  // A library may still hold a handle open; the server has closed everything that matters.
   process.exit(await start(result, argv, signals))
 }
 
-/** Loads only what is needed: the other commands need no server, and a primary needs none either. */
+/** Loads the server only where it serves: the other commands and a primary do not need it. */
 async function start(loaded: LoadedConfig, argv: readonly string[], signals: ProcessSignals): Promise<number> {
   if (isWorker()) return (await import('./workers/worker.js')).runWorker(loaded, signals)
   if (loaded.config.workers !== undefined) return (await import('./workers/primary.js')).runPrimary(loaded, signals)
@@ -113,7 +112,7 @@ async function token(argv: readonly string[]): Promise<number> {
     ])
   }
   if (authSecret === undefined) {
-    return complain(EXIT_CONFIG, ['AUTH_SECRET: must be set, for the token is signed with it'])
+    return complain(EXIT_CONFIG, ['AUTH_SECRET: must be set, because it signs the token'])
   }
   const issuedAt = Math.floor(Date.now() / 1_000)
   const jwt = new SignJWT({ ...(channels.length > 0 && { channels }) })

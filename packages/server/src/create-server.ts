@@ -332,7 +332,10 @@ export async function assembleServer(
   function startServing(): void {
     shutdown.started()
     if (!sessions.isOpen) return
-    log.warn('open_access', 'no authentication is configured: everybody may come in under any free name')
+    log.warn(
+      'open_access',
+      'no authentication is configured: the server accepts every client under any free name. Set AUTH_SECRET to ask for tokens',
+    )
   }
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
     delivery.sweep()

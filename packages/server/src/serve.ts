@@ -77,24 +77,24 @@ function reloader({ server, config, load, notifier, log }: Reload): () => void {
   let current = config
   return () => {
     log.info('reload.started', 'reading TLS files and the keys of tokens again')
-    // Who is about to stop is not ready again behind it.
+    // Do not send READY=1 once a shutdown has started.
     const told = server.shutdown.isReady ? notifier : undefined
     told?.reloading()
     try {
       const result = load()
       if (!result.ok) {
         const problems = result.problems.map(formatProblem)
-        log.error('reload.failed', { problems }, 'the configuration is not valid: everything is as it was')
+        log.error('reload.failed', { problems }, 'the configuration is not valid: the server keeps the old one')
         return
       }
       for (const warning of result.warnings) log.warn('config', warning)
       const { config: next, renewed, needRestart } = planReload(current, result.config)
       server.renewKeys(next)
       current = next
-      const restart = needRestart.length === 0 ? '' : `; not in force before a restart: ${needRestart.join(', ')}`
+      const restart = needRestart.length === 0 ? '' : `; these need a restart: ${needRestart.join(', ')}`
       log.info('reload.done', { renewed, needRestart }, `read again: ${renewed.join(', ') || 'nothing'}${restart}`)
     } catch (error) {
-      log.error('reload.failed', { error }, 'everything is as it was')
+      log.error('reload.failed', { error }, 'the server keeps the old configuration')
     } finally {
       told?.ready()
     }

@@ -1,5 +1,5 @@
 /**
- * What is said at start about a configuration that is valid and yet deserves a look, before it hurts.
+ * Warnings at the start about a configuration that is valid and may still fail an operator later.
  */
 import type { LoadedConfig } from './config/load-config.js'
 import type { Config } from './config/schema.js'
@@ -11,13 +11,13 @@ export function logStartupWarnings({ config, warnings }: LoadedConfig, systemd: 
   warnOfShortGrace(config, systemd, log)
 }
 
-/** Who is promised 30 minutes and killed after 30 seconds should know it before the deploy. */
+/** An operator should learn before a deploy that the platform kills the server after 30 s of its 30 minutes. */
 function warnOfShortGrace(
   { shutdownTimeoutSeconds, closeTimeoutSeconds, terminationGraceSeconds }: Config,
   { notifySocket, isService }: SystemdEnvironment,
   log: Logger,
 ): void {
-  // Whoever listens to us is asked for more time for as long as a shutdown takes (EXTEND_TIMEOUT_USEC).
+  // systemd gets requests for more time as long as a shutdown takes (EXTEND_TIMEOUT_USEC).
   if (notifySocket !== undefined) return
   const neededSeconds = shutdownTimeoutSeconds + closeTimeoutSeconds
   if (terminationGraceSeconds !== undefined && terminationGraceSeconds < neededSeconds) {
@@ -31,7 +31,7 @@ function warnOfShortGrace(
     log.warn(
       'shutdown.grace',
       { neededSeconds },
-      'systemd kills this process after TimeoutStopSec, which cannot be seen from here: use Type=notify and ' +
+      'systemd kills this process after TimeoutStopSec, which the server cannot read: use Type=notify and ' +
         'NotifyAccess=all, or set TERMINATION_GRACE_SECONDS to it',
     )
   }

@@ -14,7 +14,7 @@ export const GROUPS = [
   'Network',
   'Shutdown',
   'Connections and messages',
-  'Who may come in',
+  'Access',
   'Journal and history',
   'Operation',
 ] as const
@@ -117,39 +117,39 @@ export const configSchema = z.object({
   shutdownTimeoutSeconds: variable('SHUTDOWN_TIMEOUT', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
     group: 'Shutdown',
     default: 1800,
-    doc: 'How long a shutdown waits for the clients to leave before it closes who is left.',
+    doc: 'How long a shutdown waits for the clients to leave before it closes the remaining connections.',
   }),
   shutdownMode: variable('SHUTDOWN_MODE', choice(['wait', 'migrate']), {
     group: 'Shutdown',
     default: 'wait',
-    doc: '`wait` pushes nobody before the deadline; `migrate` closes each client when its slot is over.',
+    doc: '`wait` closes no connection before the deadline; `migrate` closes each client when its slot ends.',
   }),
   shutdownDelaySeconds: variable('SHUTDOWN_DELAY', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
     group: 'Shutdown',
     default: 0,
-    doc: 'How long newcomers are still served after the signal, while load balancers take notice; part of SHUTDOWN_TIMEOUT.',
+    doc: 'How long the server accepts new clients after the signal, while load balancers notice the shutdown; part of SHUTDOWN_TIMEOUT.',
   }),
   shutdownSpreadSeconds: optional('SHUTDOWN_SPREAD', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
     group: 'Shutdown',
     defaultText: 'the smaller of 30 s and half of SHUTDOWN_TIMEOUT',
-    doc: 'Over how long the departures of the clients are spread.',
+    doc: 'The time over which the slots of the clients are spread.',
   }),
   shutdownCloseCode: variable('SHUTDOWN_CLOSE_CODE', choice([1001, 1012]), {
     group: 'Shutdown',
     default: 1001,
-    doc: 'The close code said to clients in a shutdown: 1001 is "going away", 1012 "service restart".',
+    doc: 'The close code for clients in a shutdown: 1001 is "going away", 1012 "service restart".',
   }),
   closeTimeoutSeconds: variable('CLOSE_TIMEOUT', duration({ min: 0.01, max: 300, unit: 'seconds' }), {
     group: 'Shutdown',
     default: 5,
-    doc: 'How long a close waits for the client to read what is due and to answer, before the connection is cut.',
+    doc: 'How long a close waits for the client to read what is due and to answer, before the server terminates the connection.',
   }),
   terminationGraceSeconds: optional(
     'TERMINATION_GRACE_SECONDS',
     duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }),
     {
       group: 'Shutdown',
-      doc: 'What the platform grants between SIGTERM and SIGKILL (Kubernetes: terminationGracePeriodSeconds); the server says at start when a shutdown would not fit in.',
+      doc: 'The time that the platform grants between SIGTERM and SIGKILL (Kubernetes: terminationGracePeriodSeconds); the server warns at the start when a shutdown would not fit.',
     },
   ),
 
@@ -161,12 +161,12 @@ export const configSchema = z.object({
   handshakeTimeoutSeconds: variable('HANDSHAKE_TIMEOUT', duration({ min: 0.01, max: 300, unit: 'seconds' }), {
     group: 'Connections and messages',
     default: 10,
-    doc: 'How long a handshake may wait for its token to be checked and for the application; then the server rejects it with 1013; those that wait count against MAX_CONNECTIONS.',
+    doc: 'How long a handshake may wait for its token to be checked and for the application; then the server rejects it with 1013; waiting handshakes count against MAX_CONNECTIONS.',
   }),
   heartbeatIntervalSeconds: variable('HEARTBEAT_INTERVAL', duration({ min: 0.01, max: 86_400, unit: 'seconds' }), {
     group: 'Connections and messages',
     default: 25,
-    doc: 'How often every client is pinged; who has not answered by the next ping is gone.',
+    doc: 'How often the server pings every client; it terminates a connection that has not answered by the next ping.',
   }),
   maxPayloadBytes: variable('MAX_PAYLOAD', bytes({ min: 128, max: 64 * 1024 ** 2 }), {
     group: 'Connections and messages',
@@ -176,7 +176,7 @@ export const configSchema = z.object({
   maxBufferedBytes: variable('MAX_BUFFERED', bytes({ min: 1024, max: 1024 ** 3 }), {
     group: 'Connections and messages',
     default: 1_048_576,
-    doc: 'How much may wait for one client that does not read before nothing more is read from it, either.',
+    doc: 'How much may wait for one client that does not read, before the server stops reading from it, too.',
   }),
   maxMessagesPerMinute: variable('MAX_MESSAGES_PER_MINUTE', integer({ min: 0, max: 1_000_000 }), {
     group: 'Connections and messages',
@@ -199,7 +199,7 @@ export const configSchema = z.object({
     {
       group: 'Connections and messages',
       default: 10,
-      doc: 'How often the periodic message is sent to everybody; 0 sends none.',
+      doc: 'How often the server sends the periodic message to all clients; 0 sends none.',
     },
   ),
   presenceIntervalMs: variable('PRESENCE_INTERVAL', duration({ min: 0, max: 60_000, unit: 'milliseconds' }), {
@@ -210,54 +210,54 @@ export const configSchema = z.object({
   locale: variable('LOCALE', choice(LOCALES), {
     group: 'Connections and messages',
     default: 'uk',
-    doc: 'The language of texts for a client whose Accept-Language names no language. One that names only other languages gets English.',
+    doc: 'The language of texts for a client whose Accept-Language names no language; one that names only other languages gets English.',
   }),
 
   authSecret: optional('AUTH_SECRET', secret({ minBytes: 32, why: HS256 }), {
-    group: 'Who may come in',
-    defaultText: 'none: everybody may come in',
+    group: 'Access',
+    defaultText: 'none: the server accepts every client',
     doc: 'The key with which tokens (JWT, HS256) are signed.',
   }),
   authPublicKey: optional('AUTH_PUBLIC_KEY', publicKey(), {
-    group: 'Who may come in',
+    group: 'Access',
     doc: 'The public key that belongs to the private one with which tokens (JWT) are signed.',
   }),
   authJwksUrl: optional('AUTH_JWKS_URL', url({ pattern: /^https?:\/\/[^\s]+$/, allowed: 'an https: or http: URL' }), {
-    group: 'Who may come in',
-    doc: 'Where the keys with which tokens (JWT) are signed can be had (RFC 7517).',
+    group: 'Access',
+    doc: 'The address of the keys with which tokens (JWT) are signed (RFC 7517).',
   }),
   authIssuer: optional('AUTH_ISSUER', text({ pattern: /./, allowed: 'a text', placeholder: 'TEXT' }), {
-    group: 'Who may come in',
-    doc: 'What the claim `iss` of a token must be.',
+    group: 'Access',
+    doc: 'The required claim `iss` of a token.',
   }),
   authAudience: optional('AUTH_AUDIENCE', text({ pattern: /./, allowed: 'a text', placeholder: 'TEXT' }), {
-    group: 'Who may come in',
-    doc: 'What the claim `aud` of a token must be or contain.',
+    group: 'Access',
+    doc: 'The required claim `aud` of a token, or one of its values.',
   }),
   jwtClockToleranceSeconds: variable('JWT_CLOCK_TOLERANCE', duration({ min: 0, max: 300, unit: 'seconds' }), {
-    group: 'Who may come in',
+    group: 'Access',
     default: 5,
     doc: 'By how much the clock of the issuer may differ when the claims `nbf`, `iat` and `exp` of a token are checked.',
   }),
   sessionSecret: optional('SESSION_SECRET', secret({ minBytes: 32 }), {
-    group: 'Who may come in',
+    group: 'Access',
     defaultText: 'made from AUTH_SECRET, else kept beside a `file:` journal, else random for each process',
     doc: 'The key with which sessions are signed; it must be the same on all instances.',
   }),
   adminToken: optional('ADMIN_TOKEN', secret({ minBytes: 16 }), {
-    group: 'Who may come in',
+    group: 'Access',
     defaultText: 'none: the API is off',
-    doc: 'What a caller of /api must present as a Bearer token.',
+    doc: 'The Bearer token that /api asks for.',
   }),
   allowedOrigins: optional('ALLOWED_ORIGINS', origins(), {
-    group: 'Who may come in',
+    group: 'Access',
     defaultText: 'any',
-    doc: 'The origins whose pages may connect; clients that send no Origin are not browsers and are let through.',
+    doc: 'The origins whose pages may connect; the server accepts clients that send no Origin, because they are not browsers.',
   }),
   rejectWith: variable('REJECT_WITH', choice(['close', 'http']), {
-    group: 'Who may come in',
+    group: 'Access',
     default: 'close',
-    doc: 'How a newcomer is turned away: `close` accepts and closes with a code, which a browser can see; `http` answers the upgrade with a status.',
+    doc: 'How the server rejects a client: `close` accepts the upgrade and closes with a code, which a browser can see; `http` answers the upgrade with a status.',
   }),
 
   journalUrl: variable(
@@ -280,12 +280,12 @@ export const configSchema = z.object({
   historyTtlSeconds: variable('HISTORY_TTL', duration({ min: 0.1, max: 31_536_000, unit: 'seconds' }), {
     group: 'Journal and history',
     default: 300,
-    doc: 'How long an entry is kept for clients that come back.',
+    doc: 'How long the server retains an entry for clients that resume.',
   }),
   historyBytes: variable('HISTORY_BYTES', bytes({ min: 1024, max: 64 * 1024 ** 3 }), {
     group: 'Journal and history',
     default: 64 * 1024 ** 2,
-    doc: 'How much the kept entries may take together.',
+    doc: 'The size of all retained entries together.',
   }),
   journalTimeoutSeconds: optional('JOURNAL_TIMEOUT', duration({ min: 0.1, max: 300, unit: 'seconds' }), {
     group: 'Journal and history',
@@ -329,7 +329,7 @@ export const configSchema = z.object({
       group: 'Operation',
       default: VERSION,
       defaultText: 'the version of the package',
-      doc: 'What tells one deploy from another, say a commit or an image tag.',
+      doc: 'The name of this deploy, for example a commit or an image tag.',
     },
   ),
   workers: optional('WORKERS', integer({ min: 1, max: 1024 }), {
@@ -341,12 +341,12 @@ export const configSchema = z.object({
   workerTimeoutSeconds: optional('WORKER_TIMEOUT', duration({ min: 2, max: 3_600, unit: 'seconds' }), {
     group: 'Operation',
     defaultText: '30 s',
-    doc: 'How long a worker may give no sign of life before it is killed and replaced.',
+    doc: 'How long a worker may fail to answer before the primary kills and replaces it.',
     commandOnly: true,
   }),
   envFile: optional('ENV_FILE', text({ pattern: /./, allowed: 'a file', placeholder: 'FILE' }), {
     group: 'Operation',
-    doc: 'A file of `NAME=value` lines for whatever the environment does not set; read again on SIGHUP.',
+    doc: 'A file of `NAME=value` lines for variables that the environment does not set; read again on SIGHUP.',
     commandOnly: true,
   }),
 })

@@ -1,55 +1,58 @@
 /**
- * What the parts of the server need to write a log: a small interface and the fixed list of events. No import, so that
- * every folder may use it; the implementation is logger.ts.
+ * The interface of the log, and the fixed list of its events. It imports nothing, so that every folder may use it; the
+ * implementation is logger.ts.
  */
 
-/** Every event there is, and what it says. An operator filters by these; docs/reference/logs.md is made from them. */
+/** Every event and its meaning. An operator filters by them; docs/reference/logs.md is generated from them. */
 export const LOG_EVENTS = {
-  config: 'What the server runs with, at start, or something about it that deserves a look.',
-  open_access: 'Said at start when no authentication is configured: everybody may come in under any free name.',
-  listening: 'The server takes connections, at this address.',
-  connect: 'A client was let in.',
+  config: 'A warning about the configuration or about the surroundings of the server.',
+  open_access: 'At the start: no authentication is configured, so the server accepts every client under any free name.',
+  listening: 'The server accepts connections at this address.',
+  connect: 'The server accepted a client.',
   disconnect: "A client's connection ended, with its close code.",
-  rejected: 'A newcomer was turned away, and why.',
-  abuse: 'A connection is closed for what it sent.',
+  rejected: 'The server rejected a handshake, and why.',
+  abuse: 'The server closes a connection because of what the client sent.',
   'hook.failed': 'A hook of the application threw, rejected, took too long or gave no answer. `hook` is its name.',
   'keys.unavailable': 'The keys of AUTH_JWKS_URL cannot be fetched. Those that were fetched before stay in use.',
   'keys.available': 'The keys of AUTH_JWKS_URL have been fetched again.',
   'admin.wrong_token':
     'A wrong ADMIN_TOKEN was presented: the first one of an address in a minute, and the first one beyond the limit.',
   takeover: 'A newer connection of the same client replaced an older one.',
-  message: "A client's message was taken (level debug). Its size, never its content.",
-  behind: 'A connection could not keep up: it reads on from the window, or was closed because that has moved on.',
-  'journal.opened': 'The journal is open and its kept entries are read.',
-  'journal.unavailable': 'The journal cannot be reached or written; messages are answered with `journal_unavailable`.',
-  'journal.available': 'The journal is back.',
-  'journal.epoch': 'The journal turned out to be another one: every cursor given so far is void.',
-  'journal.foreign': 'Something else than lastcall writes into the journal; what it wrote is skipped.',
-  'shutdown.started': 'A shutdown began, and what asked for it.',
-  'shutdown.delay': 'Newcomers are still served while load balancers take notice.',
-  'shutdown.warning': 'The clients were told, at the beginning or as a reminder.',
-  'shutdown.progress': 'How many are left, how the others went, and when it will be over at that rate.',
-  'shutdown.second_signal': 'Another signal came during a shutdown: no more waiting.',
-  'shutdown.closing': 'Those who are left are being closed.',
-  'shutdown.report': 'What happened to whom.',
-  'shutdown.cancelled': 'A shutdown was called off; the server serves on.',
+  message: "The server accepted a client's message (level debug). The line has its size, never its content.",
+  behind:
+    'A connection was too slow: the server delivers to it from the window, or closed it because the window has evicted its next entry.',
+  'journal.opened': 'The journal is open, and the server has read its retained entries.',
+  'journal.unavailable':
+    'The journal cannot be reached or written; the server refuses messages with `journal_unavailable`.',
+  'journal.available': 'The journal accepts entries again.',
+  'journal.epoch': 'The journal was replaced: every earlier cursor is void.',
+  'journal.foreign': 'Another program writes to the journal; the server skips its entries.',
+  'shutdown.started': 'A shutdown started, and what requested it.',
+  'shutdown.delay': 'The server still accepts clients, while load balancers notice that `/ready` answers 503.',
+  'shutdown.warning': 'The server warned or reminded its clients of the shutdown.',
+  'shutdown.progress':
+    'How many connections are left, how the others ended, and when the drain will be over at that rate.',
+  'shutdown.second_signal': 'A second signal ended the waiting of a shutdown.',
+  'shutdown.closing': 'The server closes the remaining connections.',
+  'shutdown.report': 'The report of a shutdown: what happened to the connections.',
+  'shutdown.cancelled': 'A shutdown was cancelled; the server serves as before.',
   'shutdown.given_up':
-    'Something did not close within CLOSE_TIMEOUT, such as a journal whose disk does not answer: what was given up. The exit code is not 0.',
+    'The shutdown no longer waits for something that did not close within CLOSE_TIMEOUT, such as a journal whose disk does not answer. The exit code is not 0.',
   'shutdown.closed': 'Everything is closed; the process ends.',
   'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
   'worker.started': 'With WORKERS: a worker listens.',
-  'worker.ended': "With WORKERS: a worker's process ended, and why, if it was not told to.",
-  'worker.silent': 'With WORKERS: a worker gives no sign of life; after WORKER_TIMEOUT it is killed.',
-  'worker.replaced': 'With WORKERS: another one takes the place of a worker that crashed, after this delay.',
+  'worker.ended': "With WORKERS: a worker's process ended, and why, if the primary did not tell it to.",
+  'worker.silent': 'With WORKERS: a worker does not answer; the primary kills it after WORKER_TIMEOUT.',
+  'worker.replaced': 'With WORKERS: the primary starts a replacement of a worker that crashed, after this delay.',
   'reload.started':
-    'SIGHUP came: the configuration, TLS files and keys are read again, with WORKERS by new workers that will take over.',
+    'SIGHUP arrived: the server reads the configuration, TLS files and keys again; with WORKERS, new workers do and take over.',
   'reload.done':
-    'With WORKERS: the new workers serve, and the old ones say good-bye. Otherwise: what was read again is in force; what would need a restart is named.',
-  'reload.failed': 'What was read again cannot be used, and why. Everything goes on as before.',
-  systemd: 'systemd wants to know how the service is doing, and cannot be told.',
-  'log.dropped': 'The reader of the log did not read for a while, and so many lines were dropped.',
-  http: 'An HTTP request could not be answered.',
-  error: 'A defect of the server, or something that it could not do.',
+    'With WORKERS: the new workers serve, and the old ones drain. Otherwise: the server applies what it has read again, and names the changes that need a restart.',
+  'reload.failed': 'The new configuration cannot be used, and why. The server keeps the old one.',
+  systemd: 'The server cannot report its state to systemd.',
+  'log.dropped': 'The reader of the log did not read for a while: the server dropped this number of lines.',
+  http: 'The server could not answer an HTTP request.',
+  error: 'A defect of the server, or a failure of something that it needs.',
 } as const
 
 export type LogEvent = keyof typeof LOG_EVENTS

@@ -76,12 +76,12 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
   counter('messages_sent_total', 'Messages sent to clients, one for each recipient.', () => stats.deliveries)
   gauge(
     'shutdown_duration_seconds',
-    'How long the shutdown took; 0 while there has been none.',
+    'Duration of the last shutdown; 0 before there is one.',
     () => stats.shutdownSeconds,
   )
   counter(
     'failed_broadcasts_total',
-    'Clients that had gone when a message was to be written to them.',
+    'Deliveries to clients whose connection had already ended.',
     () => stats.failedBroadcasts,
   )
 
@@ -89,7 +89,7 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
   countersBy(['rejections_total', 'reason'], 'Newcomers that were turned away.', () => stats.rejections)
   countersBy(
     ['disconnects_total', 'code'],
-    'Connections that ended, by close code; 1006 is an end without one, `other` any code that is not in the protocol.',
+    'Connections that ended, by close code; 1006 is an end without a close frame, `other` any code that is not in the protocol.',
     () => endsByLabel(stats.ends),
   )
   countersBy(
@@ -100,7 +100,7 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
   counter('takeovers_total', 'Connections that were replaced by a newer one of the same client.', () => stats.takeovers)
   gauge(
     'behind_connections',
-    'Clients that read slower than is written to them and are read on from the window.',
+    'Clients that read more slowly than the server delivers; the server delivers to them from the window.',
     () => readings().behindConnections,
   )
   countersBy(['resumes_total', 'outcome'], 'Clients that came back with a cursor.', () => [
@@ -116,19 +116,19 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
   gauge('journal_up', 'Whether the journal can be reached: 1 or 0.', () => Number(readings().journalAvailable))
   gauge(
     'journal_lag_seconds',
-    'From the taking of the newest entry of this instance to its being read back.',
+    'Time from accepting the newest message of this instance to reading it back from the journal.',
     () => readings().journalLagMs / 1_000,
   )
   counter('journal_appends_total', 'Entries appended to the journal.', () => stats.appends)
   counter('journal_append_failures_total', 'Entries that the journal did not take.', () => stats.appendFailures)
   counter(
     'journal_unknown_entries_total',
-    'Entries that a newer version wrote and this one skipped.',
+    'Entries of a newer version that this version skipped.',
     () => stats.unknownEntries,
   )
   new Gauge({
     name: 'lastcall_instances',
-    help: 'Instances that share the journal, this one included, by what they say there; 0 with `memory:`.',
+    help: 'Instances that share the journal, this one included, by the state that they record there; 0 with `memory:`.',
     labelNames: ['state'],
     registers,
     collect() {
@@ -152,7 +152,7 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
   })
   gauge(
     'shutdown_remaining_seconds',
-    'Time until a shutdown closes who is left; 0 while there is none.',
+    'Time until a shutdown closes the remaining connections; 0 without a shutdown.',
     () => readings().shutdownRemainingMs / 1_000,
   )
   if (info) {
@@ -199,7 +199,7 @@ function processRegistry(): Registry {
 export function countDroppedLines(registry: Registry): void {
   new Counter({
     name: 'lastcall_log_lines_dropped_total',
-    help: 'Lines of the log that were dropped because their reader was too slow.',
+    help: 'Lines of the log that the server dropped because their reader was too slow.',
     registers: [registry],
     collect() {
       this.reset()

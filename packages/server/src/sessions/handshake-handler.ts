@@ -158,7 +158,7 @@ export class HandshakeHandler {
     log.info(
       'rejected',
       { reason, code: closeCode, ...(isClientId(newcomer.clientId) && { clientId: newcomer.clientId }), address },
-      'a newcomer was turned away',
+      'a handshake was rejected',
     )
     const text = TEXTS[why.locale].reasons[why.closeReason]
     if (rejectWith === 'http') {

@@ -232,7 +232,7 @@ export class MessageHandler implements TransportListener {
     if (message.type === 'message')
       hub.publishing.publish(this.#connection, { kind: 'message', channel: message.channel, ...said })
     else hub.publishing.publish(this.#connection, { kind: 'direct', to: message.to, ...said })
-    if (log.enabled('debug')) log.debug('message', { clientId, characters: data.length }, 'a message was taken')
+    if (log.enabled('debug')) log.debug('message', { clientId, characters: data.length }, 'a message was accepted')
   }
 
   #subscribe(message: Extract<ClientMessage, { type: 'subscribe' }>): void {
@@ -273,7 +273,11 @@ export class MessageHandler implements TransportListener {
 
   #logAbuse({ code, reason }: Close): void {
     const { clientId, address } = this.#connection.identity
-    this.#context.log.warn('abuse', { clientId, address, code, reason }, 'a connection is closed for what it sent')
+    this.#context.log.warn(
+      'abuse',
+      { clientId, address, code, reason },
+      'the server closes a connection because of what it sent',
+    )
   }
 
   onBinary(): void {

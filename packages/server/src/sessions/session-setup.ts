@@ -87,7 +87,7 @@ export class SessionSetup {
     )
     const newChannels = channelsBefore ? channels.filter((channel) => !channelsBefore.has(channel)) : channels
     moves.came(clientId, newChannels, admitted.isMoving)
-    log.info('connect', { clientId, address, totalConnections: connections.getActiveCount() }, 'a client was let in')
+    log.info('connect', { clientId, address, totalConnections: connections.getActiveCount() }, 'a client was accepted')
   }
 
   #welcomeMessage(

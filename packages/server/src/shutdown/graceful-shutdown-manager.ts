@@ -157,7 +157,11 @@ export class GracefulShutdownManager {
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
     this.#timers.push(this.#clock.every(DEADLINE_TICK_MS, () => this.#checkDeadline()))
     if (delaySeconds > 0) {
-      this.#log.info('shutdown.delay', { delaySeconds }, 'newcomers are still served while load balancers take notice')
+      this.#log.info(
+        'shutdown.delay',
+        { delaySeconds },
+        'the server still accepts clients while load balancers notice the shutdown',
+      )
       this.#timers.push(this.#clock.after(delaySeconds * 1000, () => this.#warn()))
     } else this.#warn()
     return true
@@ -175,7 +179,7 @@ export class GracefulShutdownManager {
       type: 'shutdownCancelled',
       text: TEXTS[locale].shutdownCancelled,
     }))
-    this.#log.info('shutdown.cancelled', { why, told }, 'the shutdown is called off')
+    this.#log.info('shutdown.cancelled', { why, told }, 'the shutdown was cancelled')
     return true
   }
 
@@ -266,7 +270,7 @@ export class GracefulShutdownManager {
     this.#log.info(
       'shutdown.warning',
       { phase, warned, deadlineInSeconds: this.#deadlineInMs / 1000 },
-      'the clients were told',
+      'the clients were warned',
     )
   }
 
@@ -301,7 +305,7 @@ export class GracefulShutdownManager {
     this.#log.warn(
       'shutdown.closing',
       { remaining: this.#connections.getActiveCount(), overSeconds: overMs / 1000 },
-      'closing who is left',
+      'the server closes the remaining connections',
     )
     for (const stop of this.#timers.splice(0)) stop()
     const closes = new ForcedCloses(this.#connections.all(), this.#clock.monotonic() + overMs)
@@ -338,7 +342,7 @@ export class GracefulShutdownManager {
     const [now, monotonicMs] = [this.#clock.now(), this.#clock.monotonic()]
     await this.#whenAllSeen(counter)
     const report = counter.report(now, monotonicMs, true)
-    this.#log.info('shutdown.report', { ...report }, 'everybody has gone')
+    this.#log.info('shutdown.report', { ...report }, 'all connections have ended')
     try {
       await this.#options.onEverybodyGone?.()
     } catch (error) {

@@ -142,7 +142,7 @@ export class QueuedNotifier implements Notifier {
         await this.#send(assignments(message))
         this.#hasFailed = false
       } catch (error) {
-        if (!this.#hasFailed) this.#log.warn('systemd', { error }, 'systemd is not told how the service is doing')
+        if (!this.#hasFailed) this.#log.warn('systemd', { error }, 'the server cannot report its state to systemd')
         this.#hasFailed = true
       }
     }

@@ -103,6 +103,6 @@ export function statusText(state: ShutdownState, { activeConnections, remainingM
     case 'closing':
       return `Closing ${countOfConnections(activeConnections)}`
     case 'closed':
-      return 'Everybody has gone; closing the journal'
+      return 'All connections have ended; closing the journal'
   }
 }

@@ -113,12 +113,12 @@ export class Generations<Process extends WorkerProcess> {
   reload(): void {
     if (this.#isOver) return
     if (this.#isShuttingDown) {
-      this.#log.warn('reload.failed', 'nothing is reloaded in a shutdown')
+      this.#log.warn('reload.failed', 'a shutdown has started: the server does not reload')
     } else if (this.#starting) {
       this.#again = true
       this.#log.info('reload.started', { isQueued: true }, 'another reload follows the one that runs')
     } else {
-      this.#log.info('reload.started', { generation: this.#lastId + 1 }, 'new workers are started')
+      this.#log.info('reload.started', { generation: this.#lastId + 1 }, 'the primary starts new workers')
       this.begin()
     }
   }
@@ -272,7 +272,7 @@ export class Generations<Process extends WorkerProcess> {
     const reason = failure ?? (complaint || undefined)
     const fields = { worker, generation, pid: process.pid, code, signal, ...(!isFine && { reason }) }
     if (isFine) this.#log.info('worker.ended', fields, 'a worker has ended')
-    else this.#log.warn('worker.ended', fields, 'a worker ended before its time')
+    else this.#log.warn('worker.ended', fields, 'a worker ended unexpectedly')
   }
 
   /** A worker of a generation that is starting could not: the whole generation is of no use. */
@@ -296,7 +296,7 @@ export class Generations<Process extends WorkerProcess> {
     if (this.#serving) {
       this.#options.onReloadFailed?.()
       const fields = { generation: generation.id, reason }
-      this.#log.error('reload.failed', fields, 'the new workers did not take over: the old ones go on')
+      this.#log.error('reload.failed', fields, 'the new workers did not take over: the old ones continue')
     }
     this.#leave(generation, message)
   }

@@ -61,12 +61,12 @@ export class Liveness {
       const silentSeconds = (missed * CHECK_EVERY_MS) / 1_000
       if (silentSeconds >= timeoutSeconds) {
         const fields = { worker, generation, pid: process.pid, silentSeconds }
-        log.error('worker.silent', fields, 'a worker gave no sign of life: it is killed')
+        log.error('worker.silent', fields, 'a worker did not answer for WORKER_TIMEOUT: the primary kills it')
         process.kill()
       } else {
         if (missed === SILENT_AFTER_CHECKS) {
           const fields = { worker, generation, pid: process.pid, silentSeconds }
-          log.warn('worker.silent', fields, 'a worker gives no sign of life')
+          log.warn('worker.silent', fields, 'a worker does not answer')
         }
         if (missed >= HANG_UP_AFTER_CHECKS) process.hangUpOnNewcomers()
         process.askForSignOfLife()

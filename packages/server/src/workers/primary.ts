@@ -105,7 +105,7 @@ async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surrou
         log.error(
           'error',
           { listenFd },
-          'with its last worker the socket that was handed over is gone: a restart is due',
+          'the last worker has closed the socket that was handed over: restart the service',
         )
         end(1)
       },
@@ -152,7 +152,7 @@ async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surrou
 
     function endAtOnce(waitedSeconds: number): void {
       const workers = [...generations.members()].map(({ worker, generation }) => ({ worker, generation }))
-      log.error('shutdown.closed', { waitedSeconds, workers }, 'workers did not end in time: they are killed')
+      log.error('shutdown.closed', { waitedSeconds, workers }, 'workers did not end in time: the primary kills them')
       for (const { process: worker } of generations.members()) worker.kill()
       end(1)
     }

@@ -29,7 +29,7 @@ export class Replacements {
     const backoff = this.#backoffs.get(worker) ?? new Backoff()
     this.#backoffs.set(worker, backoff)
     const delayMs = backoff.after(servedMs)
-    log.info('worker.replaced', { worker, generation, delayMs }, 'a worker is replaced')
+    log.info('worker.replaced', { worker, generation, delayMs }, 'the primary replaces a worker')
     if (delayMs === 0) return start()
     const startLater = (): void => {
       this.#waiting.delete(worker)

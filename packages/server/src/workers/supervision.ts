@@ -154,7 +154,7 @@ export class Supervision {
   generationGone(generation: number): void {
     if (this.#isShuttingDown) return
     const report = this.#reports.take(generation)
-    if (report) this.#options.log.info('shutdown.report', { ...report, generation }, 'an old generation has gone')
+    if (report) this.#options.log.info('shutdown.report', { ...report, generation }, 'an old generation has ended')
   }
 
   /** Nobody is left. */
@@ -165,7 +165,7 @@ export class Supervision {
     this.#stopHurry()
     const reports = this.#reports.all()
     const report = reportOf(reports)
-    if (report) log.info('shutdown.report', { ...report, workers: reports.length }, 'everybody has gone')
+    if (report) log.info('shutdown.report', { ...report, workers: reports.length }, 'all connections have ended')
     const durationSeconds = Math.round(clock.monotonic() - this.#shutdownStartedAtMs) / 1000
     log.info('shutdown.closed', { durationSeconds }, 'closed')
     this.onState()
@@ -193,7 +193,7 @@ export class Supervision {
     this.#stopProgress()
     this.#stopHurry()
     this.#reports.take(generations.serving)
-    log.info('shutdown.cancelled', { why }, 'the shutdown is called off')
+    log.info('shutdown.cancelled', { why }, 'the shutdown was cancelled')
     generations.resume()
     this.onState()
     return true

@@ -65,7 +65,7 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
     const address = await assembled.listen({ fd: listenFd })
     onPrimaryGone(() => {
       isOrphan = true
-      log.error('error', 'the primary has gone: this worker says good-bye to its clients and ends')
+      log.error('error', 'the primary has ended: this worker drains and ends')
       // Nobody supervises it any more, and another server may have taken its place: it does not wait for thirty minutes.
       if (!assembled.shutdown.begin('orphaned', { mode: 'migrate' })) assembled.shutdown.hurry()
     })

@@ -71,7 +71,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(states(notify)).toEqual(['READY=1'])
     await borys.leave()
     expect(await command.exited).toEqual({ code: 0, signal: null })
-    await notify.until(hasStatus('Everybody has gone'))
+    await notify.until(hasStatus('All connections have ended'))
     expect(states(notify)).toEqual(['READY=1', 'STOPPING=1'])
     expect(command.other).toEqual([])
   }, 60_000)

@@ -90,7 +90,7 @@ test('STOPPING is said when there is no way back, and time is asked for until th
   clock.advance(10_000)
   expect(said()).toEqual(['extend 60000'])
   enter('closed')
-  expect(said()).toEqual(['Everybody has gone; closing the journal', 'extend 60000'])
+  expect(said()).toEqual(['All connections have ended; closing the journal', 'extend 60000'])
   clock.advance(10_000)
   expect(said()).toEqual(['extend 60000'])
 })
