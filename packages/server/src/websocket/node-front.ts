@@ -67,7 +67,10 @@ export class NodeFront<Place, Address> implements Front<Place, Address, Server> 
   }
 
   #take(upgrade: Upgrade, path: string): void {
-    const { request } = upgrade
+    const { request, socket } = upgrade
+    // Node has taken its own listeners off. A client may reset the connection while its handshake waits for an answer, and
+    // an `error` that nobody listens to ends the process.
+    socket.on('error', ignore)
     this.#options.onUpgrade(request)
     const fault = faultOf(request)
     if (fault !== undefined) return this.#refuse(upgrade, 400, fault)
@@ -159,4 +162,8 @@ function endpointsOf(server: Server): Endpoints {
   let endpoints = endpointsByServer.get(server)
   if (!endpoints) endpointsByServer.set(server, (endpoints = new Endpoints(server)))
   return endpoints
+}
+
+function ignore(): void {
+  // `ws` finds the socket closed, or there is nobody to reject.
 }

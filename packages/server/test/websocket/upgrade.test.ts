@@ -2,7 +2,7 @@
  * The handshake: what is answered to one that is faulty, for another address, or turned away.
  */
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { connect } from 'node:net'
 import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
@@ -85,6 +85,26 @@ test('a subprotocol that is not ours is not agreed to, and the client may stay',
   const { status, headers } = await ask(server, '/ws/anna', { 'Sec-WebSocket-Protocol': 'chat' })
   expect(status).toBe(101)
   expect(headers['sec-websocket-protocol']).toBeUndefined()
+})
+
+test('a client that resets its connection while its handshake waits does not end the server', async () => {
+  const events = new EventEmitter()
+  const onConnect = async ({ clientId }: { readonly clientId?: string | undefined }): Promise<undefined> => {
+    if (clientId !== 'oksana') return
+    const answered = once(events, 'answer')
+    events.emit('asked')
+    await answered
+  }
+  const server = await startServer({ hooks: { onConnect } })
+  const asked = once(events, 'asked')
+  const socket = connect(server.port, server.host)
+  socket.write(handshake('/ws/oksana'))
+  await asked
+  socket.resetAndDestroy()
+  await server.connect('roman')
+  events.emit('answer')
+  const zoya = await server.connect('zoya')
+  expect(zoya.messages[0]).toMatchObject({ type: 'welcome', active: 2 })
 })
 
 describe('an upgrade of another address', () => {
