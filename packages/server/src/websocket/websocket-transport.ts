@@ -184,8 +184,17 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   write(frames: Buffer): void {
     // After a close frame nothing may follow (RFC 6455 section 5.5.1).
     if (!this.isOpen) return
-    this.sink.write(frames)
-    if (this.sink.writableLength > this.#context.maxBufferedBytes) this.#webSocket.pause()
+    const { sink } = this
+    const { maxBufferedBytes } = this.#context
+    // `drain` comes after a write that found the socket full. Where MAX_BUFFERED is less than that, a welcome alone may be more
+    // than it, and would leave the client unread.
+    if (maxBufferedBytes < sink.writableHighWaterMark) sink.write(frames, this.#onWritten)
+    else sink.write(frames)
+    if (sink.writableLength > maxBufferedBytes) this.#webSocket.pause()
+  }
+
+  readonly #onWritten = (error: Error | null | undefined): void => {
+    if (!error) this.#readOn()
   }
 
   ping(): void {

@@ -146,3 +146,11 @@ test('who does not read but keeps asking is not answered without end', async () 
   await speaker.publish('the others are served')
   greedy.socket.destroy()
 })
+
+test('a welcome that is larger than MAX_BUFFERED does not make its client unheard', async () => {
+  const server = await start({ maxBufferedBytes: 1024 })
+  const channels = Array.from({ length: 60 }, (_, index) => `a-channel-with-a-long-name-${index}`)
+  const client = await server.connect(`nadia?channels=${channels.join()}`)
+  expect(JSON.stringify(await client.first('welcome')).length).toBeGreaterThan(1024)
+  await client.publish('heard')
+})
