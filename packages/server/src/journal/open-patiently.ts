@@ -5,7 +5,6 @@
 import { LastcallError } from '../errors.js'
 import type { Logger } from '../observability/log.js'
 import { Backoff } from './backoff.js'
-import type { Journal } from './journal.js'
 
 export interface PatienceOptions {
   readonly log: Logger
@@ -17,15 +16,18 @@ export interface PatienceOptions {
  * @param open one attempt.
  * @throws {LastcallError} Not temporary: what `open` throws. `journal_unavailable`: the signal was aborted.
  */
-export async function openPatiently(open: () => Promise<Journal>, { log, signal }: PatienceOptions): Promise<Journal> {
+export async function openPatiently<Opened>(
+  open: () => Promise<Opened>,
+  { log, signal }: PatienceOptions,
+): Promise<Opened> {
   const backoff = new Backoff()
   let reason: LastcallError | undefined
   const isGivenUp = (): boolean => signal.aborted
   while (!isGivenUp()) {
     try {
-      const journal = await open()
+      const opened = await open()
       if (reason) log.info('journal.available', 'the journal can be reached: the server starts')
-      return journal
+      return opened
     } catch (error) {
       if (isGivenUp()) break
       if (!(error instanceof LastcallError) || !error.temporary) throw error

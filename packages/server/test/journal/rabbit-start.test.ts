@@ -1,6 +1,7 @@
 /**
  * Opening a RabbitMQ journal: what the URL says, what is in the way, and what an operator is told.
  */
+import { EventEmitter, once } from 'node:events'
 import { connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { systemClock } from '../../src/clock.js'
@@ -16,6 +17,7 @@ import { message, messages, record, UNLIMITED } from '../../src/testing/index.js
 import { certFile } from '../support/certificates.js'
 import { freePort } from '../support/free-port.js'
 import { lacksRabbit, RabbitServer, START_TIMEOUT_MS } from '../support/rabbitmq-server.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
 
 vi.setConfig({ testTimeout: START_TIMEOUT_MS, hookTimeout: START_TIMEOUT_MS })
 
@@ -255,5 +257,25 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     server.setPermissions('changing', ['.*', '.*', '.*'])
     await recorder.until(({ isAvailable }) => isAvailable)
     await journal.append(messages(1))
+  })
+
+  it('a tail waits for a line that breaks between the opening and it', async () => {
+    const proxy = await TcpProxy.to(server.port)
+    const events = new EventEmitter()
+    const journal = await openRabbitJournal(server.url(newQueue(), proxy.port), {
+      ...{ retention: { ...UNLIMITED, maxBytes: 2 ** 26 }, clock: systemClock, timeoutMs: 2000 },
+      log: { ...silentLogger, error: (event) => events.emit(event) },
+    })
+    onTestFinished(() => journal.close())
+    const isUnreachable = once(events, 'journal.unavailable')
+    proxy.refuse()
+    const recording = record(journal)
+    await Promise.race([isUnreachable, recording])
+    proxy.accept()
+    const recorder = await recording
+    await recorder.until(({ isAvailable }) => isAvailable)
+    await journal.append([message('after the break')])
+    await recorder.until(({ written }) => written.length === 1)
+    await proxy.close()
   })
 })

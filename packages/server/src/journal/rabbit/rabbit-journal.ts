@@ -7,6 +7,7 @@ import { LastcallError } from '../../errors.js'
 import type { Logger } from '../../observability/log.js'
 import { encodeEntry } from '../entry-codec.js'
 import type { EngineRetention, Journal, JournalListener, NewEntry, Tail } from '../journal.js'
+import { openPatiently } from '../open-patiently.js'
 import { expectToFit } from '../retention.js'
 import { parseRabbitUrl, type RabbitAddress } from './address.js'
 import type { RabbitConnection } from './connection.js'
@@ -57,6 +58,7 @@ class RabbitJournal implements Journal {
   #epoch: Epoch = ''
   #highestSeen: Epoch = ''
   #isAvailable = true
+  readonly #ending = new AbortController()
   #closed: Promise<void> | undefined
 
   constructor(address: RabbitAddress, options: RabbitJournalOptions) {
@@ -164,8 +166,19 @@ class RabbitJournal implements Journal {
 
   // ——— reading
 
+  /** Waits while the server cannot be reached: the line may break between `open` and this. */
   async tail(listener: JournalListener): Promise<Tail> {
     this.#expectOpen()
+    const { log, signal } = this.#options
+    const signals = [this.#ending.signal, ...(signal ? [signal] : [])]
+    const reader = await openPatiently(() => this.#openReader(listener), { log, signal: AbortSignal.any(signals) })
+    if (this.#closed) await reader.close()
+    else this.#add(reader)
+    return { stop: () => this.#remove(reader) }
+  }
+
+  /** One attempt. */
+  async #openReader(listener: JournalListener): Promise<Reader> {
     const { retention, log } = this.#options
     const reader = new Reader({
       ...{ address: this.#address, retention, listener, log },
@@ -179,15 +192,13 @@ class RabbitJournal implements Journal {
     this.#beginning.add(reader)
     try {
       await reader.open()
+      return reader
     } catch (error) {
       await reader.close()
       throw explain(error, this.#address)
     } finally {
       this.#beginning.delete(reader)
     }
-    if (this.#closed) await reader.close()
-    else this.#add(reader)
-    return { stop: () => this.#remove(reader) }
   }
 
   #add(reader: Reader): void {
@@ -211,6 +222,7 @@ class RabbitJournal implements Journal {
   }
 
   async #shutDown(): Promise<void> {
+    this.#ending.abort()
     const readers = [...this.#readers, ...this.#beginning]
     for (const reader of readers) reader.mute()
     await this.#writer.settled()
