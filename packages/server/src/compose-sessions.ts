@@ -5,6 +5,7 @@
 import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.js'
 import { originMatcher } from './config/origins.js'
+import { isRemote } from './config/cross-checks.js'
 import type { Config } from './config/schema.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
 import type { ConnectionListener } from './connections/front.js'
@@ -60,6 +61,15 @@ export interface ComposedSessions {
 
 /** The most channels one connection may be in, the lobby included. */
 const MAX_CHANNELS = 100
+
+/** How long a newcomer waits for this instance to read what another one has told it of already. */
+const MAX_WAIT_FOR_CURSOR_MS = 1000
+
+/**
+ * The same, where the line to the journal may be silent: by then the journal has noticed that it is (RabbitMQ: 6 s, three
+ * missed heartbeats), and the client is rejected instead of being told of a loss.
+ */
+const MAX_WAIT_FOR_REMOTE_CURSOR_MS = 7000
 
 export function composeSessions(config: Config, parts: SessionsComposition): ComposedSessions {
   const {
@@ -121,6 +131,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     pending,
     sessionSetup,
     feed: hub.feed,
+    maxWaitForCursorMs: isRemote(config) ? MAX_WAIT_FOR_REMOTE_CURSOR_MS : MAX_WAIT_FOR_CURSOR_MS,
     hookCalls,
     rejectWith,
     encodeFrame,

@@ -36,7 +36,8 @@ const journalProblem = (config: Config): string | undefined =>
   redisProblem(config) ?? problemOfRabbitUrl(config.journalUrl)
 
 /** Instances on several machines: what one of them has signed, the others must accept. */
-const isRemote = ({ journalUrl }: Config): boolean => /^(redis|amqp)/i.test(journalUrl)
+/** Whether the journal is on another machine, or may be. */
+export const isRemote = ({ journalUrl }: Config): boolean => /^(redis|amqp)/i.test(journalUrl)
 
 const CHECKS: readonly CrossCheck[] = [
   {

@@ -19,7 +19,9 @@ export interface HandshakeHandlerOptions {
   readonly admission: Admission
   readonly pending: PendingHandshakes
   readonly sessionSetup: SessionSetup
-  readonly feed: Pick<Feed, 'waitForCursor'>
+  readonly feed: Pick<Feed, 'waitForCursor' | 'canRecover' | 'isAvailable'>
+  /** How long a newcomer waits for this instance to read what another one has told it of already. */
+  readonly maxWaitForCursorMs: number
   readonly hookCalls: HookCalls
   /** How a rejected client is told. */
   readonly rejectWith: 'close' | 'http'
@@ -29,9 +31,6 @@ export interface HandshakeHandlerOptions {
   readonly stats: Stats
   readonly log: Logger
 }
-
-/** How long a newcomer waits for this instance to read what another one has told it of already. */
-const MAX_WAIT_FOR_CURSOR_MS = 1000
 
 /** What `Retry-After` says with 503. */
 const RETRY_AFTER_MS = 5000
@@ -111,14 +110,17 @@ export class HandshakeHandler {
   }
 
   async #check(attempt: Attempt): Promise<Outcome> {
-    const { admission, feed, hookCalls } = this.#options
+    const { admission, feed, hookCalls, maxWaitForCursorMs } = this.#options
     const { newcomer, handshake } = attempt
     const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
     const [claims] = await Promise.all([
       admission.claims(newcomer),
-      cursor && feed.waitForCursor(cursor, MAX_WAIT_FOR_CURSOR_MS),
+      cursor && feed.waitForCursor(cursor, maxWaitForCursorMs),
     ])
-    if (claims === 'unavailable') return 'unavailable'
+    // Cut off from the journal, this instance cannot know whether the cursor is ahead of the journal or only of itself.
+    // `recovered: false` would report a loss that may be none, and begin the client before what it has read already.
+    const isUndecided = cursor !== undefined && !feed.isAvailable && !feed.canRecover(cursor)
+    if (claims === 'unavailable' || isUndecided) return 'unavailable'
     // A client without a valid token is rejected whatever the application would say of it.
     const isAsked = hookCalls.hasOnConnect && (claims !== undefined || !admission.asksForToken)
     if (!isAsked) return { claims }

@@ -2,7 +2,9 @@
  * Two servers over one Redis: what one takes, the other delivers, and a client that moves misses nothing.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { exchange, handshake } from '../support/raw-client.js'
 import { lacksRedis, RedisServer } from '../support/redis-server.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
 import { startServer, type TestServer } from '../support/test-server.js'
 
 const SECRET = 'a secret that all instances have in common'
@@ -50,5 +52,29 @@ describe.skipIf(lacksRedis())('two instances over one Redis', () => {
     await expect(again.first('welcome')).resolves.toMatchObject({ recovered: true })
     await again.first('message', ({ data }) => data === 'missed')
     expect(again.messages.filter((message) => 'data' in message && message.data === 'heard')).toEqual([])
+  })
+
+  test('an instance that is cut off does not tell a client of a loss that is none', async () => {
+    const proxy = await TcpProxy.to(redis.port)
+    const [first, second] = [
+      await start('cut-off'),
+      await startServer({
+        journalUrl: `redis://127.0.0.1:${proxy.port}?key=cut-off`,
+        sessionSecret: SECRET,
+        rejectWith: 'http',
+      }),
+    ]
+    const speaker = await first.connect('kateryna')
+    const listener = await first.connect('bohdan')
+    proxy.refuse()
+    await speaker.publish('while the other one is cut off')
+    const { offset } = await listener.first('message')
+    const { cursor } = await listener.first('welcome')
+    const place = encodeURIComponent(`${cursor.split(':')[0]}:${offset}`)
+    expect(await exchange(second, handshake(`/ws/vira?cursor=${place}`))).toMatch(/^HTTP\/1.1 503 /)
+    proxy.accept()
+    const vira = await second.connect(`vira?cursor=${place}`)
+    await expect(vira.first('welcome')).resolves.toMatchObject({ recovered: true })
+    await proxy.close()
   })
 })
