@@ -4,6 +4,7 @@
  * server.
  */
 import { SHUTDOWN_SIGNALS, type ShutdownSignal } from './shutdown/signals.js'
+import { exitWhenNotStuck } from './stuck-exit.js'
 
 export type ProcessSignal = ShutdownSignal | 'SIGHUP'
 
@@ -15,6 +16,18 @@ export interface SignalHandlers {
   /** Without it a reload waits for handlers that can do it. */
   onReload?(): void
 }
+
+/** What happens when a signal ends a start. */
+export interface StartListener {
+  /** Called first. Default: nothing. */
+  readonly onEnd?: (signal: ShutdownSignal) => void
+  /** Called when a file operation does not end within `timeoutMs`: the process is killed. Default: nothing. */
+  readonly onGivenUp?: () => void
+  /** Default: 5,000. */
+  readonly timeoutMs?: number
+}
+
+const START_END_TIMEOUT_MS = 5_000
 
 const NUMBERS: Readonly<Record<ProcessSignal, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
 
@@ -28,8 +41,10 @@ export class ProcessSignals {
   readonly #take: TakeSignals
   #isTaken = false
   #handlers: SignalHandlers | undefined
-  /** Called before a start is ended; `undefined`: a signal ends the process as if nobody listened. */
-  #onEnd: ((signal: ShutdownSignal) => void) | undefined
+  /** Of a start; `undefined`: a signal ends the process as if nobody listened. */
+  #start: StartListener | undefined
+  /** Whether a signal has ended the start, and the process waits for a file operation. */
+  #isEnding = false
   /** Whether a reload was asked for that nobody could do yet. */
   #isReloadDue = false
 
@@ -44,13 +59,15 @@ export class ProcessSignals {
   }
 
   /** A server is starting: a signal for a shutdown ends the process with 0, and a reload follows the start. */
-  starting(onEnd: (signal: ShutdownSignal) => void = () => undefined): void {
-    this.#onEnd = onEnd
+  starting(listener: StartListener = {}): void {
+    this.#start = listener
     this.#listen()
   }
 
   /** From now on these are called; `onReload` at once where a reload has been asked for that nobody could do. */
   passTo(handlers: SignalHandlers): void {
+    // The start was completed while its end waited.
+    if (this.#isEnding) process.exit(0)
     this.#handlers = handlers
     this.#listen()
     if (this.#isReloadDue) this.#reload()
@@ -66,15 +83,24 @@ export class ProcessSignals {
     if (this.#handlers) {
       if (isShutdownSignal(signal)) this.#handlers.onShutdown(signal)
       else this.#reload()
-    } else if (!this.#onEnd) {
+    } else if (!this.#start) {
       process.exit(exitCodeOf(signal))
     } else if (isShutdownSignal(signal)) {
-      // Nobody has been served, and nothing has been acknowledged.
-      this.#onEnd(signal)
-      process.exit(0)
+      this.#endStart(this.#start, signal)
     } else {
       this.#reload()
     }
+  }
+
+  /** Nobody has been served, and nothing has been acknowledged. */
+  #endStart(
+    { onEnd, onGivenUp = () => undefined, timeoutMs = START_END_TIMEOUT_MS }: StartListener,
+    signal: ShutdownSignal,
+  ): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    onEnd?.(signal)
+    exitWhenNotStuck(timeoutMs, onGivenUp)
   }
 
   #reload(): void {

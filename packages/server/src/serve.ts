@@ -30,7 +30,15 @@ export async function runServer(loaded: LoadedConfig, { load, signals }: RunOpti
   const { config } = loaded
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
   try {
-    signals.starting((signal) => log.info('shutdown.closed', { signal }, 'closed before the start was complete'))
+    signals.starting({
+      onEnd: (signal) => log.info('shutdown.closed', { signal }, 'closed before the start was complete'),
+      onGivenUp() {
+        const text = 'the disk does not answer: the process is killed before its start is complete'
+        log.error('shutdown.given_up', { givenUp: ['the start'] }, text)
+        log.flush()
+      },
+      timeoutMs: config.closeTimeoutSeconds * 1_000,
+    })
     const systemd = systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid)
     const notifier = createNotifier(systemd, log)
     logStartupWarnings(loaded, systemd, log)

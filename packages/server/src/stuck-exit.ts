@@ -3,6 +3,27 @@
  * not return either: such a process can only kill itself.
  */
 
+const hasFileOperation = (): boolean => process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))
+
+const LOOK_EVERY_MS = 10
+
+/**
+ * Ends the process with 0 as soon as no file operation is under way, for `process.exit` would wait for it. Where one is
+ * still under way after the timeout, because a disk does not answer, kills the process by SIGKILL.
+ *
+ * @param onGivenUp Called before the process is killed.
+ */
+export function exitWhenNotStuck(timeoutMs: number, onGivenUp: () => void): void {
+  const endMs = performance.now() + timeoutMs
+  const look = (): void => {
+    if (!hasFileOperation()) process.exit(0)
+    if (performance.now() < endMs) return void setTimeout(look, LOOK_EVERY_MS)
+    onGivenUp()
+    process.kill(process.pid, 'SIGKILL')
+  }
+  look()
+}
+
 /**
  * Sees to it that a process that fails ends, also while a write is not answered: by SIGKILL then, so that its exit
  * status is 137. The log is written out before: its handler was registered first.
@@ -11,7 +32,6 @@
  */
 export function exitEvenIfStuck(mayBeStuck: () => boolean): void {
   process.on('exit', (code) => {
-    const hasFileOperation = process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))
-    if (code !== 0 && hasFileOperation && mayBeStuck()) process.kill(process.pid, 'SIGKILL')
+    if (code !== 0 && hasFileOperation() && mayBeStuck()) process.kill(process.pid, 'SIGKILL')
   })
 }

@@ -30,7 +30,9 @@ import { Supervision } from './supervision.js'
 export async function runPrimary(loaded: LoadedConfig, signals: ProcessSignals): Promise<number> {
   const log = createLogger({ level: loaded.config.logLevel, format: loaded.config.logFormat })
   try {
-    signals.starting((signal) => log.info('shutdown.closed', { signal }, 'closed before the start was complete'))
+    signals.starting({
+      onEnd: (signal) => log.info('shutdown.closed', { signal }, 'closed before the start was complete'),
+    })
     // Before any worker is started, which would inherit what is meant for this process.
     const systemd = systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid)
     return await supervise(loaded, { systemd, signals, log })

@@ -42,6 +42,24 @@ describe('onMessage', () => {
     expect(logger.all('hook.failed')).toMatchObject([{ fields: { hook: 'onMessage', clientId: 'a' } }])
   })
 
+  test('that never settles costs that message and nothing else', { timeout: 60_000 }, async () => {
+    const logger = new RecordingLogger()
+    const never = new Promise<never>(() => undefined)
+    const hooks: Hooks = { onMessage: ({ data }) => (data === 'bad' ? never : undefined) }
+    const server = await startServer({ hooks, logger, presenceIntervalMs: 0 })
+    const [a, b] = [await server.connect('a'), await server.connect('b')]
+    a.send({ type: 'message', data: 'bad', id: '1' })
+    a.send({ type: 'message', data: 'good', id: '2' })
+    // Meanwhile the others talk.
+    await b.publish('hello')
+    await a.first('message', ({ data }) => data === 'hello')
+    expect(a.all('error')).toEqual([])
+    expect(await a.first('error')).toMatchObject({ code: 'internal', id: '1', temporary: true })
+    await a.first('ack', ({ id }) => id === '2')
+    expect((await b.first('message')).data).toBe('good')
+    expect(logger.all('hook.failed')).toMatchObject([{ fields: { hook: 'onMessage', clientId: 'a' } }])
+  })
+
   test('refuses with a promise of another realm', async () => {
     const onMessage = (): Promise<{ refuse: string }> =>
       runInNewContext('Promise.resolve({ refuse: "not here" })') as Promise<{ refuse: string }>

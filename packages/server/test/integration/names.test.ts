@@ -51,6 +51,29 @@ test('a stranger is told when to try again, and that it is final once the holder
   await holder.publish('still here')
 })
 
+test('a stranger gets the name of a half-open connection 5 s after the server has pinged it', async () => {
+  const server = await startServer({ heartbeatIntervalSeconds: 3600 })
+  // Its client has gone without a word: the socket is there, and nothing answers.
+  const holder = await RawClient.connect(server, 'maria', { answersPings: false })
+  const rejections: unknown[] = []
+  let next: TestClient
+  for (;;) {
+    next = await TestClient.connect(`${server.webSocketUrl}/maria`, { protocol: 'lastcall.v1' })
+    const answer = await next.until(() => true)
+    if (answer.type === 'welcome') break
+    rejections.push(answer)
+    const { retryInMs } = answer as unknown as { retryInMs: number }
+    expect(retryInMs).toBeLessThanOrEqual(5000)
+    // As the client library does.
+    await new Promise((resolve) => setTimeout(resolve, retryInMs))
+  }
+  expect(rejections[0]).toMatchObject({ type: 'rejected', code: 4009, retryInMs: 5000 })
+  expect(holder.controls).toContain(OPCODES.ping)
+  await holder.ended
+  expect(server.connections.getActiveCount()).toBe(1)
+  await next.publish('here')
+})
+
 test('without `lastcall.v1` no frame precedes the close', async () => {
   const server = await startServer()
   await server.connect('maria')

@@ -2,6 +2,7 @@
  * https and wss on the port.
  */
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { get } from 'node:https'
 import { connect } from 'node:net'
 import { json } from 'node:stream/consumers'
@@ -28,6 +29,15 @@ test('a conversation, a health check and a shutdown over TLS', async () => {
   await Promise.all([a.first('shutdown'), b.first('shutdown')])
   expect([await a.leave(), await b.leave()].map(({ code }) => code)).toEqual([1000, 1000])
   expect(await report).toMatchObject({ left: 2, lost: 0, bytesUnflushed: 0 })
+})
+
+test('every answer over TLS tells browsers to use TLS only', async () => {
+  const server = await startServer(TLS)
+  for (const path of ['health', 'ready', 'missing', '']) {
+    const request = get(new URL(path, server.httpUrl), { ca: CA, agent: false })
+    const [answer] = (await once(request, 'response')) as [IncomingMessage]
+    expect(answer.resume().headers['strict-transport-security'], path).toBe('max-age=31536000')
+  }
 })
 
 test('who speaks something else is hung up on, and nobody minds', async () => {
