@@ -8,7 +8,7 @@ import { exitWhenNotStuck } from './stuck-exit.js'
 
 export type ProcessSignal = ShutdownSignal | 'SIGHUP'
 
-/** Has the listener called with all signals, also with those that have come already. */
+/** Calls the listener with all signals, also with those that have arrived already. */
 export type TakeSignals = (listener: (signal: ProcessSignal) => void) => void
 
 export interface SignalHandlers {
@@ -41,19 +41,19 @@ export class ProcessSignals {
   readonly #take: TakeSignals
   #isTaken = false
   #handlers: SignalHandlers | undefined
-  /** Of a start; `undefined`: a signal ends the process as if nobody listened. */
+  /** Of a start; `undefined`: a signal ends the process as it would without a handler. */
   #start: StartListener | undefined
   /** Whether a signal has ended the start, and the process waits for a file operation. */
   #isEnding = false
-  /** Whether a reload was asked for that nobody could do yet. */
+  /** Whether a reload was requested that no handler could perform yet. */
   #isReloadDue = false
 
-  /** Until it is said what signals do, they wait. */
+  /** Signals wait until one of the methods below decides what they do. */
   constructor(take: TakeSignals) {
     this.#take = take
   }
 
-  /** A signal ends the process, as if nobody listened. */
+  /** A signal ends the process, as it would without a handler. */
   endProcess(): void {
     this.#listen()
   }
@@ -64,7 +64,7 @@ export class ProcessSignals {
     this.#listen()
   }
 
-  /** From now on these are called; `onReload` at once where a reload has been asked for that nobody could do. */
+  /** From now on these handlers are called; `onReload` at once when a reload has been requested before. */
   passTo(handlers: SignalHandlers): void {
     // The start was completed while its end waited.
     if (this.#isEnding) process.exit(0)
@@ -109,5 +109,5 @@ export class ProcessSignals {
   }
 }
 
-/** For a worker: the primary hears the same signals, such as Ctrl-C at a terminal, and decides. */
+/** For a worker: the primary gets the same signals, such as Ctrl-C at a terminal, and decides. */
 export const IGNORE_SIGNALS: SignalHandlers = { onShutdown: () => undefined, onReload: () => undefined }

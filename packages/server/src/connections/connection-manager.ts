@@ -1,5 +1,5 @@
 /**
- * Who is connected: the registry of the specification, with its methods, the heartbeats and the closing of connections.
+ * The registry of connections, with the methods of the specification, the heartbeats and the closing of connections.
  * What clients say to each other goes through the hub; what is sent from here is this instance's own word.
  */
 import { randomUUID } from 'node:crypto'
@@ -11,7 +11,7 @@ import { CLOSES, type Close } from './closes.js'
 import { Connection, type ConnectionIdentity } from './connection.js'
 import type { Transport } from './transport.js'
 
-/** A message for everybody: the same, or one per language. A string is sent as it is. */
+/** A message for all connections: the same, or one per language. A string is sent unchanged. */
 export type Broadcast = string | ServerMessage | ((locale: Locale) => ServerMessage)
 
 /** Told of each connection's beginning and end, after the registry knows. Must not throw. */
@@ -23,7 +23,7 @@ export interface ConnectionObserver {
 }
 
 export interface ConnectionManagerOptions {
-  /** Seconds between pings; who answers none by the next one is gone. Default: 25. */
+  /** Seconds between pings; a connection that has not answered by the next one is terminated. Default: 25. */
   readonly heartbeatIntervalSeconds?: number
   /** How long a polite close may take before it becomes abrupt, in seconds. Default: 5. */
   readonly closeTimeoutSeconds?: number
@@ -137,7 +137,7 @@ export class ConnectionManager {
     for (const observer of this.#observers) observer.onDisconnect?.(connection, code)
   }
 
-  /** Sends to everybody on this instance; the answer is how many that were. Who has gone is removed. */
+  /** Sends to all connections of this instance and returns their number. Connections that have ended are removed. */
   broadcast(message: Broadcast): number {
     const frameFor = this.#encoder(message)
     return this.#sendAll((connection) => frameFor(connection.locale))
@@ -176,7 +176,7 @@ export class ConnectionManager {
     return this.#connections.size
   }
 
-  /** Closes everybody politely, all at once. Resolves when the last one has gone, CLOSE_TIMEOUT later at most. */
+  /** Closes all connections politely, at once. Resolves when the last one has ended, CLOSE_TIMEOUT later at most. */
   async closeAllConnections(
     code: number = CLOSES.requested.code,
     reason: CloseReason = CLOSES.requested.reason,
@@ -191,12 +191,12 @@ export class ConnectionManager {
     return this.#connections.get(clientId)
   }
 
-  /** Everybody, live: who comes while this is being walked through may be met or not. */
+  /** All connections, live: one that is added during an iteration may be visited or not. */
   all(): IterableIterator<Connection> {
     return this.#connections.values()
   }
 
-  /** Resolves when nobody is connected and every closed socket has ended. */
+  /** Resolves when no client is connected and every closed socket has ended. */
   whenNone(): Promise<void> {
     if (this.#connections.size + this.#closing.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#waitingForNone.push(resolve))
@@ -237,7 +237,7 @@ export class ConnectionManager {
     this.#overdueTimer = undefined
   }
 
-  /** Ends everybody that is left, abruptly. */
+  /** Terminates all remaining connections. */
   terminateAll(): void {
     for (const connection of this.#connections.values()) connection.transport.terminate()
     for (const connection of this.#closing.keys()) connection.transport.terminate()

@@ -43,12 +43,12 @@ export class Connection {
   serverClose: ServerClose | undefined
   /** The hub's. `undefined`: the connection has not joined. */
   delivery: ConnectionDelivery | undefined
-  /** The session's. `undefined`: nobody reads its messages. */
+  /** Set by the session. `undefined`: the messages of this connection are not read. */
   session: object | undefined
   /** Which of the sweep's ticks pings it. */
   readonly heartbeatSlot: number
 
-  /** When it is its turn to move on, by the monotonic clock; `undefined` while nobody has to. The shutdown's to set. */
+  /** The start of this connection's slot, by the monotonic clock; `undefined` without a drain. Only the shutdown sets it. */
   leaveAtMs: number | undefined
   /** Its client has been let in by another instance: should this connection end, the client has not left. */
   isElsewhere = false

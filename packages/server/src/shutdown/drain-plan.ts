@@ -2,7 +2,7 @@
  * The arithmetic of a drain, pure: when reminders are due, when forced closes must begin, how many are due by now.
  */
 
-/** Seconds before the deadline at which everybody is reminded, besides half time. */
+/** Seconds before the deadline at which all clients are reminded, besides half time. */
 const REMINDERS_BEFORE_SECONDS = [300, 60, 10] as const
 
 /** Reminders closer together than this are one. */
@@ -44,7 +44,7 @@ export function closesDue(remaining: number, timeLeftMs: number, tickMs: number)
   return Math.min(remaining, Math.ceil((remaining * tickMs) / timeLeftMs))
 }
 
-/** Whoever has a slot gets so much of the spread to move in, before it is closed in `migrate`. */
+/** The part of the spread that a client has for its migration, before mode `migrate` closes it. */
 const GRACE_SHARE = 0.05
 const MAX_GRACE_MS = 2000
 
@@ -65,7 +65,7 @@ export const slotMs = (index: number, count: number, overMs: number): number =>
 export interface Forecast {
   /** Connections per second that went, over the time given. */
   readonly perSecond: number
-  /** Milliseconds until all have gone at that rate; `undefined`: nobody goes. */
+  /** Milliseconds until all connections have ended at that rate; `undefined`: none ends. */
   readonly doneInMs: number | undefined
 }
 

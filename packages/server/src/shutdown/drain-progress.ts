@@ -8,6 +8,10 @@ import type { DrainReport } from './drain-report.js'
 /** A number of connections, in English. */
 export const countOfConnections = (count: number): string => `${count} ${count === 1 ? 'connection' : 'connections'}`
 
+/** The message of the line that reports the start of a shutdown. */
+export const shutdownStarted = (connections: number, timeoutMs: number): string =>
+  `the shutdown has started: ${countOfConnections(connections)} may take up to ${timeoutMs / 1000} s to leave`
+
 /** The message of a line about the progress. */
 export const connectionsLeft = (count: number): string =>
   `${countOfConnections(count)} ${count === 1 ? 'is' : 'are'} left`

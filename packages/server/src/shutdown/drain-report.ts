@@ -1,10 +1,11 @@
 /**
- * What a shutdown did, to whom: counted while it runs, one log line at its end. The numbers add up:
+ * The report of a shutdown: what happened to each connection, counted while the shutdown runs, and one log line at its end.
+ * The numbers add up:
  * `connectionsAtStart + cameLater = left + moved + closedInSlot + closedAtDeadline + lost + remaining`.
  */
 import type { Connection } from '../connections/connection.js'
 
-/** `wait`: nobody is pushed before the deadline. `migrate`: each client is closed when its slot is over. */
+/** `wait`: no client is closed before the deadline. `migrate`: each client is closed when its slot ends. */
 export type ShutdownMode = 'wait' | 'migrate'
 
 export interface DrainReport {
@@ -35,7 +36,7 @@ export interface DrainReport {
   readonly maxEndsPerSecond: number
 }
 
-/** A close code that says that nobody shook hands. */
+/** The close code of a connection that ended without a closing handshake. */
 const ABNORMAL = 1006
 
 export class DrainCounter {
@@ -46,7 +47,7 @@ export class DrainCounter {
   readonly #atStart: number
   #cameLater = 0
   #left = 0
-  /** Who they are, as far as they have not been seen since. */
+  /** The names of the clients that left and that no other instance has recorded since. */
   readonly #leftIds = new Set<string>()
   #lastLeftAtMs = -Infinity
   #moved = 0
@@ -97,7 +98,7 @@ export class DrainCounter {
     this.#moved++
   }
 
-  /** Whether of somebody who left it may still be heard that it has moved. */
+  /** Whether another instance may still record a client that left, which then counts as moved. */
   get hasUnseen(): boolean {
     return this.#leftIds.size > 0
   }
@@ -107,7 +108,7 @@ export class DrainCounter {
     return this.#lastLeftAtMs
   }
 
-  /** Everybody that has gone so far. */
+  /** The number of connections that have ended so far. */
   get gone(): number {
     return this.#left + this.#moved + this.#closedInSlot + this.#closedAtDeadline + this.#lost
   }

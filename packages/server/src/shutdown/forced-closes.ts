@@ -10,7 +10,7 @@ export class ForcedCloses {
   readonly #endMs: number
 
   /**
-   * @param connections Live: a connection that ends leaves the iterator too. Nobody comes any more.
+   * @param connections Live: a connection that ends leaves the iterator, too. No new connection is added.
    * @param endMs When all of them are to be closed, by the monotonic clock.
    */
   constructor(connections: Iterator<Connection, undefined>, endMs: number) {

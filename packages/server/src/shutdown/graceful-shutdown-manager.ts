@@ -23,7 +23,7 @@ import type { EncodeFrame } from '../frames.js'
 import { silentLogger, type Logger } from '../observability/log.js'
 import { DepartureSlots } from './departure-slots.js'
 import { closingTimeMs, reminderTimes, spreadMs } from './drain-plan.js'
-import { connectionsLeft, countOfConnections, DrainProgress, PROGRESS_EVERY_MS } from './drain-progress.js'
+import { connectionsLeft, DrainProgress, PROGRESS_EVERY_MS, shutdownStarted } from './drain-progress.js'
 import { DrainCounter, type DrainReport, type ShutdownMode } from './drain-report.js'
 import { ForcedCloses } from './forced-closes.js'
 import type { GracefulShutdownOptions, ShutdownRequest } from './shutdown-options.js'
@@ -32,13 +32,13 @@ import { shutdownMessages } from './shutdown-message.js'
 import { secondSignalHint, SignalEscalation } from './signal-escalation.js'
 import { onShutdownSignals, type ShutdownSignal } from './signals.js'
 
-/** How often closes are paced: seldom enough to cost nothing, often enough that nobody sees steps. */
+/** The interval of paced closes, in milliseconds: long enough to cost little, short enough for an even rate. */
 const PACE_TICK_MS = 10
 
-/** How long after it has left a client may be heard of from elsewhere, before the report. */
+/** How long before the report, in milliseconds, another instance may record a client that has left. */
 const SEEN_ELSEWHERE_WITHIN_MS = 100
 
-/** How often is looked whether the deadline is near. */
+/** The interval at which the shutdown checks the deadline, in milliseconds. */
 const DEADLINE_TICK_MS = 50
 
 export class GracefulShutdownManager {
@@ -53,14 +53,14 @@ export class GracefulShutdownManager {
   #state: ShutdownState = 'starting'
   #counter: DrainCounter | undefined
   #startedAtMs = 0
-  /** Whether newcomers are turned away already: after SHUTDOWN_DELAY. */
+  /** Whether the server rejects new clients already: after SHUTDOWN_DELAY. */
   #hasWarned = false
   /** `undefined`: before the warning, or without a spread. */
   #slots: DepartureSlots | undefined
   #progress = new DrainProgress(0)
-  /** What the present state has running. */
+  /** Stop the timers of the present state. */
   #timers: (() => void)[] = []
-  /** Nobody is to be heard of any more. */
+  /** Called when another instance has recorded all clients that left. */
   #allSeen: (() => void) | undefined
   #finished: ((report: DrainReport) => void)[] = []
   readonly #observers: ((state: ShutdownState) => void)[] = []
@@ -88,7 +88,7 @@ export class GracefulShutdownManager {
     return this.#state
   }
 
-  /** Whether this instance wants newcomers: what `/ready` says. */
+  /** Whether this instance accepts new clients, as `/ready` reports it. */
   get isReady(): boolean {
     return isReady(this.#state)
   }
@@ -97,12 +97,12 @@ export class GracefulShutdownManager {
     return isShuttingDown(this.#state)
   }
 
-  /** Whether newcomers are turned away. Later than `isReady`, by SHUTDOWN_DELAY. */
+  /** Whether the server rejects new clients. This begins SHUTDOWN_DELAY after `isReady` has become false. */
   get isClosedToNewcomers(): boolean {
     return this.isShuttingDown && (this.#hasWarned || this.#state !== 'draining')
   }
 
-  /** What has happened so far; `undefined` before a shutdown. */
+  /** The report so far; `undefined` before a shutdown. */
   get report(): DrainReport | undefined {
     return this.#report ?? this.#counter?.report(this.#clock.now(), this.#clock.monotonic(), false)
   }
@@ -112,7 +112,7 @@ export class GracefulShutdownManager {
     this.#move('started')
   }
 
-  /** Has SIGTERM and SIGINT handled here. The answer takes it back. */
+  /** Handles SIGTERM and SIGINT here. The returned function removes the handlers. */
   registerSignals(): () => void {
     return onShutdownSignals((signal) => this.handleSignal(signal))
   }
@@ -122,14 +122,14 @@ export class GracefulShutdownManager {
     this.#signals.handle(signal)
   }
 
-  /** Ends the waiting: everybody gets what is due and is closed, not spread any more. `false`: no shutdown runs. */
+  /** Ends the waiting: every connection gets what is due and is closed, without a spread. `false`: no shutdown runs. */
   hurry(): boolean {
     if (this.#state !== 'closing' && !this.#move('hurry')) return false
     this.#closeRemaining(0)
     return true
   }
 
-  /** Begins a shutdown. `false`: one runs already, and goes on as it was begun. */
+  /** Begins a shutdown. `false`: one runs already, and continues as it was begun. */
   begin(why: string, request: ShutdownRequest = {}): boolean {
     if (!nextState(this.#state, 'shutdown')) return false
     const { timeoutSeconds = 1800, mode = 'wait' } = this.#options
@@ -146,28 +146,23 @@ export class GracefulShutdownManager {
       monotonicMs: this.#startedAtMs,
       connections,
     })
-    // Whoever is called back is to see this shutdown, not what the last one has left.
+    // Observers of the state must see the report of this shutdown, not that of the one before.
     this.#move('shutdown')
     this.#log.info(
       'shutdown.started',
       { why, mode: this.#mode, totalConnections: connections, timeoutSeconds: this.#timeoutMs / 1000, delaySeconds },
-      `the shutdown has started: ${countOfConnections(connections)} may take up to ` +
-        `${String(this.#timeoutMs / 1000)} s to leave${secondSignalHint(why)}`,
+      shutdownStarted(connections, this.#timeoutMs) + secondSignalHint(why),
     )
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
     this.#timers.push(this.#clock.every(DEADLINE_TICK_MS, () => this.#checkDeadline()))
     if (delaySeconds > 0) {
-      this.#log.info(
-        'shutdown.delay',
-        { delaySeconds },
-        'the server still accepts clients while load balancers notice the shutdown',
-      )
+      this.#log.info('shutdown.delay', { delaySeconds }, 'the server still accepts new clients')
       this.#timers.push(this.#clock.after(delaySeconds * 1000, () => this.#warn()))
     } else this.#warn()
     return true
   }
 
-  /** Calls a shutdown off: everybody may stay, and newcomers are welcome. `false`: it is too late, or there is none. */
+  /** Cancels a shutdown: clients may stay, and the server accepts new ones. `false`: it is too late, or none runs. */
   cancel(why: string): boolean {
     if (!this.#move('cancel')) return false
     this.#signals.reset()
@@ -183,7 +178,7 @@ export class GracefulShutdownManager {
     return true
   }
 
-  /** Another instance has let in a client that is here, or was: it moves and does not leave. */
+  /** Another instance has accepted a client that is or was connected here: the client migrates and does not leave. */
   seenElsewhere(clientId: string): void {
     const connection = this.#connections.get(clientId)
     if (connection) connection.isElsewhere = true
@@ -196,7 +191,7 @@ export class GracefulShutdownManager {
     this.#observers.push(callback)
   }
 
-  /** Resolves when everybody has gone and everything is closed. Does not begin a shutdown. */
+  /** Resolves when all connections have ended and everything is closed. Does not begin a shutdown. */
   waitForShutdown(): Promise<DrainReport> {
     if (this.#report) return Promise.resolve(this.#report)
     return new Promise((resolve) => this.#finished.push(resolve))
@@ -212,7 +207,7 @@ export class GracefulShutdownManager {
     return true
   }
 
-  /** Milliseconds until who is left will be closed; 0 when no shutdown runs. */
+  /** Milliseconds until the remaining connections are closed; 0 when no shutdown runs. */
   get remainingMs(): number {
     return this.isShuttingDown ? this.#deadlineInMs : 0
   }
@@ -252,7 +247,7 @@ export class GracefulShutdownManager {
     this.#slots?.closeEnded(now, this.#countWaiting(), PACE_TICK_MS, close)
   }
 
-  /** How many are still to leave, or to be closed. */
+  /** The number of connections that have neither ended nor begun to close. */
   #countWaiting(): number {
     let count = 0
     for (const connection of this.#connections.all()) if (!connection.serverClose) count++
@@ -277,7 +272,7 @@ export class GracefulShutdownManager {
   #came(connection: Connection, isTakeover: boolean): void {
     if (!this.#counter) return
     if (!isTakeover) this.#counter.came()
-    // The registry is live: who was in the middle of its handshake is warned like all others, after its welcome.
+    // The registry is live: a client in the middle of its handshake is warned like all others, after its welcome.
     if (!this.isClosedToNewcomers) return
     const { random = Math.random } = this.#options
     this.#slots?.assignLate(connection, this.#clock.monotonic(), random())
@@ -300,7 +295,7 @@ export class GracefulShutdownManager {
     if (this.#move('deadline')) this.#closeRemaining(timeLeftMs)
   }
 
-  /** Closes who is left, spread over this time. */
+  /** Closes the remaining connections, spread over this time. */
   #closeRemaining(overMs: number): void {
     this.#log.warn(
       'shutdown.closing',
@@ -318,12 +313,12 @@ export class GracefulShutdownManager {
   }
 
   #endIfEverybodyGone(): void {
-    // During SHUTDOWN_DELAY newcomers are still welcome: that nobody is here means nothing yet.
+    // During SHUTDOWN_DELAY the server accepts new clients: an empty registry means nothing yet.
     if (!this.isClosedToNewcomers || this.#connections.getActiveCount() > 0) return
     if (this.#move('everybodyGone')) void this.#end()
   }
 
-  /** The last to leave may have been let in elsewhere already, and that is on its way. */
+  /** Another instance may have accepted the last clients that left, and its record may still be under way. */
   async #whenAllSeen({ hasUnseen, lastLeftAtMs }: DrainCounter): Promise<void> {
     const timeLeftMs = lastLeftAtMs + SEEN_ELSEWHERE_WITHIN_MS - this.#clock.monotonic()
     if (!hasUnseen || timeLeftMs <= 0 || !this.#options.canBeSeenElsewhere?.()) return

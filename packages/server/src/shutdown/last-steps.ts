@@ -1,6 +1,6 @@
 /**
  * The last steps of a shutdown, one after the other, within one bound: what does not end by then is given up, whatever
- * it waits for. A write that a disk never answers must not keep a process that serves nobody any more.
+ * it waits for. A write that a disk never answers must not keep a process alive that no longer serves a client.
  */
 import type { Clock } from '../clock.js'
 
@@ -23,7 +23,7 @@ export async function runLastSteps(steps: readonly LastStep[], timeoutMs: number
     const timeout = new Promise<true>((resolve) => {
       stop = clock.after(Math.max(MIN_STEP_MS, endMs - clock.monotonic()), () => resolve(true))
     })
-    // Handled here even if nobody waits for it any more.
+    // A rejection is handled here even after the shutdown has stopped waiting for it.
     const step = run().catch((error: unknown) => void errors.push(error))
     if ((await Promise.race([step, timeout])) === true) givenUp.push(name)
     stop()

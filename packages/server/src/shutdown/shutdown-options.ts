@@ -9,19 +9,19 @@ import type { ShutdownMode } from './drain-report.js'
 import type { ShutdownState } from './shutdown-state.js'
 
 export interface GracefulShutdownOptions {
-  /** Whom it says goodbye to. */
+  /** The connections that the shutdown warns and closes. */
   readonly connectionManager: ConnectionManager
-  /** How long it waits until it closes who is left, in seconds. Default: 1800. */
+  /** How long the shutdown waits until it closes the remaining connections, in seconds. Default: 1800. */
   readonly timeoutSeconds?: number
-  /** How long newcomers are still served, in seconds; part of the timeout. Default: 0. */
+  /** How long the server still accepts new clients, in seconds; part of the timeout. Default: 0. */
   readonly delaySeconds?: number
-  /** `wait` (default): nobody is pushed before the deadline. `migrate`: each is closed when its slot is over. */
+  /** `wait` (default): no client is closed before the deadline. `migrate`: each is closed when its slot ends. */
   readonly mode?: ShutdownMode
   /** Over how long slots are spread, in seconds; 0: there are none. Default: the smaller of 30 and half the timeout. */
   readonly spreadSeconds?: number | undefined
   /** The code of forced closes. Default: 1001. */
   readonly closeCode?: number
-  /** Called when the server begins to reject newcomers: after SHUTDOWN_DELAY. */
+  /** Called when the server begins to reject new clients: after SHUTDOWN_DELAY. */
   readonly onClosedToNewcomers?: () => void
   /** Called at each change of the state. */
   readonly onState?: (state: ShutdownState) => void
@@ -30,7 +30,7 @@ export interface GracefulShutdownOptions {
    * report waits for that, 100 ms at most. Default: no.
    */
   readonly canBeSeenElsewhere?: () => boolean
-  /** Called once everybody has gone: the place to flush and close all else. */
+  /** Called once, when all connections have ended: it flushes and closes everything else. */
   readonly onEverybodyGone?: () => Promise<void> | void
   /** Called at a third signal. Default: the process exits with 1. */
   readonly onThirdSignal?: () => void

@@ -8,7 +8,8 @@
 
 export type ShutdownState = 'starting' | 'serving' | 'draining' | 'closing' | 'closed'
 
-/** `started`: it listens. `shutdown`: a signal or a request. `hurry`: a second signal. `deadline`: time to close who is left. */
+/** `started`: it listens. `shutdown`: a signal or a request. `hurry`: a second signal. `deadline`: time to close the remaining
+ * connections. */
 export type ShutdownEvent = 'started' | 'shutdown' | 'cancel' | 'hurry' | 'deadline' | 'everybodyGone'
 
 const TABLE: Readonly<Record<ShutdownState, Readonly<Partial<Record<ShutdownEvent, ShutdownState>>>>> = {

@@ -49,7 +49,7 @@ export class SignalEscalation {
     }
   }
 
-  /** The shutdown was called off: the next signal is the first one again. */
+  /** The shutdown was cancelled: the next signal is the first one again. */
   reset(): void {
     this.#count = 0
   }
