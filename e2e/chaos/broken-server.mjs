@@ -14,14 +14,14 @@ export const DEFECTS = {
   /** The first entry that a client missed is left out. */
   'catch-up': {
     file: 'hub/subscriptions.js',
-    from: 'delivery.catchUps.begin(subscriber, cursor.offset)',
-    to: 'delivery.catchUps.begin(subscriber, cursor.offset + 1)',
+    from: 'delivery.catchUps.begin(subscriber, cursor.offset,',
+    to: 'delivery.catchUps.begin(subscriber, cursor.offset + 1,',
   },
   /** The last entry that a client heard comes again. */
   repeat: {
     file: 'hub/subscriptions.js',
-    from: 'delivery.catchUps.begin(subscriber, cursor.offset)',
-    to: 'delivery.catchUps.begin(subscriber, Math.max(0, cursor.offset - 1))',
+    from: 'delivery.catchUps.begin(subscriber, cursor.offset,',
+    to: 'delivery.catchUps.begin(subscriber, Math.max(0, cursor.offset - 1),',
   },
   /** Who can't be served what it missed is told that it missed nothing. */
   pretend: {

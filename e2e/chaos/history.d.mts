@@ -2,6 +2,8 @@
  * The events of a history. `at` is in milliseconds since it began, to the hundredth. A connection is one WebSocket of one client.
  */
 
+import type { PresenceChange } from '@lastcall/protocol'
+
 type Of<Type extends string, Fields> = { readonly type: Type; readonly at: number } & Readonly<Fields>
 
 export type HistoryEvent =
@@ -39,13 +41,8 @@ export type HistoryEvent =
       'presence',
       {
         connection: string
-        channel: string
         offset: number
-        joined: readonly string[]
-        left: readonly string[]
-        joinedCount: number
-        leftCount: number
-        active: number
+        changes: readonly PresenceChange[]
       }
     >
   | Of<'ack', { connection: string; id?: string; offset: number }>

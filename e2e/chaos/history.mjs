@@ -49,8 +49,7 @@ function eventOf(message) {
     case 'direct':
       return [type, { from, id, offset, digest: digestOf(message.data), saidAt: message.at }]
     case 'presence': {
-      const { joined, left, joinedCount, leftCount, active } = message
-      return [type, { channel, offset, joined, left, joinedCount, leftCount, active }]
+      return [type, { offset, changes: message.changes }]
     }
     case 'ack':
       return [type, { id, offset }]

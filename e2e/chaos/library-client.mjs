@@ -37,8 +37,8 @@ export class LibraryClient {
       ...(token && { token }),
     })
     this.#client = client
+    client.on('presence', ({ offset }) => this.#delivered('presence', offset))
     client.on('message', ({ channel, offset }) => this.#delivered('message', offset, channel))
-    client.on('presence', ({ channel, offset }) => this.#delivered('presence', offset, channel))
     client.on('direct', ({ offset }) => this.#delivered('direct', offset))
     client.on('recovered', ({ recovered, channels: missed }) => {
       this.#told('returned', { recovered })

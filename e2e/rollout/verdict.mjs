@@ -28,9 +28,10 @@ export function judge({ events, deployAt, doneAt, reports, isTimed }) {
     if (most > 2) faults.push(`${name} had ${most} connections at a time`)
   }
   const strangers = new Set()
-  for (const { type, at, joined, left } of events) {
+  for (const { type, at, changes } of events) {
     if (type !== 'presence' || at < deployAt || at > doneAt) continue
-    for (const name of [...joined, ...left]) if (lives.get(name)?.kind === 'library') strangers.add(name)
+    for (const name of changes.flatMap(({ joined, left }) => [...joined, ...left]))
+      if (lives.get(name)?.kind === 'library') strangers.add(name)
   }
   if (strangers.size > 0) faults.push(`who only moved was told as come or gone: ${[...strangers].join(', ')}`)
   for (const { connection, at } of inVain(events)) {

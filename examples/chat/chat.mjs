@@ -29,9 +29,10 @@ client.on('state', (state) => {
   if (state === 'reconnecting') print('* the server is away; what you type now is sent when it is back')
 })
 client.on('recovered', ({ recovered }) => print(recovered ? '* nothing was missed' : '* something was missed'))
-client.on('presence', ({ joined, left }) => {
-  for (const name of joined) if (name !== client.clientId) print(`+ ${name}`)
-  for (const name of left) print(`- ${name}`)
+client.on('presence', ({ changes }) => {
+  const names = (side) => changes.flatMap((change) => change[side])
+  for (const name of names('joined')) if (name !== client.clientId) print(`+ ${name}`)
+  for (const name of names('left')) print(`- ${name}`)
 })
 client.on('message', ({ from, data }) => print(`${from}: ${typeof data === 'string' ? data : JSON.stringify(data)}`))
 client.on('direct', ({ from, data }) => print(`${from}, to you alone: ${JSON.stringify(data)}`))

@@ -90,7 +90,11 @@ describe('what judges it', () => {
       /at a time/,
     ],
     ['who came to nothing', [{ type: 'connect', at: 150, client: 'probe-lib-1', connection: 'x' }], /turned away/],
-    ['presence of who only moved', [{ type: 'presence', at: 150, joined: [], left: ['probe-lib-1'] }], /come or gone/],
+    [
+      'presence of who only moved',
+      [{ type: 'presence', at: 150, changes: [{ joined: [], left: ['probe-lib-1'] }] }],
+      /come or gone/,
+    ],
     ['a message that took long', message(3, 130, 106), /took 106 ms/],
   ])('finds %s', (_what, more, expected) => {
     expect(faults([...GOOD, ...more]).join()).toMatch(expected)

@@ -17,8 +17,8 @@ export function checkClient(client, all, reading, truth, report) {
 
   const expect = (entries, channel) => {
     for (const entry of entries) {
-      const { offset, from, alone } = entry
-      if (from === client.name || alone === client.name || told.has(offset) || isLost(offset, channel)) continue
+      const { offset, from } = entry
+      if (from === client.name || told.has(offset) || isLost(offset, channel)) continue
       bad('lost', `offset ${offset}${channel === undefined ? '' : ` of ${channel}`} never came`)
     }
   }

@@ -181,7 +181,7 @@ class Walk {
       for (const entry of entries) {
         if (entry.from === client) {
           if (!this.#acked.has(entry.offset)) this.#bad('missing', `no ack of ${entry.id} at ${entry.offset}${how}`)
-        } else if (entry.alone !== client && !told.has(entry.offset)) {
+        } else if (!told.has(entry.offset)) {
           this.#bad('missing', `not told offset ${entry.offset}, got from ${this.#start} to ${this.#position}${how}`)
         }
       }
@@ -202,7 +202,6 @@ class Walk {
   #expectConcern(truth) {
     for (const offset of this.#told) {
       const entry = truth.entries.get(offset)
-      if (entry?.alone === this.#client) this.#bad('not-concerned', `was told of itself at ${offset}`)
       if (entry?.kind === 'direct' && entry.to !== this.#client) {
         this.#bad('not-concerned', `was told at ${offset} what is for ${entry.to}`)
       }

@@ -60,13 +60,14 @@ class Truth {
 }
 
 function listsOf({ kind, channel, from, to }) {
-  if (kind === 'presence') return [`channel ${channel}`]
+  // State, of which a snapshot tells as much: nobody is owed each of its changes.
+  if (kind === 'presence') return []
   return [`from ${from}`, kind === 'message' ? `channel ${channel}` : `to ${to}`]
 }
 
 /** What is the same for everybody. */
-function describe({ kind, channel, from, to, id, digest, presence }) {
-  if (kind === 'presence') return `presence in ${channel}: ${presence}`
+function describe({ kind, channel, from, to, id, digest }) {
+  if (kind === 'presence') return 'a change of presence'
   return `${kind} ${id ?? 'without id'} of ${from} ${kind === 'message' ? `in ${channel}` : `to ${to}`} (${digest})`
 }
 
@@ -84,16 +85,14 @@ export function between(list, after, upTo) {
   return found
 }
 
-/** The client that comes or goes alone, and is not told of itself. */
-const aloneIn = ({ joined, left, joinedCount, leftCount }) =>
-  joinedCount + leftCount === 1 ? (joined[0] ?? left[0]) : undefined
-
 export function findTruth({ events, clients, connections, head }, terms, report) {
   const truth = new Truth(terms.historySize)
   const epochs = new Set()
+  const presence = new Map()
   for (const { client, frames } of connections.values()) {
     for (const frame of frames) {
       if (frame.type === 'welcome') epochs.add(parseCursor(frame.cursor)?.epoch)
+      if (frame.type === 'presence') expectSame(presence, frame, report)
       const entry = entryOf(frame, client, clients, report)
       if (entry) truth.add(entry, report)
     }
@@ -105,6 +104,17 @@ export function findTruth({ events, clients, connections, head }, terms, report)
     expectExplained(clients, head, mostSaidByInstances(events), truth, report)
   }
   return truth
+}
+
+/** At one place everybody is told the same change of a channel, by whatever instance. */
+function expectSame(known, { offset, changes }, report) {
+  for (const change of changes) {
+    const key = `${offset} ${change.channel}`
+    const text = JSON.stringify(change)
+    const before = known.get(key)
+    if (before === undefined) known.set(key, text)
+    else if (before !== text) report.add('disagreement', `offset ${offset} is ${before}, and also ${text}`)
+  }
 }
 
 /**
@@ -137,11 +147,8 @@ function entryOf(frame, client, clients, report) {
       }
       return { ...entry, at: Date.parse(frame.saidAt) }
     }
-    case 'presence': {
-      const { joined, left, joinedCount, leftCount, active } = frame
-      const presence = JSON.stringify([joined, left, joinedCount, leftCount, active])
-      return { kind, offset, channel, presence, alone: aloneIn(frame) }
-    }
+    case 'presence':
+      return { kind, offset }
     case 'ack': {
       const meant = clients.get(client)?.publishes.get(id)
       if (!meant) {

@@ -20,6 +20,8 @@ const optional =
 
 const id = optional(text)
 const place = { offset, cursor: optional(cursor) }
+const changes: Check = (value) =>
+  Array.isArray(value) && value.every((change: { channel?: unknown } | null) => text(change?.channel))
 const answer = { id, channels: texts, cursor, recovered: optional(flag, null) }
 
 /** The fields on which the client relies. It passes on the others as they are. */
@@ -38,7 +40,7 @@ const FRAMES: Readonly<Record<ServerMessage['type'], Readonly<Record<string, Che
   message: { ...place, channel: text, from: text, data: present, id },
   direct: { ...place, from: text, data: present, id },
   ack: { ...place, id },
-  presence: { channel: text, offset: optional(offset), cursor: optional(cursor) },
+  presence: { ...place, changes },
   periodic: {},
   shutdown: { deadlineInMs: amount, leaveInMs: optional(amount, null), returnInMs: optional(amount) },
   shutdownCancelled: {},

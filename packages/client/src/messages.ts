@@ -63,17 +63,22 @@ export interface AckMessage extends Placed {
   readonly id?: string
 }
 
-/** The clients that joined a channel and those that left it. */
-export interface PresenceMessage extends Placed {
-  readonly type: 'presence'
+/** The clients that joined one channel and those that left it, over all instances. */
+export interface PresenceChange {
   readonly channel: string
-  /** At most 50 of them; `joinedCount` is how many there were. */
+  /** At most 50 names; `joinedCount` is the number of clients that joined. */
   readonly joined: readonly string[]
   readonly left: readonly string[]
   readonly joinedCount: number
   readonly leftCount: number
-  /** Clients in the channel now. */
-  readonly active: number
+  /** The clients in the channel after the change. */
+  readonly count: number
+}
+
+export interface PresenceMessage extends Placed {
+  readonly type: 'presence'
+  /** One for each of this client's channels that changed. */
+  readonly changes: readonly PresenceChange[]
   /** For people. */
   readonly text: string
 }

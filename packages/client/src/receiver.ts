@@ -30,10 +30,10 @@ export class Receiver {
   take(link: LinkState, message: StreamMessage, nowMs: number): void {
     switch (message.type) {
       case 'message':
-      case 'presence':
         if (this.#progress.isNew(message, message.channel) && this.#channels.hears(message.channel)) this.#pass(message)
         break
       case 'direct':
+      case 'presence':
         if (this.#progress.isNew(message)) this.#pass(message)
         break
       case 'periodic':

@@ -12,10 +12,10 @@ const dataOf = (messages: readonly { readonly data: unknown }[]): unknown[] => m
 test('everything the server says is told under its name', async () => {
   const { socket, told } = await startOpen()
   const at = '2024-01-01T00:00:00.000Z'
-  const presence = { joined: ['boris'], left: [], joinedCount: 1, leftCount: 0, active: 2, text: '' }
+  const change = { channel: 'lobby', joined: ['boris'], left: [], joinedCount: 1, leftCount: 0, count: 2 }
   socket.hear(1)
   socket.say({ type: 'direct', from: 'boris', data: 2, offset: 2, at })
-  socket.say({ type: 'presence', channel: 'lobby', offset: 3, ...presence })
+  socket.say({ type: 'presence', changes: [change], offset: 3, text: '' })
   socket.say({ type: 'periodic', at, active: 1, uptimeSeconds: 1, text: '' })
   socket.say({ type: 'shutdown', phase: 'warning', deadlineInMs: 1, leaveInMs: 1, remaining: 1, text: '' })
   socket.say({ type: 'shutdownCancelled', text: '' })

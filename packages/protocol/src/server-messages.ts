@@ -22,8 +22,10 @@ export interface WelcomeMessage {
   readonly node: string
   /** That instance's build: what `avoid` names later, should this one be shut down. */
   readonly build: string
-  /** Clients that are connected now. */
+  /** Clients that are connected now, to all instances. */
   readonly active: number
+  /** Who is in the channels at `cursor`, this client included. Not there while PRESENCE_INTERVAL is 0. */
+  readonly presence?: PresenceSnapshot
   /** The server pings this often, in seconds: a client that answers none by the next one is cut off. */
   readonly heartbeatSeconds: number
   readonly text: string
@@ -73,18 +75,30 @@ export interface AckMessage extends Placed {
   readonly id?: string
 }
 
-/** Who came and who went, gathered over PRESENCE_INTERVAL. */
-export interface PresenceMessage extends Placed {
-  readonly type: 'presence'
+/** The clients that joined and left one channel, over all instances. */
+export interface PresenceChange {
   readonly channel: string
-  /** At most 50 of them; `joinedCount` is how many there were. */
+  /** At most 50 names; `joinedCount` is the number of clients that joined. */
   readonly joined: readonly string[]
   readonly left: readonly string[]
   readonly joinedCount: number
   readonly leftCount: number
-  readonly active: number
+  /** The clients in the channel after the change. */
+  readonly count: number
+}
+
+/** Clients joined or left channels of this connection; gathered over PRESENCE_INTERVAL. */
+export interface PresenceMessage extends Placed {
+  readonly type: 'presence'
+  /** One for each of this connection's channels that changed. Never empty. */
+  readonly changes: readonly PresenceChange[]
   readonly text: string
 }
+
+/** The clients in each channel: at most PRESENCE_LIST_LIMIT of them by name, and how many there are. */
+export type PresenceSnapshot = Readonly<
+  Record<string, { readonly clients: readonly { readonly clientId: string }[]; readonly count: number }>
+>
 
 /** Every BROADCAST_INTERVAL seconds, until a shutdown begins. */
 export interface PeriodicMessage {
@@ -124,6 +138,8 @@ export interface SubscribedMessage {
   readonly channels: readonly string[]
   readonly cursor: string
   readonly recovered: boolean | null
+  /** Who is in these channels, this client included. Not there while PRESENCE_INTERVAL is 0. */
+  readonly presence?: PresenceSnapshot
 }
 
 export interface UnsubscribedMessage {

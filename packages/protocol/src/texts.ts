@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from './error-codes.js'
 import type { Locale } from './locale.js'
-import type { PresenceMessage, ShutdownPhase } from './server-messages.js'
+import type { PresenceChange, ShutdownPhase } from './server-messages.js'
 
 /** Why a connection is closed by the server. */
 export type CloseReason =
@@ -29,7 +29,8 @@ export type CloseReason =
 
 export interface Texts {
   welcome(clientId: string, active: number): string
-  presence(change: Pick<PresenceMessage, 'joined' | 'left' | 'joinedCount' | 'leftCount' | 'active'>): string
+  /** One sentence or two for each channel; the channel is named where there are several. */
+  presence(changes: readonly PresenceChange[]): string
   periodic(active: number, uptimeSeconds: number): string
   shutdown(phase: ShutdownPhase, deadlineInMs: number): string
   shutdownCancelled: string
@@ -78,16 +79,27 @@ function names(ids: readonly string[], count: number, others: (rest: number) => 
   return named.join(', ') + (count > named.length ? ` ${others(count - named.length)}` : '')
 }
 
+/** A text is for people: beyond these, programs read `changes`. */
+const CHANNELS_IN_A_TEXT = 3
+
+function eachChannel(changes: readonly PresenceChange[], textOf: (change: PresenceChange) => string): string {
+  const told = changes.slice(0, CHANNELS_IN_A_TEXT)
+  const parts = told.map((change) => (changes.length > 1 ? `${change.channel}: ${textOf(change)}` : textOf(change)))
+  return parts.join(' ') + (changes.length > told.length ? ' …' : '')
+}
+
 const sentences = (...parts: readonly (string | false)[]): string => parts.filter(Boolean).join(' ')
 
 export const TEXTS: Readonly<Record<Locale, Texts>> = {
   uk: {
     welcome: (clientId, active) => `Вітаємо, ${clientId}! Зараз на звʼязку: ${String(active)}.`,
-    presence: ({ joined, left, joinedCount, leftCount, active }) =>
-      sentences(
-        joinedCount > 0 && `Приєдналися: ${names(joined, joinedCount, (rest) => `та ще ${String(rest)}`)}.`,
-        leftCount > 0 && `Вийшли: ${names(left, leftCount, (rest) => `та ще ${String(rest)}`)}.`,
-        `Зараз на звʼязку: ${String(active)}.`,
+    presence: (changes) =>
+      eachChannel(changes, ({ joined, left, joinedCount, leftCount, count }) =>
+        sentences(
+          joinedCount > 0 && `Приєдналися: ${names(joined, joinedCount, (rest) => `та ще ${String(rest)}`)}.`,
+          leftCount > 0 && `Вийшли: ${names(left, leftCount, (rest) => `та ще ${String(rest)}`)}.`,
+          `Зараз на звʼязку: ${String(count)}.`,
+        ),
       ),
     periodic: (active, uptimeSeconds) =>
       `Періодичне повідомлення: на звʼязку ${uk(active, 'клієнт', 'клієнти', 'клієнтів')}, сервер працює ${ukDuration(uptimeSeconds * 1000)}.`,
@@ -131,11 +143,13 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
   },
   en: {
     welcome: (clientId, active) => `Welcome, ${clientId}! Connected now: ${String(active)}.`,
-    presence: ({ joined, left, joinedCount, leftCount, active }) =>
-      sentences(
-        joinedCount > 0 && `Joined: ${names(joined, joinedCount, (rest) => `and ${String(rest)} more`)}.`,
-        leftCount > 0 && `Left: ${names(left, leftCount, (rest) => `and ${String(rest)} more`)}.`,
-        `Connected now: ${String(active)}.`,
+    presence: (changes) =>
+      eachChannel(changes, ({ joined, left, joinedCount, leftCount, count }) =>
+        sentences(
+          joinedCount > 0 && `Joined: ${names(joined, joinedCount, (rest) => `and ${String(rest)} more`)}.`,
+          leftCount > 0 && `Left: ${names(left, leftCount, (rest) => `and ${String(rest)} more`)}.`,
+          `Connected now: ${String(count)}.`,
+        ),
       ),
     periodic: (active, uptimeSeconds) =>
       `Periodic message: ${en(active, 'client')} connected, the server has been up for ${enDuration(uptimeSeconds * 1000)}.`,

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { MAX_CLOSE_REASON_BYTES } from '../src/close-codes.js'
 import { ERROR_CODES } from '../src/error-codes.js'
 import { LOCALES, type Locale } from '../src/locale.js'
+import type { PresenceChange } from '../src/server-messages.js'
 import { TEXTS } from '../src/texts.js'
 
 const MINUTE_MS = 60_000
@@ -101,15 +102,18 @@ test('the closing says that it is now', () => {
   expect(TEXTS.en.shutdown('closing', 0)).toContain('is being closed')
 })
 
+const change = (channel: string, joined: readonly string[], left: readonly string[], more = 0): PresenceChange => ({
+  channel,
+  joined,
+  left,
+  joinedCount: joined.length + (joined.length > 0 ? more : 0),
+  leftCount: left.length,
+  count: 9,
+})
+
 describe('presence', () => {
   const tell = (locale: Locale, joined: readonly string[], left: readonly string[] = [], more = 0): string =>
-    TEXTS[locale].presence({
-      joined,
-      left,
-      joinedCount: joined.length + (joined.length > 0 ? more : 0),
-      leftCount: left.length,
-      active: 9,
-    })
+    TEXTS[locale].presence([change('lobby', joined, left, more)])
 
   test('names who came and who went', () => {
     expect(tell('uk', ['anna'], ['bob', 'cleo'])).toBe('Приєдналися: anna. Вийшли: bob, cleo. Зараз на звʼязку: 9.')
@@ -119,6 +123,14 @@ describe('presence', () => {
   test('does not speak of what did not happen', () => {
     expect(tell('en', ['anna'])).toBe('Joined: anna. Connected now: 9.')
     expect(tell('en', [], ['anna'])).toBe('Left: anna. Connected now: 9.')
+  })
+
+  test('names the channels where there are several, and leaves out those beyond three', () => {
+    const changes = ['news', 'sport', 'lobby', 'weather'].map((channel) => change(channel, ['anna'], []))
+    expect(TEXTS.en.presence(changes.slice(0, 2))).toBe(
+      'news: Joined: anna. Connected now: 9. sport: Joined: anna. Connected now: 9.',
+    )
+    expect(TEXTS.en.presence(changes)).toMatch(/ lobby: Joined: anna\. Connected now: 9\. …$/)
   })
 
   test('counts those it does not name', () => {

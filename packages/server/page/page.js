@@ -79,7 +79,9 @@ const FRAMES = {
     keep(sessionStorage, TAB_KEY, guest)
     view.showRoom()
     view.setShutdown(undefined)
-    if (frame.recovered !== true || isAnew) view.people.reset(frame.clientId)
+    // The snapshot is the state: whatever was known before it is out of date.
+    view.people.reset(frame.clientId)
+    for (const { clientId } of frame.presence?.lobby?.clients ?? []) view.people.heard(clientId)
     view.setActive(frame.active)
     if (frame.recovered === true) view.log.addNote('recovered', () => t('recovered'))
     else if (frame.recovered === false || !isAnew) view.log.addNote('not-recovered', () => t('notRecovered'))
@@ -93,14 +95,16 @@ const FRAMES = {
   direct: (frame) => FRAMES.message(frame),
   presence(frame) {
     const others = (names) => names.filter((name) => name !== guest.name)
-    const [joined, left] = [others(frame.joined), others(frame.left)]
-    for (const name of left) view.people.gone(name)
-    for (const name of joined) view.people.heard(name)
-    view.setActive(frame.active)
-    const joinedCount = frame.joinedCount - (frame.joined.length - joined.length)
-    const leftCount = frame.leftCount - (frame.left.length - left.length)
-    if (joinedCount > 0) view.log.addNote('joined', () => t('joined', joined.slice(0, 5), joinedCount))
-    if (leftCount > 0) view.log.addNote('left', () => t('left', left.slice(0, 5), leftCount))
+    for (const change of frame.changes) {
+      const [joined, left] = [others(change.joined), others(change.left)]
+      for (const name of left) view.people.gone(name)
+      for (const name of joined) view.people.heard(name)
+      view.setActive(change.count)
+      const joinedCount = change.joinedCount - (change.joined.length - joined.length)
+      const leftCount = change.leftCount - (change.left.length - left.length)
+      if (joinedCount > 0) view.log.addNote('joined', () => t('joined', joined.slice(0, 5), joinedCount))
+      if (leftCount > 0) view.log.addNote('left', () => t('left', left.slice(0, 5), leftCount))
+    }
   },
   periodic(frame) {
     view.setActive(frame.active)

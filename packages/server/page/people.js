@@ -1,6 +1,6 @@
 /**
- * Who is here, as far as this page has heard: the protocol tells who comes and goes, never the whole list. A press on a
- * name chooses whom to speak to.
+ * The guests in the lobby: those that the welcome names, and everybody who has joined or spoken since. A press on a name
+ * chooses the recipient of direct messages.
  */
 import { element, hueOf } from './log.js'
 import { t } from './texts.js'

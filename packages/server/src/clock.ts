@@ -11,7 +11,12 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void
   /** Calls back every so many milliseconds; the answer ends it. Does not keep the process alive. */
   every(ms: number, callback: () => void): () => void
+  /** Keeps the process alive until the answer is called, whatever else has ended. */
+  keepAwake(): () => void
 }
+
+/** It keeps the process alive and does nothing else. */
+const LONG_MS = 3_600_000
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -22,6 +27,10 @@ export const systemClock: Clock = {
   },
   every(ms, callback) {
     const timer = setInterval(callback, ms).unref()
+    return () => clearInterval(timer)
+  },
+  keepAwake() {
+    const timer = setInterval(() => undefined, LONG_MS)
     return () => clearInterval(timer)
   },
 }

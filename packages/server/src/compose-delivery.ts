@@ -1,26 +1,26 @@
 /**
- * The composition of everything between the journal and the connections: the hub, and presence and the instances beside
- * it, which read the same feed.
+ * The composition of everything between the journal and the connections: the hub, and beside it the state that all instances
+ * share by the journal.
  */
 import type { Clock } from './clock.js'
 import type { Config } from './config/schema.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
 import type { TransportEncoding } from './connections/encoding.js'
 import { createHub, type Hub } from './hub/hub.js'
-import { Instances } from './instances/instances.js'
-import { handleEntry, type EntryHandlers } from './journal/entry-kinds.js'
-import type { EntryContent, InstanceState, Journal, Retention } from './journal/journal.js'
+import type { ClaimedClient } from './instances/claimed-client.js'
+import { ClusterState } from './instances/cluster-state.js'
+import { InstanceAnnouncer, type Roster } from './instances/instance-announcer.js'
+import type { InstanceInfo } from './instances/instances.js'
+import type { Journal, Retention } from './journal/journal.js'
 import type { Logger } from './observability/log.js'
 import type { Stats } from './observability/stats.js'
-import { Moves } from './presence/moves.js'
-import { PresenceAnnouncer } from './presence/presence-announcer.js'
 
 export interface DeliveryParts {
   /** This instance's id. */
   readonly node: string
   readonly journal: Journal
   readonly retention: Retention
-  readonly connections: Pick<ConnectionManager, 'get'>
+  readonly connections: Pick<ConnectionManager, 'all' | 'get' | 'getActiveCount'>
   /** What most connections use. */
   readonly encoding: TransportEncoding
   readonly clock: Clock
@@ -30,58 +30,84 @@ export interface DeliveryParts {
 
 export interface ComposedDelivery {
   readonly hub: Hub
-  readonly instances: Instances
-  readonly presence: PresenceAnnouncer
-  readonly moves: Moves
-  /** Announces to the other instances what this one is. */
-  announceInstance(state: InstanceState): void
+  /** What the journal says of all instances. */
+  readonly cluster: ClusterState
+  /** Tells the other instances of this one. */
+  readonly announcer: InstanceAnnouncer
+  /** The instances that share the journal, by their ids. This one is always among them, with the figures of this moment. */
+  readonly instances: readonly InstanceInfo[]
   /** Evicts what is too old, and closes the clients that still needed it: to be called every second or so. */
   sweep(): void
   /** Publishes what was gathered, waits for what is on its way, and ends the reading. */
   close(): Promise<void>
 }
 
-export function composeDelivery(
-  { build, presenceIntervalMs }: Pick<Config, 'build' | 'presenceIntervalMs'>,
-  { connections, ...parts }: DeliveryParts,
-): ComposedDelivery {
-  const { node, clock, stats } = parts
-  const connectionOf = (clientId: string) => connections.get(clientId)
-  const hub = createHub({ ...parts, connectionOf })
-  const { feed, publishing, delivery, subscriptions } = hub
-  const publish = (content: EntryContent): void => publishing.publishOwn(content)
+type DeliveryConfig = Pick<Config, 'build' | 'instanceTimeoutSeconds' | 'presenceIntervalMs' | 'presenceListLimit'>
 
-  const instances = new Instances({ node, clock })
-  const presence = new PresenceAnnouncer({ presenceIntervalMs, subscriptions, publish, clock })
-  const moves = new Moves({ instances, connectionOf, subscriptions, presence, publish, clock })
-  const handlers: EntryHandlers = {
-    message: undefined,
-    direct: undefined,
-    presence: (entry) => moves.readPresence(entry),
-    instance: (entry) => instances.heard(entry),
-    arrival: (entry) => {
-      if (entry.node !== node) moves.readArrival(entry)
-    },
-    unknown: () => stats.unknownEntries++,
-    placeholder: undefined,
-  }
-  feed.observe({ onReset: () => instances.forget(), onEntry: (entry) => handleEntry(entry, handlers) })
+export function composeDelivery(config: DeliveryConfig, { connections, ...parts }: DeliveryParts): ComposedDelivery {
+  const { node, journal, clock, stats, log } = parts
+  const cluster = new ClusterState({
+    node,
+    timeoutMs: config.instanceTimeoutSeconds * 1000,
+    hasPresence: config.presenceIntervalMs > 0,
+    presenceListLimit: config.presenceListLimit,
+    clock,
+    stats,
+    log,
+  })
+  const hub = createHub({
+    ...parts,
+    sharedState: cluster,
+    connectionOf: (clientId) => connections.get(clientId),
+  })
+  const announcer = new InstanceAnnouncer({
+    node,
+    build: config.build,
+    startedAtMs: clock.now(),
+    timeoutMs: config.instanceTimeoutSeconds * 1000,
+    presenceIntervalMs: config.presenceIntervalMs,
+    isShared: journal.isShared,
+    state: cluster,
+    connectionCount: () => connections.getActiveCount(),
+    lagMs: () => hub.publishing.lagMs,
+    roster: () => rosterOf(connections, hub),
+    publish: (content, onSettled) => hub.publishing.publishOwn(content, onSettled),
+    clock,
+    soon: (callback) => void setImmediate(callback),
+  })
+  const { feed, publishing, delivery } = hub
 
   return {
     hub,
-    instances,
-    presence,
-    moves,
-    announceInstance: (state) => publish({ kind: 'instance', build, state }),
+    cluster,
+    announcer,
+    get instances() {
+      const others = cluster.instances.all.filter((instance) => instance.node !== node)
+      return [...others, announcer.own].sort((a, b) => (a.node < b.node ? -1 : 1))
+    },
     sweep() {
       feed.trim()
       delivery.catchUps.sweep()
     },
     async close() {
-      moves.close()
-      presence.flush()
+      await announcer.end()
       await publishing.close()
       await feed.close()
     },
   }
+}
+
+/** All clients of this instance, for the other ones. Clients in the same audience share a group. */
+function rosterOf(connections: Pick<ConnectionManager, 'all'>, { subscriptions }: Hub): Roster {
+  const clients: ClaimedClient[] = []
+  const groups = new Map<ReadonlySet<string>, string[]>()
+  for (const connection of connections.all()) {
+    const channels = subscriptions.channelsOf(connection)
+    if (!channels) continue
+    clients.push(connection.identity)
+    const group = groups.get(channels)
+    if (group) group.push(connection.clientId)
+    else groups.set(channels, [connection.clientId])
+  }
+  return { clients, members: [...groups].map(([channels, members]) => ({ channels: [...channels], clients: members })) }
 }

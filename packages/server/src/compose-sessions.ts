@@ -10,9 +10,8 @@ import type { Config } from './config/schema.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
 import type { ConnectionListener } from './connections/front.js'
 import type { Hub } from './hub/hub.js'
-import type { Instances } from './instances/instances.js'
-import type { Moves } from './presence/moves.js'
-import type { PresenceAnnouncer } from './presence/presence-announcer.js'
+import type { ClusterState } from './instances/cluster-state.js'
+import type { InstanceAnnouncer } from './instances/instance-announcer.js'
 import type { Logger } from './observability/log.js'
 import { countIn, type Stats } from './observability/stats.js'
 import { Admission } from './sessions/admission.js'
@@ -29,9 +28,8 @@ import { SessionSetup } from './sessions/session-setup.js'
 export interface SessionsComposition {
   readonly connections: ConnectionManager
   readonly hub: Hub
-  readonly presence: PresenceAnnouncer
-  readonly moves: Moves
-  readonly instances: Instances
+  readonly cluster: ClusterState
+  readonly announcer: InstanceAnnouncer
   readonly hooks: Hooks
   /** This instance's name. */
   readonly node: string
@@ -72,21 +70,8 @@ const MAX_WAIT_FOR_CURSOR_MS = 1000
 const MAX_WAIT_FOR_REMOTE_CURSOR_MS = 7000
 
 export function composeSessions(config: Config, parts: SessionsComposition): ComposedSessions {
-  const {
-    connections,
-    hub,
-    presence,
-    moves,
-    instances,
-    hooks,
-    node,
-    sessionSecret,
-    encodeFrame,
-    isClosed,
-    clock,
-    stats,
-    log,
-  } = parts
+  const { connections, hub, cluster, announcer, hooks, node, sessionSecret, encodeFrame, isClosed, clock, stats, log } =
+    parts
   const keysContext = { clock, observer: keysObserver(stats, log) }
   const pending = new PendingHandshakes({ timeoutMs: config.handshakeTimeoutSeconds * 1000, clock })
   const admission = new Admission({
@@ -99,7 +84,9 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     maxChannels: MAX_CHANNELS,
     locale: config.locale,
     build: config.build,
-    instances,
+    instances: cluster.instances,
+    holderElsewhere: (clientId) => cluster.holderElsewhere(clientId),
+    waitForRelease: (clientId, maxWaitMs) => cluster.waitForRelease(clientId, maxWaitMs),
     isClosed,
     clock,
   })
@@ -111,8 +98,8 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
   })
   const sessionSetup = new SessionSetup({
     hub,
-    presence,
-    moves,
+    cluster,
+    announcer,
     connections,
     budgets,
     encodeFrame,

@@ -11,6 +11,7 @@ import type { Config } from './config/schema.js'
 import { readTlsFiles, type TlsFiles } from './config/tls-files.js'
 import { VERSION } from './config/version.js'
 import { ConnectionManager } from './connections/connection-manager.js'
+import { CLOSES, type Close } from './connections/closes.js'
 import type { Connection } from './connections/connection.js'
 import { refuse } from './sessions/message-handler.js'
 import type { Hooks } from './sessions/hooks.js'
@@ -22,9 +23,8 @@ import { descriptorLimit, descriptorShares, type DescriptorShares } from './http
 import { HttpServers } from './http/http-servers.js'
 import { listen, listenAdmin, type Address, type ListenWhere } from './http/listen.js'
 import { securityHeaders } from './http/security-headers.js'
-import { InstanceAnnouncer } from './instances/instance-announcer.js'
 import { engineRetention } from './journal/entry-limit.js'
-import type { Journal } from './journal/journal.js'
+import type { Journal, Release } from './journal/journal.js'
 import { openJournal, sessionSecretBeside } from './journal/open-journal.js'
 import { silentLogger, type Logger } from './observability/log.js'
 import { createMetrics, type MetricReading } from './observability/metrics.js'
@@ -197,7 +197,8 @@ export async function assembleServer(
     stats,
     log,
   })
-  const { hub, instances, presence, moves } = delivery
+  const { hub, cluster, announcer } = delivery
+  const { instances } = cluster
   hub.publishing.observe({ onFailed: refusePublish })
   // Filling the window takes as long as the journal's server is away, too.
   const giveUp = (): void => {
@@ -207,6 +208,7 @@ export async function assembleServer(
   await hub.feed.open()
   signal?.removeEventListener('abort', giveUp)
   if (signal?.aborted) throw new LastcallError('journal_unavailable', 'given up at the start', { temporary: true })
+  announcer.begin()
   log.info(
     'journal.opened',
     { entries: hub.feed.window.size, bytes: hub.feed.window.bytes, offset: hub.feed.window.head },
@@ -226,7 +228,8 @@ export async function assembleServer(
     onState: (state) => {
       stopPeriodicBroadcast()
       if (state === 'closing' || state === 'closed') sessions.endPending()
-      if (state === 'serving' || state === 'draining') announcer.tell()
+      if (state === 'draining') announcer.announce('draining')
+      else if (state === 'serving' && isReachable) announcer.announce('ready')
       if (state === 'serving') stopPeriodicBroadcast = startPeriodicBroadcast(connections, { ...periodic, clock })
     },
     onClosedToNewcomers: () => sessions.endPending(),
@@ -235,20 +238,23 @@ export async function assembleServer(
     clock,
     log,
   })
-  moves.observe({ onSeenElsewhere: (clientId) => shutdown.seenElsewhere(clientId) })
-  const announcer = new InstanceAnnouncer({
-    journal,
-    state: () => (shutdown.isShuttingDown ? 'draining' : 'ready'),
-    publish: (state) => delivery.announceInstance(state),
-    clock,
+  cluster.observe({
+    onAdmittedElsewhere: (clientId) => {
+      if (instances.isDraining) shutdown.seenElsewhere(clientId)
+    },
+    onClaimedElsewhere: (claim, by) => {
+      // A client that moves leaves by itself, once it has caught up there.
+      if (!(by.isMoving && instances.isDraining)) endClaimed(connections, claim, CLOSES.takenOver)
+    },
+    onClaimOutdated: (claim) => endClaimed(connections, claim, CLOSES.claimOutdated),
+    onClaimVoid: (claim) => endClaimed(connections, claim, CLOSES.idInUse),
   })
   const sessions = composeSessions(boundedByDescriptors(config, shares, log), {
     connections,
     sessionSecret,
     hub,
-    presence,
-    moves,
-    instances,
+    cluster,
+    announcer,
     hooks,
     node,
     encodeFrame: encodeTextFrame,
@@ -267,8 +273,10 @@ export async function assembleServer(
       windowBytes: hub.feed.window.bytes,
       journalAvailable: hub.feed.isAvailable,
       journalLagMs: hub.publishing.lagMs,
+      instancesStarting: instances.count('starting'),
       instancesReady: instances.count('ready'),
       instancesDraining: instances.count('draining'),
+      clusterClients: connections.getActiveCount() + cluster.clientsElsewhere,
       shutdownState: shutdown.state,
       shutdownRemainingMs: shutdown.remainingMs,
     }),
@@ -301,7 +309,7 @@ export async function assembleServer(
     servers,
     health: () => answers.health(),
     isReady: () => (config.readyWithoutJournal || hub.feed.isAvailable) && answers.isReady(),
-    shutdown: config.adminToken === undefined ? undefined : adminApi(config.adminToken),
+    api: config.adminToken === undefined ? undefined : adminApi(config.adminToken),
     isDraining: () => shutdown.isShuttingDown,
     metrics: config.metrics ? answers.metrics : undefined,
     headers,
@@ -329,6 +337,12 @@ export async function assembleServer(
   })
   front.onConnection(sessions.handle)
   let listening: Promise<unknown> | undefined
+  /** Before it is announced as ready, an instance has to listen. */
+  let isReachable = false
+  function announceReady(): void {
+    isReachable = true
+    announcer.announce('ready')
+  }
   function startServing(): void {
     shutdown.started()
     if (!sessions.isOpen) return
@@ -342,10 +356,11 @@ export async function assembleServer(
     sessions.sweep()
   })
 
-  function adminApi(token: string): AppDependencies['shutdown'] {
+  function adminApi(token: string): AppDependencies['api'] {
     return {
       token,
-      control: answers.shutdown,
+      shutdown: answers.shutdown,
+      instances: () => delivery.instances,
       addressOf,
       monotonic: () => clock.monotonic(),
       onWrongToken: (address, isBlocked) =>
@@ -388,7 +403,6 @@ export async function assembleServer(
     await listening?.catch(() => undefined)
     await Promise.all([app.close(), adminApp?.close()])
     hurry()
-    announcer.end()
   }
 
   return {
@@ -405,7 +419,7 @@ export async function assembleServer(
       startServing()
       listening = bound
       const address = await bound
-      announcer.start()
+      announceReady()
       log.info(
         'listening',
         { ...address, node, build: config.build, version: VERSION },
@@ -416,7 +430,7 @@ export async function assembleServer(
     attach(httpServer, { path = WEBSOCKET_PATH } = {}) {
       front.adopt(httpServer, path)
       startServing()
-      announcer.start()
+      announceReady()
     },
     health,
     metrics: () => registry.metrics(),
@@ -436,6 +450,12 @@ export async function assembleServer(
       return shutdown.waitForShutdown()
     },
   }
+}
+
+/** Closes a connection whose clientId another instance holds, if it is still that connection. */
+function endClaimed(connections: ConnectionManager, { clientId, connectionId }: Release, close: Close): void {
+  const connection = connections.get(clientId)
+  if (connection?.identity.connectionId === connectionId) connections.closePolitely(connection, close)
 }
 
 /** Tells the author that its message did not get into the journal. */

@@ -6,7 +6,7 @@ import type { ConfigSource } from './load-config.js'
 
 const INDENT = ' '.repeat(6)
 
-const UNITS = { seconds: ' s', milliseconds: ' ms', bytes: ' bytes', entries: ' entries' } as const
+const UNITS = { seconds: ' s', milliseconds: ' ms', bytes: ' bytes', entries: ' entries', clients: ' clients' } as const
 
 /** A value of a variable as a person reads it; secrets are not shown. */
 function displayed({ kind, defaultText }: Variable, value: unknown): string {

@@ -28,7 +28,7 @@ export interface Kind<T> {
   /** Stands for the value in `--help`. */
   readonly placeholder: string
   /** Of the numbers, where they have one. */
-  readonly unit?: 'seconds' | 'milliseconds' | 'bytes' | 'entries'
+  readonly unit?: 'seconds' | 'milliseconds' | 'bytes' | 'entries' | 'clients'
 }
 
 /** What must be, as the rest of a sentence. */
@@ -43,7 +43,7 @@ interface Range {
 const NUMBER = /^\d+(?:\.\d+)?$/
 
 /** A whole number. */
-export function integer({ min, max, unit }: Range & { unit?: 'entries' }): Kind<number> {
+export function integer({ min, max, unit }: Range & { unit?: 'entries' | 'clients' }): Kind<number> {
   return {
     schema: z.int().min(min).max(max),
     fromText: (text) => (NUMBER.test(text) ? Number(text) : text),

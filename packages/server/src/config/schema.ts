@@ -205,7 +205,17 @@ export const configSchema = z.object({
   presenceIntervalMs: variable('PRESENCE_INTERVAL', duration({ min: 0, max: 60_000, unit: 'milliseconds' }), {
     group: 'Connections and messages',
     default: 250,
-    doc: 'Over how long comings and goings are gathered into one message; 0 tells nobody of them.',
+    doc: 'Over how long joins and leaves are gathered into one message; 0 turns presence off.',
+  }),
+  presenceListLimit: variable('PRESENCE_LIST_LIMIT', integer({ min: 0, max: 1000, unit: 'clients' }), {
+    group: 'Connections and messages',
+    default: 100,
+    doc: 'How many clients of a channel `welcome` and `subscribed` name; they count all of them.',
+  }),
+  instanceTimeoutSeconds: variable('INSTANCE_TIMEOUT', duration({ min: 3, max: 600, unit: 'seconds' }), {
+    group: 'Journal and history',
+    default: 30,
+    doc: 'How long nothing may come from another instance before it counts as lost and its clients as gone. Instances announce themselves every third of it.',
   }),
   locale: variable('LOCALE', choice(LOCALES), {
     group: 'Connections and messages',

@@ -17,6 +17,10 @@ export interface Close {
 export const CLOSES = {
   /** A newer connection of the same client replaces this one. */
   takenOver: { why: 'takeover', code: CLOSE_CODES.takenOver, reason: 'takenOver' },
+  /** Another instance holds this clientId for somebody else, and its claim came first. */
+  idInUse: { why: 'takeover', code: CLOSE_CODES.idInUse, reason: 'idInUse' },
+  /** An outage of the journal has left open which of two connections of the same client is the newer one. */
+  claimOutdated: { why: 'takeover', code: CLOSE_CODES.tryAgainLater, reason: 'unavailable' },
   tokenExpired: { why: 'expired', code: CLOSE_CODES.policy, reason: 'tokenExpired' },
   /** The window no longer holds the next entry of this client, or the journal was replaced. */
   tooSlow: { why: 'slow', code: CLOSE_CODES.tooSlow, reason: 'tooSlow' },

@@ -276,6 +276,8 @@ const anonymous = (clientId: string): ConnectionIdentity => ({
   clientId,
   connectionId: randomUUID(),
   session: '',
+  hasToken: false,
+  isMoving: false,
   locale: 'uk',
   strict: false,
   expiresAtMs: Infinity,

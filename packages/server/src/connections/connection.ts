@@ -11,6 +11,10 @@ export interface ConnectionIdentity {
   readonly connectionId: string
   /** What proves to a later connection that it is the same client. */
   readonly session: string
+  /** The server verified a token for this clientId. */
+  readonly hasToken: boolean
+  /** The client came from another instance, and has proved that it is the same client. */
+  readonly isMoving: boolean
   readonly locale: Locale
   /** Speaks `lastcall.v1`: every text must be a message of the protocol. */
   readonly strict: boolean

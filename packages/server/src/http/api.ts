@@ -1,12 +1,13 @@
 /**
- * `/api`: a shutdown from afar, for whoever has the ADMIN_TOKEN. Only the asking and answering; what a shutdown is, is
- * the shutdown's business.
+ * `/api`: what an operator who has the ADMIN_TOKEN can ask for. The routes of the shutdown stand here; the shutdown itself
+ * is handed in.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify'
 import { ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
 import type { AddressReader } from './client-address.js'
 import { GuessLimit } from './guess-limit.js'
+import { registerInstances, type InstanceStatus } from './instances-api.js'
 
 /** What the API needs of a shutdown. */
 export interface ShutdownControl {
@@ -32,7 +33,9 @@ interface ShutdownBody {
 export interface ApiDependencies {
   /** Must be presented as `Authorization: Bearer …` (RFC 6750). */
   readonly token: string
-  readonly control: ShutdownControl
+  readonly shutdown: ShutdownControl
+  /** The instances that share the journal, this one included. */
+  readonly instances: () => readonly InstanceStatus[]
   readonly addressOf: AddressReader
   /** Milliseconds that never go back. */
   readonly monotonic: () => number
@@ -79,7 +82,7 @@ const schema = (description: string, more: object = {}): object => ({
 })
 
 export async function registerApi(app: FastifyInstance, deps: ApiDependencies): Promise<void> {
-  const { control } = deps
+  const { shutdown: control, instances } = deps
   const status = async (): Promise<object> => {
     const { state, remainingMs, report = null } = await control.status()
     return { state, remainingSeconds: remainingMs / 1000, report }
@@ -91,6 +94,7 @@ export async function registerApi(app: FastifyInstance, deps: ApiDependencies): 
 
   await app.register((api, _options, done) => {
     api.addHook('onRequest', tokenCheck(deps))
+    registerInstances(api, instances)
     api.get('/api/shutdown', { schema: schema('How a shutdown is going.') }, status)
     api.post<{ Body: ShutdownBody | null }>(
       '/api/shutdown',

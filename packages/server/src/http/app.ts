@@ -27,7 +27,7 @@ export interface AppDependencies extends HealthDependencies {
   /** From then on every answer carries `Connection: close`, so that kept-alive connections leave too. */
   readonly isDraining: () => boolean
   /** `undefined`: there is no `/api`. */
-  readonly shutdown?: ApiDependencies | undefined
+  readonly api?: ApiDependencies | undefined
   /** `undefined`: `/metrics` is not found. */
   readonly metrics: MetricsSource | undefined
   /** What it is served by. */
@@ -109,7 +109,7 @@ async function createBase(deps: AppDependencies, scope: Scope): Promise<FastifyI
 async function registerAdmin(app: FastifyInstance, deps: AppDependencies, publicApp?: FastifyInstance): Promise<void> {
   await registerDocs(app, publicApp)
   if (deps.metrics) registerMetrics(app, deps.metrics)
-  if (deps.shutdown) await registerApi(app, deps.shutdown)
+  if (deps.api) await registerApi(app, deps.api)
 }
 
 function setCommonHeaders(reply: FastifyReply, deps: AppDependencies): void {

@@ -84,13 +84,6 @@ export class Audiences<Member extends GroupMember> {
   all(): Iterable<Audience<Member>> {
     return this.#byKey.values()
   }
-
-  /** How many connections are in a channel. */
-  countIn(channel: string): number {
-    let count = 0
-    for (const audience of this.of(channel)) count += audience.size
-    return count
-  }
 }
 
 const EMPTY: ReadonlySet<never> = new Set<never>()

@@ -2,7 +2,7 @@
  * A batch of the feed, indexed by channel and by client, so that its delivery costs what is delivered: an audience costs
  * the entries of its channels, and a client that an entry concerns personally costs those entries beside the shared bytes.
  */
-import { channelOf, forEachConcernedPersonally } from '../journal/entry-kinds.js'
+import { forEachChannel, forEachConcernedPersonally } from '../journal/entry-kinds.js'
 import type { AudienceView } from './audience.js'
 import { frameFor, sharedFrame, type Viewer } from './catch-up-chunks.js'
 import { joined } from './frames.js'
@@ -30,8 +30,7 @@ export class Batch {
   constructor(items: readonly WindowEntry[]) {
     this.#items = items
     for (const [index, { entry }] of items.entries()) {
-      const channel = channelOf(entry)
-      if (channel !== undefined) note(this.#byChannel, channel, index)
+      forEachChannel(entry, (channel) => note(this.#byChannel, channel, index))
       forEachConcernedPersonally(entry, (clientId) => note(this.#byClient, clientId, index))
     }
   }

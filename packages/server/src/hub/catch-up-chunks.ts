@@ -4,7 +4,7 @@
  */
 import type { Locale } from '@lastcall/protocol'
 import type { TransportEncoding } from '../connections/encoding.js'
-import { channelOf, exceptOf, isReplayed, recipientOf, senderOf, type KeptEntry } from '../journal/entry-kinds.js'
+import { exceptOf, isIn, isInSnapshot, isReplayed, recipientOf, senderOf } from '../journal/entry-kinds.js'
 import type { AudienceView } from './audience.js'
 import { joined } from './frames.js'
 import type { WindowEntry, WindowView } from './window.js'
@@ -32,8 +32,10 @@ export function frameFor(
 ): Buffer | undefined {
   if (senderOf(entry) === clientId) return frames.ack(retryOf ?? entry.offset, encoding)
   if (retryOf !== undefined) return undefined
-  if (recipientOf(entry) === clientId) return frames.forAudience(locale, encoding)
-  return isIn(channels, entry) && exceptOf(entry) !== clientId ? frames.forAudience(locale, encoding) : undefined
+  if (recipientOf(entry) === clientId) return frames.forAudience(locale, channels, encoding)
+  return isIn(channels, entry) && exceptOf(entry) !== clientId
+    ? frames.forAudience(locale, channels, encoding)
+    : undefined
 }
 
 /** What everybody in these channels gets of this entry whom it does not concern personally. */
@@ -41,12 +43,7 @@ export const sharedFrame = (
   { entry, frames, retryOf }: WindowEntry,
   { channels, locale, encoding }: Omit<AudienceView, 'id'>,
 ): Buffer | undefined =>
-  retryOf === undefined && isIn(channels, entry) ? frames.forAudience(locale, encoding) : undefined
-
-function isIn(channels: ReadonlySet<string>, entry: KeptEntry): boolean {
-  const channel = channelOf(entry)
-  return channel !== undefined && channels.has(channel)
-}
+  retryOf === undefined && isIn(channels, entry) ? frames.forAudience(locale, channels, encoding) : undefined
 
 /** The past of some channels, up to an offset. */
 export interface ReplayRange {
@@ -69,10 +66,14 @@ export interface Replay extends ReplayRange {
 export interface CatchUp {
   /** Everything up to this offset that concerns the connection has been written to it. */
   position: number
+  /** The offset of the connection's snapshot: entries up to there that changed its state are left out. */
+  readonly snapshotAt: number
   readonly replays: Replay[]
   /** Waits for this position to be told that it has caught up. */
   onceCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
 }
+
+type CatchUpPlace = Pick<CatchUp, 'position' | 'snapshotAt'>
 
 /** How many shared chunks are kept for others who are at the same place. */
 const MAX_KEPT_CHUNKS = 64
@@ -89,17 +90,22 @@ export class ChunkCutter {
     this.#window = window
   }
 
-  /** The next chunk of an audience's stream for one of its members, after `position`. There must be something after it. */
-  next(audience: AudienceView, member: Viewer, position: number, maxBytes: number): CatchUpChunk {
-    const key = `${String(audience.id)} ${String(position)} ${String(maxBytes)}`
+  /** The next chunk of an audience's stream for one of its members. There must be something after its position. */
+  next(audience: AudienceView, member: Viewer, { position, snapshotAt }: CatchUpPlace, maxBytes: number): CatchUpChunk {
+    const isBeforeSnapshot = position < snapshotAt
+    const end = isBeforeSnapshot ? snapshotAt : this.#window.head
+    const isSkipped = (item: WindowEntry): boolean => isBeforeSnapshot && isInSnapshot(item.entry)
+    const key = `${String(audience.id)} ${String(position)} ${String(isBeforeSnapshot ? end : 0)} ${String(maxBytes)}`
     let chunk = this.#shared.get(key)
     if (!chunk) {
-      chunk = this.#cut(position, this.#window.head, maxBytes, (item) => sharedFrame(item, audience))
+      chunk = this.#cut(position, end, maxBytes, (item) => (isSkipped(item) ? undefined : sharedFrame(item, audience)))
       if (this.#shared.size >= MAX_KEPT_CHUNKS) this.#shared.clear()
       this.#shared.set(key, chunk)
     }
     if (!this.#window.isPersonal(member.clientId, position, chunk.upTo)) return chunk
-    return this.#cut(position, chunk.upTo, maxBytes, (item) => frameFor(item, audience.channels, member))
+    return this.#cut(position, chunk.upTo, maxBytes, (item) =>
+      isSkipped(item) ? undefined : frameFor(item, audience.channels, member),
+    )
   }
 
   /** The next chunk of a replay. */

@@ -41,10 +41,14 @@ export class CatchUps {
     return this.#behind.size
   }
 
-  /** From here on the connection is written to from the window, from this position on, when its socket takes more. */
-  begin(subscriber: Subscriber, position: number): CatchUp {
+  /**
+   * From here on the connection is written to from the window, from this position on, when its socket takes more.
+   *
+   * @param snapshotAt The offset of the snapshot that a resuming client receives.
+   */
+  begin(subscriber: Subscriber, position: number, snapshotAt = 0): CatchUp {
     subscriber.audience?.live.remove(subscriber)
-    subscriber.catchUp ??= { position, replays: [] }
+    subscriber.catchUp ??= { position, snapshotAt, replays: [] }
     this.#behind.add(subscriber)
     this.wake(subscriber)
     return subscriber.catchUp
@@ -131,7 +135,7 @@ export class CatchUps {
       return !transport.isFull
     }
     if (catchUp.position < window.head) {
-      const chunk = this.#cutter.next(audience, subscriber, catchUp.position, maxBytes)
+      const chunk = this.#cutter.next(audience, subscriber, catchUp, maxBytes)
       this.#write(subscriber, chunk)
       catchUp.position = chunk.upTo
       if (catchUp.onceCaughtUp && catchUp.onceCaughtUp.upTo <= chunk.upTo) {

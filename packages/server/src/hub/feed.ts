@@ -5,13 +5,27 @@
 import { formatCursor, type Cursor } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
 import type { TransportEncoding } from '../connections/encoding.js'
+import { isUnknown } from '../journal/entry-kinds.js'
 import type { Entry, Journal, Retention, Tail } from '../journal/journal.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import { Window, type WindowEntry } from './window.js'
 
+/** The state that all instances share by the journal: it reads every entry before clients are told of it. */
+export interface SharedState {
+  /** The window has been read; what follows is new. */
+  reachHead(): void
+  /** Applies an entry in the journal's order, and returns what clients are told of it. */
+  apply(entry: Entry): Entry
+  /** The journal was replaced. */
+  replaced(): void
+  /** The journal can be reached again. */
+  reconnected(): void
+}
+
 export interface FeedOptions {
   readonly journal: Journal
+  readonly sharedState: SharedState
   readonly retention: Retention
   /** What most connections use. Frames in other encodings are made from these. */
   readonly encoding: TransportEncoding
@@ -53,6 +67,7 @@ export class Feed {
       onBatch: (entries) => this.#onBatch(entries),
       onAvailability: (isAvailable, error) => this.#onAvailability(isAvailable, error),
     })
+    this.#options.sharedState.reachHead()
   }
 
   /** Ends the reading. The caller closes the journal itself. */
@@ -114,22 +129,26 @@ export class Feed {
       this.#options.log.error('journal.epoch', fields, 'the journal is another one: who resumes will not recover')
     }
     for (const observer of this.#observers) observer.onReset?.(isReplaced)
+    if (isReplaced) this.#options.sharedState.replaced()
   }
 
   #onAvailability(isAvailable: boolean, error: unknown): void {
     this.#isAvailable = isAvailable
-    const { log } = this.#options
-    if (isAvailable) log.info('journal.available', 'the journal takes entries again')
-    else log.error('journal.unavailable', { error }, 'the journal takes no entries; clients stay connected')
+    const { log, sharedState } = this.#options
+    if (isAvailable) {
+      log.info('journal.available', 'the journal takes entries again')
+      sharedState.reconnected()
+    } else log.error('journal.unavailable', { error }, 'the journal takes no entries; clients stay connected')
   }
 
   #onBatch(entries: readonly Entry[]): void {
-    const { clock, stats } = this.#options
+    const { sharedState, clock, stats } = this.#options
     const isHistory = this.#tail === undefined
     const time = { wallMs: clock.now(), monotonicMs: clock.monotonic(), isHistory }
     const batch: WindowEntry[] = []
     for (const entry of entries) {
-      const item = this.#window.push(entry, time)
+      if (isUnknown(entry)) stats.unknownEntries++
+      const item = this.#window.push(sharedState.apply(entry), time)
       if (item.retryOf !== undefined) stats.duplicates++
       batch.push(item)
     }

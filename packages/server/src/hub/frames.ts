@@ -5,8 +5,16 @@
 import { TEXTS, type Locale } from '@lastcall/protocol'
 import type { TransportEncoding } from '../connections/encoding.js'
 import { invariant } from '../invariant.js'
-import { retryIdOf, type EntryKind, type EntryOf, type KeptEntry, type KeptEntryOf } from '../journal/entry-kinds.js'
+import {
+  forEachChannel,
+  retryIdOf,
+  type EntryKind,
+  type EntryOf,
+  type KeptEntry,
+  type KeptEntryOf,
+} from '../journal/entry-kinds.js'
 import type { Entry } from '../journal/journal.js'
+import { presenceChanges } from './presence-changes.js'
 
 /** The entry whose text is to be made, and what the server adds to it. */
 interface Told<Kind extends EntryKind> {
@@ -14,13 +22,15 @@ interface Told<Kind extends EntryKind> {
   /** Milliseconds since 1970: never less than that of an earlier entry. */
   readonly at: number
   readonly locale: Locale
+  /** The channels of the receiving connections. */
+  readonly channels: ReadonlySet<string>
 }
 
 interface FrameRow<Kind extends EntryKind> {
   readonly textOf: (told: Told<Kind>) => string
   /**
    * What remains of the entry beside its frame: without the data, which the frame has. `undefined`: the text differs by
-   * language, so the entry remains as it is.
+   * language and channels, so the entry remains as it is.
    */
   readonly keptOf: ((entry: Told<Kind>['entry']) => KeptEntryOf<Kind>) | undefined
 }
@@ -59,25 +69,29 @@ const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
     }),
   },
   presence: {
-    textOf({ entry, locale }) {
-      const { channel, joined, left, joinedCount, leftCount, active, offset } = entry
-      const text = TEXTS[locale].presence(entry)
-      return JSON.stringify({ type: 'presence', channel, joined, left, joinedCount, leftCount, active, offset, text })
+    textOf({ entry, locale, channels }) {
+      const changes = presenceChanges(entry.changes, channels)
+      return JSON.stringify({ type: 'presence', changes, offset: entry.offset, text: TEXTS[locale].presence(changes) })
     },
     keptOf: undefined,
   },
   instance: undefined,
-  arrival: undefined,
+  lost: undefined,
+  claim: undefined,
+  members: undefined,
+  roster: undefined,
+  rosterRequest: undefined,
   unknown: undefined,
   placeholder: undefined,
 }
 
 const idField = (id: string | undefined): string => (id === undefined ? '' : `,"id":${JSON.stringify(id)}`)
 
-function textOf<Kind extends EntryKind>(entry: Told<Kind>['entry'], at: number, locale: Locale): string {
-  const row: FrameRow<Kind> | undefined = FRAMES[entry.kind]
-  if (!row) throw new Error(`an entry of the kind ${entry.kind} concerns no client`)
-  return row.textOf({ entry, at, locale })
+function textOf<Kind extends EntryKind>(told: Told<Kind>): string {
+  const { kind } = told.entry
+  const row: FrameRow<Kind> | undefined = FRAMES[kind]
+  if (!row) throw new Error(`an entry of the kind ${kind} concerns no client`)
+  return row.textOf(told)
 }
 
 const keptOf = <Kind extends EntryKind>(entry: Told<Kind>['entry']): KeptEntry | undefined =>
@@ -90,9 +104,10 @@ export class Frames {
   #raw: Entry | undefined
   #kept: KeptEntry
   #shared: Buffer | undefined
-  #perLocale: Partial<Record<Locale, Buffer>> | undefined
-  /** The same frames in other encodings, by encoding and language. Most servers have none. */
-  #others: Map<string, Buffer> | undefined
+  /** By language, and by the channels that the frame is about. */
+  #perAudience: Map<string, Buffer> | undefined
+  /** The same frames in other encodings, by encoding. Most servers have none. */
+  #others: Map<string, Map<Buffer, Buffer>> | undefined
 
   /**
    * @param at the time that clients are given, in milliseconds since 1970.
@@ -109,33 +124,39 @@ export class Frames {
     return this.#kept
   }
 
-  /** The frame for those whom the entry tells something. */
-  forAudience(locale: Locale, encoding = this.#encoding): Buffer {
-    const frame = this.#shared ?? this.#perLocale?.[locale] ?? this.#make(locale)
-    return encoding === this.#encoding ? frame : this.#again(frame, locale, encoding)
+  /** The frame for connections in these channels that the entry is delivered to. */
+  forAudience(locale: Locale, channels: ReadonlySet<string>, encoding = this.#encoding): Buffer {
+    const frame = this.#shared ?? this.#make(locale, channels)
+    return encoding === this.#encoding ? frame : this.#again(frame, encoding)
   }
 
   /** From the frame, because the data is not kept beside it. */
-  #again(frame: Buffer, locale: Locale, encoding: TransportEncoding): Buffer {
-    const key = `${encoding.name} ${locale}`
-    let other = this.#others?.get(key)
-    if (!other) {
-      other = encoding.encode(this.#encoding.decode(frame))
-      this.#others = (this.#others ?? new Map<string, Buffer>()).set(key, other)
-    }
+  #again(frame: Buffer, encoding: TransportEncoding): Buffer {
+    const others = (this.#others ??= new Map<string, Map<Buffer, Buffer>>())
+    const ofEncoding = others.get(encoding.name) ?? new Map<Buffer, Buffer>()
+    others.set(encoding.name, ofEncoding)
+    let other = ofEncoding.get(frame)
+    if (!other) ofEncoding.set(frame, (other = encoding.encode(this.#encoding.decode(frame))))
     return other
   }
 
-  #make(locale: Locale): Buffer {
+  #make(locale: Locale, channels: ReadonlySet<string>): Buffer {
     const raw = this.#raw
     invariant(raw, 'an entry without a frame keeps its data')
-    const frame = this.#encoding.encode(textOf(raw, this.#at, locale))
     const kept = keptOf(raw)
     if (kept) {
-      this.#shared = frame
+      this.#shared = this.#encoding.encode(textOf({ entry: raw, at: this.#at, locale, channels }))
       this.#kept = kept
       this.#raw = undefined
-    } else (this.#perLocale ??= {})[locale] = frame
+      return this.#shared
+    }
+    const frames = (this.#perAudience ??= new Map<string, Buffer>())
+    const key = `${locale} ${concerned(raw, channels)}`
+    let frame = frames.get(key)
+    if (!frame) {
+      frame = this.#encoding.encode(textOf({ entry: raw, at: this.#at, locale, channels }))
+      frames.set(key, frame)
+    }
     return frame
   }
 
@@ -153,4 +174,13 @@ export class Frames {
 export function joined(frames: readonly Buffer[]): Buffer {
   const [first] = frames
   return first && frames.length === 1 ? first : Buffer.concat(frames)
+}
+
+/** The channels of the entry that are among these: audiences with the same ones share a frame. */
+function concerned(entry: KeptEntry, channels: ReadonlySet<string>): string {
+  const names: string[] = []
+  forEachChannel(entry, (channel) => {
+    if (channels.has(channel)) names.push(channel)
+  })
+  return names.join(',')
 }

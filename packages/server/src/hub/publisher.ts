@@ -33,6 +33,8 @@ export interface PublisherOptions<From extends Author> {
 interface Pending<From> {
   readonly entry: NewEntry
   readonly author: From | undefined
+  /** Called when an entry without an author is back, or is lost. */
+  readonly onSettled: ((isLost: boolean) => void) | undefined
   readonly size: number
   /** The retry key, while it is under way. */
   readonly key: string | undefined
@@ -70,10 +72,10 @@ export class Publisher<From extends Author> {
     return true
   }
 
-  publish(content: EntryContent, author?: From): void {
-    const { clock, node, maxPendingSize, onFailed } = this.#options
-    const size = dataOf(content)?.length ?? SIZE_WITHOUT_DATA
-    if (author && this.#pendingSize + size > maxPendingSize) {
+  publish(content: EntryContent, author: From): void {
+    const { maxPendingSize, onFailed } = this.#options
+    const size = sizeOf(content)
+    if (this.#pendingSize + size > maxPendingSize) {
       onFailed(
         author,
         retryIdOf(content),
@@ -81,10 +83,21 @@ export class Publisher<From extends Author> {
       )
       return
     }
+    author.unacked++
+    this.#add(content, { author, onSettled: undefined })
+  }
+
+  /** Publishes an entry of this instance itself. `onSettled` is called when it is back from the journal, or is lost. */
+  publishOwn(content: EntryContent, onSettled: (isLost: boolean) => void): void {
+    this.#add(content, { author: undefined, onSettled })
+  }
+
+  #add(content: EntryContent, { author, onSettled }: Pick<Pending<From>, 'author' | 'onSettled'>): void {
+    const { clock, node } = this.#options
+    const size = sizeOf(content)
     const key = keyOf(content)
     const entry: NewEntry = { ...content, at: clock.now(), node, sequence: ++this.#sequence }
-    const pending: Pending<From> = { entry, author, size, key, retriedBy: undefined }
-    if (author) author.unacked++
+    const pending: Pending<From> = { entry, author, onSettled, size, key, retriedBy: undefined }
     if (key !== undefined) this.#underWay.set(key, pending)
     this.#pendingSize += size
     this.#pending.set(entry.sequence, pending)
@@ -157,7 +170,7 @@ export class Publisher<From extends Author> {
       if (one.author) {
         for (const author of [one.author, ...(one.retriedBy ?? [])]) onFailed(author, retryIdOf(one.entry), reason)
       }
-      this.#settle(one)
+      this.#settle(one, true)
     }
     this.#wake()
   }
@@ -175,11 +188,11 @@ export class Publisher<From extends Author> {
     if (retriedBy && sender !== undefined && id !== undefined) {
       for (const author of retriedBy) this.#options.onRetryBack(author, sender, id)
     }
-    this.#settle(pending)
+    this.#settle(pending, false)
     this.#wake()
   }
 
-  #settle(pending: Pending<From>): void {
+  #settle(pending: Pending<From>, isLost: boolean): void {
     if (!this.#pending.delete(pending.entry.sequence)) return
     this.#pendingSize -= pending.size
     if (pending.key !== undefined) this.#underWay.delete(pending.key)
@@ -187,6 +200,7 @@ export class Publisher<From extends Author> {
       pending.author.unacked--
       this.#options.onSettled(pending.author)
     }
+    pending.onSettled?.(isLost)
   }
 
   #wake(): void {
@@ -208,6 +222,8 @@ const MAX_BATCH = 1024
 const SIZE_WITHOUT_DATA = 64
 
 const keyFor = (clientId: string, id: string): string => `${clientId}\n${id}`
+
+const sizeOf = (content: EntryContent): number => dataOf(content)?.length ?? SIZE_WITHOUT_DATA
 
 function keyOf(content: EntryContent): string | undefined {
   const sender = senderOf(content)

@@ -93,9 +93,9 @@ export class Publishing {
     if (author.unacked === MAX_UNACKED) author.transport.pause('unacked')
   }
 
-  /** Publishes what this instance itself has to say. */
-  publishOwn(content: EntryContent): void {
-    this.#publisher.publish(content)
+  /** Publishes an entry of this instance itself. `onSettled` is called when it is back from the journal, or is lost. */
+  publishOwn(content: EntryContent, onSettled: (isLost: boolean) => void): void {
+    this.#publisher.publishOwn(content, onSettled)
   }
 
   #isRetry(author: Subscriber, clientId: string, id: string): boolean {

@@ -39,11 +39,6 @@ export class Subscriptions {
     return this.#memberCount
   }
 
-  /** How many connections are in this channel. */
-  countIn(channel: string): number {
-    return this.#options.delivery.audiences.countIn(channel)
-  }
-
   /** `undefined`: it has not joined, or has left. */
   channelsOf(connection: Connection): ReadonlySet<string> | undefined {
     return subscriberOf(connection)?.audience?.channels
@@ -71,7 +66,7 @@ export class Subscriptions {
     }
     stats.resumesRecovered++
     if (cursor.offset === feed.window.head) audience.goLive(subscriber)
-    else delivery.catchUps.begin(subscriber, cursor.offset)
+    else delivery.catchUps.begin(subscriber, cursor.offset, feed.window.head)
     return { cursor: formatCursor(cursor), recovered: true }
   }
 

@@ -1,47 +1,190 @@
 /**
- * Says in the journal what this instance is: when it can be reached, when that changes, at its end; and now and then, for
- * what was said leaves the journal, and who is killed says nothing.
+ * Appends to the journal what the other instances need to know of this one: that it lives, its claims, its members, and its
+ * complete roster where they lack it (docs/adr/0015, 0016).
  */
 import type { Clock } from '../clock.js'
-import type { InstanceState, Journal } from '../journal/journal.js'
+import type { EntryContent, InstanceState, MemberGroup, Release } from '../journal/journal.js'
+import { PresenceAnnouncer } from '../presence/presence-announcer.js'
+import { ClaimAnnouncer } from './claim-announcer.js'
+import { claimFor, type ClaimedClient } from './claimed-client.js'
+import type { ClusterState } from './cluster-state.js'
+import type { InstanceInfo } from './instances.js'
+import { chunksOf } from './roster.js'
 
-export interface InstanceAnnouncerOptions {
-  readonly journal: Pick<Journal, 'isShared'>
-  /** What it is now. */
-  readonly state: () => Exclude<InstanceState, 'gone'>
-  readonly publish: (state: InstanceState) => void
-  readonly clock: Pick<Clock, 'every'>
+/** What this instance contains now. */
+export interface Roster {
+  readonly clients: readonly ClaimedClient[]
+  readonly members: readonly MemberGroup[]
 }
 
-export const ANNOUNCE_EVERY_MS = 10_000
+export interface InstanceAnnouncerOptions {
+  /** The id of this instance. */
+  readonly node: string
+  readonly build: string
+  /** When this instance started: milliseconds since 1970. */
+  readonly startedAtMs: number
+  /** Milliseconds after which the others take a silent instance for lost (INSTANCE_TIMEOUT): it announces itself every third of it. */
+  readonly timeoutMs: number
+  /** Milliseconds over which joins and leaves are gathered (PRESENCE_INTERVAL); 0: no presence. */
+  readonly presenceIntervalMs: number
+  /** Whether other instances may read the journal. */
+  readonly isShared: boolean
+  readonly state: ClusterState
+  readonly connectionCount: () => number
+  readonly lagMs: () => number
+  readonly roster: () => Roster
+  /** Appends an entry of this instance. `onSettled` is called when it is back from the journal, or is lost. */
+  readonly publish: (content: EntryContent, onSettled: (isLost: boolean) => void) => void
+  readonly clock: Pick<Clock, 'after' | 'every' | 'monotonic'>
+  /** Calls back after the current turn of the event loop. */
+  readonly soon: (callback: () => void) => void
+}
+
+type AnnouncedState = Exclude<InstanceState, 'gone'>
 
 export class InstanceAnnouncer {
   readonly #options: InstanceAnnouncerOptions
+  readonly #presence: PresenceAnnouncer
+  readonly #claims: ClaimAnnouncer
+  #state: AnnouncedState = 'starting'
+  /** Entries of this instance that have not come back. */
+  #pending = 0
+  /** An entry of this instance may have been lost: the next announcement comes with a roster. */
+  #isRosterDue = false
+  /** Ends the periodic announcements; `undefined` before the first one and after the end. */
   #stop: (() => void) | undefined
 
   constructor(options: InstanceAnnouncerOptions) {
+    const { state, presenceIntervalMs, connectionCount, clock, soon } = options
+    const { instances } = state
     this.#options = options
+    this.#presence = new PresenceAnnouncer({
+      presenceIntervalMs,
+      memberCount: connectionCount,
+      mayBeMoving: () => instances.isDraining && instances.isAnotherReady,
+      isClaimedElsewhere: (clientId) => state.holderElsewhere(clientId) !== undefined,
+      isElsewhere: (clientId, channel) => state.isElsewhere(clientId, channel),
+      publish: (changes) => this.#publish({ kind: 'members', changes }),
+      clock,
+    })
+    this.#claims = new ClaimAnnouncer({
+      isRead: () => this.#stop !== undefined && instances.mayAnotherRead,
+      publish: (claims, releases) =>
+        this.#publish({ kind: 'claim', claims, releases }, () => this.#claims.lost(claims)),
+      soon,
+    })
+    state.observe({
+      onStateMissed: () => {
+        if (!this.#stop) return
+        this.#publishRoster()
+        this.#announce()
+      },
+      onRosterRequested: () => this.#publishRoster(),
+      onStateDiffers: (of) => this.#publish({ kind: 'rosterRequest', of }),
+      onLeaseExpired: (instance) => this.#publish({ kind: 'lost', instance }),
+    })
   }
 
-  /** The instance can be reached from now on. In a journal of its own there is nobody to tell. */
-  start(): void {
-    const { journal, clock } = this.#options
-    if (!journal.isShared || this.#stop) return
-    this.#stop = clock.every(ANNOUNCE_EVERY_MS, () => this.tell())
-    this.tell()
+  /**
+   * The feed has read the journal. The others answer the first announcement with their rosters, which arrive while this
+   * instance still starts. In a journal of its own there is no instance to tell.
+   */
+  begin(): void {
+    const { isShared, timeoutMs, clock } = this.#options
+    if (!isShared || this.#stop) return
+    this.#stop = clock.every(timeoutMs / 3, () => this.#announce())
+    // The changes of an instance count for the others from its first roster on.
+    this.#isRosterDue = true
+    this.#announce()
   }
 
-  /** Says what it is now. Before the start nobody waits for it. */
-  tell(): void {
-    const { state, publish } = this.#options
-    if (this.#stop) publish(state())
+  /** Announces what this instance is from now on. */
+  announce(state: AnnouncedState): void {
+    this.#state = state
+    if (this.#stop) this.#announce()
   }
 
-  /** The last word. */
-  end(): void {
+  /** What this instance would announce now. */
+  get own(): InstanceInfo {
+    const { node, build, startedAtMs, connectionCount, lagMs } = this.#options
+    return {
+      node,
+      build,
+      state: this.#state,
+      connections: connectionCount(),
+      lagMs: Math.round(lagMs()),
+      startedAtMs,
+    }
+  }
+
+  /** This instance has admitted a client, which joins these channels. */
+  admitted(client: ClaimedClient, channels: Iterable<string>): void {
+    this.#claims.claim(client)
+    this.#presence.joined(client.clientId, channels, client.isMoving)
+  }
+
+  /** The client's connection is over. */
+  ended(release: Release, channels: Iterable<string>): void {
+    this.#claims.release(release)
+    this.#presence.left(release.clientId, channels)
+  }
+
+  joined(clientId: string, channels: Iterable<string>): void {
+    this.#presence.joined(clientId, channels)
+  }
+
+  left(clientId: string, channels: Iterable<string>): void {
+    this.#presence.left(clientId, channels)
+  }
+
+  /**
+   * The end of this instance: it announces everything that is still to be announced, and that it is gone. It waits for the
+   * joins of clients that have moved to another instance a moment ago, so that nobody is told that they left.
+   */
+  async end(): Promise<void> {
+    this.#claims.flush()
+    await this.#presence.whenMoved()
+    this.#presence.flush()
     if (!this.#stop) return
     this.#stop()
     this.#stop = undefined
-    this.#options.publish('gone')
+    this.#publishInstance('gone')
+  }
+
+  #announce(): void {
+    const { node, state } = this.#options
+    if (this.#isRosterDue) this.#publishRoster()
+    // The digest describes the state at the place of the announcement only when nothing of this instance is under way.
+    const isSettled = this.#pending === 0 && state.instances.isAnotherLive
+    this.#publishInstance(this.#state, isSettled ? state.digestOf(node) : undefined)
+  }
+
+  #publishInstance(state: InstanceState, digest?: string): void {
+    const { build, connections, lagMs, startedAtMs } = this.own
+    this.#publish({ kind: 'instance', build, state, connections, lagMs, startedAtMs, digest })
+  }
+
+  #publishRoster(): void {
+    const { roster, presenceIntervalMs } = this.#options
+    this.#isRosterDue = false
+    const { clients, members } = roster()
+    this.#claims.repeatLost(clients)
+    this.#presence.discard()
+    // A claim of a roster does not hold where another instance holds the clientId. New claims win there: they stand behind.
+    const isNew = this.#claims.gathered
+    const known = clients.filter(({ connectionId }) => !isNew.has(connectionId))
+    const groups = presenceIntervalMs === 0 ? [] : [...members, ...this.#presence.heldGroups]
+    for (const chunk of chunksOf(known.map(claimFor), groups)) this.#publish({ kind: 'roster', ...chunk })
+    this.#claims.flush()
+  }
+
+  #publish(content: EntryContent, onLost?: () => void): void {
+    this.#pending++
+    this.#options.publish(content, (isLost) => {
+      this.#pending--
+      if (!isLost) return
+      this.#isRosterDue = true
+      onLost?.()
+    })
   }
 }

@@ -1,63 +1,151 @@
 /**
- * Which instances share the journal, as they say of themselves in it: which build each one is, and whether it welcomes
- * newcomers. What follows from that is decided by those who ask.
+ * Which instances share the journal, by their own announcements in it, and which of them are live. Callers decide what
+ * follows from that. It knows no journal: the feed hands it what it reads, in the journal's order.
+ *
+ * The lease of an instance is measured by receipt (docs/adr/0016): no clock of another machine is ever compared.
  */
 import type { Clock } from '../clock.js'
 import type { Entry, InstanceState } from '../journal/journal.js'
 
 export interface InstancesOptions {
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
-  readonly clock: Pick<Clock, 'now'>
+  /** Milliseconds without any entry from an instance after which it is lost (INSTANCE_TIMEOUT). */
+  readonly timeoutMs: number
+  readonly clock: Pick<Clock, 'monotonic'>
 }
 
-interface Instance {
+/** What an instance announced last. */
+export interface InstanceInfo {
+  readonly node: string
   readonly build: string
   readonly state: InstanceState
-  /** By the writer's clock, but never in the future: clocks may differ a little. */
-  readonly heardAtMs: number
+  /** Clients connected to it. */
+  readonly connections: number
+  /** Milliseconds from its last append to the return of that entry. */
+  readonly lagMs: number
+  /** When it started, by its own clock: milliseconds since 1970. */
+  readonly startedAtMs: number
 }
 
-/** Three announcements missed: an instance killed with -9 never says that it is gone. */
-export const MAX_SILENCE_MS = 30_000
+/** The others have this long to answer the first announcement of this instance. */
+const ROLL_CALL_MS = 1000
+
+/** After so long a stop an instance has no client any more that would not have gone on elsewhere. */
+const MAX_STOP_MS = 3_600_000
+
+type Announcement = Extract<Entry, { kind: 'instance' }>
 
 export class Instances {
   readonly #options: InstancesOptions
-  readonly #others = new Map<string, Instance>()
-  #own: InstanceState | undefined
+  /** Live instances, this one included. */
+  readonly #live = new Map<string, InstanceInfo>()
+  /** When something came from each other instance, by the monotonic clock. */
+  readonly #receivedAtMs = new Map<string, number>()
+  /** When the lease of each instance that may still return expired, by the monotonic clock. */
+  readonly #lostAtMs = new Map<string, number>()
+  #isAtHead = false
+  /** No lease expires earlier than a full timeout after this moment. */
+  #leasesSinceMs = 0
 
   constructor(options: InstancesOptions) {
     this.#options = options
   }
 
-  /** Takes an announcement, in the journal's order. */
-  heard({ node, build, state, at }: Extract<Entry, { kind: 'instance' }>): void {
-    if (node === this.#options.node) this.#own = state
-    else if (state === 'gone') this.#others.delete(node)
-    else this.#others.set(node, { build, state, heardAtMs: Math.min(at, this.#options.clock.now()) })
-    this.#forgetSilent()
+  /**
+   * The reader has read what was in the journal when it started. Announcements before that prove nothing: an instance that
+   * was killed has left some, too.
+   */
+  reachHead(): void {
+    this.#isAtHead = true
+    this.renewLeases()
   }
 
-  /** The journal is another one: whoever reads that, too, will say so. */
+  /** The journal can be reached again: while it could not, nobody could announce anything. */
+  renewLeases(): void {
+    this.#leasesSinceMs = this.#options.clock.monotonic()
+  }
+
+  /** The journal was replaced: nothing that was announced in the other one counts. */
   forget(): void {
-    this.#others.clear()
-    this.#own = undefined
+    // They read the other journal, too, as soon as they can reach it.
+    for (const node of this.#live.keys()) if (node !== this.#options.node) this.lost(node)
+    this.#live.clear()
+    this.#receivedAtMs.clear()
+  }
+
+  /** An entry of this instance was read, whatever it says. */
+  receivedFrom(node: string): void {
+    if (this.#isAtHead) this.#receivedAtMs.set(node, this.#options.clock.monotonic())
+  }
+
+  /** Applies an announcement. */
+  announced({ node, build, state, connections, lagMs, startedAtMs }: Announcement): void {
+    if (!this.#isAtHead) return
+    this.#lostAtMs.delete(node)
+    if (state === 'gone') this.#forget(node)
+    else this.#live.set(node, { node, build, state, connections, lagMs, startedAtMs })
+  }
+
+  /** The lease of the instance has expired. It may have been stopped, and go on later with the clients that it still has. */
+  lost(node: string): void {
+    this.#forget(node)
+    this.#lostAtMs.set(node, this.#options.clock.monotonic())
+  }
+
+  #forget(node: string): void {
+    this.#live.delete(node)
+    this.#receivedAtMs.delete(node)
+  }
+
+  /** Whether the instance has announced itself since this one reached the journal's head, and is not lost. */
+  isLive(node: string): boolean {
+    return this.#live.has(node)
   }
 
   /**
-   * Whether this instance's shutdown has begun, by the journal: what others write for a draining instance stands behind
-   * its announcement.
+   * The other instances whose lease has expired. To be asked when this instance reads back its own announcement: then it
+   * has read everything that stands before it, so a slow reader expires nobody.
+   */
+  expired(): string[] {
+    const { node, timeoutMs, clock } = this.#options
+    const oldestMs = clock.monotonic() - timeoutMs
+    if (this.#leasesSinceMs >= oldestMs) return []
+    const others = [...this.#receivedAtMs].filter(([other, atMs]) => other !== node && atMs < oldestMs)
+    return others.map(([other]) => other)
+  }
+
+  /** The live instances, this one included, by their ids. */
+  get all(): InstanceInfo[] {
+    return [...this.#live.values()].sort((a, b) => (a.node < b.node ? -1 : 1))
+  }
+
+  /**
+   * Whether the shutdown of this instance has begun, by the journal: what other instances append for a draining instance
+   * stands behind its announcement.
    */
   get isDraining(): boolean {
-    return this.#own === 'draining'
+    return this.#live.get(this.#options.node)?.state === 'draining'
+  }
+
+  /** Whether another instance reads this journal. */
+  get isAnotherLive(): boolean {
+    return this.#hasOther(() => true)
+  }
+
+  /**
+   * Whether another instance reads this journal, or may do so again after a stop: it has to find there which clients have
+   * gone on to this instance meanwhile.
+   */
+  get mayAnotherRead(): boolean {
+    const now = this.#options.clock.monotonic()
+    for (const [node, atMs] of this.#lostAtMs) if (atMs < now - MAX_STOP_MS) this.#lostAtMs.delete(node)
+    // At first it has not heard of the others yet.
+    return now < this.#leasesSinceMs + ROLL_CALL_MS || this.#lostAtMs.size > 0 || this.isAnotherLive
   }
 
   get isAnotherReady(): boolean {
     return this.#hasOther(({ state }) => state === 'ready')
-  }
-
-  get isAnotherDraining(): boolean {
-    return this.#hasOther(({ state }) => state === 'draining')
   }
 
   /** Whether an instance of any other build is ready. */
@@ -65,22 +153,15 @@ export class Instances {
     return this.#hasOther((other) => other.state === 'ready' && other.build !== build)
   }
 
-  /** How many are in this state, this one included. */
+  /** How many instances are in this state, this one included. */
   count(state: InstanceState): number {
-    this.#forgetSilent()
-    let count = Number(this.#own === state)
-    for (const other of this.#others.values()) if (other.state === state) count++
+    let count = 0
+    for (const instance of this.#live.values()) if (instance.state === state) count++
     return count
   }
 
-  #hasOther(fits: (instance: Instance) => boolean): boolean {
-    this.#forgetSilent()
-    for (const other of this.#others.values()) if (fits(other)) return true
+  #hasOther(fits: (instance: InstanceInfo) => boolean): boolean {
+    for (const [node, instance] of this.#live) if (node !== this.#options.node && fits(instance)) return true
     return false
-  }
-
-  #forgetSilent(): void {
-    const oldest = this.#options.clock.now() - MAX_SILENCE_MS
-    for (const [node, { heardAtMs }] of this.#others) if (heardAtMs < oldest) this.#others.delete(node)
   }
 }

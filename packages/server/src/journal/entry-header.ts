@@ -25,22 +25,10 @@ export interface EntryHeader {
   f?: string
   /** id */
   i?: string | undefined
-  /** joined */
-  j?: readonly string[]
-  /** left */
-  l?: readonly string[]
-  /** joinedCount */
-  jc?: number
-  /** leftCount */
-  lc?: number
-  /** active */
-  a?: number
   /** build */
   b?: string
   /** state */
   st?: string
-  /** clients */
-  cl?: readonly string[]
 }
 
 /** What `decode` reads: anybody may have written it. */

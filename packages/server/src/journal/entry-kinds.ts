@@ -3,8 +3,19 @@
  * replayed and retained as history, and how it is encoded. All other code asks this table, or has an exhaustive table of
  * its own that is keyed by the same union (`EntryHandlers`), so that the compiler finds what a new kind needs.
  */
-import { isCount, isNames, isText, type EntryHeader, type ReadHeader } from './entry-header.js'
-import type { Entry, EntryContent, InstanceState } from './journal.js'
+import {
+  changeRows,
+  changesOf,
+  claimRows,
+  claimsOf,
+  fieldsOf,
+  groupRows,
+  groupsOf,
+  releaseRows,
+  releasesOf,
+} from './entry-bodies.js'
+import { isCount, isText, type EntryHeader, type ReadHeader } from './entry-header.js'
+import type { Entry, EntryContent, InstanceState, VisibleChange } from './journal.js'
 
 export type EntryKind = Entry['kind']
 /** The kinds that an instance appends. */
@@ -32,6 +43,8 @@ type ContentOf<Kind extends ContentKind> = Extract<EntryContent, { readonly kind
 interface KindRow<Kind extends EntryKind> {
   /** The entry is delivered to the connections in this channel. */
   readonly channelOf: (entry: About<Kind>) => string | undefined
+  /** The same for a kind that concerns several channels at once. */
+  readonly channelsOf: ((entry: About<Kind>) => readonly string[]) | undefined
   /** The client that published the entry: it receives an ack in its place. */
   readonly senderOf: (entry: About<Kind>) => string | undefined
   /** The one client that the entry is addressed to, whatever channels it is in. */
@@ -40,10 +53,14 @@ interface KindRow<Kind extends EntryKind> {
   readonly exceptOf: (entry: About<Kind>) => string | undefined
   /** The idempotency key within its sender's messages: a second entry with it is a retry and is delivered to nobody. */
   readonly retryIdOf: (entry: About<Kind>) => string | undefined
-  /** Whether a `subscribe` with `since` replays it. Resuming from a cursor delivers every kind that is delivered live. */
+  /** Whether a `subscribe` with `since` replays it. */
   readonly isReplayed: boolean
+  /** Whether it changes a state of which `welcome` brings a snapshot: a resuming client needs only what follows that. */
+  readonly isInSnapshot: boolean
   /** Whether it counts towards HISTORY_SIZE. */
   readonly countsTowardsHistory: boolean
+  /** Whether a newer build wrote it. */
+  readonly isUnknown: boolean
 }
 
 /** What the codec and the publisher need to know about a kind that is appended. */
@@ -68,27 +85,35 @@ export interface EntryPlace {
 }
 
 const none = (): undefined => undefined
+/** The body has all fields. */
+const nothing = (): void => undefined
 
 /** Between instances: no client receives it. */
 const INTERNAL = {
   channelOf: none,
+  channelsOf: undefined,
   senderOf: none,
   recipientOf: none,
   exceptOf: none,
   retryIdOf: none,
   isReplayed: false,
+  isInSnapshot: false,
   countsTowardsHistory: false,
+  isUnknown: false,
 } as const
 
 const CONTENT_KINDS: { readonly [Kind in ContentKind]: ContentRow<Kind> } = {
   message: {
     channelOf: ({ channel }) => channel,
+    channelsOf: undefined,
     senderOf: ({ from }) => from,
     recipientOf: none,
     exceptOf: none,
     retryIdOf: ({ id }) => id,
     isReplayed: true,
+    isInSnapshot: false,
     countsTowardsHistory: true,
+    isUnknown: false,
     encode(content, header) {
       header.c = content.channel
       header.f = content.from
@@ -102,12 +127,15 @@ const CONTENT_KINDS: { readonly [Kind in ContentKind]: ContentRow<Kind> } = {
   },
   direct: {
     channelOf: none,
+    channelsOf: undefined,
     senderOf: ({ from }) => from,
     recipientOf: ({ to }) => to,
     exceptOf: none,
     retryIdOf: ({ id }) => id,
     isReplayed: false,
+    isInSnapshot: false,
     countsTowardsHistory: true,
+    isUnknown: false,
     encode(content, header) {
       header.to = content.to
       header.f = content.from
@@ -119,74 +147,126 @@ const CONTENT_KINDS: { readonly [Kind in ContentKind]: ContentRow<Kind> } = {
       return { kind: 'direct', to, from, id, data, offset, at, node, sequence, bytes }
     },
   },
-  presence: {
-    channelOf: ({ channel }) => channel,
-    senderOf: none,
-    recipientOf: none,
-    // A client that joins or leaves alone is not told of itself. In a crowd all members receive the same frame.
-    exceptOf: ({ joined, left, joinedCount, leftCount }) =>
-      joinedCount + leftCount === 1 ? (joined[0] ?? left[0]) : undefined,
-    retryIdOf: none,
-    isReplayed: true,
-    countsTowardsHistory: false,
-    encode(content, header) {
-      header.c = content.channel
-      header.j = content.joined
-      header.l = content.left
-      header.jc = content.joinedCount
-      header.lc = content.leftCount
-      header.a = content.active
-    },
-    dataOf: none,
-    decode(header, { offset, at, node, sequence, bytes }) {
-      const { c: channel, j: joined, l: left, jc: joinedCount, lc: leftCount, a: active } = header
-      if (!isText(channel) || !isNames(joined) || !isNames(left)) return undefined
-      if (!isCount(joinedCount) || !isCount(leftCount) || !isCount(active)) return undefined
-      const change = { kind: 'presence' as const, channel, joined, left, joinedCount, leftCount, active }
-      return { ...change, offset, at, node, sequence, bytes }
-    },
-  },
   instance: {
     ...INTERNAL,
     encode(content, header) {
       header.b = content.build
       header.st = content.state
     },
-    dataOf: none,
-    decode({ b: build, st: state }, { offset, at, node, sequence, bytes }) {
-      if (!isText(build) || !isState(state)) return undefined
-      return { kind: 'instance', build, state, offset, at, node, sequence, bytes }
+    dataOf: ({ connections, lagMs, startedAtMs, digest }) =>
+      JSON.stringify({ connections, lagMs, startedAtMs, digest }),
+    decode({ b: build, st: state }, { offset, at, node, sequence, bytes }, data) {
+      const { connections = 0, lagMs = 0, startedAtMs = 0, digest } = fieldsOf(data)
+      if (!isText(build) || !isState(state) || !isCount(connections) || !isCount(lagMs) || !isCount(startedAtMs)) {
+        return undefined
+      }
+      if (digest !== undefined && !isText(digest)) return undefined
+      const figures = { connections, lagMs, startedAtMs, digest }
+      return { kind: 'instance', build, state, ...figures, offset, at, node, sequence, bytes }
     },
   },
-  arrival: {
+  lost: {
     ...INTERNAL,
-    encode(content, header) {
-      header.cl = content.clients
+    encode: nothing,
+    dataOf: ({ instance }) => JSON.stringify({ instance }),
+    decode(_, { offset, at, node, sequence, bytes }, data) {
+      const { instance } = fieldsOf(data)
+      return isText(instance) ? { kind: 'lost', instance, offset, at, node, sequence, bytes } : undefined
     },
-    dataOf: none,
-    decode({ cl: clients }, { offset, at, node, sequence, bytes }) {
-      if (!isNames(clients)) return undefined
-      return { kind: 'arrival', clients, offset, at, node, sequence, bytes }
+  },
+  claim: {
+    ...INTERNAL,
+    encode: nothing,
+    dataOf: (content) => JSON.stringify({ claims: claimRows(content.claims), releases: releaseRows(content.releases) }),
+    decode(_, { offset, at, node, sequence, bytes }, data) {
+      const fields = fieldsOf(data)
+      const [claims, releases] = [claimsOf(fields['claims']), releasesOf(fields['releases'])]
+      return claims && releases && { kind: 'claim', claims, releases, offset, at, node, sequence, bytes }
+    },
+  },
+  members: {
+    ...INTERNAL,
+    encode: nothing,
+    dataOf: ({ changes }) => JSON.stringify({ changes: changeRows(changes) }),
+    decode(_, { offset, at, node, sequence, bytes }, data) {
+      const changes = changesOf(fieldsOf(data)['changes'])
+      return changes && { kind: 'members', changes, offset, at, node, sequence, bytes }
+    },
+  },
+  roster: {
+    ...INTERNAL,
+    encode: nothing,
+    dataOf: ({ part, parts, claims, members }) =>
+      JSON.stringify({ part, parts, claims: claimRows(claims), members: groupRows(members) }),
+    decode(_, { offset, at, node, sequence, bytes }, data) {
+      const { part, parts, ...fields } = fieldsOf(data)
+      const [claims, members] = [claimsOf(fields['claims']), groupsOf(fields['members'])]
+      if (!isCount(part) || !isCount(parts) || !claims || !members) return undefined
+      return { kind: 'roster', part, parts, claims, members, offset, at, node, sequence, bytes }
+    },
+  },
+  rosterRequest: {
+    ...INTERNAL,
+    encode: nothing,
+    dataOf: ({ of }) => JSON.stringify({ of }),
+    decode(_, { offset, at, node, sequence, bytes }, data) {
+      const { of } = fieldsOf(data)
+      return isText(of) ? { kind: 'rosterRequest', of, offset, at, node, sequence, bytes } : undefined
     },
   },
 }
 
-const STATES: Readonly<Record<InstanceState, true>> = { ready: true, draining: true, gone: true }
+const STATES: Readonly<Record<InstanceState, true>> = { starting: true, ready: true, draining: true, gone: true }
 
 const isState = (value: unknown): value is InstanceState => isText(value) && Object.hasOwn(STATES, value)
 
+/** The one client that the changes are about; `undefined` when there are several. */
+function onlyClientOf(changes: readonly VisibleChange[]): string | undefined {
+  let only: string | undefined
+  for (const { joined, left } of changes) {
+    if (joined.length + left.length !== 1) return undefined
+    const clientId = joined[0] ?? left[0]
+    if (only !== undefined && only !== clientId) return undefined
+    only = clientId
+  }
+  return only
+}
+
 const KINDS: { readonly [Kind in EntryKind]: KindRow<Kind> } = {
   ...CONTENT_KINDS,
-  unknown: INTERNAL,
+  presence: {
+    ...INTERNAL,
+    channelsOf: ({ changes }) => changes.map(({ channel }) => channel),
+    // A client that joins or leaves alone is not told of itself. In a crowd all members receive the same frame.
+    exceptOf: ({ changes }) => onlyClientOf(changes),
+    isInSnapshot: true,
+  },
+  unknown: { ...INTERNAL, isUnknown: true },
   placeholder: INTERNAL,
 }
+
+/** Whether a newer build wrote the entry. */
+export const isUnknown = ({ kind }: Pick<Entry, 'kind'>): boolean => KINDS[kind].isUnknown
 
 export const isContentKind = (kind: string): kind is ContentKind => Object.hasOwn(CONTENT_KINDS, kind)
 
 export const ENTRY_KINDS = Object.keys(KINDS) as readonly EntryKind[]
 
-export const channelOf = <Kind extends EntryKind>(entry: About<Kind>): string | undefined =>
-  KINDS[entry.kind].channelOf(entry)
+/** Calls back with each channel whose connections the entry is delivered to. */
+export function forEachChannel<Kind extends EntryKind>(entry: About<Kind>, callback: (channel: string) => void): void {
+  const { channelOf, channelsOf } = KINDS[entry.kind]
+  const channel = channelOf(entry)
+  if (channel !== undefined) callback(channel)
+  else if (channelsOf) for (const each of channelsOf(entry)) callback(each)
+}
+
+/** Whether the entry is delivered to a connection in these channels. */
+export function isIn<Kind extends EntryKind>(channels: ReadonlySet<string>, entry: About<Kind>): boolean {
+  const { channelOf, channelsOf } = KINDS[entry.kind]
+  const channel = channelOf(entry)
+  if (channel !== undefined) return channels.has(channel)
+  return channelsOf?.(entry).some((each) => channels.has(each)) ?? false
+}
 
 export const senderOf = <Kind extends EntryKind>(entry: About<Kind>): string | undefined =>
   KINDS[entry.kind].senderOf(entry)
@@ -201,6 +281,8 @@ export const retryIdOf = <Kind extends EntryKind>(entry: About<Kind>): string | 
   KINDS[entry.kind].retryIdOf(entry)
 
 export const isReplayed = ({ kind }: About): boolean => KINDS[kind].isReplayed
+
+export const isInSnapshot = ({ kind }: About): boolean => KINDS[kind].isInSnapshot
 
 export const countsTowardsHistory = ({ kind }: About): boolean => KINDS[kind].countsTowardsHistory
 

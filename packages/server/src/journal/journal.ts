@@ -5,7 +5,36 @@
  */
 
 /** `ready`: newcomers are welcome. `draining`: its shutdown has begun. `gone`: the last word. */
-export type InstanceState = 'ready' | 'draining' | 'gone'
+export type InstanceState = 'starting' | 'ready' | 'draining' | 'gone'
+
+/** Clients that are in the same channels on one instance. */
+export interface MemberGroup {
+  readonly channels: readonly string[]
+  readonly clients: readonly string[]
+}
+
+/** Clients that joined and left the same channels on one instance. */
+export interface MembersChange {
+  readonly channels: readonly string[]
+  readonly joined: readonly string[]
+  readonly left: readonly string[]
+}
+
+/** The end of the connection that a claim was made for. */
+export interface Release {
+  readonly clientId: string
+  readonly connectionId: string
+}
+
+/** An instance has admitted a client under this clientId. */
+export interface Claim extends Release {
+  /** A hash of the client's session: the session itself is a secret that never enters the journal. */
+  readonly sessionHash: string
+  /** The instance verified a token for this clientId. */
+  readonly hasToken: boolean
+  /** The client comes from another instance, which it leaves by itself. */
+  readonly isMoving: boolean
+}
 
 /** What an entry says, whoever wrote it and wherever it stands. */
 export type EntryContent =
@@ -26,25 +55,48 @@ export type EntryContent =
       readonly data: string
     }
   | {
-      readonly kind: 'presence'
-      readonly channel: string
-      readonly joined: readonly string[]
-      readonly left: readonly string[]
-      readonly joinedCount: number
-      readonly leftCount: number
-      /** Connections in this channel on the instance that wrote the entry. */
-      readonly active: number
-    }
-  | {
-      /** The instance that wrote the entry says what it is: when that changes, and now and then. */
+      /** The instance announces what it is: when that changes, and every third of INSTANCE_TIMEOUT. */
       readonly kind: 'instance'
       readonly build: string
       readonly state: InstanceState
+      /** The clients that are connected to it. */
+      readonly connections: number
+      /** Milliseconds from its last append to the return of that entry. */
+      readonly lagMs: number
+      /** When it started: milliseconds since 1970. */
+      readonly startedAtMs: number
+      /** A hash of its claims and members at this place of the journal; `undefined` while some are under way. */
+      readonly digest?: string | undefined
     }
   | {
-      /** Clients that the instance has let in while another one was draining: they may have come from there. */
-      readonly kind: 'arrival'
-      readonly clients: readonly string[]
+      /** The instance that wrote the entry has received nothing from another one for INSTANCE_TIMEOUT. */
+      readonly kind: 'lost'
+      readonly instance: string
+    }
+  | {
+      /** The instance has admitted clients, and connections of clients have ended: the claims come first. */
+      readonly kind: 'claim'
+      readonly claims: readonly Claim[]
+      readonly releases: readonly Release[]
+    }
+  | {
+      /** Clients have joined and left channels on the instance. */
+      readonly kind: 'members'
+      readonly changes: readonly MembersChange[]
+    }
+  | {
+      /** A part of all that the instance has: its claims and its members. */
+      readonly kind: 'roster'
+      /** From 0. */
+      readonly part: number
+      readonly parts: number
+      readonly claims: readonly Claim[]
+      readonly members: readonly MemberGroup[]
+    }
+  | {
+      /** The instance that wrote the entry asks another one for its roster. */
+      readonly kind: 'rosterRequest'
+      readonly of: string
     }
 
 /** An entry that is yet to get its place. */
@@ -71,8 +123,27 @@ export interface PlaceholderContent {
   readonly kind: 'placeholder'
 }
 
+/** What an entry changed for the members of one channel, over all instances. */
+export interface VisibleChange {
+  readonly channel: string
+  readonly joined: readonly string[]
+  readonly left: readonly string[]
+  /** The clients in the channel after the change. */
+  readonly count: number
+}
+
+/**
+ * In the place of an entry that changed who is in which channel: what clients are told of it. Each reader derives it from
+ * the state of all instances; it is never appended.
+ */
+export interface PresenceContent {
+  readonly kind: 'presence'
+  /** Never empty. */
+  readonly changes: readonly VisibleChange[]
+}
+
 /** An entry in its place. */
-export type Entry = (EntryContent | UnknownContent | PlaceholderContent) & {
+export type Entry = (EntryContent | PresenceContent | UnknownContent | PlaceholderContent) & {
   /** 1, 2, 3 …: contiguous within an epoch. */
   readonly offset: number
   readonly at: number

@@ -25,6 +25,8 @@ export const LOG_EVENTS = {
   'journal.unavailable':
     'The journal cannot be reached or written; the server refuses messages with `journal_unavailable`.',
   'journal.available': 'The journal accepts entries again.',
+  'instance.lost': 'Nothing came from an instance for INSTANCE_TIMEOUT: its clients count as gone.',
+  'instance.clock': 'The clock of another instance is more than 5 s ahead of this one.',
   'journal.epoch': 'The journal was replaced: every earlier cursor is void.',
   'journal.foreign': 'Another program writes to the journal; the server skips its entries.',
   'shutdown.started': 'A shutdown started, and what requested it.',

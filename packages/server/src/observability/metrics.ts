@@ -132,11 +132,27 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
     labelNames: ['state'],
     registers,
     collect() {
-      const { instancesReady, instancesDraining } = readings()
+      const { instancesStarting, instancesReady, instancesDraining } = readings()
+      this.set({ state: 'starting' }, instancesStarting)
       this.set({ state: 'ready' }, instancesReady)
       this.set({ state: 'draining' }, instancesDraining)
     },
   })
+  gauge(
+    'cluster_clients',
+    'Clients connected to all instances that share the journal. Every instance reports the same number.',
+    () => readings().clusterClients,
+  )
+  counter(
+    'instances_lost_total',
+    'Other instances from which nothing came for INSTANCE_TIMEOUT.',
+    () => stats.instancesLost,
+  )
+  counter(
+    'roster_requests_total',
+    'Times that what this instance knew of another one differed from what that one announced.',
+    () => stats.rosterRequests,
+  )
   gauge('window_entries', 'Entries kept in memory for clients that come back.', () => readings().windowEntries)
   gauge('window_bytes', 'Bytes of the entries kept in memory.', () => readings().windowBytes)
 

@@ -51,6 +51,10 @@ export class Stats {
   appendFailures = 0
   /** Entries of a kind this build does not know. */
   unknownEntries = 0
+  /** Other instances whose lease has expired. */
+  instancesLost = 0
+  /** Times that this instance's state of another one was not the announced one. */
+  rosterRequests = 0
   /** How long the last shutdown took, in seconds; 0 before one. */
   shutdownSeconds = 0
 }
@@ -71,8 +75,11 @@ export interface Readings {
   /** Milliseconds between an entry's taking and its reading back, for the newest one of this instance. */
   readonly journalLagMs: number
   /** Instances that share the journal, this one included, as they say there; 0 with a journal of its own. */
+  readonly instancesStarting: number
   readonly instancesReady: number
   readonly instancesDraining: number
+  /** Clients connected to all instances. */
+  readonly clusterClients: number
   /** `starting`, `serving`, `draining`, `closing` or `closed`. */
   readonly shutdownState: string
   /** Milliseconds until a shutdown closes who is left; 0 while there is none. */

@@ -14,6 +14,8 @@ import {
   type Cursor,
   type Locale,
 } from '@lastcall/protocol'
+import { hashOfSession } from '../instances/claimed-client.js'
+import type { Holder } from '../instances/claims.js'
 import type { Instances } from '../instances/instances.js'
 import type { Clock } from '../clock.js'
 import type { RejectionReason } from '../observability/stats.js'
@@ -60,6 +62,8 @@ export interface Admitted {
   readonly cursor: Cursor | 'malformed' | undefined
   /** It is the client that is connected under this name: its new connection replaces the old one. */
   readonly isTakeover: boolean
+  /** The server verified a token for this clientId. */
+  readonly hasToken: boolean
   /** It says that it comes from another instance, and has proved that it is who it says. */
   readonly isMoving: boolean
   readonly expiresAtMs: number
@@ -83,6 +87,10 @@ export interface AdmissionOptions {
   /** This instance's. */
   readonly build: string
   readonly instances: Pick<Instances, 'isReadyBeside'>
+  /** The instance elsewhere that holds a clientId, and the hash of the session that it belongs to. */
+  readonly holderElsewhere: (clientId: string) => Pick<Holder, 'sessionHash'> | undefined
+  /** Resolves when no other instance holds the clientId any more, or after so many milliseconds. */
+  readonly waitForRelease: (clientId: string, maxWaitMs: number) => Promise<void>
   /** Whether newcomers are turned away because of a shutdown. */
   readonly isClosed: () => boolean
 }
@@ -105,6 +113,12 @@ const REJECTIONS = {
   refused: [CLOSE_CODES.policy, 'refused', 403],
   unavailable: [CLOSE_CODES.tryAgainLater, 'unavailable', 503],
 } as const satisfies Record<RejectionReason, readonly [number, CloseReason, number]>
+
+/** When a client that another instance holds may try again. */
+const ELSEWHERE_RETRY_MS = 5000
+
+/** A release takes one round trip of the journal, and what the event loop of the other instance adds. */
+const MAX_WAIT_FOR_NAME_MS = 1000
 
 export class Admission {
   readonly #options: AdmissionOptions
@@ -146,6 +160,24 @@ export class Admission {
   get #hasRoom(): boolean {
     const { maxConnections, connections, pending } = this.#options
     return maxConnections === 0 || connections.getActiveCount() + pending.count < maxConnections
+  }
+
+  /**
+   * Waits a moment for a name that another instance holds for somebody else: a client that closes its connection there and
+   * connects here at once is faster than the journal.
+   */
+  async waitForName(newcomer: Newcomer, claims: TokenClaims | undefined): Promise<void> {
+    const { clientId } = newcomer
+    if (clientId === undefined || !this.isHeldElsewhere(newcomer, claims)) return
+    await this.#options.waitForRelease(clientId, MAX_WAIT_FOR_NAME_MS)
+  }
+
+  /** Whether another instance holds the name for somebody else. */
+  isHeldElsewhere({ clientId, session }: Newcomer, claims: TokenClaims | undefined): boolean {
+    if (clientId === undefined || claims?.subject === clientId) return false
+    if (!this.#options.holderElsewhere(clientId)) return false
+    const proof = session !== undefined && this.#options.sessions.isValid(session, clientId) ? session : undefined
+    return !this.#isFreeElsewhere(clientId, proof)
   }
 
   /** The language to talk to a newcomer in. */
@@ -192,6 +224,10 @@ export class Admission {
       if (!holder.isFree || this.#verifyToken) return rejection('id_in_use', locale, retryInMs)
       present.terminate('dead')
     }
+    if (!present && !hasToken && !this.#isFreeElsewhere(clientId, returning)) {
+      // The other instance may be about to go, or its connection half open.
+      return rejection('id_in_use', locale, ELSEWHERE_RETRY_MS)
+    }
     if (!present && !this.#hasRoom) return reject('max_connections')
     const connectionId = randomUUID()
     return {
@@ -203,10 +239,18 @@ export class Admission {
       channels,
       cursor: newcomer.cursor === undefined ? undefined : (parseCursor(newcomer.cursor) ?? 'malformed'),
       isTakeover: isSame,
+      hasToken,
       isMoving: avoid !== undefined && (hasToken || returning !== undefined),
       expiresAtMs: claims?.expiresAtMs ?? Infinity,
       allowedChannels: claims?.channels,
     }
+  }
+
+  /** Whether no other instance holds the clientId for somebody else. */
+  #isFreeElsewhere(clientId: string, session: string | undefined): boolean {
+    const holder = this.#options.holderElsewhere(clientId)
+    if (!holder) return true
+    return session !== undefined && equal(hashOfSession(session), holder.sessionHash)
   }
 
   /** The lobby and those asked for; `undefined`: not to be had. */

@@ -83,7 +83,11 @@ export class HandshakeHandler {
     const newcomer = readHandshake(handshake, path)
     const address = logAddresses ? handshake.remoteAddress : undefined
     const attempt: Attempt = { handshake, newcomer, reply, address, waitsFor: 'checks' }
-    const mustWait = admission.asksForToken || newcomer.cursor !== undefined || hookCalls.hasOnConnect
+    const mustWait =
+      admission.asksForToken ||
+      newcomer.cursor !== undefined ||
+      hookCalls.hasOnConnect ||
+      admission.isHeldElsewhere(newcomer, undefined)
     if (mustWait) this.#wait(attempt)
     else this.#decide(attempt, undefined)
   }
@@ -121,6 +125,7 @@ export class HandshakeHandler {
     // `recovered: false` would report a loss that may be none, and begin the client before what it has read already.
     const isUndecided = cursor !== undefined && !feed.isAvailable && !feed.canRecover(cursor)
     if (claims === 'unavailable' || isUndecided) return 'unavailable'
+    await admission.waitForName(newcomer, claims)
     // A client without a valid token is rejected whatever the application would say of it.
     const isAsked = hookCalls.hasOnConnect && (claims !== undefined || !admission.asksForToken)
     if (!isAsked) return { claims }

@@ -20,7 +20,9 @@ import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import type { HookCalls, MessageDecision } from './hook-calls.js'
 import { allowsChannel } from './authentication.js'
-import type { PresenceAnnouncer } from '../presence/presence-announcer.js'
+import type { ClusterState } from '../instances/cluster-state.js'
+import type { InstanceAnnouncer } from '../instances/instance-announcer.js'
+import { withPresence } from '../presence/snapshot.js'
 import type { ClientBudgets } from './client-budgets.js'
 import { Intake } from './intake.js'
 import { LimitRefusals } from './limit-refusals.js'
@@ -30,7 +32,8 @@ import type { TransportListener } from '../connections/transport.js'
 /** What all message handlers share. */
 export interface MessageHandlerContext {
   readonly hub: Hub
-  readonly presence: Pick<PresenceAnnouncer, 'joined' | 'left'>
+  readonly cluster: Pick<ClusterState, 'clientsElsewhere' | 'snapshotFor'>
+  readonly announcer: Pick<InstanceAnnouncer, 'admitted' | 'ended' | 'joined' | 'left'>
   readonly connections: ConnectionManager
   readonly budgets: ClientBudgets
   readonly encodeFrame: (text: string) => Buffer
@@ -169,7 +172,7 @@ export class MessageHandler implements TransportListener {
 
   #take(message: Exclude<ClientMessage, { type: 'ping' }>): void {
     const connection = this.#connection
-    const { hub, presence } = this.#context
+    const { hub, announcer } = this.#context
     if (message.id !== undefined) this.#session.taken(message.id)
     switch (message.type) {
       case 'message': {
@@ -186,7 +189,7 @@ export class MessageHandler implements TransportListener {
         const left = message.channels.filter((channel) => this.#channels?.has(channel))
         const start = hub.subscriptions.unsubscribe(connection, message.channels)
         connection.send(this.#answer('unsubscribed', message, start))
-        presence.left(connection.clientId, left)
+        announcer.left(connection.clientId, left)
         return
       }
     }
@@ -238,7 +241,7 @@ export class MessageHandler implements TransportListener {
   #subscribe(message: Extract<ClientMessage, { type: 'subscribe' }>): void {
     const { channels, since, id } = message
     const connection = this.#connection
-    const { hub, presence, maxChannels } = this.#context
+    const { hub, cluster, announcer, maxChannels } = this.#context
     if (!channels.every((channel) => allowsChannel(connection.identity.allowedChannels, channel))) {
       return this.#refuse('forbidden', { id })
     }
@@ -246,16 +249,20 @@ export class MessageHandler implements TransportListener {
     if ((this.#channels?.size ?? 0) + joined.length > maxChannels) {
       return this.#refuse('forbidden', { id, detail: `at most ${String(maxChannels)} channels` })
     }
-    hub.subscriptions.subscribe(connection, channels, since, (start) => this.#answer('subscribed', message, start))
-    presence.joined(connection.clientId, joined)
+    const snapshot = cluster.snapshotFor(connection.clientId, channels)
+    hub.subscriptions.subscribe(connection, channels, since, (start) =>
+      this.#answer('subscribed', message, start, snapshot),
+    )
+    announcer.joined(connection.clientId, joined)
   }
 
   #answer(
     type: 'subscribed' | 'unsubscribed',
     { channels, id }: Pick<SubscribeMessage, 'channels' | 'id'>,
     start: Start,
+    snapshot?: string,
   ): Buffer {
-    return this.#context.encodeFrame(JSON.stringify({ type, id, channels, ...start }))
+    return this.#context.encodeFrame(withPresence(JSON.stringify({ type, id, channels, ...start }), snapshot))
   }
 
   #wrong(code: ErrorCode, details: ErrorDetails): void {

@@ -1,16 +1,15 @@
 /**
- * What happens when somebody comes and when somebody goes: the takeover, the welcome, the telling of the others.
+ * Begins and ends the session of a client: the takeover, the welcome, and the announcement to the other instances.
  */
 import { LOBBY, TEXTS, type WelcomeMessage } from '@lastcall/protocol'
 import type { Admitted } from './admission.js'
 import type { Connection } from '../connections/connection.js'
 import { MessageHandler, type MessageHandlerContext } from './message-handler.js'
 import type { IncomingTransport } from '../connections/transport.js'
-import type { Moves } from '../presence/moves.js'
+import { withPresence } from '../presence/snapshot.js'
 import { SessionState, sessionOf } from './session-state.js'
 
 export interface SessionSetupOptions extends Omit<MessageHandlerContext, 'onClosed'> {
-  readonly moves: Pick<Moves, 'came' | 'left'>
   /** This instance's id. */
   readonly node: string
   readonly build: string
@@ -53,7 +52,7 @@ export class SessionSetup {
    * @param address Of the client, for the log; `undefined` where addresses are not logged.
    */
   welcome(transport: IncomingTransport, admitted: Admitted, address?: string): void {
-    const { connections, hub, presence, moves, budgets, clock, log } = this.#options
+    const { connections, hub, cluster, announcer, budgets, clock, log } = this.#options
     const { clientId, channels, cursor } = admitted
 
     if (!admitted.isTakeover) connections.release(clientId)
@@ -68,6 +67,8 @@ export class SessionSetup {
       clientId,
       connectionId: admitted.connectionId,
       session: admitted.session,
+      hasToken: admitted.hasToken,
+      isMoving: admitted.isMoving,
       locale: admitted.locale,
       strict: transport.isStrict,
       expiresAtMs: admitted.expiresAtMs,
@@ -78,15 +79,19 @@ export class SessionSetup {
     transport.listener = new MessageHandler(connection, this.#context)
 
     const start = hub.subscriptions.join(connection, channels, cursor)
-    connection.send(this.#options.encodeFrame(JSON.stringify(this.#welcomeMessage(connection, channels, start))))
+    const welcome = JSON.stringify(this.#welcomeMessage(connection, channels, start))
+    const snapshot = cluster.snapshotFor(clientId, channels)
+    connection.send(this.#options.encodeFrame(withPresence(welcome, snapshot)))
 
-    // Of a takeover only what differs is told: the client itself was never away.
-    presence.left(
-      clientId,
-      [...(channelsBefore ?? [])].filter((channel) => !channels.includes(channel)),
-    )
+    // After a takeover only the difference is announced: the client itself was never away.
+    if (channelsBefore) {
+      announcer.left(
+        clientId,
+        [...channelsBefore].filter((channel) => !channels.includes(channel)),
+      )
+    }
     const newChannels = channelsBefore ? channels.filter((channel) => !channelsBefore.has(channel)) : channels
-    moves.came(clientId, newChannels, admitted.isMoving)
+    announcer.admitted(connection.identity, newChannels)
     log.info('connect', { clientId, address, totalConnections: connections.getActiveCount() }, 'a client was accepted')
   }
 
@@ -96,8 +101,8 @@ export class SessionSetup {
     { cursor, recovered }: { cursor: string; recovered: boolean | null },
   ): WelcomeMessage {
     const { clientId, connectionId, session } = identity
-    const { node, build, heartbeatIntervalSeconds, connections } = this.#options
-    const active = connections.getActiveCount()
+    const { node, build, heartbeatIntervalSeconds, connections, cluster } = this.#options
+    const active = connections.getActiveCount() + cluster.clientsElsewhere
     const text = TEXTS[locale].welcome(clientId, active)
     return {
       type: 'welcome',
@@ -116,12 +121,12 @@ export class SessionSetup {
   }
 
   #gone(connection: Connection, code: number): void {
-    const { connections, hub, moves, budgets, hookCalls, clock, log } = this.#options
+    const { connections, hub, announcer, budgets, hookCalls, clock, log } = this.#options
     const { clientId } = connection
     const channels = hub.subscriptions.channelsOf(connection)
     hub.subscriptions.leave(connection)
     budgets.keep(clientId, sessionOf(connection)?.budget, clock.monotonic())
-    if (channels && !connection.isElsewhere) moves.left(clientId, channels)
+    if (channels) announcer.ended(connection.identity, channels)
     hookCalls.onDisconnect({ clientId, code })
     const { address } = connection.identity
     log.info(

@@ -17,11 +17,14 @@ export function describeAppending({ framework: { describe, it }, open }: SuiteCo
         message({ text: 'привіт 👋' }, { id: 'first' }),
         { kind: 'direct', to: 'bohdan', from: 'anna', data: '"psst"', at: 7, node: 'n', sequence: 8 },
         {
-          ...{ kind: 'presence', channel: 'lobby', joined: ['anna'], left: ['vira', 'ivan'] },
-          ...{ joinedCount: 1, leftCount: 2, active: 3, at: 9, node: 'n', sequence: 10 },
+          ...{ kind: 'members', changes: [{ channels: ['lobby'], joined: ['anna'], left: ['vira', 'ivan'] }] },
+          ...{ at: 9, node: 'n', sequence: 10 },
         },
-        { kind: 'instance', build: 'v2', state: 'draining', at: 11, node: 'n', sequence: 12 },
-        { kind: 'arrival', clients: ['anna', 'bohdan'], at: 13, node: 'n', sequence: 14 },
+        {
+          ...{ kind: 'instance', build: 'v2', state: 'draining', connections: 3, lagMs: 2, startedAtMs: 1 },
+          ...{ at: 11, node: 'n', sequence: 12 },
+        },
+        { kind: 'rosterRequest', of: 'm', at: 13, node: 'n', sequence: 14 },
       ]
       await journal.append(given)
       await recorder.until(({ written }) => written.length === given.length)

@@ -16,6 +16,8 @@ const identity = (clientId: string, some: Partial<ConnectionIdentity> = {}): Con
   locale: 'uk',
   strict: false,
   expiresAtMs: Infinity,
+  hasToken: false,
+  isMoving: false,
   allowedChannels: undefined,
   ...some,
 })

@@ -1,5 +1,5 @@
 /**
- * `/api/shutdown`, over real HTTP, with a server behind it and a client in it.
+ * `/api`, over real HTTP, with a server behind it and a client in it.
  */
 import { describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../support/test-server.js'
@@ -72,5 +72,28 @@ describe('the API', () => {
       expect((await ask(server, 'POST', body)).status).toBe(400)
     }
     expect(server.shutdown.state).toBe('serving')
+  })
+})
+
+describe('GET /api/instances', () => {
+  const list = async (server: TestServer): Promise<{ instances: Record<string, unknown>[] }> => {
+    const answer = await fetch(new URL('/api/instances', server.httpUrl), {
+      headers: { authorization: `Bearer ${TOKEN}` },
+    })
+    expect(answer.status).toBe(200)
+    return (await answer.json()) as { instances: Record<string, unknown>[] }
+  }
+
+  test('needs the ADMIN_TOKEN', async () => {
+    const server = await startServer({ adminToken: TOKEN })
+    expect((await fetch(new URL('/api/instances', server.httpUrl))).status).toBe(401)
+  })
+
+  test('lists the instance that was asked, with the figures of this moment', async () => {
+    const server = await startServer({ adminToken: TOKEN, build: 'b7' })
+    await server.connect('anna')
+    const { instances } = await list(server)
+    expect(instances).toMatchObject([{ node: server.node, build: 'b7', state: 'ready', connections: 1 }])
+    expect(Date.parse(String(instances[0]?.['startedAt']))).not.toBeNaN()
   })
 })

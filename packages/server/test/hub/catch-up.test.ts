@@ -11,7 +11,6 @@ import type { Window } from '../../src/hub/window.js'
 import type { Entry } from '../../src/journal/journal.js'
 import {
   anyContent,
-  arrivalEntry,
   directEntry,
   instanceEntry,
   messageEntry,
@@ -31,6 +30,8 @@ interface Member {
 }
 
 const MANY_BYTES = 1_000_000
+
+const START = { position: 0, snapshotAt: 0 }
 
 function windowOf(contents: readonly Entry[]): { window: Window; entries: Entry[] } {
   const window = makeWindow()
@@ -64,7 +65,7 @@ function chunks(
 ): CatchUpChunk[] {
   const all: CatchUpChunk[] = []
   for (let position = from; position < window.head;) {
-    const chunk = cutter.next(audience, member, position, maxBytes())
+    const chunk = cutter.next(audience, member, { position, snapshotAt: 0 }, maxBytes())
     expect(chunk.upTo).toBeGreaterThan(position)
     expect(chunk.upTo).toBeLessThanOrEqual(window.head)
     expect(read(chunk.bytes)).toHaveLength(chunk.count)
@@ -112,7 +113,7 @@ describe('of an entry', () => {
 
   test('of what instances say to each other nobody hears, whoever is named there', () => {
     expect(to('anna', instanceEntry())).toBeUndefined()
-    expect(to('anna', arrivalEntry({ clients: ['anna'] }))).toBeUndefined()
+    expect(to('anna', instanceEntry())).toBeUndefined()
   })
 
   test('a retry is told to nobody but its sender, with the offset of the first one', () => {
@@ -188,7 +189,7 @@ describe('chunks', () => {
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
     const next = (clientId: string): CatchUpChunk =>
-      cutter.next(audience, { clientId, locale: 'uk', encoding: LINES }, 0, MANY_BYTES)
+      cutter.next(audience, { clientId, locale: 'uk', encoding: LINES }, START, MANY_BYTES)
     expect(next('cleo').bytes).toBe(next('dan').bytes)
     expect(told(read(next('anna').bytes))).toEqual([
       ['ack', 1],
@@ -200,12 +201,37 @@ describe('chunks', () => {
     ])
   })
 
+  test('up to the snapshot of a resuming client leave out what the snapshot contains', () => {
+    const { window } = windowOf([
+      messageEntry({ from: 'bob' }),
+      presenceEntry({ joined: ['bob'] }),
+      messageEntry({ from: 'bob' }),
+      presenceEntry({ joined: ['dan'] }),
+    ])
+    const cutter = new ChunkCutter(window)
+    const audience = audienceOf(['lobby'])
+    const member = { clientId: 'cleo', locale: 'uk', encoding: LINES } as const
+    const first = cutter.next(audience, member, { position: 0, snapshotAt: 3 }, MANY_BYTES)
+    expect([told(read(first.bytes)), first.upTo]).toEqual([
+      [
+        ['message', 1],
+        ['message', 3],
+      ],
+      3,
+    ])
+    expect(told(read(cutter.next(audience, member, { position: 3, snapshotAt: 3 }, MANY_BYTES).bytes))).toEqual([
+      ['presence', 4],
+    ])
+    // A connection that is behind has no snapshot to rely on.
+    expect(told(read(cutter.next(audience, member, START, MANY_BYTES).bytes))).toHaveLength(4)
+  })
+
   test('of two audiences are not confused', () => {
     const { window } = windowOf([messageEntry({ channel: 'lobby' }), messageEntry({ channel: 'news' })])
     const cutter = new ChunkCutter(window)
     const member = { clientId: 'cleo', locale: 'uk', encoding: LINES } as const
     const offsets = (audience: AudienceView): unknown[] =>
-      told(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).map(([, offset]) => offset)
+      told(read(cutter.next(audience, member, START, MANY_BYTES).bytes)).map(([, offset]) => offset)
     expect(offsets(audienceOf(['lobby'], 'uk', 1))).toEqual([1])
     expect(offsets(audienceOf(['news'], 'uk', 2))).toEqual([2])
   })
@@ -215,7 +241,7 @@ describe('chunks', () => {
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
     const member = { clientId: 'cleo', locale: 'uk', encoding: LINES } as const
-    cutter.next(audience, member, 0, MANY_BYTES)
+    cutter.next(audience, member, START, MANY_BYTES)
     const third = messageEntry({ offset: 3 })
     window.push(third, receivedAt(0))
     const parts = chunks(cutter, window, audience, member, 0, () => MANY_BYTES)
@@ -229,12 +255,12 @@ describe('chunks', () => {
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
     const member = { clientId: 'cleo', locale: 'uk', encoding: LINES } as const
-    cutter.next(audience, member, 0, MANY_BYTES)
+    cutter.next(audience, member, START, MANY_BYTES)
     window.reset(1)
     cutter.clear()
     const entry = messageEntry({ data: '"new"' })
     window.push(entry, receivedAt(0))
-    expect(read(cutter.next(audience, member, 0, MANY_BYTES).bytes)).toMatchObject([{ data: 'new' }])
+    expect(read(cutter.next(audience, member, START, MANY_BYTES).bytes)).toMatchObject([{ data: 'new' }])
   })
 })
 
@@ -283,5 +309,8 @@ test('a chunk ends after 4,096 entries, though none of them concerns the client'
   const viewer = { clientId: 'borys', locale: 'uk', encoding: LINES } as const
   const range = { channels: new Set(['lobby']), position: 0, upTo: 10_000 }
   expect(cutter.nextOfReplay(range, viewer, MANY_BYTES)).toMatchObject({ upTo: 4096, count: 0 })
-  expect(cutter.next(audienceOf(['lobby']), viewer, 4096, MANY_BYTES)).toMatchObject({ upTo: 8192, count: 0 })
+  expect(cutter.next(audienceOf(['lobby']), viewer, { position: 4096, snapshotAt: 0 }, MANY_BYTES)).toMatchObject({
+    upTo: 8192,
+    count: 0,
+  })
 })

@@ -26,6 +26,15 @@ interface Sample<Kind extends ContentKind> {
 
 const NOBODY = { anna: undefined, bohdan: undefined, vira: undefined }
 
+/** No client receives it: what it changes is told by a presence entry. */
+const internal = <Kind extends ContentKind>(content: ContentOf<Kind>): Sample<Kind> => ({
+  content,
+  delivered: NOBODY,
+  again: NOBODY,
+  replayed: undefined,
+  countsTowardsHistory: false,
+})
+
 const SAMPLES: { readonly [Kind in ContentKind]: Sample<Kind> } = {
   message: {
     content: { kind: 'message', channel: 'lobby', from: 'anna', id: 'm-1', data: '{"ї":[1]}' },
@@ -41,38 +50,23 @@ const SAMPLES: { readonly [Kind in ContentKind]: Sample<Kind> } = {
     replayed: undefined,
     countsTowardsHistory: true,
   },
-  presence: {
-    content: {
-      kind: 'presence',
-      channel: 'lobby',
-      joined: [],
-      left: ['anna'],
-      joinedCount: 0,
-      leftCount: 1,
-      active: 2,
-    },
-    delivered: { anna: undefined, bohdan: 'presence', vira: 'presence' },
-    again: { anna: undefined, bohdan: 'presence', vira: 'presence' },
-    replayed: 'presence',
-    countsTowardsHistory: false,
-  },
-  instance: {
-    content: { kind: 'instance', build: 'v2', state: 'draining' },
-    delivered: NOBODY,
-    again: NOBODY,
-    replayed: undefined,
-    countsTowardsHistory: false,
-  },
-  arrival: {
-    content: { kind: 'arrival', clients: ['anna', 'ivan'] },
-    delivered: NOBODY,
-    again: NOBODY,
-    replayed: undefined,
-    countsTowardsHistory: false,
-  },
+  instance: internal({ kind: 'instance', build: 'v2', state: 'draining', connections: 7, lagMs: 3, startedAtMs: 5 }),
+  lost: internal({ kind: 'lost', instance: 'x' }),
+  claim: internal({
+    kind: 'claim',
+    claims: [{ clientId: 'anna', connectionId: 'c', sessionHash: 'h', hasToken: true, isMoving: false }],
+    releases: [{ clientId: 'ivan', connectionId: 'd' }],
+  }),
+  members: internal({ kind: 'members', changes: [{ channels: ['lobby'], joined: ['anna'], left: ['ivan'] }] }),
+  roster: internal({
+    ...{ kind: 'roster', part: 0, parts: 1, members: [{ channels: ['lobby', 'news'], clients: ['anna'] }] },
+    claims: [{ clientId: 'anna', connectionId: 'c', sessionHash: 'h', hasToken: false, isMoving: true }],
+  }),
+  rosterRequest: internal({ kind: 'rosterRequest', of: 'x' }),
 }
 
 const WITHOUT_CONTENT: { readonly [Kind in Exclude<EntryKind, ContentKind>]: true } = {
+  presence: true,
   unknown: true,
   placeholder: true,
 }

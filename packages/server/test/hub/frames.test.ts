@@ -1,7 +1,7 @@
 /**
  * Frames: the JSON that clients read of an entry.
  */
-import type { Locale } from '@lastcall/protocol'
+import type { Locale, PresenceMessage } from '@lastcall/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { UTF8_ENCODING } from '../../src/connections/encoding.js'
@@ -23,8 +23,10 @@ function counting(): { encode: (text: string) => Buffer; texts: string[] } {
   }
 }
 
+const LOBBY = new Set(['lobby'])
+
 const said = (entry: Entry, locale: Locale = 'uk'): unknown =>
-  JSON.parse(new Frames(entry, entry.at, UTF8_ENCODING).forAudience(locale).toString())
+  JSON.parse(new Frames(entry, entry.at, UTF8_ENCODING).forAudience(locale, LOBBY).toString())
 
 const acked = (entry: Entry, offset: number): unknown =>
   JSON.parse(new Frames(entry, entry.at, UTF8_ENCODING).ack(offset).toString())
@@ -53,7 +55,7 @@ test('a direct message names its sender and no channel', () => {
 })
 
 describe('presence', () => {
-  const entry = presenceEntry({ offset: 9, joined: ['anna'], left: ['bob'], joinedCount: 1, leftCount: 1, active: 3 })
+  const entry = presenceEntry({ offset: 9, joined: ['anna'], left: ['bob'], count: 3 })
 
   test.each([
     ['uk', 'Приєдналися: anna. Вийшли: bob. Зараз на звʼязку: 3.'],
@@ -61,15 +63,46 @@ describe('presence', () => {
   ] as const)('is told in the language of who reads it: %s', (locale, text) => {
     expect(said(entry, locale)).toEqual({
       type: 'presence',
-      channel: 'lobby',
-      joined: ['anna'],
-      left: ['bob'],
-      joinedCount: 1,
-      leftCount: 1,
-      active: 3,
+      changes: [{ channel: 'lobby', joined: ['anna'], left: ['bob'], joinedCount: 1, leftCount: 1, count: 3 }],
       offset: 9,
       text,
     })
+  })
+})
+
+describe('presence in several channels', () => {
+  const entry = {
+    ...presenceEntry({ offset: 9 }),
+    changes: [
+      { channel: 'lobby', joined: ['anna'], left: [], count: 2 },
+      { channel: 'news', joined: [], left: ['bob'], count: 1 },
+    ],
+  }
+  const read = (frames: Frames, ...channels: string[]): PresenceMessage =>
+    JSON.parse(frames.forAudience('en', new Set(channels)).toString()) as PresenceMessage
+
+  test('is one frame with the changed channels of its receivers', () => {
+    const frames = new Frames(entry, 0, UTF8_ENCODING)
+    expect(read(frames, 'lobby', 'news').changes.map(({ channel }) => channel)).toEqual(['lobby', 'news'])
+    expect(read(frames, 'news', 'sport').changes.map(({ channel }) => channel)).toEqual(['news'])
+  })
+
+  test('is encoded once for all audiences that have the same changed channels', () => {
+    const { encode, texts } = counting()
+    const frames = new Frames(entry, 0, { ...UTF8_ENCODING, encode })
+    frames.forAudience('en', new Set(['news', 'sport']))
+    frames.forAudience('en', new Set(['news', 'weather']))
+    expect(texts).toHaveLength(1)
+  })
+
+  test('names fifty clients per channel and a thousand in all, and counts the rest', () => {
+    const crowd = Array.from({ length: 80 }, (_, index) => `client-${index}`)
+    const channels = Array.from({ length: 30 }, (_, index) => `channel-${index}`)
+    const changes = channels.map((channel) => ({ channel, joined: crowd, left: [], count: 80 }))
+    const told = read(new Frames({ ...entry, changes }, 0, UTF8_ENCODING), ...channels)
+    const expected = channels.map((_, index) => (index < 20 ? 50 : 0))
+    expect(told.changes.map(({ joined }) => joined.length)).toEqual(expected)
+    expect(told.changes.every(({ joinedCount }) => joinedCount === 80)).toBe(true)
   })
 })
 
@@ -103,12 +136,14 @@ test('any id and any data come through as they were', () => {
 test('a message is encoded once for everybody, presence once per language', () => {
   const message = counting()
   const frames = new Frames(messageEntry(), 0, { ...UTF8_ENCODING, encode: message.encode })
-  for (const locale of ['uk', 'en', 'uk'] as const) expect(frames.forAudience(locale)).toBe(frames.forAudience('uk'))
+  for (const locale of ['uk', 'en', 'uk'] as const) {
+    expect(frames.forAudience(locale, LOBBY)).toBe(frames.forAudience('uk', LOBBY))
+  }
   expect(message.texts).toHaveLength(1)
 
   const presence = counting()
   const presenceFrames = new Frames(presenceEntry(), 0, { ...UTF8_ENCODING, encode: presence.encode })
-  for (const locale of ['uk', 'en', 'uk', 'en'] as const) presenceFrames.forAudience(locale)
+  for (const locale of ['uk', 'en', 'uk', 'en'] as const) presenceFrames.forAudience(locale, LOBBY)
   expect(presence.texts).toHaveLength(2)
 })
 
@@ -116,18 +151,18 @@ test('an entry is not encoded before a connection needs its frame', () => {
   const { encode, texts } = counting()
   const frames = new Frames(messageEntry({ data: '"once"' }), 0, { ...UTF8_ENCODING, encode })
   expect([frames.entry.offset, texts]).toEqual([1, []])
-  frames.forAudience('uk')
+  frames.forAudience('uk', LOBBY)
   expect(texts).toHaveLength(1)
 })
 
 test('a frame carries the time that the window gives it', () => {
   const frames = new Frames(messageEntry({ at: 5 }), AT, UTF8_ENCODING)
-  expect(JSON.parse(frames.forAudience('uk').toString())).toMatchObject({ at: '2026-01-02T03:04:05.678Z' })
+  expect(JSON.parse(frames.forAudience('uk', LOBBY).toString())).toMatchObject({ at: '2026-01-02T03:04:05.678Z' })
 })
 
 test('the data is kept in the frame alone', () => {
   const frames = new Frames(messageEntry({ data: '"once"' }), 0, UTF8_ENCODING)
-  expect(frames.forAudience('uk').toString()).toContain('"once"')
+  expect(frames.forAudience('uk', LOBBY).toString()).toContain('"once"')
   expect(JSON.stringify(frames.entry)).not.toContain('once')
 })
 
@@ -151,10 +186,10 @@ test('a localized message is made once per language', () => {
 test('a frame in another encoding has the same text, also when the data is in the first frame alone', () => {
   const upperCase = { ...UTF8_ENCODING, name: 'upper', encode: (text: string) => Buffer.from(text.toUpperCase()) }
   const frames = new Frames(messageEntry({ data: '"once"' }), 0, UTF8_ENCODING)
-  const first = frames.forAudience('uk').toString()
-  const other = frames.forAudience('uk', upperCase)
+  const first = frames.forAudience('uk', LOBBY).toString()
+  const other = frames.forAudience('uk', LOBBY, upperCase)
   expect(other.toString()).toBe(first.toUpperCase())
-  expect(frames.forAudience('en', upperCase).toString()).toBe(first.toUpperCase())
-  expect(frames.forAudience('uk', upperCase)).toBe(other)
+  expect(frames.forAudience('en', LOBBY, upperCase).toString()).toBe(first.toUpperCase())
+  expect(frames.forAudience('uk', LOBBY, upperCase)).toBe(other)
   expect(frames.ack(7, upperCase).toString()).toContain('"OFFSET":7')
 })

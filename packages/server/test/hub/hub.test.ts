@@ -238,16 +238,19 @@ describe('whoever comes, falls behind, drains and changes channels, whenever tha
   interface Present {
     readonly member: Member
     readonly from: number
+    /** The snapshot of a resuming client contains the presence up to here. */
+    readonly snapshotAt: number
     readonly stretches: { readonly after: number; readonly channels: ReadonlySet<string> }[]
   }
 
   const offsetOf = (cursor: string): number => Number(cursor.split(':')[1])
 
   /** What this connection was to be told of all that was said. */
-  function expectedFor({ member, from, stretches }: Present, entries: readonly Entry[]): Told[] {
+  function expectedFor({ member, from, snapshotAt, stretches }: Present, entries: readonly Entry[]): Told[] {
     const { clientId } = member.connection
     return entries.flatMap((entry, index) => {
       if (entry.offset <= from) return []
+      if (entry.kind === 'presence' && entry.offset <= snapshotAt) return []
       const channels = stretches.findLast(({ after }) => after < entry.offset)?.channels ?? new Set<string>()
       const listener = { clientId, channels }
       const before = entries.slice(0, index)
@@ -287,7 +290,13 @@ describe('whoever comes, falls behind, drains and changes channels, whenever tha
             const member = join(CLIENTS[each.who] as string, { channels: each.channels, ...(cursor && { cursor }) })
             expect(member.start.recovered).toBe(cursor ? true : null)
             const from = offsetOf(member.start.cursor)
-            present.set(each.who, { member, from, stretches: [{ after: from, channels: new Set(each.channels) }] })
+            const snapshotAt = cursor ? entries.length : 0
+            present.set(each.who, {
+              member,
+              from,
+              snapshotAt,
+              stretches: [{ after: from, channels: new Set(each.channels) }],
+            })
           } else if (!one) continue
           else if (each.do === 'leave') part(each.who)
           else if (each.do === 'full') one.member.transport.isFull = true
@@ -574,7 +583,7 @@ describe('what is on its way into the journal', () => {
 
   test('is waited for by a hub that closes, and no timer remains', async () => {
     const { hub, journal, clock } = await openHub()
-    hub.announceInstance('gone')
+    hub.publishing.publishOwn({ kind: 'rosterRequest', of: 'another' }, () => undefined)
     await turns()
     const closing = hub.close()
     journal.succeed()
@@ -659,55 +668,5 @@ describe('a cursor that another instance has told', () => {
     const { hub, clock } = await openHub()
     await hub.feed.waitForCursor(cursor, 1000)
     expect(clock.running).toBe(0)
-  })
-})
-
-describe('presence', () => {
-  test('is gathered for the interval, then told in one entry for each channel', async () => {
-    const { hub, journal, clock, join } = await openHub()
-    join('anna', { channels: ['lobby', 'news'] })
-    hub.presence.joined('anna', ['lobby', 'news'])
-    clock.advance(200)
-    hub.presence.joined('bob', ['lobby'])
-    hub.presence.left('cleo', ['lobby'])
-    clock.advance(49)
-    await turns()
-    expect(journal.appends).toEqual([])
-    clock.advance(1)
-    await turns()
-    expect(journal.appends).toMatchObject([
-      [
-        { kind: 'presence', channel: 'lobby', joined: ['anna', 'bob'], left: ['cleo'], active: 1 },
-        { kind: 'presence', channel: 'news', joined: ['anna'], left: [], joinedCount: 1, leftCount: 0, active: 1 },
-      ],
-    ])
-  })
-
-  test('of a client that comes and goes within the interval is not told', async () => {
-    const { hub, journal, clock } = await openHub()
-    hub.presence.joined('anna', ['lobby'])
-    hub.presence.left('anna', ['lobby'])
-    clock.advance(1000)
-    await turns()
-    expect(journal.appends).toEqual([])
-  })
-
-  test('is not told at all with an interval of 0', async () => {
-    const { hub, journal, clock } = await openHub({ presenceIntervalMs: 0 })
-    hub.presence.joined('anna', ['lobby'])
-    clock.advance(10_000)
-    await turns()
-    expect(journal.appends).toEqual([])
-    expect(clock.running).toBe(0)
-  })
-
-  test('that is still gathered is told when the hub closes', async () => {
-    const { hub, journal } = await openHub()
-    hub.presence.left('anna', ['lobby'])
-    const closed = hub.close()
-    await turns()
-    expect(journal.appends).toMatchObject([[{ kind: 'presence', left: ['anna'] }]])
-    journal.succeed()
-    await closed
   })
 })

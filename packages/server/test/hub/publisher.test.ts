@@ -24,15 +24,7 @@ const says = (data: unknown, id?: string, from = 'anna'): Extract<EntryContent, 
   ...(id !== undefined && { id }),
 })
 
-const PRESENCE: EntryContent = {
-  kind: 'presence',
-  channel: 'lobby',
-  joined: ['anna'],
-  left: [],
-  joinedCount: 1,
-  leftCount: 0,
-  active: 1,
-}
+const PRESENCE: EntryContent = { kind: 'members', changes: [{ channels: ['lobby'], joined: ['anna'], left: [] }] }
 
 function publisher(some: Partial<PublisherOptions<TestAuthor>> = {}): {
   publisher: Publisher<TestAuthor>
@@ -87,7 +79,7 @@ test('what one turn of the event loop brings is one append, in its order; what c
   const { publisher: p, journal, clock } = publisher()
   clock.advance(5)
   p.publish(says(1), author())
-  p.publish(PRESENCE)
+  p.publishOwn(PRESENCE, () => undefined)
   p.publish(says(2, 'x'), author())
   expect(journal.appends).toEqual([])
   await turn()
@@ -184,7 +176,7 @@ describe('when the journal fails', () => {
     const { publisher: p, journal, stats, told } = publisher()
     const [anna, bob] = [author('anna'), author('bob')]
     p.publish(says(1, 'x'), anna)
-    p.publish(PRESENCE)
+    p.publishOwn(PRESENCE, () => undefined)
     p.publish(says(2, 'y', 'bob'), bob)
     p.publish(says(3), anna)
     await turn()
@@ -253,7 +245,7 @@ test('a message that waited behind an append with an unknown outcome fails with 
   p.publish(says(1, 'x'), author('anna'))
   await turn()
   p.publish(says(2, 'y'), author('bob'))
-  p.publish(PRESENCE)
+  p.publishOwn(PRESENCE, () => undefined)
   journal.fail(new Error('connection lost'))
   await turn()
   await turn()
@@ -360,6 +352,21 @@ test('more than may wait is refused at once, and taken again when there is room'
   expect(anna.unacked).toBe(1)
 })
 
+test('an entry of the instance itself tells whether it came back', async () => {
+  const { publisher: p, journal } = publisher()
+  const outcomes: boolean[] = []
+  p.publishOwn(PRESENCE, (isLost) => outcomes.push(isLost))
+  await turn()
+  expect(outcomes).toEqual([])
+  journal.succeed()
+  await turn()
+  expect(outcomes).toEqual([false])
+  p.publishOwn(PRESENCE, (isLost) => outcomes.push(isLost))
+  await turn()
+  p.failAll(new LastcallError('journal_unavailable', 'gone', { temporary: true }))
+  expect(outcomes).toEqual([false, true])
+})
+
 describe('settled', () => {
   test('is at once when nothing is pending', async () => {
     const { publisher: p } = publisher()
@@ -371,7 +378,7 @@ describe('settled', () => {
     let isSettled = false
     p.publish(says(1), author())
     await turn()
-    p.publish(PRESENCE)
+    p.publishOwn(PRESENCE, () => undefined)
     const settled = p.settled().then(() => (isSettled = true))
     await turn()
     journal.succeed()

@@ -1,117 +1,139 @@
-/**
- * Who shares the journal, as far as it says so.
- */
+/** Which instances share the journal, and which of them are live. */
 import { beforeEach, describe, expect, test } from 'vitest'
-import { Instances, MAX_SILENCE_MS } from '../../src/instances/instances.js'
+import { Instances } from '../../src/instances/instances.js'
 import type { InstanceState } from '../../src/journal/journal.js'
 import { instanceEntry } from '../support/entries.js'
 import { FakeClock } from '../support/fake-clock.js'
+
+const TIMEOUT_MS = 12_000
 
 let clock: FakeClock
 let instances: Instances
 
 beforeEach(() => {
   clock = new FakeClock()
-  instances = new Instances({ node: 'own', clock })
+  instances = new Instances({ node: 'own', timeoutMs: TIMEOUT_MS, clock })
+  instances.reachHead()
 })
 
-const says = (node: string, state: InstanceState, build = 'old', at = clock.now()): void =>
-  instances.heard(instanceEntry({ node, state, build, at }))
+function announce(node: string, state: InstanceState, build = 'old'): void {
+  instances.receivedFrom(node)
+  instances.announced(instanceEntry({ node, state, build }))
+}
 
-/** What is known, in short. */
+/** The state in short. */
 const known = (): Record<string, unknown> => ({
+  anotherLive: instances.isAnotherLive,
   anotherReady: instances.isAnotherReady,
-  anotherDraining: instances.isAnotherDraining,
   ready: instances.count('ready'),
   draining: instances.count('draining'),
 })
 
-const NOBODY = { anotherReady: false, anotherDraining: false, ready: 0, draining: 0 }
+const NOBODY = { anotherLive: false, anotherReady: false, ready: 0, draining: 0 }
 
-test('nobody is known before somebody has spoken', () => {
+test('no instance is known before one has announced itself', () => {
   expect(known()).toEqual(NOBODY)
   expect(instances.isReadyBeside('old')).toBe(false)
   expect(instances.isDraining).toBe(false)
 })
 
-test('the last word counts', () => {
-  says('other', 'ready')
-  expect(known()).toEqual({ ...NOBODY, anotherReady: true, ready: 1 })
-  says('other', 'draining')
-  expect(known()).toEqual({ ...NOBODY, anotherDraining: true, draining: 1 })
-  says('other', 'ready')
-  expect(known()).toEqual({ ...NOBODY, anotherReady: true, ready: 1 })
-  says('other', 'gone')
+test('the latest announcement counts', () => {
+  announce('other', 'ready')
+  expect(known()).toEqual({ ...NOBODY, anotherLive: true, anotherReady: true, ready: 1 })
+  announce('other', 'draining')
+  expect(known()).toEqual({ ...NOBODY, anotherLive: true, draining: 1 })
+  announce('other', 'gone')
   expect(known()).toEqual(NOBODY)
 })
 
-test('this instance is no other one, and is counted', () => {
-  says('own', 'ready')
+test('this instance is counted, and is not another one', () => {
+  announce('own', 'ready')
   expect(known()).toEqual({ ...NOBODY, ready: 1 })
-  says('own', 'draining')
-  expect(known()).toEqual({ ...NOBODY, draining: 1 })
+  announce('own', 'draining')
   expect(instances.isDraining).toBe(true)
-  says('own', 'ready')
-  expect(instances.isDraining).toBe(false)
 })
 
-test('a state that is not known yet is neither ready nor draining', () => {
-  says('other', 'resting' as InstanceState)
-  expect(known()).toEqual(NOBODY)
+test('a state that this build does not know is neither ready nor draining', () => {
+  announce('other', 'resting' as InstanceState)
+  expect(known()).toEqual({ ...NOBODY, anotherLive: true })
 })
 
-describe('an instance of another build', () => {
-  test('is one that is ready and not of this build', () => {
-    says('same', 'ready', 'old')
-    expect(instances.isReadyBeside('old')).toBe(false)
-    says('new', 'draining', 'new')
-    expect(instances.isReadyBeside('old')).toBe(false)
-    says('new', 'ready', 'new')
-    expect(instances.isReadyBeside('old')).toBe(true)
-  })
+test('an instance of another build is one that is ready and not of this build', () => {
+  announce('same', 'ready', 'old')
+  expect(instances.isReadyBeside('old')).toBe(false)
+  announce('new', 'draining', 'new')
+  expect(instances.isReadyBeside('old')).toBe(false)
+  announce('new', 'ready', 'new')
+  expect(instances.isReadyBeside('old')).toBe(true)
 })
 
-describe('silence', () => {
-  test('of half a minute means that an instance is gone', () => {
-    says('killed', 'ready', 'new')
-    clock.advance(MAX_SILENCE_MS)
-    expect(instances.isReadyBeside('old')).toBe(true)
+test('an announcement from before the head proves nothing: its instance may have been killed', () => {
+  const starting = new Instances({ node: 'own', timeoutMs: TIMEOUT_MS, clock })
+  starting.receivedFrom('killed')
+  starting.announced(instanceEntry({ node: 'killed', state: 'ready' }))
+  starting.reachHead()
+  expect(starting.isLive('killed')).toBe(false)
+  expect(starting.all).toEqual([])
+})
+
+describe('the lease of an instance', () => {
+  test('expires when nothing has come from it for longer than the timeout', () => {
+    announce('other', 'ready')
+    clock.advance(TIMEOUT_MS)
+    expect(instances.expired()).toEqual([])
     clock.advance(1)
-    expect(instances.isReadyBeside('old')).toBe(false)
-    expect(known()).toEqual(NOBODY)
+    expect(instances.expired()).toEqual(['other'])
+    instances.lost('other')
+    expect(instances.expired()).toEqual([])
+    expect(instances.isLive('other')).toBe(false)
   })
 
-  test('is broken by each word', () => {
-    for (let times = 0; times < 10; times++) {
-      says('other', 'draining')
-      clock.advance(MAX_SILENCE_MS)
-      expect(instances.isAnotherDraining).toBe(true)
-    }
+  test('is renewed by any entry', () => {
+    announce('other', 'ready')
+    clock.advance(TIMEOUT_MS)
+    instances.receivedFrom('other')
+    clock.advance(TIMEOUT_MS)
+    expect(instances.expired()).toEqual([])
   })
 
-  test('that began before this instance read of it counts from its beginning', () => {
-    says('killed', 'ready', 'old', clock.now() - MAX_SILENCE_MS - 1)
-    says('alive', 'ready', 'old', clock.now() - MAX_SILENCE_MS)
-    expect(instances.count('ready')).toBe(1)
+  test('does not expire while the journal is down, and begins anew when it is back', () => {
+    announce('other', 'ready')
+    clock.advance(10 * TIMEOUT_MS)
+    instances.renewLeases()
+    clock.advance(TIMEOUT_MS)
+    expect(instances.expired()).toEqual([])
+    clock.advance(1)
+    expect(instances.expired()).toEqual(['other'])
   })
 
-  test('of one whose clock is ahead is no longer than that of others', () => {
-    says('ahead', 'ready', 'old', clock.now() + 3_600_000)
-    clock.advance(MAX_SILENCE_MS + 1)
-    expect(instances.isAnotherReady).toBe(false)
+  test('covers an instance that has written and never announced itself', () => {
+    instances.receivedFrom('silent')
+    clock.advance(TIMEOUT_MS + 1)
+    expect(instances.expired()).toEqual(['silent'])
   })
 
-  test('of its own says nothing to an instance that is alive', () => {
-    says('own', 'draining')
-    clock.advance(10 * MAX_SILENCE_MS)
-    expect(instances.isDraining).toBe(true)
+  test('is not measured for this instance itself', () => {
+    announce('own', 'ready')
+    clock.advance(TIMEOUT_MS + 1)
+    expect(instances.expired()).toEqual([])
   })
 })
 
-test('in another journal everybody is yet to be heard of', () => {
-  says('own', 'draining')
-  says('other', 'ready')
+test('in another journal every instance has yet to announce itself', () => {
+  announce('own', 'draining')
+  announce('other', 'ready')
   instances.forget()
   expect(known()).toEqual(NOBODY)
   expect(instances.isDraining).toBe(false)
+})
+
+test('lists all live instances by their ids', () => {
+  announce('own', 'ready')
+  announce('b', 'draining')
+  announce('a', 'ready', 'new')
+  expect(instances.all.map(({ node, build, state }) => [node, build, state])).toEqual([
+    ['a', 'new', 'ready'],
+    ['b', 'old', 'draining'],
+    ['own', 'old', 'ready'],
+  ])
 })

@@ -137,7 +137,7 @@ describe('a name that is connected', () => {
   test('is taken over with its session: the old one is closed with 4001, and nobody is told of it', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const [b, a] = [await server.connect('b'), await server.connect('a')]
-    await b.first('presence', ({ joined }) => joined.includes('a'))
+    await b.presence(({ joined }) => joined.includes('a'))
     const { session, connectionId } = await a.first('welcome')
     const again = await server.connect(`a?session=${session}`)
     expect(await a.closed).toEqual({ code: 4001, reason: 'Ви підключилися з іншого місця' })
@@ -145,8 +145,8 @@ describe('a name that is connected', () => {
     expect((await again.first('welcome')).connectionId).not.toBe(connectionId)
     // A later change is the marker: whatever was told of the takeover came before it.
     await server.connect('marker')
-    expect(await b.first('presence', ({ joined }) => joined.includes('marker'))).toMatchObject({ active: 3 })
-    const told = b.all('presence').flatMap(({ joined, left }) => [...joined, ...left.map((name) => `-${name}`)])
+    expect(await b.presence(({ joined }) => joined.includes('marker'))).toMatchObject({ count: 3 })
+    const told = b.presenceChanges().flatMap(({ joined, left }) => [...joined, ...left.map((name) => `-${name}`)])
     expect(told.filter((name) => name.endsWith('a'))).toEqual(['a'])
     expect(told).not.toContain('-a')
   })
@@ -189,12 +189,12 @@ describe('a name that is connected', () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const watcher = await server.connect('w?channels=x,y')
     const a = await server.connect('a?channels=x')
-    await watcher.first('presence', ({ channel, joined }) => channel === 'x' && joined.includes('a'))
+    await watcher.presence(({ channel, joined }) => channel === 'x' && joined.includes('a'))
     const { session } = await a.first('welcome')
     await server.connect(`a?session=${session}&channels=y`)
-    await watcher.first('presence', ({ channel, joined }) => channel === 'y' && joined.includes('a'))
-    await watcher.first('presence', ({ channel, left }) => channel === 'x' && left.includes('a'))
-    expect(watcher.all('presence').filter(({ channel, left }) => channel === 'lobby' && left.length > 0)).toEqual([])
+    await watcher.presence(({ channel, joined }) => channel === 'y' && joined.includes('a'))
+    await watcher.presence(({ channel, left }) => channel === 'x' && left.includes('a'))
+    expect(watcher.presenceChanges().filter(({ channel, left }) => channel === 'lobby' && left.length > 0)).toEqual([])
   })
 
   test('is free again when its client has left', async () => {

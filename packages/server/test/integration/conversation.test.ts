@@ -1,6 +1,7 @@
 /**
  * Clients that talk: who hears what, and in which order.
  */
+import type { PresenceChange } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'
 import { startServer } from '../support/test-server.js'
 
@@ -46,14 +47,15 @@ describe('A, B and C', () => {
     const [b, c] = [await server.connect('B'), await server.connect('C')]
     const a = await server.connect('A')
     for (const client of [b, c]) {
-      const came = await client.first('presence', ({ joined }) => joined.includes('A'))
-      expect(came).toMatchObject({ channel: 'lobby', active: 3 })
+      const isAboutA = (change: PresenceChange): boolean => change.joined.includes('A')
+      const came = await client.first('presence', ({ changes }) => changes.some(isAboutA))
+      expect(came.changes).toMatchObject([{ channel: 'lobby', count: 3 }])
       expect(came.text).toMatch(/Приєдналися: .*A/)
     }
     await a.leave()
     for (const client of [b, c]) {
-      const went = await client.first('presence', ({ left }) => left.includes('A'))
-      expect(went).toMatchObject({ channel: 'lobby', left: ['A'], leftCount: 1, active: 2 })
+      const went = await client.first('presence', ({ changes }) => changes.some(({ left }) => left.includes('A')))
+      expect(went.changes).toMatchObject([{ channel: 'lobby', left: ['A'], leftCount: 1, count: 2 }])
       expect(went.text).toMatch(/Вийшли: A\./)
     }
   })
@@ -62,9 +64,9 @@ describe('A, B and C', () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const [a, b] = [await server.connect('A'), await server.connect('B')]
     // The gathering in which A has come is over.
-    await a.first('presence', ({ joined }) => joined.includes('B'))
+    await a.presence(({ joined }) => joined.includes('B'))
     a.socket.terminate()
-    await b.first('presence', ({ left }) => left.includes('A'))
+    await b.presence(({ left }) => left.includes('A'))
     expect(server.connections.getActiveCount()).toBe(1)
   })
 })
@@ -102,6 +104,12 @@ describe('the welcome', () => {
       node: server.node,
       build: server.health().build,
       active: 2,
+      presence: {
+        lobby: {
+          clients: expect.arrayContaining([{ clientId: 'anna' }]) as object[],
+          count: expect.any(Number) as number,
+        },
+      },
       heartbeatSeconds: 25,
       text: 'Вітаємо, anna! Зараз на звʼязку: 2.',
     })
@@ -172,16 +180,14 @@ describe('channels', () => {
     const b = await server.connect('b')
     b.send({ type: 'subscribe', channels: ['news'] })
     expect(await b.first('subscribed')).toMatchObject({ channels: ['news'], recovered: null })
-    expect(
-      await a.first('presence', ({ channel, joined }) => channel === 'news' && joined.includes('b')),
-    ).toMatchObject({
-      active: 2,
+    expect(await a.presence(({ channel, joined }) => channel === 'news' && joined.includes('b'))).toMatchObject({
+      count: 2,
     })
     await a.publish('one', { channel: 'news' })
     await b.first('message', ({ data }) => data === 'one')
     b.send({ type: 'unsubscribe', channels: ['news'] })
     await b.first('unsubscribed')
-    await a.first('presence', ({ channel, left }) => channel === 'news' && left.includes('b'))
+    await a.presence(({ channel, left }) => channel === 'news' && left.includes('b'))
     await a.publish('two', { channel: 'news' })
     await a.publish('marker')
     await b.first('message', ({ data }) => data === 'marker')
@@ -227,13 +233,13 @@ test('a storm of joins is a handful of frames, and everybody is counted', async 
   const server = await startServer({ presenceIntervalMs: 50 })
   const watcher = await server.connect('watcher')
   const crowd = await Promise.all(Array.from({ length: 120 }, (_, index) => server.connect(`c${index}`)))
-  await watcher.first('presence', ({ active }) => active === 121)
-  const told = watcher.all('presence')
+  await watcher.presence(({ count }) => count === 121)
+  const told = watcher.presenceChanges()
   expect(told.reduce((sum, { joinedCount }) => sum + joinedCount, 0)).toBeGreaterThanOrEqual(120)
   expect(told.length).toBeLessThan(60)
   for (const { joined } of told) expect(joined.length).toBeLessThanOrEqual(50)
   await Promise.all(crowd.map((client) => client.leave()))
-  await watcher.first('presence', ({ active }) => active === 1)
+  await watcher.presence(({ count }) => count === 1)
 })
 
 test('ping is answered with pong', async () => {

@@ -67,18 +67,18 @@ const move = async (client: TestClient, name: string, to: TestServer): Promise<T
 }
 
 describe('an instance says in the journal', () => {
-  test('that it is ready, is draining, is ready again, and is gone', async () => {
+  test('that it starts, is ready, is draining, is ready again, and is gone', async () => {
     const server = await instance('one')
     const staying = await server.connect('staying')
     server.shutdown.begin('request')
     expect(server.shutdown.cancel('request')).toBe(true)
     await staying.publish('marker')
-    expect(await statesOf(server)).toEqual(['ready', 'draining', 'ready'])
+    expect(await statesOf(server)).toEqual(['starting', 'ready', 'draining', 'ready'])
     await staying.leave()
     await server.close()
-    expect(await statesOf(server)).toEqual(['ready', 'draining', 'ready', 'draining', 'gone'])
+    expect(await statesOf(server)).toEqual(['starting', 'ready', 'draining', 'ready', 'draining', 'gone'])
     expect((await entriesIn(journalUrl)).filter(({ kind }) => kind === 'instance')).toMatchObject(
-      Array(5).fill({ build: 'one' }),
+      Array(6).fill({ build: 'one' }),
     )
   })
 
@@ -86,7 +86,7 @@ describe('an instance says in the journal', () => {
     const server = await instance('one', { shutdownDelaySeconds: 60 })
     server.shutdown.begin('request')
     await (await server.connect('late')).publish('marker')
-    expect(await statesOf(server)).toEqual(['ready', 'draining'])
+    expect(await statesOf(server)).toEqual(['starting', 'ready', 'draining'])
     for (const signal of ['SIGTERM', 'SIGTERM'] as const) server.shutdown.handleSignal(signal)
   })
 
@@ -222,11 +222,16 @@ describe('the report', () => {
     expect(await old.shutdown.waitForShutdown()).toMatchObject({ closedAtDeadline: 2, moved: 0, left: 0 })
   })
 
-  test('of an instance that nobody else is draining beside: nobody is named', async () => {
-    const [one, other] = [await instance('one'), await instance('one')]
-    await reads(other, one)
+  test('of an instance without another one beside it are not appended as claims', async () => {
+    const one = await instance('one')
     await (await one.connect('anna')).publish('marker')
-    expect((await entriesIn(journalUrl)).filter(({ kind }) => kind === 'arrival')).toEqual([])
+    expect((await entriesIn(journalUrl)).filter(({ kind }) => kind === 'claim')).toEqual([])
+    const other = await instance('one')
+    await reads(other, one)
+    await (await one.connect('borys')).publish('marker')
+    const kinds = (await entriesIn(journalUrl)).map(({ kind }) => kind)
+    expect(kinds).toContain('roster')
+    expect(kinds).toContain('claim')
   })
 })
 
@@ -235,9 +240,9 @@ describe('who only moves', () => {
 
   /** Everything that a client was told of who came (`+anna`) and left (`-anna`), up to the coming of a marker. */
   async function toldTo(watcher: TestClient, marker: string): Promise<string[]> {
-    await watcher.first('presence', ({ joined }) => joined.includes(marker))
+    await watcher.presence(({ joined }) => joined.includes(marker))
     return watcher
-      .all('presence')
+      .presenceChanges()
       .flatMap(({ joined, left }) => [...joined.map((name) => `+${name}`), ...left.map((name) => `-${name}`)])
   }
 
@@ -268,12 +273,12 @@ describe('who only moves', () => {
     await mover.leave()
     await leaver.leave()
     // Each side has told what happened after the move.
-    for (const watcher of watchers) await watcher.first('presence', ({ left }) => left.includes('leaver'))
+    for (const watcher of watchers) await watcher.presence(({ left }) => left.includes('leaver'))
     await fresh.connect('later')
     for (const watcher of watchers) expect(about(await toldTo(watcher, 'later'), 'mover')).toEqual(['+mover'])
 
     await moved.leave()
-    for (const watcher of watchers) await watcher.first('presence', ({ left }) => left.includes('mover'))
+    for (const watcher of watchers) await watcher.presence(({ left }) => left.includes('mover'))
   })
 
   test('is not, either, when its arrival is read after it has left, but before that is told', async () => {
@@ -302,7 +307,7 @@ describe('who only moves', () => {
     await drain(old, watchers)
     const proof = await proofOf(mover)
     await mover.leave()
-    for (const watcher of watchers) await watcher.first('presence', ({ left }) => left.includes('mover'))
+    for (const watcher of watchers) await watcher.presence(({ left }) => left.includes('mover'))
     await fresh.connect(`mover?avoid=old&${proof}`)
     await fresh.connect('later')
     for (const watcher of watchers) {
@@ -310,13 +315,14 @@ describe('who only moves', () => {
     }
   })
 
-  test('has to prove who it is: another one of the same name is told', async () => {
+  test('has to prove who it is: somebody else is rejected while the other instance has the client', async () => {
     const { old, fresh, watchers } = await oldAndNew()
     await old.connect('mover')
     for (const watcher of watchers) await toldTo(watcher, 'mover')
     await drain(old, watchers)
-    await fresh.connect('mover?avoid=old')
+    const stranger = await TestClient.connect(`${fresh.webSocketUrl}/mover?avoid=old`)
+    expect(await stranger.closed).toMatchObject({ code: 4009 })
     await fresh.connect('later')
-    for (const watcher of watchers) expect(about(await toldTo(watcher, 'later'), 'mover')).toEqual(['+mover', '+mover'])
+    for (const watcher of watchers) expect(about(await toldTo(watcher, 'later'), 'mover')).toEqual(['+mover'])
   })
 })

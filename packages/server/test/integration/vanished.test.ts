@@ -25,13 +25,13 @@ test('that a client has gone is told even when a broadcast finds it between its 
   const server = await startServer({ presenceIntervalMs: 10 })
   const watcher = await server.connect('watcher')
   const a = await RawClient.connect(server, 'a')
-  await watcher.first('presence', ({ joined }) => joined.includes('a'))
+  await watcher.presence(({ joined }) => joined.includes('a'))
   a.sendClose(1000)
   await a.closeFrame
   // The closing handshake is over; the client has not hung up yet.
   server.connections.broadcast('{"type":"shutdownCancelled","text":"anything"}')
   a.socket.end()
-  await watcher.first('presence', ({ left }) => left.includes('a'))
+  await watcher.presence(({ left }) => left.includes('a'))
   expect(server.connections.getActiveCount()).toBe(1)
   await a.ended
   await server.connect('a')
@@ -58,9 +58,9 @@ test('a client that ends with a reset is gone', async () => {
   const server = await startServer({ presenceIntervalMs: 10 })
   const watcher = await server.connect('watcher')
   const a = await RawClient.connect(server, 'a')
-  await watcher.first('presence', ({ joined }) => joined.includes('a'))
+  await watcher.presence(({ joined }) => joined.includes('a'))
   a.socket.resetAndDestroy()
-  await watcher.first('presence', ({ left }) => left.includes('a'))
+  await watcher.presence(({ left }) => left.includes('a'))
   expect(server.connections.getActiveCount()).toBe(1)
 })
 
@@ -81,7 +81,7 @@ test('heartbeat: a client that answers no ping is ended, one that does is not', 
   const dead = await server.connect('dead', { autoPong: false })
   await once(dead.socket, 'ping')
   expect(await dead.closed).toMatchObject({ code: 1006 })
-  await alive.first('presence', ({ left }) => left.includes('dead'))
+  await alive.presence(({ left }) => left.includes('dead'))
   await once(alive.socket, 'ping')
   await once(alive.socket, 'ping')
   await alive.publish('still here')

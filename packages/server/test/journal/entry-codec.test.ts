@@ -8,17 +8,34 @@ const id = fc.option(fc.string({ minLength: 1, maxLength: 64 }), { nil: undefine
 const data = fc.jsonValue().map((value) => JSON.stringify(value))
 const origin = { at: fc.maxSafeNat(), node: text, sequence: fc.maxSafeNat() }
 const names = fc.array(text, { maxLength: 5 })
+const claim = fc.record({
+  ...{ clientId: text, connectionId: text, sessionHash: text },
+  ...{ hasToken: fc.boolean(), isMoving: fc.boolean() },
+})
 const anyState = fc.constantFrom('ready' as const, 'draining' as const, 'gone' as const)
 
 const newEntry: fc.Arbitrary<NewEntry> = fc
   .oneof(
     fc.record({ kind: fc.constant('message' as const), channel: text, from: text, id, data, ...origin }),
     fc.record({ kind: fc.constant('direct' as const), to: text, from: text, id, data, ...origin }),
-    fc.record({ kind: fc.constant('instance' as const), build: text, state: anyState, ...origin }),
-    fc.record({ kind: fc.constant('arrival' as const), clients: names, ...origin }),
     fc.record({
-      ...{ kind: fc.constant('presence' as const), channel: text, joined: names, left: names, active: fc.nat() },
-      ...{ joinedCount: fc.nat(), leftCount: fc.nat(), ...origin },
+      ...{ kind: fc.constant('instance' as const), build: text, state: anyState, connections: fc.nat() },
+      ...{ lagMs: fc.nat(), startedAtMs: fc.maxSafeNat(), digest: id, ...origin },
+    }),
+    fc.record({ kind: fc.constant('lost' as const), instance: text, ...origin }),
+    fc.record({ kind: fc.constant('rosterRequest' as const), of: text, ...origin }),
+    fc.record({
+      ...{ kind: fc.constant('claim' as const), claims: fc.array(claim), ...origin },
+      releases: fc.array(fc.record({ clientId: text, connectionId: text })),
+    }),
+    fc.record({
+      ...{ kind: fc.constant('roster' as const), part: fc.nat(), parts: fc.nat(), claims: fc.array(claim) },
+      ...{ members: fc.array(fc.record({ channels: names, clients: names })), ...origin },
+    }),
+    fc.record({
+      kind: fc.constant('members' as const),
+      changes: fc.array(fc.record({ channels: names, joined: names, left: names })),
+      ...origin,
     }),
   )
   .map((entry) => {

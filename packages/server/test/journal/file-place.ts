@@ -95,6 +95,7 @@ export class SteppedClock implements Clock {
   monotonic = (): number => performance.now()
   after = (_ms: number, callback: () => void): (() => void) => this.#add(callback)
   every = (_ms: number, callback: () => void): (() => void) => this.#add(callback)
+  keepAwake = (): (() => void) => () => undefined
 
   #add(callback: () => void): () => void {
     this.#callbacks.add(callback)

@@ -16,7 +16,9 @@ const READINGS: Readings = {
   journalLagMs: 250,
   shutdownState: 'serving',
   shutdownRemainingMs: 0,
+  instancesStarting: 0,
   instancesReady: 1,
+  clusterClients: 4,
   instancesDraining: 0,
 }
 

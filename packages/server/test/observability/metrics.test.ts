@@ -12,7 +12,9 @@ const quiet: Readings = {
   windowBytes: 0,
   journalAvailable: true,
   journalLagMs: 0,
+  instancesStarting: 0,
   instancesReady: 0,
+  clusterClients: 4,
   instancesDraining: 0,
   shutdownState: 'serving',
   shutdownRemainingMs: 0,
@@ -54,7 +56,9 @@ describe('a scrape', () => {
       windowBytes: 700,
       journalAvailable: false,
       journalLagMs: 250,
+      instancesStarting: 0,
       instancesReady: 3,
+      clusterClients: 4,
       instancesDraining: 1,
       shutdownState: 'draining',
       shutdownRemainingMs: 90_000,
@@ -64,6 +68,8 @@ describe('a scrape', () => {
     expect(sample(text, 'lastcall_connects_total')).toBe(3)
     expect(sample(text, 'lastcall_instances{state="ready"}')).toBe(3)
     expect(sample(text, 'lastcall_instances{state="draining"}')).toBe(1)
+    expect(sample(text, 'lastcall_instances{state="starting"}')).toBe(0)
+    expect(sample(text, 'lastcall_cluster_clients')).toBe(4)
     expect(sample(text, 'lastcall_messages_sent_total')).toBe(1_000)
     expect(sample(text, 'lastcall_sent_bytes_total')).toBe(5_000)
     expect(sample(text, 'lastcall_shutdown_duration_seconds')).toBe(1.5)

@@ -57,6 +57,8 @@ function admission(some: Partial<AdmissionOptions> = {}): Admission {
     locale: 'uk',
     build: 'old',
     instances: { isReadyBeside: () => false },
+    holderElsewhere: () => undefined,
+    waitForRelease: () => Promise.resolve(),
     isClosed: () => false,
     ...some,
   })
@@ -82,6 +84,8 @@ const connect = (clientId: string, session = ''): void => {
     locale: 'uk',
     strict: false,
     expiresAtMs: Infinity,
+    hasToken: false,
+    isMoving: false,
     allowedChannels: undefined,
   })
 }

@@ -21,6 +21,8 @@ const connectionOver = (transport: FakeTransport): Connection =>
       locale: 'en',
       strict: true,
       expiresAtMs: Infinity,
+      hasToken: false,
+      isMoving: false,
       allowedChannels: undefined,
     },
     transport,

@@ -27,6 +27,8 @@ function ended(serverClose?: ServerClose, some: Ended = {}): Connection {
     locale: 'uk' as const,
     strict: false,
     expiresAtMs: Infinity,
+    hasToken: false,
+    isMoving: false,
     allowedChannels: undefined,
   }
   const connection = new Connection(identity, transport, 0)

@@ -2,7 +2,14 @@
  * Entries of a journal, with only what a test cares about.
  */
 import fc from 'fast-check'
-import type { Entry, EntryContent, PlaceholderContent, UnknownContent } from '../../src/journal/journal.js'
+import type {
+  Entry,
+  EntryContent,
+  PlaceholderContent,
+  PresenceContent,
+  UnknownContent,
+  VisibleChange,
+} from '../../src/journal/journal.js'
 
 const COMMON = { offset: 1, at: 0, node: 'node', sequence: 1, bytes: 1 }
 
@@ -26,16 +33,18 @@ export const directEntry = (some: Partial<Of<'direct'>> = {}): Of<'direct'> => (
   ...some,
 })
 
-export const presenceEntry = (some: Partial<Of<'presence'>> = {}): Of<'presence'> => ({
+/** By default anna joins the lobby. */
+export const presenceEntry = ({
+  channel = 'lobby',
+  joined = ['anna'],
+  left = [],
+  count = 1,
+  ...place
+}: Partial<VisibleChange & Omit<Of<'presence'>, 'kind' | 'changes'>> = {}): Of<'presence'> => ({
   ...COMMON,
   kind: 'presence',
-  channel: 'lobby',
-  joined: ['anna'],
-  left: [],
-  joinedCount: 1,
-  leftCount: 0,
-  active: 1,
-  ...some,
+  changes: [{ channel, joined, left, count }],
+  ...place,
 })
 
 export const instanceEntry = (some: Partial<Of<'instance'>> = {}): Of<'instance'> => ({
@@ -43,13 +52,9 @@ export const instanceEntry = (some: Partial<Of<'instance'>> = {}): Of<'instance'
   kind: 'instance',
   build: 'build',
   state: 'ready',
-  ...some,
-})
-
-export const arrivalEntry = (some: Partial<Of<'arrival'>> = {}): Of<'arrival'> => ({
-  ...COMMON,
-  kind: 'arrival',
-  clients: ['anna'],
+  connections: 0,
+  lagMs: 0,
+  startedAtMs: 0,
   ...some,
 })
 
@@ -76,7 +81,7 @@ const id = fc.option(fc.constantFrom(...SOME_IDS), { nil: undefined })
 const data = fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => JSON.stringify(text))
 const withId = (id: string | undefined): { id?: string } => (id === undefined ? {} : { id })
 
-type AnyContent = EntryContent | UnknownContent | PlaceholderContent
+type AnyContent = EntryContent | PresenceContent | UnknownContent | PlaceholderContent
 
 /** Client messages, announcements of instances, unknown entries and placeholders. */
 export const anyContent: fc.Arbitrary<AnyContent> = fc.oneof(
@@ -95,18 +100,16 @@ export const anyContent: fc.Arbitrary<AnyContent> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc
-      .record({ channel, joined: fc.uniqueArray(client), left: fc.uniqueArray(client), active: fc.nat(9) })
+      .record({ channel, joined: fc.uniqueArray(client), left: fc.uniqueArray(client), count: fc.nat(9) })
       .filter(({ joined, left }) => joined.length + left.length > 0)
-      .map((change) => ({
-        kind: 'presence' as const,
-        ...change,
-        joinedCount: change.joined.length,
-        leftCount: change.left.length,
-      })),
+      .map((change) => ({ kind: 'presence' as const, changes: [change] })),
   },
   { weight: 1, arbitrary: fc.constantFrom({ kind: 'unknown' as const }, { kind: 'placeholder' as const }) },
-  { weight: 1, arbitrary: fc.constant({ kind: 'instance' as const, build: 'build', state: 'ready' as const }) },
-  { weight: 1, arbitrary: fc.uniqueArray(client).map((clients) => ({ kind: 'arrival' as const, clients })) },
+  {
+    weight: 1,
+    arbitrary: fc.constant({ ...instanceEntry(), digest: undefined }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'rosterRequest' as const, of: 'node' }) },
 )
 
 /** The content in its place. */

@@ -15,13 +15,13 @@ export type Told = readonly [type: string, offset: number]
 export function expectedOf(entries: readonly Entry[], { clientId, channels }: Listener): Told[] {
   const firsts = new Map<string, number>()
   return entries.flatMap((entry): Told[] => {
-    if (entry.kind === 'unknown' || entry.kind === 'instance' || entry.kind === 'arrival') return []
-    if (entry.kind === 'placeholder') return []
     if (entry.kind === 'presence') {
-      const names = [...entry.joined, ...entry.left]
-      const isAboutMeAlone = names.length === 1 && names[0] === clientId
-      return channels.has(entry.channel) && !isAboutMeAlone ? [['presence', entry.offset]] : []
+      const names = entry.changes.flatMap(({ joined, left }) => [...joined, ...left])
+      const isAboutMeAlone = names.length === entry.changes.length && names.every((name) => name === clientId)
+      const isConcerned = entry.changes.some(({ channel }) => channels.has(channel))
+      return isConcerned && !isAboutMeAlone ? [['presence', entry.offset]] : []
     }
+    if (entry.kind !== 'message' && entry.kind !== 'direct') return []
     let first = entry.offset
     if (entry.id !== undefined) {
       const key = JSON.stringify([entry.from, entry.id])

@@ -32,6 +32,10 @@ export class FakeClock implements Clock {
     return this.#add({ dueMs: this.#elapsedMs + ms, everyMs: ms, callback })
   }
 
+  keepAwake(): () => void {
+    return () => undefined
+  }
+
   #add(timer: Timer): () => void {
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)

@@ -3,7 +3,7 @@
  * to wait for, never for time.
  */
 import { WebSocket, type ClientOptions } from 'ws'
-import type { ServerMessage } from '@lastcall/protocol'
+import type { PresenceChange, ServerMessage } from '@lastcall/protocol'
 
 export interface TestClientOptions extends ClientOptions {
   readonly protocol?: string
@@ -76,6 +76,17 @@ export class TestClient {
       this.#waiting.add(check)
       check()
     })
+  }
+
+  /** The first change of presence that fits; waits for it. */
+  async presence(fits: (change: PresenceChange) => boolean = () => true): Promise<PresenceChange> {
+    const { changes } = await this.first('presence', (frame) => frame.changes.some(fits))
+    return changes.find(fits) as PresenceChange
+  }
+
+  /** All changes of presence so far. */
+  presenceChanges(): PresenceChange[] {
+    return this.all('presence').flatMap(({ changes }) => changes)
   }
 
   /** The first message of a type, that fits if something is asked of it. */

@@ -3,8 +3,8 @@
  */
 import type { Cursor, Locale } from '@lastcall/protocol'
 import { Connection } from '../../src/connections/connection.js'
-import { composeDelivery, type ComposedDelivery } from '../../src/compose-delivery.js'
-import type { Hub } from '../../src/hub/hub.js'
+import type { SharedState } from '../../src/hub/feed.js'
+import { createHub, type Hub } from '../../src/hub/hub.js'
 import type { Start } from '../../src/hub/subscriptions.js'
 import type { Retention } from '../../src/journal/journal.js'
 import { silentLogger } from '../../src/observability/log.js'
@@ -27,8 +27,7 @@ export interface JoinOptions {
 }
 
 export interface TestHub {
-  /** The hub, with presence and the instances beside it. */
-  readonly hub: Hub & Omit<ComposedDelivery, 'hub'>
+  readonly hub: Hub & { sweep(): void; close(): Promise<void> }
   readonly journal: FakeJournal
   readonly clock: FakeClock
   readonly stats: Stats
@@ -40,23 +39,40 @@ export interface TestHub {
 
 export interface TestHubOptions {
   readonly retention?: Retention
-  readonly presenceIntervalMs?: number
+}
+
+/** Clients are told the entries as they were appended. */
+const NO_SHARED_STATE: SharedState = {
+  reachHead: () => undefined,
+  apply: (entry) => entry,
+  replaced: () => undefined,
+  reconnected: () => undefined,
 }
 
 export async function openHub({
   retention = { maxEntries: 10_000, maxAgeMs: Infinity, maxBytes: Infinity },
-  presenceIntervalMs = 250,
 }: TestHubOptions = {}): Promise<TestHub> {
   const journal = new FakeJournal()
   const clock = new FakeClock()
   const stats = new Stats()
   const connections = new Map<string, Connection>()
   const failures: string[] = []
-  const composed = composeDelivery(
-    { build: 'build', presenceIntervalMs },
-    { node: 'node', journal, retention, connections, encoding: LINES, clock, stats, log: silentLogger },
-  )
-  const hub = { ...composed.hub, ...composed }
+  const created = createHub({
+    ...{ node: 'node', journal, retention, encoding: LINES, clock, stats, log: silentLogger },
+    sharedState: NO_SHARED_STATE,
+    connectionOf: (clientId) => connections.get(clientId),
+  })
+  const hub = {
+    ...created,
+    sweep: (): void => {
+      created.feed.trim()
+      created.delivery.catchUps.sweep()
+    },
+    close: async (): Promise<void> => {
+      await created.publishing.close()
+      await created.feed.close()
+    },
+  }
   hub.publishing.observe({
     onFailed: ({ clientId }, id, { code }) => failures.push(`${clientId} ${String(id)} ${code}`),
   })
@@ -73,6 +89,8 @@ export async function openHub({
         clientId,
         connectionId: '',
         session: '',
+        hasToken: false,
+        isMoving: false,
         locale,
         strict: true,
         expiresAtMs: Infinity,

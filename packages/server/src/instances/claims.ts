@@ -1,0 +1,150 @@
+/**
+ * Which instance holds which clientId: the state that the `claim` and `roster` entries of the journal describe, applied in
+ * the journal's order (docs/adr/0016). Pure: it knows no time, no journal and no connection.
+ */
+import type { Claim, Release } from '../journal/journal.js'
+import { SetDigest } from '../set-digest.js'
+
+/** A claim, and the instance that made it. */
+export interface Holder extends Claim {
+  readonly node: string
+}
+
+/** What became of a claim. */
+export type ClaimOutcome =
+  /** Nobody held the clientId, or the same instance did. */
+  | { readonly kind: 'held' }
+  /** The claim holds, and another instance's no longer does. */
+  | { readonly kind: 'superseded'; readonly loser: Holder }
+  /** Somebody else holds the clientId, and the claim does not prove that it is the same client. */
+  | { readonly kind: 'void'; readonly holder: Holder }
+
+interface Declared {
+  readonly claims: Map<string, Claim>
+  readonly digest: SetDigest
+}
+
+export class Claims {
+  readonly #declared = new Map<string, Declared>()
+  readonly #holders = new Map<string, Holder>()
+  /** How many clientIds each instance holds. */
+  readonly #heldBy = new Map<string, number>()
+
+  /** The valid claim for this clientId. */
+  holderOf(clientId: string): Holder | undefined {
+    return this.#holders.get(clientId)
+  }
+
+  /** How many clients the instances other than this one hold. */
+  countElsewhere(node: string): number {
+    return this.#holders.size - (this.#heldBy.get(node) ?? 0)
+  }
+
+  /** Applies a claim of this instance. A later claim of the same client wins. */
+  claim(node: string, claim: Claim): ClaimOutcome {
+    this.#declare(node, claim)
+    const { clientId } = claim
+    const holder = this.#holders.get(clientId)
+    if (holder && holder.node !== node && !isSameClient(claim, holder)) return { kind: 'void', holder }
+    this.#hold({ ...claim, node })
+    return holder && holder.node !== node ? { kind: 'superseded', loser: holder } : { kind: 'held' }
+  }
+
+  /**
+   * The connection of this claim is over. A release of a claim that no longer holds, because a later claim superseded it,
+   * changes nothing for the later one.
+   */
+  release(node: string, { clientId, connectionId }: Release): void {
+    const declared = this.#declared.get(node)
+    if (declared?.claims.get(clientId)?.connectionId !== connectionId) return
+    this.#withdraw(declared, clientId)
+    const holder = this.#holders.get(clientId)
+    if (holder?.node === node && holder.connectionId === connectionId) this.#free(clientId)
+  }
+
+  /**
+   * Takes these for all claims of one instance. A claim that is new here holds only where nobody holds the clientId: an
+   * instance that was believed lost takes nothing back from a client that has moved on meanwhile. Returns the claims that do
+   * not hold.
+   */
+  replace(node: string, claims: readonly Claim[]): { readonly claim: Claim; readonly holder: Holder }[] {
+    const given = new Map(claims.map((claim) => [claim.clientId, claim]))
+    const before = this.#declared.get(node)
+    for (const { clientId, connectionId } of [...(before?.claims.values() ?? [])]) {
+      if (given.get(clientId)?.connectionId !== connectionId) this.release(node, { clientId, connectionId })
+    }
+    const refused: { claim: Claim; holder: Holder }[] = []
+    for (const claim of given.values()) {
+      const holder = this.#holders.get(claim.clientId)
+      this.#declare(node, claim)
+      if (!holder || holder.node === node) this.#hold({ ...claim, node })
+      else refused.push({ claim, holder })
+    }
+    return refused
+  }
+
+  /** The instance is gone, and its claims with it. */
+  drop(node: string): void {
+    const declared = this.#declared.get(node)
+    if (!declared) return
+    for (const clientId of declared.claims.keys()) {
+      if (this.#holders.get(clientId)?.node === node) this.#free(clientId)
+    }
+    this.#declared.delete(node)
+  }
+
+  /** Forgets everything: the journal was replaced. */
+  clear(): void {
+    this.#declared.clear()
+    this.#holders.clear()
+    this.#heldBy.clear()
+  }
+
+  /** All claims that this instance has made and not released, whether they hold or not. */
+  madeBy(node: string): Claim[] {
+    return [...(this.#declared.get(node)?.claims.values() ?? [])]
+  }
+
+  /** A hash of all claims that this instance has made and not released. */
+  digestOf(node: string): string {
+    return (this.#declared.get(node)?.digest ?? new SetDigest()).text
+  }
+
+  #hold(holder: Holder): void {
+    this.#free(holder.clientId)
+    this.#holders.set(holder.clientId, holder)
+    this.#heldBy.set(holder.node, (this.#heldBy.get(holder.node) ?? 0) + 1)
+  }
+
+  #free(clientId: string): void {
+    const holder = this.#holders.get(clientId)
+    if (!holder) return
+    this.#holders.delete(clientId)
+    const count = (this.#heldBy.get(holder.node) ?? 0) - 1
+    if (count > 0) this.#heldBy.set(holder.node, count)
+    else this.#heldBy.delete(holder.node)
+  }
+
+  #declare(node: string, claim: Claim): void {
+    let declared = this.#declared.get(node)
+    if (!declared) this.#declared.set(node, (declared = { claims: new Map(), digest: new SetDigest() }))
+    this.#withdraw(declared, claim.clientId)
+    declared.claims.set(claim.clientId, claim)
+    declared.digest.toggle(elementOf(claim))
+  }
+
+  #withdraw(declared: Declared, clientId: string): void {
+    const claim = declared.claims.get(clientId)
+    if (!claim) return
+    declared.claims.delete(clientId)
+    declared.digest.toggle(elementOf(claim))
+  }
+}
+
+const elementOf = ({ clientId, connectionId }: Release): string => `${clientId}\n${connectionId}`
+
+/** Whether a claim proves that it is made for the client of another claim: by a token for the clientId, or by its session. */
+export const isSameClient = (
+  claim: Pick<Claim, 'hasToken' | 'sessionHash'>,
+  holder: Pick<Claim, 'sessionHash'>,
+): boolean => claim.hasToken || claim.sessionHash === holder.sessionHash

@@ -1,0 +1,290 @@
+/**
+ * What this instance knows of all instances: which of them are live, who holds which clientId, who is in which channel. The
+ * state follows from the journal alone: the feed hands over what it reads, in the journal's order. It appends nothing and
+ * knows no socket; its observers do both.
+ */
+import type { Clock } from '../clock.js'
+import { handleEntry, type EntryHandlers, type EntryOf } from '../journal/entry-kinds.js'
+import type { Entry, Release, VisibleChange } from '../journal/journal.js'
+import type { Logger } from '../observability/log.js'
+import type { Stats } from '../observability/stats.js'
+import { Membership } from '../presence/membership.js'
+import { Snapshots } from '../presence/snapshot.js'
+import { Claims, isSameClient, type Holder } from './claims.js'
+import { Instances } from './instances.js'
+import { ReleaseWaiters } from './release-waiters.js'
+import { RosterAssembly } from './roster.js'
+
+export interface ClusterStateOptions {
+  /** The id of this instance. */
+  readonly node: string
+  /** Milliseconds without any entry from an instance after which it is lost (INSTANCE_TIMEOUT). */
+  readonly timeoutMs: number
+  /** Whether clients are told who is in their channels. */
+  readonly hasPresence: boolean
+  /** How many clients a snapshot names per channel (PRESENCE_LIST_LIMIT). */
+  readonly presenceListLimit: number
+  readonly clock: Pick<Clock, 'now' | 'after' | 'monotonic'>
+  readonly stats: Stats
+  readonly log: Logger
+}
+
+/** Observers must not throw. */
+export interface ClusterObserver {
+  /** Another instance has admitted the client of this connection: it is the same client. */
+  onClaimedElsewhere?(connection: Release, by: Holder): void
+  /** Another instance has admitted this client, whether or not it has a connection here. */
+  onAdmittedElsewhere?(clientId: string): void
+  /** Somebody else held this connection's clientId first, on another instance. */
+  onClaimVoid?(connection: Release, holder: Holder): void
+  /**
+   * Another instance has the same client by a claim of which it is not known whether it is newer: an entry was lost, or this
+   * instance was taken for lost meanwhile. A client that is still here has to connect again.
+   */
+  onClaimOutdated?(connection: Release): void
+  /** Other instances lack the state of this one: one of them is new, the journal was replaced, or it is back. */
+  onStateMissed?(): void
+  /** Another instance asks for the roster of this one. */
+  onRosterRequested?(): void
+  /** This instance's state of another one is not the one that the other one announced. */
+  onStateDiffers?(instance: string): void
+  /** Nothing has come from this instance for INSTANCE_TIMEOUT. */
+  onLeaseExpired?(instance: string): void
+}
+
+/** A difference of the clocks that is worth a warning: `at` is shown to people. */
+const MAX_CLOCK_DIFFERENCE_MS = 5000
+
+export class ClusterState {
+  readonly instances: Instances
+  readonly #options: ClusterStateOptions
+  readonly #claims = new Claims()
+  readonly #membership = new Membership()
+  readonly #snapshots: Snapshots
+  readonly #rosters = new RosterAssembly()
+  /** Instances whose complete state this one has: changes of another one mean nothing without its roster. */
+  readonly #complete = new Set<string>()
+  readonly #releases: ReleaseWaiters
+  readonly #handlers: EntryHandlers
+  readonly #observers = new Set<ClusterObserver>()
+  #changes: VisibleChange[] = []
+  #isAtHead = false
+  readonly #warnedOfClock = new Set<string>()
+
+  constructor(options: ClusterStateOptions) {
+    const { node, timeoutMs, presenceListLimit, clock } = options
+    this.#options = options
+    this.instances = new Instances({ node, timeoutMs, clock })
+    this.#complete.add(node)
+    this.#releases = new ReleaseWaiters(clock)
+    this.#snapshots = new Snapshots({ membership: this.#membership, listLimit: presenceListLimit })
+    this.#handlers = {
+      message: undefined,
+      direct: undefined,
+      presence: undefined,
+      unknown: undefined,
+      placeholder: undefined,
+      instance: (entry) => this.#readInstance(entry),
+      lost: (entry) => this.#readLost(entry),
+      claim: (entry) => this.#readClaims(entry),
+      members: ({ node: from, changes }) => {
+        if (this.#complete.has(from)) this.#see(this.#membership.apply(from, changes))
+      },
+      roster: (entry) => this.#readRoster(entry),
+      rosterRequest: ({ of }) => {
+        if (of === node) this.#tell((observer) => observer.onRosterRequested?.())
+      },
+    }
+  }
+
+  /** The answer ends it. */
+  observe(observer: ClusterObserver): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
+  }
+
+  // ——— what it knows
+
+  /** The instance elsewhere that holds this clientId; `undefined` when it is free, or this instance's own. */
+  holderElsewhere(clientId: string): Holder | undefined {
+    const holder = this.#claims.holderOf(clientId)
+    return holder?.node === this.#options.node ? undefined : holder
+  }
+
+  /** Resolves when no other instance holds this clientId any more, or after this time. */
+  waitForRelease(clientId: string, maxWaitMs: number): Promise<void> {
+    return this.holderElsewhere(clientId) ? this.#releases.wait(clientId, maxWaitMs) : Promise.resolve()
+  }
+
+  /** Whether another instance has the client in this channel. */
+  isElsewhere(clientId: string, channel: string): boolean {
+    return this.#membership.isElsewhere(channel, clientId, this.#options.node)
+  }
+
+  /** A hash of the state of an instance, as far as it has been read. */
+  digestOf(node: string): string {
+    return `${this.#membership.digestOf(node)}${this.#claims.digestOf(node)}`
+  }
+
+  /** How many clients other instances have. */
+  get clientsElsewhere(): number {
+    return this.#claims.countElsewhere(this.#options.node)
+  }
+
+  /** Who is in these channels, as JSON text; `undefined` where presence is off. */
+  snapshotFor(clientId: string, channels: Iterable<string>): string | undefined {
+    return this.#options.hasPresence ? this.#snapshots.textFor(clientId, channels) : undefined
+  }
+
+  // ——— out of the journal, in its order
+
+  /** The reader has read what was in the journal when it started. Only what follows is state. */
+  reachHead(): void {
+    this.#isAtHead = true
+    this.instances.reachHead()
+  }
+
+  /** Applies an entry, and returns what clients are to be told of it: the entry itself, or the presence that it changed. */
+  apply(entry: Entry): Entry {
+    if (!this.#isAtHead) return entry
+    const isOwn = entry.node === this.#options.node
+    if (!isOwn && entry.node !== '') this.instances.receivedFrom(entry.node)
+    handleEntry(entry, this.#handlers)
+    this.#releases.wake(this.#isFree)
+    if (this.#changes.length === 0) return entry
+    const { offset, at, node, sequence, bytes } = entry
+    const changes = this.#changes
+    this.#changes = []
+    return { kind: 'presence', changes, offset, at, node, sequence, bytes }
+  }
+
+  /** The journal was replaced: every instance contributes its state anew. */
+  replaced(): void {
+    this.instances.forget()
+    this.#claims.clear()
+    this.#membership.clear()
+    this.#snapshots.clear()
+    this.#rosters.clear()
+    this.#complete.clear()
+    this.#complete.add(this.#options.node)
+    this.#tell((observer) => observer.onStateMissed?.())
+  }
+
+  /** The journal can be reached again: what was appended meanwhile is lost, and no lease has expired. */
+  reconnected(): void {
+    this.instances.renewLeases()
+    this.#tell((observer) => observer.onStateMissed?.())
+  }
+
+  // ——— one handler for each kind
+
+  #readInstance(entry: EntryOf<'instance'>): void {
+    const { node, clock } = this.#options
+    const isOwn = entry.node === node
+    const isNew = !isOwn && entry.state !== 'gone' && !this.instances.isLive(entry.node)
+    this.instances.announced(entry)
+    if (entry.state === 'gone') {
+      this.#drop(entry.node)
+      return
+    }
+    if (isOwn) {
+      for (const other of this.instances.expired()) this.#tell((observer) => observer.onLeaseExpired?.(other))
+      return
+    }
+    // Of two clocks, the instance that is behind sees it: an entry that is behind may just have been read late.
+    this.#compareClocks(entry.node, entry.at - clock.now())
+    if (isNew) this.#tell((observer) => observer.onStateMissed?.())
+    else if (entry.digest !== undefined && !this.#agreesWith(entry.node, entry.digest)) {
+      this.#options.stats.rosterRequests++
+      this.#tell((observer) => observer.onStateDiffers?.(entry.node))
+    }
+  }
+
+  #readLost({ instance }: EntryOf<'lost'>): void {
+    const { node, stats, log } = this.#options
+    if (instance !== node) {
+      if (!this.instances.isLive(instance) && this.#membership.groupsOf(instance).length === 0) return
+      stats.instancesLost++
+      log.warn('instance.lost', { instance }, 'nothing has come from another instance for INSTANCE_TIMEOUT: it is gone')
+      this.instances.lost(instance)
+      this.#drop(instance)
+      return
+    }
+    log.warn(
+      'instance.lost',
+      { instance },
+      'the other instances have heard nothing from this one: it announces itself again',
+    )
+    this.#claims.drop(node)
+    this.#see(this.#membership.drop(node))
+    this.#tell((observer) => observer.onStateMissed?.())
+  }
+
+  #drop(instance: string): void {
+    this.#complete.delete(instance)
+    this.#claims.drop(instance)
+    this.#see(this.#membership.drop(instance))
+  }
+
+  #readClaims({ node, claims, releases }: EntryOf<'claim'>): void {
+    const own = this.#options.node
+    if (!this.#complete.has(node)) return
+    for (const claim of claims) {
+      const outcome = this.#claims.claim(node, claim)
+      if (node !== own && outcome.kind !== 'void')
+        this.#tell((observer) => observer.onAdmittedElsewhere?.(claim.clientId))
+      if (outcome.kind === 'superseded' && outcome.loser.node === own) {
+        const { loser } = outcome
+        this.#tell((observer) => observer.onClaimedElsewhere?.(loser, { ...claim, node }))
+      } else if (outcome.kind === 'void' && node === own) {
+        const { holder } = outcome
+        this.#tell((observer) => observer.onClaimVoid?.(claim, holder))
+      }
+    }
+    for (const release of releases) this.#claims.release(node, release)
+  }
+
+  #readRoster(entry: EntryOf<'roster'>): void {
+    const own = this.#options.node
+    const { node } = entry
+    const roster = this.#rosters.take(node, entry)
+    if (!roster) return
+    this.#complete.add(node)
+    for (const { claim, holder } of this.#claims.replace(node, roster.claims)) {
+      if (node !== own) continue
+      this.#tell((observer) => {
+        if (isSameClient(holder, claim)) observer.onClaimOutdated?.(claim)
+        else observer.onClaimVoid?.(claim, holder)
+      })
+    }
+    this.#see(this.#membership.replace(node, roster.members))
+  }
+
+  #tell(what: (observer: ClusterObserver) => void): void {
+    for (const observer of this.#observers) what(observer)
+  }
+
+  #see(changes: readonly VisibleChange[]): void {
+    for (const change of changes) {
+      this.#snapshots.invalidate(change.channel)
+      this.#changes.push(change)
+    }
+  }
+
+  #agreesWith(node: string, digest: string): boolean {
+    return this.#complete.has(node) && digest === this.digestOf(node)
+  }
+
+  readonly #isFree = (clientId: string): boolean => !this.holderElsewhere(clientId)
+
+  #compareClocks(node: string, differenceMs: number): void {
+    if (differenceMs <= MAX_CLOCK_DIFFERENCE_MS || this.#warnedOfClock.has(node)) return
+    this.#warnedOfClock.add(node)
+    const { log } = this.#options
+    log.warn(
+      'instance.clock',
+      { instance: node, differenceMs },
+      'the clock of another instance is ahead of this one: only `at` in messages is affected',
+    )
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Joins and leaves of several channels, gathered: a client that joins and leaves within one gathering (a reload, a short loss
+ * of the network) is not mentioned.
+ */
+import { groupByChannels } from './groups.js'
+import type { MembersChange } from '../journal/journal.js'
+
+export interface ChannelChange {
+  readonly channel: string
+  readonly joined: ReadonlySet<string>
+  readonly left: ReadonlySet<string>
+}
+
+interface Sets {
+  readonly joined: Set<string>
+  readonly left: Set<string>
+}
+
+export class Gathering {
+  readonly #channels = new Map<string, Sets>()
+
+  joined(channel: string, clientId: string): void {
+    const { joined, left } = this.#of(channel)
+    if (!left.delete(clientId)) joined.add(clientId)
+  }
+
+  left(channel: string, clientId: string): void {
+    const { joined, left } = this.#of(channel)
+    if (!joined.delete(clientId)) left.add(clientId)
+  }
+
+  /** The channels that have net changes. */
+  get changes(): ChannelChange[] {
+    const changes: ChannelChange[] = []
+    for (const [channel, { joined, left }] of this.#channels) {
+      if (joined.size + left.size > 0) changes.push({ channel, joined, left })
+    }
+    return changes
+  }
+
+  /** The net changes in the form of a `members` entry. */
+  get groups(): MembersChange[] {
+    const { changes } = this
+    const setsOf = (side: 'joined' | 'left'): Map<string, ReadonlySet<string>> =>
+      new Map(changes.map((change) => [change.channel, change[side]]))
+    return [
+      ...groupByChannels(setsOf('left')).map(({ channels, clients }) => ({ channels, joined: [], left: clients })),
+      ...groupByChannels(setsOf('joined')).map(({ channels, clients }) => ({ channels, joined: clients, left: [] })),
+    ]
+  }
+
+  /** The next gathering begins. */
+  clear(): void {
+    this.#channels.clear()
+  }
+
+  #of(channel: string): Sets {
+    let sets = this.#channels.get(channel)
+    if (!sets) this.#channels.set(channel, (sets = { joined: new Set(), left: new Set() }))
+    return sets
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Which clients are in which channels, on all instances: the state that the `members` and `roster` entries of the journal
+ * describe (docs/adr/0015). A client is present in a channel while any instance has it there. Pure: it knows no time, no
+ * journal and no connection.
+ */
+import type { MemberGroup, MembersChange, VisibleChange } from '../journal/journal.js'
+import { SetDigest } from '../set-digest.js'
+import { Gathering } from './gathering.js'
+import { groupByChannels } from './groups.js'
+
+/** What one instance has declared. */
+interface Declared {
+  readonly channels: Map<string, Set<string>>
+  readonly digest: SetDigest
+  /** The pairs of a channel and a client. */
+  size: number
+}
+
+/** More pairs of one instance are refused: 100,000 connections in 100 channels each. */
+const MAX_MEMBERSHIPS = 10_000_000
+
+export class Membership {
+  readonly #declared = new Map<string, Declared>()
+  /** For each channel, on how many instances each client is. */
+  readonly #present = new Map<string, Map<string, number>>()
+
+  /** Applies one instance's changes, and returns what they change for everybody. */
+  apply(node: string, changes: readonly MembersChange[]): VisibleChange[] {
+    const visible = new Gathering()
+    const declared = this.#declaredBy(node)
+    for (const { channels, joined, left } of changes) {
+      for (const channel of channels) {
+        for (const clientId of joined) this.#add(declared, channel, clientId, visible)
+        for (const clientId of left) this.#remove(declared, channel, clientId, visible)
+      }
+    }
+    return this.#changesOf(visible)
+  }
+
+  /** Takes this for the complete state of one instance, and returns what that changes for everybody. */
+  replace(node: string, groups: readonly MemberGroup[]): VisibleChange[] {
+    const visible = new Gathering()
+    const declared = this.#declaredBy(node)
+    const wanted = new Map<string, Set<string>>()
+    for (const { channels, clients } of groups) {
+      for (const channel of channels) {
+        const set = wanted.get(channel) ?? new Set()
+        for (const clientId of clients) set.add(clientId)
+        wanted.set(channel, set)
+      }
+    }
+    for (const [channel, clients] of declared.channels) {
+      const kept = wanted.get(channel)
+      for (const clientId of clients) if (!kept?.has(clientId)) this.#remove(declared, channel, clientId, visible)
+    }
+    for (const [channel, clients] of wanted) {
+      for (const clientId of clients) this.#add(declared, channel, clientId, visible)
+    }
+    return this.#changesOf(visible)
+  }
+
+  /** The instance is gone, and its clients with it. Returns what that changes for everybody. */
+  drop(node: string): VisibleChange[] {
+    const changes = this.replace(node, [])
+    this.#declared.delete(node)
+    return changes
+  }
+
+  /** Forgets everything: the journal was replaced. */
+  clear(): void {
+    this.#declared.clear()
+    this.#present.clear()
+  }
+
+  /** The complete state of one instance. Clients with the same channels share a group. */
+  groupsOf(node: string): MemberGroup[] {
+    return groupByChannels(this.#declared.get(node)?.channels ?? new Map())
+  }
+
+  /** A hash of what one instance has declared. */
+  digestOf(node: string): string {
+    return (this.#declared.get(node)?.digest ?? new SetDigest()).text
+  }
+
+  /** How many clients are in this channel, over all instances. */
+  countIn(channel: string): number {
+    return this.#present.get(channel)?.size ?? 0
+  }
+
+  has(channel: string, clientId: string): boolean {
+    return this.#present.get(channel)?.has(clientId) ?? false
+  }
+
+  /** Whether an instance other than this one has the client in the channel. */
+  isElsewhere(channel: string, clientId: string, node: string): boolean {
+    const instances = this.#present.get(channel)?.get(clientId) ?? 0
+    const isHere = this.#declared.get(node)?.channels.get(channel)?.has(clientId) ?? false
+    return instances > Number(isHere)
+  }
+
+  /** At most `limit` clients of the channel, those that have been there longest first. */
+  *namesIn(channel: string, limit: number): Generator<string> {
+    let count = 0
+    for (const clientId of this.#present.get(channel)?.keys() ?? []) {
+      if (count++ === limit) return
+      yield clientId
+    }
+  }
+
+  #declaredBy(node: string): Declared {
+    let declared = this.#declared.get(node)
+    if (!declared) this.#declared.set(node, (declared = { channels: new Map(), digest: new SetDigest(), size: 0 }))
+    return declared
+  }
+
+  #add(declared: Declared, channel: string, clientId: string, visible: Gathering): void {
+    if (declared.size >= MAX_MEMBERSHIPS) return
+    let clients = declared.channels.get(channel)
+    if (!clients) declared.channels.set(channel, (clients = new Set()))
+    if (clients.has(clientId)) return
+    clients.add(clientId)
+    declared.size++
+    declared.digest.toggle(`${channel}\n${clientId}`)
+    let present = this.#present.get(channel)
+    if (!present) this.#present.set(channel, (present = new Map<string, number>()))
+    const instances = present.get(clientId) ?? 0
+    present.set(clientId, instances + 1)
+    if (instances === 0) visible.joined(channel, clientId)
+  }
+
+  #remove(declared: Declared, channel: string, clientId: string, visible: Gathering): void {
+    const clients = declared.channels.get(channel)
+    if (!clients?.delete(clientId)) return
+    if (clients.size === 0) declared.channels.delete(channel)
+    declared.size--
+    declared.digest.toggle(`${channel}\n${clientId}`)
+    const present = this.#present.get(channel)
+    const instances = present?.get(clientId) ?? 0
+    if (instances > 1) {
+      present?.set(clientId, instances - 1)
+      return
+    }
+    present?.delete(clientId)
+    if (present?.size === 0) this.#present.delete(channel)
+    visible.left(channel, clientId)
+  }
+
+  #changesOf(visible: Gathering): VisibleChange[] {
+    return visible.changes.map(({ channel, joined, left }) => ({
+      channel,
+      joined: [...joined],
+      left: [...left],
+      count: this.countIn(channel),
+    }))
+  }
+}

@@ -1,0 +1,147 @@
+/** Which instance holds which clientId. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Claims } from '../../src/instances/claims.js'
+import type { Claim } from '../../src/journal/journal.js'
+
+const claimOf = (clientId: string, connectionId: string, rest: Partial<Claim> = {}): Claim => ({
+  ...{ clientId, connectionId, sessionHash: `session of ${connectionId}`, hasToken: false, isMoving: false },
+  ...rest,
+})
+
+describe('a claim', () => {
+  test('for a free clientId holds', () => {
+    const claims = new Claims()
+    expect(claims.claim('a', claimOf('anna', '1'))).toEqual({ kind: 'held' })
+    expect(claims.holderOf('anna')).toMatchObject({ node: 'a', connectionId: '1' })
+  })
+
+  test('with the same session supersedes an earlier one', () => {
+    const claims = new Claims()
+    claims.claim('a', claimOf('anna', '1', { sessionHash: 'x' }))
+    expect(claims.claim('b', claimOf('anna', '2', { sessionHash: 'x' }))).toMatchObject({
+      kind: 'superseded',
+      loser: { node: 'a', connectionId: '1' },
+    })
+    expect(claims.holderOf('anna')?.node).toBe('b')
+  })
+
+  test('with a token supersedes one of another session', () => {
+    const claims = new Claims()
+    claims.claim('a', claimOf('anna', '1'))
+    expect(claims.claim('b', claimOf('anna', '2', { hasToken: true })).kind).toBe('superseded')
+  })
+
+  test('that proves nothing is void while another one holds', () => {
+    const claims = new Claims()
+    claims.claim('a', claimOf('anna', '1'))
+    expect(claims.claim('b', claimOf('anna', '2'))).toMatchObject({ kind: 'void', holder: { node: 'a' } })
+    expect(claims.holderOf('anna')?.node).toBe('a')
+  })
+
+  test('of the same instance replaces its own: the instance has decided by itself', () => {
+    const claims = new Claims()
+    claims.claim('a', claimOf('anna', '1'))
+    expect(claims.claim('a', claimOf('anna', '2'))).toEqual({ kind: 'held' })
+    claims.release('a', { clientId: 'anna', connectionId: '1' })
+    expect(claims.holderOf('anna')?.connectionId).toBe('2')
+  })
+})
+
+describe('a release', () => {
+  test('frees the clientId', () => {
+    const claims = new Claims()
+    claims.claim('a', claimOf('anna', '1'))
+    claims.release('a', { clientId: 'anna', connectionId: '1' })
+    expect(claims.claim('b', claimOf('anna', '2')).kind).toBe('held')
+  })
+
+  test('of a superseded claim leaves the later one alone', () => {
+    const claims = new Claims()
+    claims.claim('a', claimOf('anna', '1', { sessionHash: 'x' }))
+    claims.claim('b', claimOf('anna', '2', { sessionHash: 'x' }))
+    claims.release('a', { clientId: 'anna', connectionId: '1' })
+    expect(claims.holderOf('anna')?.node).toBe('b')
+  })
+})
+
+test('an instance that is gone holds nothing any more', () => {
+  const claims = new Claims()
+  claims.claim('a', claimOf('anna', '1'))
+  claims.drop('a')
+  expect(claims.claim('b', claimOf('anna', '2')).kind).toBe('held')
+})
+
+test('an instance that returns takes its clients back, except those that have moved on meanwhile', () => {
+  const claims = new Claims()
+  const [anna, borys] = [claimOf('anna', '1', { sessionHash: 'x' }), claimOf('borys', '2')]
+  claims.claim('a', anna)
+  claims.claim('a', borys)
+  claims.drop('a')
+  claims.claim('b', claimOf('anna', '3', { sessionHash: 'x' }))
+  expect(claims.replace('a', [anna, borys])).toMatchObject([{ claim: { clientId: 'anna' }, holder: { node: 'b' } }])
+  expect(claims.holderOf('anna')?.node).toBe('b')
+  expect(claims.holderOf('borys')?.node).toBe('a')
+})
+
+test('a roster releases what it no longer contains', () => {
+  const claims = new Claims()
+  claims.claim('a', claimOf('anna', '1'))
+  claims.replace('a', [claimOf('borys', '2')])
+  expect(claims.holderOf('anna')).toBeUndefined()
+  expect(claims.madeBy('a')).toHaveLength(1)
+})
+
+test('counts the clients of other instances', () => {
+  const claims = new Claims()
+  claims.claim('a', claimOf('anna', '1'))
+  claims.claim('b', claimOf('borys', '2'))
+  claims.claim('b', claimOf('vira', '3'))
+  expect(claims.countElsewhere('a')).toBe(2)
+  expect(claims.countElsewhere('b')).toBe(1)
+})
+
+const NODES = ['a', 'b', 'c'] as const
+const step = fc.record({
+  what: fc.constantFrom('claim', 'claim', 'release', 'drop', 'replace'),
+  node: fc.constantFrom(...NODES),
+  client: fc.constantFrom('anna', 'borys'),
+  connection: fc.integer({ min: 1, max: 6 }),
+  session: fc.constantFrom('x', 'y'),
+  hasToken: fc.boolean(),
+})
+
+test('property: a clientId has one holder at most, which its own instance has claimed; two readers always agree', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const readers = [new Claims(), new Claims()]
+      for (const { what, node, client, connection, session, hasToken } of steps) {
+        const claim = claimOf(client, String(connection), { sessionHash: session, hasToken })
+        const outcomes = readers.map((reader) => {
+          if (what === 'claim') return reader.claim(node, claim)
+          if (what === 'replace') return reader.replace(node, [claim])
+          if (what === 'release') return reader.release(node, claim)
+          return reader.drop(node)
+        })
+        expect(outcomes[0]).toEqual(outcomes[1])
+      }
+      const [reader] = readers as [Claims]
+      for (const node of NODES) {
+        const others = ['anna', 'borys'].filter((clientId) => (reader.holderOf(clientId)?.node ?? node) !== node)
+        expect(reader.countElsewhere(node)).toBe(others.length)
+      }
+      for (const clientId of ['anna', 'borys']) {
+        const holder = reader.holderOf(clientId)
+        if (!holder) continue
+        const made = reader.madeBy(holder.node).find((claim) => claim.clientId === clientId)
+        expect(made?.connectionId).toBe(holder.connectionId)
+      }
+      // The digest depends on the claims and not on the way to them.
+      for (const node of NODES) {
+        const late = new Claims()
+        late.replace(node, reader.madeBy(node))
+        expect(late.digestOf(node)).toBe(reader.digestOf(node))
+      }
+    }),
+  )
+})

@@ -1,0 +1,419 @@
+/**
+ * What instances learn of each other through one journal: ClusterState and InstanceAnnouncer together. The journal here is a
+ * list; every instance reads it in its order, as far as the test lets it.
+ */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ClusterState } from '../../src/instances/cluster-state.js'
+import type { ClaimedClient } from '../../src/instances/claimed-client.js'
+import { InstanceAnnouncer } from '../../src/instances/instance-announcer.js'
+import type { Entry, EntryContent, VisibleChange } from '../../src/journal/journal.js'
+import { silentLogger } from '../../src/observability/log.js'
+import { Stats } from '../../src/observability/stats.js'
+import { FakeClock } from '../support/fake-clock.js'
+
+const TIMEOUT_MS = 30_000
+
+let clock: FakeClock
+let log: Entry[]
+let nodes: Node[]
+let afterTurn: (() => void)[]
+
+const client = (clientId: string, some: Partial<ClaimedClient> = {}): ClaimedClient => ({
+  clientId,
+  connectionId: `connection of ${clientId}`,
+  session: `session of ${clientId}`,
+  hasToken: false,
+  isMoving: false,
+  ...some,
+})
+
+class Node {
+  readonly state: ClusterState
+  readonly announcer: InstanceAnnouncer
+  readonly stats = new Stats()
+  readonly clients = new Map<string, { client: ClaimedClient; channels: string[] }>()
+  /** What clients of this instance are told. */
+  readonly changes: VisibleChange[] = []
+  /** `WHAT CLIENT` for each event of a connection. */
+  readonly events: string[] = []
+  /** It neither reads nor appends any more. */
+  isKilled = false
+  /** What it appends is lost, and it reads nothing. */
+  isCutOff = false
+  readonly #name: string
+  readonly #own = new Map<Entry, (isLost: boolean) => void>()
+  #position: number
+
+  constructor(name: string) {
+    this.#name = name
+    this.#position = log.length
+    this.state = new ClusterState({
+      node: name,
+      timeoutMs: TIMEOUT_MS,
+      hasPresence: true,
+      presenceListLimit: 10,
+      clock,
+      stats: this.stats,
+      log: silentLogger,
+    })
+    this.announcer = new InstanceAnnouncer({
+      node: name,
+      build: '1',
+      startedAtMs: 0,
+      timeoutMs: TIMEOUT_MS,
+      presenceIntervalMs: 250,
+      isShared: true,
+      state: this.state,
+      connectionCount: () => this.clients.size,
+      lagMs: () => 0,
+      roster: () => ({
+        clients: [...this.clients.values()].map((each) => each.client),
+        members: [...this.clients].map(([clientId, { channels }]) => ({ channels, clients: [clientId] })),
+      }),
+      publish: (content, onSettled) => this.append(content, onSettled),
+      clock,
+      soon: (callback) => void afterTurn.push(callback),
+    })
+    this.state.observe({
+      onClaimedElsewhere: ({ clientId }, { node }) => this.#close(clientId, `${clientId} went to ${node}`),
+      onClaimOutdated: ({ clientId }) => this.#close(clientId, `${clientId} has to connect again`),
+      onClaimVoid: ({ clientId }, { node }) => this.#close(clientId, `${clientId} is of ${node}`),
+    })
+    this.state.reachHead()
+    nodes.push(this)
+  }
+
+  append(content: EntryContent, onSettled: (isLost: boolean) => void = () => undefined): void {
+    if (this.isKilled) return
+    if (this.isCutOff) return onSettled(true)
+    const entry = {
+      ...content,
+      offset: log.length + 1,
+      at: clock.now(),
+      node: this.#name,
+      sequence: 0,
+      bytes: 1,
+    } as Entry
+    log.push(entry)
+    this.#own.set(entry, onSettled)
+  }
+
+  enter(clientId: string, some: Partial<ClaimedClient> = {}, channels = ['lobby']): void {
+    const entering = client(clientId, some)
+    this.clients.set(clientId, { client: entering, channels })
+    this.announcer.admitted(entering, channels)
+  }
+
+  leave(clientId: string): void {
+    const known = this.clients.get(clientId)
+    this.clients.delete(clientId)
+    if (known) this.announcer.ended(known.client, known.channels)
+  }
+
+  /** As the server closes the connection. */
+  #close(clientId: string, event: string): void {
+    if (!this.clients.has(clientId)) return
+    this.events.push(event)
+    this.leave(clientId)
+  }
+
+  /** Reads one entry. Answers whether there was one. */
+  read(): boolean {
+    const entry = log[this.#position]
+    if (!entry || this.isKilled || this.isCutOff) return false
+    this.#position++
+    const told = this.state.apply(entry)
+    if (told.kind === 'presence') this.changes.push(...told.changes)
+    this.#own.get(entry)?.(false)
+    return true
+  }
+}
+
+/** Everybody reads until there is nothing left. */
+function settle(): void {
+  do {
+    for (const callback of afterTurn.splice(0)) callback()
+  } while (nodes.map((node) => node.read()).includes(true) || afterTurn.length > 0)
+}
+
+function pass(ms: number): void {
+  for (let passed = 0; passed < ms; passed += 250) {
+    clock.advance(250)
+    settle()
+  }
+}
+
+function start(name: string): Node {
+  const node = new Node(name)
+  node.announcer.begin()
+  settle()
+  node.announcer.announce('ready')
+  settle()
+  return node
+}
+
+const idsIn = (node: Node, channel = 'lobby'): string[] => {
+  const snapshot = JSON.parse(node.state.snapshotFor('reader', [channel]) ?? '{}') as Record<
+    string,
+    { clients: { clientId: string }[] }
+  >
+  return (snapshot[channel]?.clients ?? []).map(({ clientId }) => clientId).filter((clientId) => clientId !== 'reader')
+}
+
+beforeEach(() => {
+  clock = new FakeClock()
+  log = []
+  nodes = []
+  afterTurn = []
+})
+
+describe('an instance that starts', () => {
+  test('has the clients of the others before it is ready', () => {
+    const a = start('a')
+    a.enter('anna')
+    a.enter('borys', {}, ['news'])
+    pass(500)
+    const b = new Node('b')
+    b.announcer.begin()
+    settle()
+    expect([idsIn(b), idsIn(b, 'news'), b.state.clientsElsewhere]).toEqual([['anna'], ['borys'], 2])
+    expect(b.state.instances.count('starting')).toBe(1)
+    expect(b.state.instances.isAnotherReady).toBe(true)
+  })
+
+  test('is known to the others although they announced themselves a moment before it did', () => {
+    const a = new Node('a')
+    const b = new Node('b')
+    a.announcer.begin()
+    // B reads that A is live, and only then begins.
+    settle()
+    b.announcer.begin()
+    settle()
+    b.enter('anna')
+    pass(500)
+    expect([a.state.holderElsewhere('anna')?.node, idsIn(a)]).toEqual(['b', ['anna']])
+  })
+
+  test('tells the clients of nobody that they have joined anew', () => {
+    const a = start('a')
+    a.enter('anna')
+    pass(500)
+    a.changes.length = 0
+    start('b')
+    pass(TIMEOUT_MS)
+    expect(a.changes).toEqual([])
+  })
+})
+
+describe('a clientId', () => {
+  test('goes to an instance that has not heard of its holder yet', () => {
+    const a = start('a')
+    a.enter('anna')
+    pass(TIMEOUT_MS)
+    const b = new Node('b')
+    b.announcer.begin()
+    b.enter('anna', { connectionId: 'second' })
+    settle()
+    expect([a.events, b.events]).toEqual([['anna went to b'], []])
+  })
+
+  test('goes to the later of two claims of the same client', () => {
+    const [a, b] = [start('a'), start('b')]
+    a.enter('anna')
+    settle()
+    b.enter('anna', { connectionId: 'second' })
+    settle()
+    expect([a.events, b.events]).toEqual([['anna went to b'], []])
+    expect(a.state.holderElsewhere('anna')?.connectionId).toBe('second')
+  })
+
+  test('stays with the first of two strangers, on whichever instance they are', () => {
+    const [a, b] = [start('a'), start('b')]
+    // Neither instance has read the claim of the other one.
+    a.enter('anna')
+    b.enter('anna', { session: 'another session', connectionId: 'second' })
+    settle()
+    expect([a.events, b.events]).toEqual([[], ['anna is of a']])
+  })
+
+  test('is free when its connection is over, and those who wait for it go on', async () => {
+    const [a, b] = [start('a'), start('b')]
+    a.enter('anna')
+    settle()
+    const waiting = b.state.waitForRelease('anna', 1000)
+    a.leave('anna')
+    settle()
+    await waiting
+    expect(b.state.holderElsewhere('anna')).toBeUndefined()
+  })
+})
+
+describe('an instance that was killed', () => {
+  test('is lost after INSTANCE_TIMEOUT, and its clients have left for everybody at one place', () => {
+    const [a, b, c] = [start('a'), start('b'), start('c')]
+    b.enter('anna')
+    pass(500)
+    a.changes.length = c.changes.length = 0
+    b.isKilled = true
+    pass(TIMEOUT_MS - 500)
+    expect([a.changes, a.state.holderElsewhere('anna')?.node]).toEqual([[], 'b'])
+    pass(TIMEOUT_MS / 2)
+    const left = { channel: 'lobby', joined: [], left: ['anna'], count: 0 }
+    expect([a.changes, c.changes]).toEqual([[left], [left]])
+    expect([a.state.holderElsewhere('anna'), a.stats.instancesLost]).toEqual([undefined, 1])
+  })
+
+  test('announces itself again when it was only stopped, and has its clients back', () => {
+    const [a, b] = [start('a'), start('b')]
+    b.enter('anna')
+    pass(500)
+    b.isKilled = true
+    pass(2 * TIMEOUT_MS)
+    expect(idsIn(a)).toEqual([])
+    b.isKilled = false
+    pass(TIMEOUT_MS)
+    expect([idsIn(a), a.state.holderElsewhere('anna')?.node]).toEqual([['anna'], 'b'])
+  })
+
+  test('does not get back a client that has gone on to another instance meanwhile', () => {
+    const [a, b] = [start('a'), start('b')]
+    b.enter('anna')
+    pass(500)
+    b.isKilled = true
+    pass(2 * TIMEOUT_MS)
+    a.enter('anna', { connectionId: 'second' })
+    pass(500)
+    b.isKilled = false
+    pass(TIMEOUT_MS)
+    expect(b.events).toEqual(['anna has to connect again'])
+    expect(b.state.holderElsewhere('anna')?.node).toBe('a')
+  })
+
+  test('leaves nobody behind when it is the reader that was stopped', () => {
+    const [a, b] = [start('a'), start('b')]
+    b.enter('anna')
+    pass(500)
+    a.isKilled = true
+    pass(2 * TIMEOUT_MS)
+    a.isKilled = false
+    a.changes.length = 0
+    pass(TIMEOUT_MS)
+    expect([a.changes, idsIn(a)]).toEqual([[], ['anna']])
+  })
+})
+
+describe('a client that has come during an outage of the journal', () => {
+  test.each(['back', 'replaced'] as const)('keeps its place when the journal is %s', (what) => {
+    const [a, b] = [start('a'), start('b')]
+    a.enter('anna')
+    pass(500)
+    a.isCutOff = b.isCutOff = true
+    // Its connection to A is half open, which A does not know yet.
+    b.enter('anna', { connectionId: 'second' })
+    pass(1000)
+    a.isCutOff = b.isCutOff = false
+    for (const node of [a, b]) {
+      if (what === 'back') node.state.reconnected()
+      else node.state.replaced()
+      settle()
+    }
+    pass(TIMEOUT_MS)
+    expect([a.events, b.events]).toEqual([['anna went to b'], []])
+    expect(a.state.holderElsewhere('anna')?.connectionId).toBe('second')
+  })
+
+  test('keeps its place although a roster is appended in the turn of its welcome', () => {
+    const [a, b] = [start('a'), start('b')]
+    a.enter('anna')
+    pass(500)
+    b.enter('anna', { connectionId: 'second' })
+    b.state.reconnected()
+    settle()
+    expect([a.events, b.events]).toEqual([['anna went to b'], []])
+  })
+})
+
+describe('while the journal cannot be reached', () => {
+  test('no lease expires, and everybody has the complete state afterwards', () => {
+    const [a, b] = [start('a'), start('b')]
+    b.enter('anna')
+    pass(500)
+    a.isKilled = b.isKilled = true
+    pass(3 * TIMEOUT_MS)
+    a.isKilled = b.isKilled = false
+    a.changes.length = 0
+    for (const node of [a, b]) node.state.reconnected()
+    pass(TIMEOUT_MS / 3)
+    expect([a.changes, idsIn(a), a.stats.instancesLost]).toEqual([[], ['anna'], 0])
+  })
+
+  test('a journal that was replaced has the complete state again', () => {
+    const [a, b] = [start('a'), start('b')]
+    a.enter('anna')
+    b.enter('borys')
+    pass(500)
+    log.push(
+      ...Array.from({ length: 3 }, (): Entry => ({
+        kind: 'placeholder',
+        offset: 0,
+        at: 0,
+        node: '',
+        sequence: 0,
+        bytes: 0,
+      })),
+    )
+    for (const node of [a, b]) node.state.replaced()
+    settle()
+    expect([idsIn(a), idsIn(b)].map((ids) => ids.toSorted())).toEqual([
+      ['anna', 'borys'],
+      ['anna', 'borys'],
+    ])
+  })
+})
+
+describe('a roster', () => {
+  test.each(['is asked for', 'is due because an instance starts'])(
+    'that %s leaves no ghost of a short visit',
+    (why) => {
+      const [a, b] = [start('a'), start('b')]
+      a.enter('anna')
+      if (why === 'is asked for') b.append({ kind: 'rosterRequest', of: 'a' })
+      else start('c')
+      settle()
+      a.leave('anna')
+      pass(1000)
+      expect([idsIn(a), idsIn(b)]).toEqual([[], []])
+    },
+  )
+
+  test('does not hide a client that leaves and returns around it', () => {
+    const [a, b] = [start('a'), start('b')]
+    a.enter('anna')
+    pass(500)
+    a.leave('anna')
+    b.append({ kind: 'rosterRequest', of: 'a' })
+    settle()
+    a.enter('anna')
+    pass(1000)
+    expect([idsIn(a), idsIn(b)]).toEqual([['anna'], ['anna']])
+  })
+})
+
+describe('the digest', () => {
+  test('finds a difference, and a roster mends it', () => {
+    const [a, b] = [start('a'), start('b')]
+    a.enter('anna')
+    pass(500)
+    // An entry that B never read: the journal was truncated before B came to it.
+    a.enter('borys')
+    clock.advance(250)
+    const lost = log.findLastIndex(({ kind }) => kind === 'members')
+    const entry = log[lost]
+    if (!entry) throw new Error('no members entry')
+    log[lost] = { kind: 'placeholder', offset: entry.offset, at: 0, node: '', sequence: 0, bytes: 0 }
+    b.read()
+    log[lost] = entry
+    pass(TIMEOUT_MS / 2)
+    expect(idsIn(b)).toEqual(['anna', 'borys'])
+  })
+})

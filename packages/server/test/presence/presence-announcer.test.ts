@@ -1,0 +1,167 @@
+/** When an instance announces its joins and leaves. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { MembersChange } from '../../src/journal/journal.js'
+import { PresenceAnnouncer } from '../../src/presence/presence-announcer.js'
+import { FakeClock } from '../support/fake-clock.js'
+
+let clock: FakeClock
+let published: MembersChange[][]
+let memberCount: number
+let isDraining: boolean
+let claimed: string[]
+let joined: string[]
+let announcer: PresenceAnnouncer
+
+const open = (presenceIntervalMs = 250): PresenceAnnouncer =>
+  new PresenceAnnouncer({
+    presenceIntervalMs,
+    memberCount: () => memberCount,
+    mayBeMoving: () => isDraining,
+    isClaimedElsewhere: (clientId) => claimed.includes(clientId),
+    isElsewhere: (clientId) => joined.includes(clientId),
+    publish: (changes) => void published.push([...changes]),
+    clock,
+  })
+
+beforeEach(() => {
+  clock = new FakeClock()
+  published = []
+  memberCount = 1
+  isDraining = false
+  claimed = []
+  joined = []
+  announcer = open()
+})
+
+const joins = (channels: string[], ...joined: string[]): MembersChange => ({ channels, joined, left: [] })
+const leaves = (channels: string[], ...left: string[]): MembersChange => ({ channels, joined: [], left })
+
+test('all changes of an interval are one entry, and clients with the same channels one group of it', () => {
+  announcer.joined('anna', ['lobby', 'news'])
+  announcer.joined('borys', ['news', 'lobby'])
+  clock.advance(100)
+  announcer.left('vira', ['sport'])
+  clock.advance(149)
+  expect(published).toEqual([])
+  clock.advance(1)
+  expect(published).toEqual([[leaves(['sport'], 'vira'), joins(['lobby', 'news'], 'anna', 'borys')]])
+})
+
+test('a client that joins and leaves within an interval is not mentioned', () => {
+  announcer.joined('anna', ['lobby'])
+  announcer.left('anna', ['lobby'])
+  clock.advance(1000)
+  expect(published).toEqual([])
+})
+
+test('a crowd is gathered longer, a millisecond for every two clients', () => {
+  memberCount = 4000
+  announcer.joined('anna', ['lobby'])
+  clock.advance(1999)
+  expect(published).toEqual([])
+  clock.advance(1)
+  expect(published).toHaveLength(1)
+})
+
+test('a crowd that grows meanwhile extends the gathering', () => {
+  announcer.joined('anna', ['lobby'])
+  memberCount = 4000
+  clock.advance(250)
+  expect(published).toEqual([])
+  clock.advance(1750)
+  expect(published).toHaveLength(1)
+})
+
+test('a moving client is announced without the delay of a crowd', () => {
+  memberCount = 4000
+  announcer.joined('borys', ['lobby'])
+  clock.advance(500)
+  announcer.joined('anna', ['lobby'], true)
+  clock.advance(250)
+  expect(published).toEqual([[joins(['lobby'], 'borys', 'anna')]])
+})
+
+test('an instance without presence announces nothing', () => {
+  const silent = open(0)
+  silent.joined('anna', ['lobby'])
+  silent.left('anna', ['lobby'])
+  silent.flush()
+  expect([published, clock.running]).toEqual([[], 0])
+})
+
+describe('while the instance drains', () => {
+  beforeEach(() => {
+    isDraining = true
+  })
+
+  test('a leave is held back for a second', () => {
+    announcer.left('anna', ['lobby'])
+    clock.advance(999)
+    expect(announcer.heldGroups).toEqual([{ channels: ['lobby'], clients: ['anna'] }])
+    clock.advance(251)
+    expect(published).toEqual([[leaves(['lobby'], 'anna')]])
+    expect(announcer.heldGroups).toEqual([])
+  })
+
+  test('a leave is held back until the instance that has claimed the client announces it', () => {
+    claimed = ['anna']
+    announcer.left('anna', ['lobby'])
+    clock.advance(5000)
+    expect(published).toEqual([])
+    joined = ['anna']
+    clock.advance(500)
+    expect(published).toEqual([[leaves(['lobby'], 'anna')]])
+  })
+
+  test('a leave is held back for ten seconds at most', () => {
+    claimed = ['anna']
+    announcer.left('anna', ['lobby'])
+    clock.advance(10_500)
+    expect(published).toEqual([[leaves(['lobby'], 'anna')]])
+  })
+
+  test('the leave of a client that another instance has announced is not held back', () => {
+    joined = ['anna']
+    announcer.left('anna', ['lobby'])
+    clock.advance(500)
+    expect(published).toEqual([[leaves(['lobby'], 'anna')]])
+  })
+
+  test('the end waits for the join of a client that has moved a moment ago', async () => {
+    claimed = ['anna']
+    announcer.left('anna', ['lobby'])
+    let isOver = false
+    const end = announcer.whenMoved().then(() => (isOver = true))
+    clock.advance(250)
+    await Promise.resolve()
+    expect(isOver).toBe(false)
+    joined = ['anna']
+    clock.advance(250)
+    await end
+    expect(announcer.heldGroups).toEqual([])
+  })
+
+  test('the end waits for 1.5 s at most, and not at all when no leave is held back', async () => {
+    await announcer.whenMoved()
+    claimed = ['anna']
+    announcer.left('anna', ['lobby'])
+    const end = announcer.whenMoved()
+    clock.advance(1500)
+    await end
+    expect(announcer.heldGroups).toEqual([{ channels: ['lobby'], clients: ['anna'] }])
+  })
+
+  test('a client that returns to this instance was never away', () => {
+    announcer.left('anna', ['lobby', 'news'])
+    announcer.joined('anna', ['lobby'])
+    clock.advance(250)
+    expect(published).toEqual([[leaves(['news'], 'anna')]])
+  })
+
+  test('the end announces every leave that was held back', () => {
+    announcer.left('anna', ['lobby'])
+    announcer.flush()
+    expect(published).toEqual([[leaves(['lobby'], 'anna')]])
+    expect(clock.running).toBe(0)
+  })
+})
