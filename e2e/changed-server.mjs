@@ -2,7 +2,17 @@
  * A server that is another one than this: a copy of the built one with some lines changed. A defect, say, or the build of
  * tomorrow.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,9 +29,13 @@ export function changedServer(changes) {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-changed-'))
   const server = join(folder, 'packages/server')
   copy('packages/server', server, ['bin', 'dist', 'page', 'package.json'])
-  // Found before that of the workspace, where everything else is found.
+  // Node finds these before those of the workspace: the copied protocol, and what npm installed for the server alone.
   const protocol = join(server, 'node_modules/@lastcall/protocol')
   copy('packages/protocol', protocol, ['dist', 'package.json'])
+  const own = join(ROOT, 'packages/server/node_modules')
+  for (const name of existsSync(own) ? readdirSync(own) : []) {
+    if (!name.startsWith('.') && name !== '@lastcall') symlinkSync(join(own, name), join(server, 'node_modules', name))
+  }
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   for (const { file, from, to } of changes) {
     const [, ofProtocol] = file.split('@lastcall/protocol/')
