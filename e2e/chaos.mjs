@@ -5,6 +5,7 @@
  * what happens; its timing is the machine's.
  *
  *   npm run chaos -- [--seed 1] [--seeds 1] [--seconds 10]     so many runs, with the seeds that follow one another
+ *   npm run chaos -- --journal redis [--seeds 100]            three servers over Redis, or rabbit: RabbitMQ
  *   npm run chaos -- --minutes 60 [--seed 1]                   runs until the time is over
  *   npm run chaos -- --break dedup [--seeds 10]                with a defect built in, which must be found
  *   npm run chaos -- --check FILE                              judges a history that was kept
@@ -16,6 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { breakServer, DEFECTS } from './chaos/broken-server.mjs'
 import { check } from './chaos/checker.mjs'
+import { endBrokers, JOURNALS } from './chaos/journals.mjs'
 import { planOf, summaryOf } from './chaos/plan.mjs'
 import { Random } from './chaos/random.mjs'
 import { runRound } from './chaos/round.mjs'
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     seconds: { type: 'string' },
     minutes: { type: 'string' },
+    journal: { type: 'string', default: 'file' },
     break: { type: 'string' },
     check: { type: 'string' },
     keep: { type: 'boolean', default: false },
@@ -48,11 +51,16 @@ function show(violations) {
   }
 }
 
-const inWords = (figures) =>
-  `${figures.published} published, ${figures.told} told, ${figures.connections} connections, ` +
-  `${figures.resumed} resumed, ${figures.outOfReach} out of reach, ${figures.tooSlow} too slow, ` +
-  `${figures.takenOver} taken over, ${figures.replays} replays, ` +
-  `${figures.faults} faults, ${figures.killed} kills, ${figures.stopped} stops`
+function inWords({ published, told, connections, resumed, outOfReach, tooSlow, takenOver, replays, ...rest }) {
+  const { faults, killed, stopped, ...disasters } = rest
+  return [
+    `${published} published, ${told} told, ${connections} connections`,
+    `${resumed} resumed, ${outOfReach} out of reach, ${tooSlow} too slow`,
+    `${takenOver} taken over, ${replays} replays`,
+    `${faults} faults, ${killed} kills, ${stopped} stops`,
+    ...Object.entries(disasters).map(([name, count]) => `${count} × ${name}`),
+  ].join(', ')
+}
 
 /** The figures of all runs together. */
 function total(runs) {
@@ -64,12 +72,12 @@ function total(runs) {
 }
 
 async function runSeed(seed, { seconds, cli }) {
-  const heading = `seed ${seed}: ${summaryOf(planOf(new Random(seed).fork('plan')))}`
+  const heading = `seed ${seed}: ${summaryOf(planOf(new Random(seed).fork('plan'), values.journal))}`
   if (!process.stderr.isTTY) console.log(heading)
   const onProgress = (figures) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${heading} | ${inWords(figures)}`)
   }
-  const run = await runRound({ seed, seconds, cli, onProgress })
+  const run = await runRound({ seed, seconds, cli, journal: values.journal, onProgress })
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   const violations = check(run)
   if (process.stderr.isTTY) console.log(heading)
@@ -90,6 +98,7 @@ async function main() {
     show(violations)
     return violations.length === 0
   }
+  if (!JOURNALS.includes(values.journal)) throw new Error(`--journal is one of ${JOURNALS.join(', ')}`)
   if (values.break !== undefined && !Object.hasOwn(DEFECTS, values.break)) {
     throw new Error(`--break is one of ${Object.keys(DEFECTS).join(', ')}`)
   }
@@ -107,6 +116,7 @@ async function main() {
     }
   } finally {
     broken?.remove()
+    await endBrokers()
   }
   const failed = runs.filter(({ violations }) => violations.length > 0)
   console.log(`${runs.length} seeds: ${inWords(total(runs))}`)

@@ -61,17 +61,19 @@ async function main() {
   console.log(`seed ${values.seed}, ${times} times`)
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-cut-'))
   const history = new History()
+  const env = {
+    JOURNAL_URL: `file:${join(folder, 'journal')}`,
+    HISTORY_SIZE: String(TERMS.historySize),
+    HISTORY_TTL: `${TERMS.historyTtlMs / 1000}`,
+    MAX_MESSAGES_PER_MINUTE: '0',
+    PRESENCE_INTERVAL: '0',
+    BROADCAST_INTERVAL: '0',
+  }
   const servers = new Servers({
     cli: fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url)),
-    env: {
-      JOURNAL_URL: `file:${join(folder, 'journal')}`,
-      HISTORY_SIZE: String(TERMS.historySize),
-      HISTORY_TTL: `${TERMS.historyTtlMs / 1000}`,
-      MAX_MESSAGES_PER_MINUTE: '0',
-      PRESENCE_INTERVAL: '0',
-      BROADCAST_INTERVAL: '0',
-    },
-    count: 1,
+    envOf: () => env,
+    names: ['server'],
+    hasBroker: false,
     history,
   })
   const proxy = new FaultProxy({ target: () => servers.ports[0], nextFate })

@@ -5,6 +5,7 @@
  *
  *   npm run rollout -- [--how rolling]    two instances behind a real HAProxy on one file journal, replaced one by one
  *   npm run rollout -- --how reload       WORKERS=2, replaced by SIGHUP
+ *   npm run rollout -- --journal redis    three instances behind HAProxy over Redis, or rabbit: RabbitMQ
  *
  *   [--libraries 400] [--plain 100] [--rate 200] [--seed 1] [--spread 8] [--before 10]
  *   [--untimed]        how long messages take is told, but not judged: for a machine that does other things, too
@@ -20,6 +21,7 @@ import { parseArgs } from 'node:util'
 import { check } from './chaos/checker.mjs'
 import { History, monotonicMs } from './chaos/history.mjs'
 import { Instance } from './chaos/instance.mjs'
+import { endBrokers, JOURNALS, startBroker } from './chaos/journals.mjs'
 import { readJournal } from './chaos/reader.mjs'
 import { Crowds, PROBE } from './rollout/crowds.mjs'
 import { HaProxy } from './rollout/haproxy.mjs'
@@ -28,6 +30,7 @@ import { judge } from './rollout/verdict.mjs'
 const { values } = parseArgs({
   options: {
     how: { type: 'string', default: 'rolling' },
+    journal: { type: 'string', default: 'file' },
     libraries: { type: 'string', default: '400' },
     plain: { type: 'string', default: '100' },
     rate: { type: 'string', default: '200' },
@@ -44,6 +47,8 @@ const AFTER_MS = 2000
 
 /** Processes that make the load. */
 const LOADERS = 2
+/** The servers in HAProxy's configuration. One more than there are instances at a time. */
+const SLOTS = ['a', 'b', 'c', 'd']
 /** Clients that measure, and what they say in a second. */
 const PROBES = 20
 
@@ -61,43 +66,49 @@ const ENV = {
 /** A way to serve, and to replace what serves. `replace` resolves with the reports of those that have ended. */
 const WAYS = { rolling, reload }
 
-async function rolling({ folder, history }) {
-  const [port, ...servers] = await freePorts(5)
-  const proxy = new HaProxy({ folder, port, servers })
-  const start = async (name, index, build) => {
+async function rolling({ folder, history, broker }) {
+  const [port, ...ports] = await freePorts(1 + SLOTS.length)
+  const proxy = new HaProxy({ folder, port, servers: ports })
+  const start = async (slot, build) => {
     const env = {
       ...ENV,
-      ...JOURNAL(folder),
-      PORT: String(servers[index]),
+      ...JOURNAL(folder, broker),
+      PORT: String(ports[SLOTS.indexOf(slot)]),
       BUILD: build,
       REJECT_WITH: 'http',
       SHUTDOWN_DELAY: '4',
     }
-    const instance = new Instance({ name, cli: CLI, env, history })
+    const instance = new Instance({ name: `${build} ${slot}`, cli: CLI, env, history })
     await instance.logged('listening')
-    return instance
+    return { slot, instance }
   }
-  const instances = [await start('a', 0, 'old'), await start('b', 1, 'old')]
-  for (const server of ['c', 'd']) await proxy.sees(server, 'DOWN')
-  for (const server of ['a', 'b']) await proxy.sees(server, 'UP')
+  const instances = []
+  const used = SLOTS.slice(0, broker ? 3 : 2)
+  for (const slot of used) instances.push(await start(slot, 'old'))
+  const free = SLOTS.slice(used.length)
+  for (const slot of free) await proxy.sees(slot, 'DOWN')
+  for (const slot of used) await proxy.sees(slot, 'UP')
   return {
     port,
     async replace() {
       const reports = []
-      for (const [index, name] of ['c', 'd'].entries()) {
-        instances.push(await start(name, 2 + index, 'new'))
-        await proxy.sees(name, 'UP')
-        reports.push(await stopped(instances.shift(), history))
+      for (const slot of [...used]) {
+        const next = free.shift()
+        await proxy.sees(next, 'DOWN')
+        instances.push(await start(next, 'new'))
+        await proxy.sees(next, 'UP')
+        reports.push(await stopped(instances.shift().instance, history))
+        free.push(slot)
       }
       return reports
     },
     async stop() {
-      await Promise.all(instances.map((instance) => instance.stop()))
+      await Promise.all(instances.map(({ instance }) => instance.stop()))
       await proxy.stop()
       return placed(proxy)
     },
     destroy: () => {
-      for (const instance of instances) instance.kill('SIGKILL')
+      for (const { instance } of instances) instance.kill('SIGKILL')
     },
   }
 }
@@ -112,12 +123,12 @@ function placed(proxy) {
   return statuses
 }
 
-async function reload({ folder, history }) {
+async function reload({ folder, history, broker }) {
   const [port] = await freePorts(1)
   const variables = join(folder, 'variables')
   const setBuild = (build) => writeFileSync(variables, `BUILD=${build}\n`)
   setBuild('old')
-  const env = { ...ENV, ...JOURNAL(folder), PORT: String(port), WORKERS: '2', ENV_FILE: variables }
+  const env = { ...ENV, ...JOURNAL(folder, broker), PORT: String(port), WORKERS: '2', ENV_FILE: variables }
   const primary = new Instance({ name: 'primary', cli: CLI, env, history })
   await primary.logged('listening')
   return {
@@ -134,8 +145,8 @@ async function reload({ folder, history }) {
   }
 }
 
-const JOURNAL = (folder) => ({
-  JOURNAL_URL: `file:${join(folder, 'journal')}`,
+const JOURNAL = (folder, broker) => ({
+  JOURNAL_URL: broker ? broker.urlBy(broker.port) : `file:${join(folder, 'journal')}`,
   HISTORY_SIZE: '1000000',
   HISTORY_BYTES: String(2 ** 28),
 })
@@ -171,11 +182,13 @@ function partsOf({ libraries, plain, rate }) {
 async function main() {
   const way = WAYS[values.how]
   if (!way) throw new Error(`--how is one of ${Object.keys(WAYS).join(', ')}`)
+  if (!JOURNALS.includes(values.journal)) throw new Error(`--journal is one of ${JOURNALS.join(', ')}`)
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-rollout-'))
+  const broker = await startBroker(values.journal)
   const startMs = monotonicMs()
   const history = new History(startMs)
   history.record('begin', { wallMs: Date.now() })
-  const served = await way({ folder, history })
+  const served = await way({ folder, history, broker })
   const [libraries, plain, rate] = [values.libraries, values.plain, values.rate].map(Number)
   const crowds = new Crowds({
     folder,
@@ -201,12 +214,23 @@ async function main() {
   say('the deploy is over')
   await sleep(AFTER_MS)
   await crowds.settle()
-  const terms = { historySize: 1_000_000, historyTtlMs: 300_000, instances: 2, presence: true, complete: true }
-  const reader = new History(startMs)
-  await readJournal({ port: served.port, channels: new Set(rooms), terms, history: reader, token: undefined })
   say('everybody has heard everything')
   const told = await crowds.end()
+  const terms = { historySize: 1_000_000, historyTtlMs: 300_000, instances: 3, presence: true, complete: true }
+  const reader = new History(startMs)
+  await readJournal({
+    port: served.port,
+    channels: new Set(rooms),
+    terms,
+    history: reader,
+    head: headOf(told),
+    first:
+      told.reduce((least, { type, offset }) => (type === 'message' ? Math.min(least, offset) : least), Infinity) - 1,
+    token: undefined,
+  })
   const statuses = await served.stop()
+  await broker?.dispose()
+  await endBrokers()
 
   const events = [history.events, told, reader.events].flat().sort((a, b) => a.at - b.at)
   if (values.keep !== undefined)
@@ -219,6 +243,12 @@ async function main() {
   for (const text of all.slice(0, 20)) console.log(`  ${text}`)
   console.log(all.length === 0 ? 'nobody noticed' : `${all.length} faults`)
   return all.length === 0
+}
+
+/** How far the newest journal was told. */
+function headOf(events) {
+  const { cursor = '' } = events.findLast(({ type }) => type === 'welcome') ?? {}
+  return { epoch: cursor.split(':')[0], offset: events.reduce((most, { offset = 0 }) => Math.max(most, offset), 0) }
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))

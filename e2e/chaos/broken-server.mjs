@@ -35,6 +35,12 @@ export const DEFECTS = {
     from: 'if (!feed.canRecover(cursor)) {',
     to: 'if (cursor.offset % 8 === 0 || !feed.canRecover(cursor)) {',
   },
+  /** For `--journal redis`: a stream that is long enough is taken for the one that was read. */
+  'log-matching': {
+    file: 'journal/redis/log-matching.js',
+    from: 'atOwnPlace?.equals(own.bytes)',
+    to: 'atOwnPlace !== undefined',
+  },
 }
 
 /**

@@ -42,7 +42,8 @@ export function drawFate(random, weights) {
 /** As networks are: most connections live for a while. */
 export const ROUGH = { none: 3, refuse: 1, silence: 0.5, cut: 6, stall: 3, 'half-close': 2 }
 
-const CALM = {
+/** As networks should be. */
+export const CALM = {
   fault: 'none',
   afterBytes: Infinity,
   direction: 'both',

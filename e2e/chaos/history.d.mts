@@ -65,6 +65,11 @@ export type HistoryEvent =
   /** The first one: Date.now() beside `at`. */
   | Of<'begin', { wallMs: number }>
   | Of<'server', { instance: string; what: 'started' | 'killed' | 'stopped' | 'fault'; text?: string }>
+  /**
+   * `lost`: what the broker had confirmed is gone: everything behind this place, or, without a place, everything. Until
+   * then nobody had read anything of what follows there; every server may be connected again from the next `joined` on.
+   */
+  | Of<'broker', { what: 'lost' | 'joined'; epoch?: string; offset?: number; text: string }>
   /** What the run waited for did not come. */
   | Of<'stuck', { text: string }>
 
@@ -76,6 +81,8 @@ export interface Terms {
   readonly historyTtlMs: number
   readonly instances: number
   readonly presence: boolean
+  /** The journal is on another machine, which fails. */
+  readonly isRemote?: boolean
   /** The run has come to its end, everybody has been connected and caught up: nothing may be open. */
   readonly complete: boolean
 }
@@ -89,6 +96,9 @@ export class History {
   readonly events: HistoryEvent[]
   /** Milliseconds since it began, as in `at`. */
   now(): number
+  readonly head: { readonly epoch: string; readonly offset: number }
+  readonly beginning: number
+  isAtHead(client: string): boolean
   record(type: HistoryEvent['type'], fields: object): void
   count(type: HistoryEvent['type']): number
 }

@@ -5,8 +5,18 @@
 import { createHash } from 'node:crypto'
 import { WebSocket } from 'ws'
 
+/** Events that tell of an entry. */
+const TOLD = new Set(['message', 'direct', 'ack', 'presence'])
+
 export class History {
   events = []
+  /** The journal as the newest welcome has it, and how far anybody has heard of it. */
+  #epoch = ''
+  #heads = new Map()
+  /** connection → epoch */
+  #epochs = new Map()
+  /** client → what its newest connection has heard */
+  #places = new Map()
   #startMs
 
   /** @param {number} [startMs] When it began, as `monotonicMs` has it: for one that is put together from several processes. */
@@ -22,6 +32,41 @@ export class History {
 
   record(type, fields) {
     this.events.push({ type, at: this.now(), ...fields })
+    const { connection, cursor, offset } = fields
+    if (type === 'welcome') {
+      this.#epoch = cursor.split(':')[0]
+      this.#epochs.set(connection, this.#epoch)
+    }
+    const epoch = this.#epochs.get(connection)
+    if (epoch === undefined) return
+    if (offset > (this.#heads.get(epoch) ?? 0)) this.#heads.set(epoch, offset)
+    this.#move(connection, epoch, offset ?? 0)
+  }
+
+  #move(connection, epoch, offset) {
+    const client = connection.slice(0, connection.lastIndexOf('#'))
+    const place = this.#places.get(client)
+    if (place?.connection === connection) place.offset = Math.max(place.offset, offset)
+    else this.#places.set(client, { connection, epoch, offset })
+  }
+
+  /** The cursor before the first entry of the newest epoch that anybody was told. */
+  get beginning() {
+    const offsets = this.events
+      .filter(({ type, connection }) => TOLD.has(type) && this.#epochs.get(connection) === this.#epoch)
+      .map(({ offset }) => offset)
+    return offsets.reduce((least, offset) => Math.min(least, offset), this.head.offset + 1) - 1
+  }
+
+  /** Whether this client has heard as much as anybody. */
+  isAtHead(client) {
+    const place = this.#places.get(client)
+    return place !== undefined && place.epoch === this.head.epoch && place.offset >= this.head.offset
+  }
+
+  /** The newest epoch, and the highest offset in it that anybody was told. */
+  get head() {
+    return { epoch: this.#epoch, offset: this.#heads.get(this.#epoch) ?? 0 }
   }
 
   /** Figures for who watches. */

@@ -5,7 +5,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
-const START_TIMEOUT_MS = 30_000
+/** Over a line that fails, to a broker that is away. */
+const START_TIMEOUT_MS = 120_000
 
 export class Instance {
   lines = []
@@ -15,6 +16,7 @@ export class Instance {
   #history
   #child
   #waiting = new Set()
+  #borne
 
   /**
    * @param {object} options
@@ -22,10 +24,12 @@ export class Instance {
    * @param {string} options.cli The command's file.
    * @param {Readonly<Record<string, string>>} options.env Its configuration.
    * @param {object} options.history
+   * @param {ReadonlySet<string>} [options.borne] Events that it may log as errors: what it says of a broker that fails.
    */
-  constructor({ name, cli, env, history }) {
+  constructor({ name, cli, env, history, borne = new Set() }) {
     this.#name = name
     this.#history = history
+    this.#borne = borne
     this.#child = spawn(process.execPath, [cli], {
       env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -34,7 +38,7 @@ export class Instance {
     createInterface({ input: this.#child.stderr }).on('line', (line) => this.fault(line))
     createInterface({ input: this.#child.stdout }).on('line', (text) => {
       const line = JSON.parse(text)
-      if (line.level === 'error') this.fault(text)
+      if (line.level === 'error' && !this.#borne.has(line.event)) this.fault(text)
       this.lines.push(line)
       for (const look of this.#waiting) look(line)
     })
@@ -58,6 +62,23 @@ export class Instance {
         clearTimeout(overdue)
         reject(new Error(`it ended with ${code} before ${event} was logged`))
       })
+    })
+  }
+
+  /** Resolves with the next line of this event; with `undefined` if it does not come in time. */
+  nextLogged(event, withinMs) {
+    return new Promise((resolve) => {
+      const end = (line) => {
+        clearTimeout(overdue)
+        this.#waiting.delete(look)
+        resolve(line)
+      }
+      const look = (line) => {
+        if (line.event === event) end(line)
+      }
+      const overdue = setTimeout(end, withinMs)
+      this.#waiting.add(look)
+      void this.ended.then(() => end())
     })
   }
 

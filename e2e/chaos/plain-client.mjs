@@ -119,17 +119,22 @@ export class PlainClient {
 
   join(channel) {
     if (!this.#isCaughtUp || !this.#absent.has(channel)) return
-    const offset = this.#absent.get(channel)
-    this.#ask('subscribe', channel, offset === undefined ? undefined : `${this.#epoch}:${offset}`)
+    this.#ask('subscribe', channel, this.#absent.get(channel))
   }
 
   get absentChannels() {
     return [...this.#absent.keys()]
   }
 
-  /** Whether it is connected, has heard everything up to this offset, and was answered to all it said. */
-  isDone(head) {
-    return this.#isCaughtUp && this.#outbox.length === 0 && this.#absent.size === 0 && this.#offset >= head
+  /**
+   * Whether it is connected, has heard everything up to this offset, and was answered to all it said.
+   *
+   * @param {number} head
+   * @param {string} [epoch] Of the head, where there may be several.
+   */
+  isDone(head, epoch = this.#epoch) {
+    const isThere = this.#epoch === epoch && this.#offset >= head
+    return this.#isCaughtUp && this.#outbox.length === 0 && this.#absent.size === 0 && isThere
   }
 
   /** What it stands at, for who wonders why it is not done. */
@@ -287,7 +292,7 @@ export class PlainClient {
         this.#absent.delete(channel)
         this.#joined.add(channel)
       } else {
-        this.#absent.set(channel, offset)
+        this.#absent.set(channel, cursor)
         this.#joined.delete(channel)
       }
     }

@@ -7,8 +7,31 @@ const CHANNELS = ['news', 'sport', 'weather']
 const TOGGLED = 'extra'
 const SECRET = 'a secret of the chaos, which is no secret at all'
 const HOUR_MS = 3_600_000
+const CLUSTER_SIZE = 3
 
-export function planOf(random) {
+/** @param {'file' | 'redis' | 'rabbit'} journal Over a broker there are three servers, and somebody who watches each. */
+export function planOf(random, journal = 'file') {
+  const plan = drawPlan(random)
+  if (journal === 'file') return plan
+  const names = Array.from({ length: CLUSTER_SIZE }, (_, index) => serverName(index))
+  return {
+    ...plan,
+    // An entry's age counts from its receipt. After an outage of seconds, servers that keep entries for seconds differ in
+    // whether a retry is one.
+    terms: { ...plan.terms, historyTtlMs: HOUR_MS, instances: CLUSTER_SIZE, isRemote: true },
+    env: { ...plan.env, HISTORY_TTL: `${HOUR_MS / 1000}`, INSTANCE_TIMEOUT: '3' },
+    observers: names.map((server) => ({ name: observerOf(server), server, channels: [...CHANNELS, TOGGLED] })),
+    brokerMs: random.magnitude(1500, 5000),
+    lineMs: random.magnitude(800, 4000),
+  }
+}
+
+/** Who watches this server. */
+export const observerOf = (server) => `observer-of-${server}`
+
+export const serverName = (index) => `server-${index + 1}`
+
+function drawPlan(random) {
   const kept = random.weighted({ everything: 6, few: 3, 'a while': 1 })
   const historySize = kept === 'few' ? random.magnitude(10, 400) : 1_000_000
   const historyTtlMs = kept === 'a while' ? random.between(2, 5) * 1000 : HOUR_MS
@@ -56,6 +79,7 @@ export function planOf(random) {
     /** Between what a client does out of the ordinary. */
     whimMs: random.magnitude(200, 2000),
     isFlooded,
+    observers: [],
   }
 }
 

@@ -6,18 +6,29 @@ import { recordedSocket } from './history.mjs'
 
 const TIMEOUT_MS = 20_000
 
-/** Resolves when it has read up to the head, or that took too long. */
-export async function readJournal({ port, channels, terms, history, token }) {
-  const welcome = history.events.findLast(({ type }) => type === 'welcome')
-  if (!welcome) return
-  const epoch = welcome.cursor.split(':')[0]
-  const head = history.events.reduce((most, { offset = 0 }) => Math.max(most, offset), 0)
+/**
+ * Resolves when it has read up to the head, or that took too long.
+ *
+ * @param {object} options
+ * @param {{ epoch: string, offset: number }} [options.head] As everybody else was told.
+ * @param {number} [options.first] Where the journal begins. The epoch of a broker may begin at any offset.
+ */
+export async function readJournal({
+  port,
+  channels,
+  terms,
+  history,
+  token,
+  head: { epoch, offset: head } = history.head,
+  first = terms.isRemote ? history.beginning : 0,
+}) {
+  if (epoch === '') return
   history.record('client', { client: 'reader', kind: 'reader' })
   const Socket = recordedSocket(history, 'reader')
   // From the very beginning, where that is kept; then from as far back as it must be, and from one entry before that.
   const oldest = head - terms.historySize + (terms.presence ? PRESENCE_MARGIN : 0)
-  const starts = [0, oldest, ...(terms.presence ? [] : [oldest - 1])]
-  for (const start of new Set(starts.filter((offset) => offset >= 0))) {
+  const starts = [first, oldest, ...(terms.presence ? [] : [oldest - 1])]
+  for (const start of new Set(starts.filter((offset) => offset >= first))) {
     await readFrom(Socket, { port, channels, cursor: `${epoch}:${start}`, token, history })
   }
 }

@@ -7,17 +7,22 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { drawFate, FaultProxy } from './fault-proxy.mjs'
+import { Disasters } from './disasters.mjs'
+import { CALM, drawFate, FaultProxy } from './fault-proxy.mjs'
 import { History } from './history.mjs'
+import { openJournal } from './journals.mjs'
 import { LibraryClient } from './library-client.mjs'
 import { PlainClient } from './plain-client.mjs'
-import { planOf } from './plan.mjs'
+import { planOf, serverName } from './plan.mjs'
 import { readJournal } from './reader.mjs'
+import { expectSamePresence } from './presence.mjs'
 import { Random } from './random.mjs'
 import { Servers } from './servers.mjs'
 
 const PATIENCE_MS = 1500
 const HEAL_TIMEOUT_MS = 30_000
+/** RabbitMQ takes its time to come back. */
+const BROKER_HEAL_TIMEOUT_MS = 90_000
 /** Where messages are rationed, what was left unsaid takes its time, however well the server does. */
 const RATIONED_HEAL_TIMEOUT_MS = 120_000
 
@@ -26,22 +31,31 @@ const RATIONED_HEAL_TIMEOUT_MS = 120_000
  * @param {number} options.seed
  * @param {number} options.seconds How long it is rough.
  * @param {string} options.cli The server's command.
+ * @param {'file' | 'redis' | 'rabbit'} [options.journal]
  * @param {(figures: object) => void} [options.onProgress] Called once per second.
  * @param {AbortSignal} [options.signal] Ends the rough part early.
  * @returns {Promise<{ terms: object, events: object[], figures: object }>}
  */
-export async function runRound({ seed, seconds, cli, onProgress = () => undefined, signal }) {
+export async function runRound({ seed, seconds, cli, journal: kind = 'file', onProgress = () => undefined, signal }) {
   const random = new Random(seed)
-  const plan = planOf(random.fork('plan'))
+  const plan = planOf(random.fork('plan'), kind)
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-chaos-'))
   const history = new History()
-  const env = { ...plan.env, JOURNAL_URL: `file:${join(folder, 'journal')}` }
-  const servers = new Servers({ cli, env, count: plan.terms.instances, history })
   const faults = new Map()
   const onFault = (what) => faults.set(what, (faults.get(what) ?? 0) + 1)
+  const names = Array.from({ length: plan.terms.instances }, (_, index) => serverName(index))
+  const journal = await openJournal({ kind, folder, names, random: random.fork('lines'), onFault })
+  const servers = new Servers({
+    cli,
+    envOf: (name) => ({ ...plan.env, ...journal.envOf(name) }),
+    names,
+    hasBroker: journal.broker !== undefined,
+    history,
+  })
   const proxies = []
   const clients = []
-  const figures = () => figuresOf(history, faults, servers)
+  const disasters = new Disasters({ servers, proxies, journal, history })
+  const figures = () => figuresOf(history, faults, servers, disasters)
   const timer = setInterval(() => onProgress(figures()), 1000)
   // Who is interrupted leaves nothing behind.
   const cleanUp = () => {
@@ -51,31 +65,19 @@ export async function runRound({ seed, seconds, cli, onProgress = () => undefine
   process.once('exit', cleanUp)
   try {
     await servers.startAll()
-    for (const given of plan.clients) {
-      const own = random.fork(given.name)
-      const proxy = new FaultProxy({
-        target: () => (servers.ports.length > 0 ? own.pick(servers.ports) : undefined),
-        nextFate: fates(own.fork('fates'), plan.faults),
-        onFault,
-      })
-      proxies.push(proxy)
-      const endpoint = `ws://127.0.0.1:${await proxy.listen()}/ws`
-      const Client = given.isLibrary ? LibraryClient : PlainClient
-      clients.push(
-        new Client({
-          ...given,
-          endpoint: () => endpoint,
-          history,
-          random: own,
-          patienceMs: PATIENCE_MS,
-          ...(plan.secret && { token: () => tokenFor(given.name, plan.secret) }),
-        }),
-      )
-    }
+    clients.push(...(await makeClients({ plan, servers, proxies, history, random, onFault })))
     for (const client of clients) client.start()
 
-    await beRough({ random, plan, seconds, servers, proxies, clients, signal })
-    await heal({ servers, proxies, clients, history, isRationed: plan.openingCount > 0 })
+    await beRough({ random, plan, seconds, disasters, clients, signal })
+    await disasters.end()
+    await heal({ servers, proxies, clients, history, timeoutMs: healTimeoutMs(plan, journal) })
+    if (journal.broker && plan.terms.presence) {
+      await expectSamePresence({
+        ports: () => servers.ports,
+        history,
+        tokenFor: (name) => plan.secret && tokenFor(name, plan.secret),
+      })
+    }
     await readJournal({
       port: servers.ports[0],
       channels: new Set(plan.clients.flatMap(({ channels }) => channels)),
@@ -91,9 +93,45 @@ export async function runRound({ seed, seconds, cli, onProgress = () => undefine
     process.off('exit', cleanUp)
     servers.destroy()
     await Promise.all(proxies.map((proxy) => proxy.close()))
+    await journal.close()
     cleanUp()
   }
   return { terms: plan.terms, events: history.events, figures: figures() }
+}
+
+function healTimeoutMs({ openingCount }, { broker }) {
+  if (openingCount > 0) return RATIONED_HEAL_TIMEOUT_MS
+  return broker ? BROKER_HEAL_TIMEOUT_MS : HEAL_TIMEOUT_MS
+}
+
+/** Those that talk, by lines that fail to any server; and those that watch one server each, by a line that does not. */
+async function makeClients({ plan, servers, proxies, history, random, onFault }) {
+  const make = async (Client, given, own, options) => {
+    const proxy = new FaultProxy({ onFault, ...options })
+    proxies.push(proxy)
+    const endpoint = `ws://127.0.0.1:${await proxy.listen()}/ws`
+    return new Client({
+      ...given,
+      endpoint: () => endpoint,
+      history,
+      random: own,
+      patienceMs: PATIENCE_MS,
+      ...(plan.secret && { token: () => tokenFor(given.name, plan.secret) }),
+    })
+  }
+  const clients = []
+  for (const given of plan.clients) {
+    const own = random.fork(given.name)
+    const target = () => (servers.ports.length > 0 ? own.pick(servers.ports) : undefined)
+    const nextFate = fates(own.fork('fates'), plan.faults)
+    clients.push(await make(given.isLibrary ? LibraryClient : PlainClient, given, own, { target, nextFate }))
+  }
+  for (const given of plan.observers) {
+    const target = () => servers.instances.find(({ name }) => name === given.server).port
+    const observer = await make(PlainClient, given, random.fork(given.name), { target, nextFate: () => CALM })
+    clients.push(observer)
+  }
+  return clients
 }
 
 /** The same connection of the same client meets the same fate, whenever it comes. */
@@ -111,7 +149,8 @@ function tokenFor(sub, secret) {
 
 // ——— the rough part
 
-async function beRough({ random, plan, seconds, servers, proxies, clients, signal }) {
+async function beRough({ random, plan, seconds, disasters, clients, signal }) {
+  const talkers = clients.slice(0, plan.clients.length)
   const until = performance.now() + seconds * 1000
   const isOver = () => signal?.aborted || performance.now() >= until
   const again = async (averageMs, stream, action) => {
@@ -122,17 +161,19 @@ async function beRough({ random, plan, seconds, servers, proxies, clients, signa
       await action(stream)
     }
   }
-  for (const client of clients) {
+  for (const client of talkers) {
     for (let count = 0; count < plan.openingCount; count++) client.publish({ channel: 'lobby' }, count)
   }
   await Promise.all([
-    ...clients.map((client) =>
-      again(plan.pauseMs, random.fork(`says ${client.name}`), (stream) => say(client, clients, stream, plan)),
+    ...talkers.map((client) =>
+      again(plan.pauseMs, random.fork(`says ${client.name}`), (stream) => say(client, talkers, stream, plan)),
     ),
-    ...clients.map((client) =>
-      again(plan.whimMs, random.fork(`whims ${client.name}`), (stream) => haveWhim(client, clients, stream, plan)),
+    ...talkers.map((client) =>
+      again(plan.whimMs, random.fork(`whims ${client.name}`), (stream) => haveWhim(client, talkers, stream, plan)),
     ),
-    again(plan.disasterMs, random.fork('disasters'), (stream) => strike(servers, proxies, stream)),
+    again(plan.disasterMs, random.fork('disasters'), (stream) => disasters.strikeServer(stream)),
+    plan.brokerMs && again(plan.brokerMs, random.fork('broker'), (stream) => disasters.strikeBroker(stream)),
+    plan.lineMs && again(plan.lineMs, random.fork('lines of servers'), (stream) => disasters.strikeLine(stream)),
   ])
 }
 
@@ -176,40 +217,18 @@ function haveWhim(client, clients, random, plan) {
   }
 }
 
-async function strike(servers, proxies, random) {
-  const what = random.weighted({ kill: 5, stop: 2, stopAndKill: 1, outage: 2 })
-  const instance = random.pick(servers.instances)
-  if (what === 'outage') {
-    const by = random.pick(['fin', 'rst'])
-    for (const proxy of proxies) proxy.outage(by)
-    return
-  }
-  if (what === 'kill') await servers.kill(instance)
-  else {
-    const stopped = servers.stop(instance)
-    if (what === 'stopAndKill') {
-      await Promise.race([stopped, sleep(random.between(1, 300))])
-      await servers.kill(instance)
-    }
-    await stopped
-  }
-  await sleep(random.magnitude(1, 500))
-  await servers.start(instance)
-}
-
 // ——— the end
 
 /** Everything works again. Resolves when everybody has come back and is done. */
-async function heal({ servers, proxies, clients, history, isRationed }) {
+async function heal({ servers, proxies, clients, history, timeoutMs }) {
   await servers.startAll()
   for (const proxy of proxies) proxy.calm()
-  const deadline = performance.now() + (isRationed ? RATIONED_HEAL_TIMEOUT_MS : HEAL_TIMEOUT_MS)
-  const head = () => history.events.reduce((most, { offset = 0 }) => Math.max(most, offset), 0)
+  const deadline = performance.now() + timeoutMs
   let rounds = 0
   for (;;) {
     for (const client of clients) for (const channel of client.absentChannels) client.join(channel)
-    const now = head()
-    const open = clients.filter((client) => !client.isDone(now))
+    const { epoch, offset } = history.head
+    const open = clients.filter((client) => !client.isDone(offset, epoch))
     // Twice, with a last word in between: then everybody has heard everything up to there.
     if (open.length === 0 && ++rounds === 2) return
     if (open.length === 0) for (const client of clients) client.publish({ channel: 'lobby' }, 'the last word')
@@ -221,7 +240,7 @@ async function heal({ servers, proxies, clients, history, isRationed }) {
   }
 }
 
-function figuresOf({ events }, faults, servers) {
+function figuresOf({ events }, faults, servers, disasters) {
   const counts = {}
   const count = (what) => (counts[what] = (counts[what] ?? 0) + 1)
   for (const { type, recovered, code } of events) {
@@ -232,7 +251,6 @@ function figuresOf({ events }, faults, servers) {
   }
   return {
     published: counts.publish ?? 0,
-    acked: counts.settled ?? 0,
     told: (counts.message ?? 0) + (counts.direct ?? 0) + (counts.presence ?? 0),
     connections: counts.connect ?? 0,
     resumed: counts['recovered true'] ?? 0,
@@ -243,5 +261,6 @@ function figuresOf({ events }, faults, servers) {
     faults: [...faults.values()].reduce((sum, number) => sum + number, 0),
     killed: servers.killed,
     stopped: servers.stopped,
+    ...Object.fromEntries(disasters.counts),
   }
 }

@@ -1,8 +1,16 @@
 /**
- * The real command, as so many processes on one file journal: started, killed in the middle of things, started again. What
- * a server complains of, and how it ends, is written down.
+ * The real command, as so many processes on one journal: started, killed in the middle of things, started again. What a
+ * server complains of, and how it ends, is written down.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Instance } from './instance.mjs'
+
+/**
+ * What a server says of a broker that fails, and of a journal that is another one: the checker judges the latter. At its end it
+ * does not wait for a broker that is away, and ends with 1.
+ */
+const GIVEN_UP = 'shutdown.given_up'
+const BORNE = new Set(['journal.unavailable', 'journal.epoch', GIVEN_UP])
 
 export class Servers {
   #options
@@ -13,13 +21,14 @@ export class Servers {
   /**
    * @param {object} options
    * @param {string} options.cli The command's file.
-   * @param {Readonly<Record<string, string>>} options.env Its configuration.
-   * @param {number} options.count
+   * @param {(name: string) => Readonly<Record<string, string>>} options.envOf A server's configuration.
+   * @param {readonly string[]} options.names
+   * @param {boolean} options.hasBroker Whether the journal is on another machine.
    * @param {object} options.history
    */
   constructor(options) {
     this.#options = options
-    this.#instances = Array.from({ length: options.count }, (_, index) => ({ name: `server-${index + 1}` }))
+    this.#instances = options.names.map((name) => ({ name }))
   }
 
   get instances() {
@@ -37,15 +46,17 @@ export class Servers {
 
   async start(instance) {
     if (instance.process) return
-    const { cli, env, history } = this.#options
+    const { cli, envOf, history, hasBroker } = this.#options
     const { name } = instance
-    const child = new Instance({ name, cli, env, history })
+    const child = new Instance({ name, cli, env: envOf(name), history, ...(hasBroker && { borne: BORNE }) })
     instance.process = child
     instance.isKilled = instance.isStopped = false
     void child.ended.then(([code, signal]) => {
       instance.process = instance.port = undefined
       // One that is killed while it stops may have ended by itself a moment before.
-      const isExpected = (instance.isKilled && signal === 'SIGKILL') || (instance.isStopped && code === 0)
+      const mayFail = hasBroker && child.lines.some(({ event }) => event === GIVEN_UP)
+      const hasStopped = instance.isStopped && (code === 0 || (code === 1 && mayFail))
+      const isExpected = (instance.isKilled && signal === 'SIGKILL') || hasStopped
       if (!isExpected) child.fault(`ended with ${signal ?? code}`)
     })
     try {
@@ -71,6 +82,15 @@ export class Servers {
     this.killed++
     this.#options.history.record('server', { instance: instance.name, what: 'killed' })
     await child.ended
+  }
+
+  /** It does nothing for so long, as on a machine that is paused. */
+  async pause(instance, forMs) {
+    const { process: child } = instance
+    if (!child) return
+    child.kill('SIGSTOP')
+    await sleep(forMs)
+    child.kill('SIGCONT')
   }
 
   /** SIGTERM. Resolves when it has ended. */

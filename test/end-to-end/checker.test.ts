@@ -524,3 +524,90 @@ test('what the run itself has noticed is a violation, too', () => {
     .add({ type: 'server', instance: 'server-1', what: 'fault', text: 'ended with 1' })
   expect(kinds(story)).toEqual(['fault', 'stuck'])
 })
+
+describe('a broker that has lost what it had confirmed', () => {
+  const CLUSTER = { instances: 3, isRemote: true }
+  /** Anna and bob are on server a, and both know of a-1 and a-2. a-2 is lost. */
+  const loss = (): Story =>
+    both(CLUSTER)
+      .says('anna', 'a-1')
+      .acked('anna', 1, 'a-1')
+      .told('bob', 1, 'a-1')
+      .says('anna', 'a-2')
+      .acked('anna', 2, 'a-2')
+      .told('bob', 2, 'a-2')
+      .lost('E', 1)
+  /** Server a has noticed: everybody begins anew. */
+  const noticed = (story: Story): Story =>
+    story
+      .joined()
+      .close('anna', 4008)
+      .close('bob', 4008)
+      .connect('anna', 'E:2')
+      .welcome('anna', 'F:0', false)
+      .connect('bob', 'E:2')
+      .welcome('bob', 'F:0', false)
+
+  test('nothing is found where everybody is told', () => {
+    const story = noticed(loss()).says('anna', 'a-3').acked('anna', 1, 'a-3').told('bob', 1, 'a-3')
+    expect(kinds(story)).toEqual([])
+  })
+
+  /** Carl comes to server b, which had not read a-2, while server a is cut off. */
+  const fork = (): Story =>
+    loss().by('b').connect('carl').welcome('carl', 'E:1').says('carl', 'c-1').acked('carl', 2, 'c-1').pong('carl', 2)
+
+  test('nor where two servers contradict each other as long as one of them is cut off', () => {
+    const story = noticed(fork()).close('carl', 4008).connect('carl', 'E:2').welcome('carl', 'F:0', false)
+    expect(kinds(story)).toEqual([])
+  })
+
+  test('nor where a client is told of its loss as soon as a server can know of it', () => {
+    const moved = fork().close('bob').connect('bob', 'E:2').welcome('bob', 'E:2', true)
+    const story = noticed(moved).close('carl', 4008).connect('carl', 'E:2').welcome('carl', 'F:0', false)
+    expect(kinds(story)).toEqual([])
+  })
+
+  test.each<[string, string[], Story]>([
+    [
+      'a server that goes on with another log than the one it has read',
+      ['fork'],
+      fork().joined().says('anna', 'a-3').acked('anna', 3, 'a-3').told('bob', 3, 'a-3'),
+    ],
+    [
+      'a client that is never told',
+      ['pretended'],
+      fork()
+        .joined()
+        .close('bob')
+        .connect('bob', 'E:2')
+        .welcome('bob', 'E:2', true)
+        .close('anna', 4008)
+        .connect('anna', 'E:2')
+        .welcome('anna', 'E:2', false),
+    ],
+    [
+      'a client that recovers from another journal',
+      ['pretended'],
+      noticed(loss()).connect('bob', 'E:2').welcome('bob', 'F:0', true),
+    ],
+    ['servers that do not come together again', ['split'], noticed(fork())],
+    [
+      'two entries at one place before what was lost',
+      ['disagreement'],
+      fork().says('carl', 'c-2').connect('dora', 'E:0').welcome('dora', 'E:0', true).told('dora', 1, 'c-2'),
+    ],
+    [
+      'a journal that is replaced although nothing was lost',
+      ['epoch'],
+      talk(CLUSTER).close('bob', 4008).connect('bob', 'E:3').welcome('bob', 'F:0', false),
+    ],
+    [
+      'two servers that contradict each other although nothing was lost',
+      ['disagreement'],
+      talk(CLUSTER).by('b').says('anna', 'a-4').come('carl', 2).told('carl', 3, 'a-4'),
+    ],
+  ])('%s', (_name, expected, story) => {
+    expect(kinds(story)).toEqual(expect.arrayContaining(expected))
+  })
+})

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { judge } from '../../e2e/rollout/verdict.mjs'
 import { find, lacks } from '../../packages/server/test/support/programs.js'
+import { lacksRedis } from '../../packages/server/test/support/redis-server.js'
 
 const SMALL = ['--libraries', '80', '--plain', '20', '--rate', '80', '--spread', '4', '--before', '3', '--untimed']
 
@@ -27,6 +28,18 @@ describe('nobody notices', () => {
       expect(out).toMatch(/^nobody noticed$/m)
     },
     180_000,
+  )
+
+  test.skipIf(lacks('Debian: haproxy', find('haproxy')) || lacksRedis())(
+    'that three instances over Redis are replaced one by one',
+    async () => {
+      // A client that moves waits for Redis three times on its way: its turn must be longer than that.
+      const { code, out } = await roll('--journal', 'redis', '--spread', '10')
+      expect(code, out).toBe(0)
+      expect(out).toContain('"moved": 80')
+      expect(out).toMatch(/^nobody noticed$/m)
+    },
+    300_000,
   )
 
   test('that all workers are replaced by SIGHUP', async () => {

@@ -19,6 +19,7 @@ export class Story {
   readonly #connections = new Map<string, number>()
   readonly #said = new Map<string, Place & { readonly client: string }>()
   #now = 0
+  #node = 'node'
 
   constructor(terms: Partial<Terms> = {}) {
     this.#terms = { ...TERMS, ...terms }
@@ -31,6 +32,23 @@ export class Story {
   add(event: Omitted<HistoryEvent>): this {
     this.events.push({ ...event, at: ++this.#now })
     return this
+  }
+
+  /** From now on this server lets clients in. */
+  by(node: string): this {
+    this.#node = node
+    return this
+  }
+
+  /** The broker has lost everything behind this place, or all it had. */
+  lost(epoch?: string, offset?: number): this {
+    const place = epoch !== undefined && offset !== undefined ? { epoch, offset } : {}
+    return this.add({ type: 'broker', what: 'lost', ...place, text: '' })
+  }
+
+  /** Every server may reach the broker again. */
+  joined(): this {
+    return this.add({ type: 'broker', what: 'joined', text: '' })
   }
 
   /** Lets time go by. */
@@ -57,7 +75,14 @@ export class Story {
 
   welcome(client: string, cursor: string, recovered: boolean | null = null, channels: readonly string[] = []): this {
     const connection = this.#of(client)
-    return this.add({ type: 'welcome', connection, cursor, recovered, channels: ['lobby', ...channels], node: 'node' })
+    return this.add({
+      type: 'welcome',
+      connection,
+      cursor,
+      recovered,
+      channels: ['lobby', ...channels],
+      node: this.#node,
+    })
   }
 
   /** Comes for the first time. */

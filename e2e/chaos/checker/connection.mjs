@@ -24,6 +24,7 @@ class Walk {
   #lastIndex
   #report
   #welcome
+  #epoch
   #start = 0
   #position = 0
   #told = new Set()
@@ -71,7 +72,8 @@ class Walk {
   #takeWelcome(frame) {
     if (this.#welcome) this.#bad('before-welcome', 'was welcomed twice', frame)
     this.#welcome = frame
-    const begin = parseCursor(frame.cursor)?.offset ?? 0
+    const { epoch, offset: begin = 0 } = parseCursor(frame.cursor) ?? {}
+    this.#epoch = epoch
     this.#start = this.#position = begin
     if (frame.recovered === true && frame.cursor !== this.#given) {
       this.#bad('wrong-start', `asked for ${this.#given} and begins at ${frame.cursor}`, frame)
@@ -111,7 +113,9 @@ class Walk {
 
   #subscribe({ request, channels, since }) {
     const asked = channels.filter((channel) => !this.#in.has(channel))
-    const from = parseCursor(since)?.offset
+    const cursor = parseCursor(since)
+    // A cursor of another journal is none: whatever follows it there was told to be lost.
+    const from = cursor && (cursor.epoch === this.#epoch ? cursor.offset : 0)
     this.#asked.set(request, { channels: asked, since: from, told: new Set(), last: from ?? Infinity })
   }
 

@@ -18,12 +18,13 @@ export function checkReach(reading, truth, terms, report) {
       if (frame.type === 'welcome') checkWelcome(connection, frame, reach, bad)
       else if (frame.type === 'subscribe') asked.set(frame.request, frame)
       else if (frame.type === 'subscribed') {
-        checkSubscribed(asked.get(frame.request), frame, reach, bad)
+        checkSubscribed(connection, asked.get(frame.request), frame, reach, bad)
         asked.delete(frame.request)
       } else if (frame.type === 'refused') asked.delete(frame.id)
-      else if (frame.type === 'closed' && frame.code === 4008) {
+      else if (frame.type === 'closed' && frame.code === 4008 && !reach.isReplaced(connection, frame)) {
         // It was owed the past of what it asked for, too.
-        const owed = [...asked.values()].flatMap(({ since }) => parseCursor(since)?.offset ?? [])
+        const since = [...asked.values()].flatMap((each) => parseCursor(each.since) ?? [])
+        const owed = since.filter(({ epoch }) => epoch === connection.epoch).map(({ offset }) => offset)
         checkTooSlow(Math.min(position, ...owed), frame, reach, bad)
       }
       position = Math.max(position, frame.offset ?? parseCursor(frame.cursor)?.offset ?? 0)
@@ -49,21 +50,24 @@ function checkWelcome({ connect }, welcome, reach, bad) {
   }
   if (recovered === null || !given || given.epoch !== begin.epoch || given.offset > begin.offset) {
     // Ahead of the journal it is only where the journal has lost something: cursors come from servers.
-    if (given?.epoch === begin.epoch) bad('wrong-recovered', `the head is ${begin.offset}, ${given.offset} was told`)
+    if (given?.epoch === begin.epoch && !reach.wasLost(given, welcome))
+      bad('wrong-recovered', `the head is ${begin.offset}, ${given.offset} was told`)
   } else if (!reach.mayBeGone(given.offset, begin.offset, welcome.at)) {
     bad('wrong-recovered', `recovered is false, and ${given.offset} is within reach of ${begin.offset}`)
   }
 }
 
-function checkSubscribed(asked, answer, reach, bad) {
+function checkSubscribed({ epoch }, asked, answer, reach, bad) {
   const since = parseCursor(asked?.since)
+  const isForeign = since !== undefined && since.epoch !== epoch
   if ((answer.recovered === null) !== (asked?.since === undefined)) {
     bad('wrong-recovered', `recovered is ${answer.recovered} for since ${asked?.since}`)
   } else if (answer.recovered === true) {
-    if (reach.isSurelyGone(since.offset, asked)) bad('pretended', `a replay from ${since.offset}, out of reach`)
+    if (isForeign) bad('pretended', `a replay from another journal: ${asked.since}`)
+    else if (reach.isSurelyGone(since.offset, asked)) bad('pretended', `a replay from ${since.offset}, out of reach`)
   } else if (answer.recovered === false) {
     const head = reach.headAtMost(answer.index)
-    const isJustified = !since || since.offset > head || reach.mayBeGone(since.offset, head, answer.at)
+    const isJustified = !since || isForeign || since.offset > head || reach.mayBeGone(since.offset, head, answer.at)
     if (!isJustified) bad('wrong-recovered', `no replay from ${since.offset}, within reach of ${head}`)
   }
 }
@@ -79,6 +83,8 @@ class Reach {
   /** By event: the lowest offset of what was said only afterwards. */
   #saidAfter
   #sorted
+  /** What the broker has lost. */
+  #losses
   /** Wall clock minus the history's. */
   #clockMs
 
@@ -86,6 +92,9 @@ class Reach {
     this.#reading = reading
     this.#terms = terms
     this.#sorted = [...truth.entries.values()].filter(({ at }) => at !== undefined).sort((a, b) => a.offset - b.offset)
+    this.#losses = reading.events.flatMap((event, index) =>
+      event.type === 'broker' && event.what === 'lost' ? [{ ...event, index }] : [],
+    )
     this.#saidAfter = new Array(reading.events.length)
     let lowest = Infinity
     for (let index = reading.events.length - 1; index >= 0; index--) {
@@ -100,6 +109,18 @@ class Reach {
   /** The journal's head at this event was not above this. */
   headAtMost(index) {
     return Math.min(this.#saidAfter[index] - 1, this.#reading.head)
+  }
+
+  /** Whether a broker had lost what stood at this cursor. */
+  wasLost({ epoch, offset }, { index }) {
+    return this.#losses.some((loss) => loss.index < index && loss.epoch === epoch && offset > loss.offset)
+  }
+
+  /** Whether this server may have found the journal to be another one: then it serves that one later, or nobody. */
+  isReplaced({ node, epoch }, { index }) {
+    if (!this.#losses.some((loss) => loss.index < index)) return false
+    const later = this.#reading.all.filter((other) => other.node === node && other.welcomedAt > index)
+    return later.length === 0 || later.some((other) => other.epoch !== epoch)
   }
 
   /** Whether the head was known to be above this before. Another instance may not have read that far. */
