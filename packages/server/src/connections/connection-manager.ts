@@ -277,6 +277,7 @@ const anonymous = (clientId: string): ConnectionIdentity => ({
   connectionId: randomUUID(),
   session: '',
   hasToken: false,
+  admittedAt: 0,
   isMoving: false,
   locale: 'uk',
   strict: false,

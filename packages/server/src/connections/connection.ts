@@ -15,6 +15,8 @@ export interface ConnectionIdentity {
   readonly hasToken: boolean
   /** The client came from another instance, and has proved that it is the same client. */
   readonly isMoving: boolean
+  /** How far this instance had read the journal when it admitted the client: an offset. */
+  readonly admittedAt: number
   readonly locale: Locale
   /** Speaks `lastcall.v1`: every text must be a message of the protocol. */
   readonly strict: boolean

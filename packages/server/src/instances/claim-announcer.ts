@@ -6,7 +6,7 @@ import type { Claim, Release } from '../journal/journal.js'
 import { claimFor, type ClaimedClient } from './claimed-client.js'
 
 export interface ClaimAnnouncerOptions {
-  /** Whether another instance reads what this one announces, or may do so later. */
+  /** Whether another instance reads what this one announces. */
   readonly isRead: () => boolean
   readonly publish: (claims: readonly Claim[], releases: readonly Release[]) => void
   /** Calls back after the current turn of the event loop. */
@@ -20,8 +20,6 @@ export class ClaimAnnouncer {
   readonly #options: ClaimAnnouncerOptions
   #claims: Claim[] = []
   #releases: Release[] = []
-  /** By connectionId. */
-  readonly #lost = new Map<string, Claim>()
 
   constructor(options: ClaimAnnouncerOptions) {
     this.#options = options
@@ -34,37 +32,21 @@ export class ClaimAnnouncer {
   }
 
   release(release: Release): void {
-    this.#lost.delete(release.connectionId)
     if (!this.#options.isRead()) return
     this.#schedule()
     this.#releases.push(release)
   }
 
-  /** The entry with these claims is lost. Other instances may hold the clientIds by older claims. */
-  lost(claims: readonly Claim[]): void {
-    for (const claim of claims) this.#lost.set(claim.connectionId, claim)
-  }
-
-  /** Gathers the lost claims again, those of the clients that are still here. */
-  repeatLost(clients: readonly Release[]): void {
-    if (this.#lost.size === 0) return
-    for (const { connectionId } of clients) {
-      const claim = this.#lost.get(connectionId)
-      if (claim) this.#claims.push(claim)
-    }
-    this.#lost.clear()
-  }
-
-  /** The connectionIds of the claims that are still to be appended. */
-  get gathered(): ReadonlySet<string> {
-    return new Set(this.#claims.map(({ connectionId }) => connectionId))
+  /** Forgets what was gathered: a roster that is appended now contains it. */
+  discard(): void {
+    this.#claims = []
+    this.#releases = []
   }
 
   flush(): void {
     const { publish } = this.#options
     const [claims, releases] = [this.#claims, this.#releases]
-    this.#claims = []
-    this.#releases = []
+    this.discard()
     // All claims first: a release may be for a claim of the same turn.
     for (const some of slices(claims)) publish(some, [])
     for (const some of slices(releases)) publish([], some)

@@ -8,14 +8,24 @@ export interface ClaimedClient extends Release {
   readonly hasToken: boolean
   /** The client comes from another instance, which it leaves by itself. */
   readonly isMoving: boolean
+  /** How far this instance had read the journal when it admitted the client: an offset. */
+  readonly admittedAt: number
 }
 
-export const claimFor = ({ clientId, connectionId, session, hasToken, isMoving }: ClaimedClient): Claim => ({
+export const claimFor = ({
+  clientId,
+  connectionId,
+  session,
+  hasToken,
+  isMoving,
+  admittedAt,
+}: ClaimedClient): Claim => ({
   clientId,
   connectionId,
   sessionHash: hashOfSession(session),
   hasToken,
   isMoving,
+  admittedAt,
 })
 
 /** 132 bits: whoever reads the journal cannot find the session. */

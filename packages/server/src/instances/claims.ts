@@ -14,8 +14,10 @@ export interface Holder extends Claim {
 export type ClaimOutcome =
   /** Nobody held the clientId, or the same instance did. */
   | { readonly kind: 'held' }
-  /** The claim holds, and another instance's no longer does. */
+  /** The claim holds, and that of another instance for the same client no longer does. */
   | { readonly kind: 'superseded'; readonly loser: Holder }
+  /** Another instance has the same client by a claim that was made later, or at the same time and applied before. */
+  | { readonly kind: 'outdated'; readonly holder: Holder }
   /** Somebody else holds the clientId, and the claim does not prove that it is the same client. */
   | { readonly kind: 'void'; readonly holder: Holder }
 
@@ -40,14 +42,12 @@ export class Claims {
     return this.#holders.size - (this.#heldBy.get(node) ?? 0)
   }
 
-  /** Applies a claim of this instance. A later claim of the same client wins. */
+  /**
+   * Applies a claim of this instance. Of two claims of one client the later one holds: the one whose instance had read more
+   * of the journal, and of equals the one that stands later in the journal.
+   */
   claim(node: string, claim: Claim): ClaimOutcome {
-    this.#declare(node, claim)
-    const { clientId } = claim
-    const holder = this.#holders.get(clientId)
-    if (holder && holder.node !== node && !isSameClient(claim, holder)) return { kind: 'void', holder }
-    this.#hold({ ...claim, node })
-    return holder && holder.node !== node ? { kind: 'superseded', loser: holder } : { kind: 'held' }
+    return this.#apply(node, claim, (holder) => claim.admittedAt >= holder.admittedAt)
   }
 
   /**
@@ -63,24 +63,19 @@ export class Claims {
   }
 
   /**
-   * Takes these for all claims of one instance. A claim that is new here holds only where nobody holds the clientId: an
-   * instance that was believed lost takes nothing back from a client that has moved on meanwhile. Returns the claims that do
-   * not hold.
+   * Takes these for all claims of one instance. They were made before: of equals the present holder stays. Returns what became
+   * of each.
    */
-  replace(node: string, claims: readonly Claim[]): { readonly claim: Claim; readonly holder: Holder }[] {
+  replace(node: string, claims: readonly Claim[]): { readonly claim: Claim; readonly outcome: ClaimOutcome }[] {
     const given = new Map(claims.map((claim) => [claim.clientId, claim]))
     const before = this.#declared.get(node)
     for (const { clientId, connectionId } of [...(before?.claims.values() ?? [])]) {
       if (given.get(clientId)?.connectionId !== connectionId) this.release(node, { clientId, connectionId })
     }
-    const refused: { claim: Claim; holder: Holder }[] = []
-    for (const claim of given.values()) {
-      const holder = this.#holders.get(claim.clientId)
-      this.#declare(node, claim)
-      if (!holder || holder.node === node) this.#hold({ ...claim, node })
-      else refused.push({ claim, holder })
-    }
-    return refused
+    return [...given.values()].map((claim) => ({
+      claim,
+      outcome: this.#apply(node, claim, (holder) => claim.admittedAt > holder.admittedAt),
+    }))
   }
 
   /** The instance is gone, and its claims with it. */
@@ -108,6 +103,17 @@ export class Claims {
   /** A hash of all claims that this instance has made and not released. */
   digestOf(node: string): string {
     return (this.#declared.get(node)?.digest ?? new SetDigest()).text
+  }
+
+  #apply(node: string, claim: Claim, isLaterThan: (holder: Holder) => boolean): ClaimOutcome {
+    this.#declare(node, claim)
+    const holder = this.#holders.get(claim.clientId)
+    if (holder && holder.node !== node) {
+      if (!isSameClient(claim, holder)) return { kind: 'void', holder }
+      if (!isLaterThan(holder)) return { kind: 'outdated', holder }
+    }
+    this.#hold({ ...claim, node })
+    return holder && holder.node !== node ? { kind: 'superseded', loser: holder } : { kind: 'held' }
   }
 
   #hold(holder: Holder): void {

@@ -5,12 +5,12 @@
  */
 import type { Clock } from '../clock.js'
 import { handleEntry, type EntryHandlers, type EntryOf } from '../journal/entry-kinds.js'
-import type { Entry, Release, VisibleChange } from '../journal/journal.js'
+import type { Claim, Entry, Release, VisibleChange } from '../journal/journal.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import { Membership } from '../presence/membership.js'
 import { Snapshots } from '../presence/snapshot.js'
-import { Claims, isSameClient, type Holder } from './claims.js'
+import { Claims, type ClaimOutcome, type Holder } from './claims.js'
 import { Instances } from './instances.js'
 import { ReleaseWaiters } from './release-waiters.js'
 import { RosterAssembly } from './roster.js'
@@ -38,8 +38,8 @@ export interface ClusterObserver {
   /** Somebody else held this connection's clientId first, on another instance. */
   onClaimVoid?(connection: Release, holder: Holder): void
   /**
-   * Another instance has the same client by a claim of which it is not known whether it is newer: an entry was lost, or this
-   * instance was taken for lost meanwhile. A client that is still here has to connect again.
+   * Another instance has the same client, and which of the two connections is the newer one is not certain, or it is not this
+   * one. A client that is still here has to connect again.
    */
   onClaimOutdated?(connection: Release): void
   /** Other instances lack the state of this one: one of them is new, the journal was replaced, or it is back. */
@@ -227,37 +227,36 @@ export class ClusterState {
   }
 
   #readClaims({ node, claims, releases }: EntryOf<'claim'>): void {
-    const own = this.#options.node
     if (!this.#complete.has(node)) return
-    for (const claim of claims) {
-      const outcome = this.#claims.claim(node, claim)
-      if (node !== own && outcome.kind !== 'void')
-        this.#tell((observer) => observer.onAdmittedElsewhere?.(claim.clientId))
-      if (outcome.kind === 'superseded' && outcome.loser.node === own) {
-        const { loser } = outcome
-        this.#tell((observer) => observer.onClaimedElsewhere?.(loser, { ...claim, node }))
-      } else if (outcome.kind === 'void' && node === own) {
-        const { holder } = outcome
-        this.#tell((observer) => observer.onClaimVoid?.(claim, holder))
-      }
-    }
+    for (const claim of claims) this.#judge(node, claim, this.#claims.claim(node, claim))
     for (const release of releases) this.#claims.release(node, release)
   }
 
   #readRoster(entry: EntryOf<'roster'>): void {
-    const own = this.#options.node
     const { node } = entry
     const roster = this.#rosters.take(node, entry)
     if (!roster) return
     this.#complete.add(node)
-    for (const { claim, holder } of this.#claims.replace(node, roster.claims)) {
-      if (node !== own) continue
-      this.#tell((observer) => {
-        if (isSameClient(holder, claim)) observer.onClaimOutdated?.(claim)
-        else observer.onClaimVoid?.(claim, holder)
-      })
-    }
+    for (const { claim, outcome } of this.#claims.replace(node, roster.claims)) this.#judge(node, claim, outcome)
     this.#see(this.#membership.replace(node, roster.members))
+  }
+
+  /** Tells the observers what the outcome of a claim means for the connections of this instance. */
+  #judge(node: string, claim: Claim, outcome: ClaimOutcome): void {
+    const own = this.#options.node
+    const hasWon = outcome.kind === 'held' || outcome.kind === 'superseded'
+    if (hasWon && node !== own) this.#tell((observer) => observer.onAdmittedElsewhere?.(claim.clientId))
+    if (outcome.kind === 'superseded' && outcome.loser.node === own) {
+      const { loser } = outcome
+      const isCertain = claim.isMoving || claim.admittedAt > loser.admittedAt
+      this.#tell((observer) => {
+        if (isCertain) observer.onClaimedElsewhere?.(loser, { ...claim, node })
+        else observer.onClaimOutdated?.(loser)
+      })
+    } else if (outcome.kind === 'outdated' && node === own) this.#tell((observer) => observer.onClaimOutdated?.(claim))
+    else if (outcome.kind === 'void' && node === own) {
+      this.#tell((observer) => observer.onClaimVoid?.(claim, outcome.holder))
+    }
   }
 
   #tell(what: (observer: ClusterObserver) => void): void {

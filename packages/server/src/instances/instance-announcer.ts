@@ -68,9 +68,8 @@ export class InstanceAnnouncer {
       clock,
     })
     this.#claims = new ClaimAnnouncer({
-      isRead: () => this.#stop !== undefined && instances.mayAnotherRead,
-      publish: (claims, releases) =>
-        this.#publish({ kind: 'claim', claims, releases }, () => this.#claims.lost(claims)),
+      isRead: () => this.#stop !== undefined && instances.isAnotherLive,
+      publish: (claims, releases) => this.#publish({ kind: 'claim', claims, releases }),
       soon,
     })
     state.observe({
@@ -167,24 +166,18 @@ export class InstanceAnnouncer {
   #publishRoster(): void {
     const { roster, presenceIntervalMs } = this.#options
     this.#isRosterDue = false
-    const { clients, members } = roster()
-    this.#claims.repeatLost(clients)
+    this.#claims.discard()
     this.#presence.discard()
-    // A claim of a roster does not hold where another instance holds the clientId. New claims win there: they stand behind.
-    const isNew = this.#claims.gathered
-    const known = clients.filter(({ connectionId }) => !isNew.has(connectionId))
+    const { clients, members } = roster()
     const groups = presenceIntervalMs === 0 ? [] : [...members, ...this.#presence.heldGroups]
-    for (const chunk of chunksOf(known.map(claimFor), groups)) this.#publish({ kind: 'roster', ...chunk })
-    this.#claims.flush()
+    for (const chunk of chunksOf(clients.map(claimFor), groups)) this.#publish({ kind: 'roster', ...chunk })
   }
 
-  #publish(content: EntryContent, onLost?: () => void): void {
+  #publish(content: EntryContent): void {
     this.#pending++
     this.#options.publish(content, (isLost) => {
       this.#pending--
-      if (!isLost) return
-      this.#isRosterDue = true
-      onLost?.()
+      if (isLost) this.#isRosterDue = true
     })
   }
 }

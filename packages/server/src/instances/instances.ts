@@ -28,12 +28,6 @@ export interface InstanceInfo {
   readonly startedAtMs: number
 }
 
-/** The others have this long to answer the first announcement of this instance. */
-const ROLL_CALL_MS = 1000
-
-/** After so long a stop an instance has no client any more that would not have gone on elsewhere. */
-const MAX_STOP_MS = 3_600_000
-
 type Announcement = Extract<Entry, { kind: 'instance' }>
 
 export class Instances {
@@ -42,8 +36,6 @@ export class Instances {
   readonly #live = new Map<string, InstanceInfo>()
   /** When something came from each other instance, by the monotonic clock. */
   readonly #receivedAtMs = new Map<string, number>()
-  /** When the lease of each instance that may still return expired, by the monotonic clock. */
-  readonly #lostAtMs = new Map<string, number>()
   #isAtHead = false
   /** No lease expires earlier than a full timeout after this moment. */
   #leasesSinceMs = 0
@@ -68,8 +60,6 @@ export class Instances {
 
   /** The journal was replaced: nothing that was announced in the other one counts. */
   forget(): void {
-    // They read the other journal, too, as soon as they can reach it.
-    for (const node of this.#live.keys()) if (node !== this.#options.node) this.lost(node)
     this.#live.clear()
     this.#receivedAtMs.clear()
   }
@@ -82,18 +72,12 @@ export class Instances {
   /** Applies an announcement. */
   announced({ node, build, state, connections, lagMs, startedAtMs }: Announcement): void {
     if (!this.#isAtHead) return
-    this.#lostAtMs.delete(node)
-    if (state === 'gone') this.#forget(node)
+    if (state === 'gone') this.lost(node)
     else this.#live.set(node, { node, build, state, connections, lagMs, startedAtMs })
   }
 
-  /** The lease of the instance has expired. It may have been stopped, and go on later with the clients that it still has. */
+  /** The instance is gone, by its own announcement or because its lease expired. */
   lost(node: string): void {
-    this.#forget(node)
-    this.#lostAtMs.set(node, this.#options.clock.monotonic())
-  }
-
-  #forget(node: string): void {
     this.#live.delete(node)
     this.#receivedAtMs.delete(node)
   }
@@ -131,17 +115,6 @@ export class Instances {
   /** Whether another instance reads this journal. */
   get isAnotherLive(): boolean {
     return this.#hasOther(() => true)
-  }
-
-  /**
-   * Whether another instance reads this journal, or may do so again after a stop: it has to find there which clients have
-   * gone on to this instance meanwhile.
-   */
-  get mayAnotherRead(): boolean {
-    const now = this.#options.clock.monotonic()
-    for (const [node, atMs] of this.#lostAtMs) if (atMs < now - MAX_STOP_MS) this.#lostAtMs.delete(node)
-    // At first it has not heard of the others yet.
-    return now < this.#leasesSinceMs + ROLL_CALL_MS || this.#lostAtMs.size > 0 || this.isAnotherLive
   }
 
   get isAnotherReady(): boolean {

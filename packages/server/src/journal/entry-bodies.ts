@@ -8,23 +8,31 @@ import type { Claim, MemberGroup, MembersChange, Release } from './journal.js'
 const HAS_TOKEN = 1
 const IS_MOVING = 2
 
-type ClaimRow = readonly [clientId: string, connectionId: string, sessionHash: string, flags: number]
+type ClaimRow = readonly [
+  clientId: string,
+  connectionId: string,
+  sessionHash: string,
+  flags: number,
+  admittedAt: number,
+]
 
 export const claimRows = (claims: readonly Claim[]): ClaimRow[] =>
-  claims.map(({ clientId, connectionId, sessionHash, hasToken, isMoving }) => [
+  claims.map(({ clientId, connectionId, sessionHash, hasToken, isMoving, admittedAt }) => [
     clientId,
     connectionId,
     sessionHash,
     (hasToken ? HAS_TOKEN : 0) | (isMoving ? IS_MOVING : 0),
+    admittedAt,
   ])
 
 export const claimsOf = (value: unknown): Claim[] | undefined =>
   listOf(value, (row) => {
     if (!Array.isArray(row)) return undefined
-    const [clientId, connectionId, sessionHash, flags] = row as readonly unknown[]
-    if (!isText(clientId) || !isText(connectionId) || !isText(sessionHash) || !isCount(flags)) return undefined
+    const [clientId, connectionId, sessionHash, flags, admittedAt] = row as readonly unknown[]
+    if (!isText(clientId) || !isText(connectionId) || !isText(sessionHash)) return undefined
+    if (!isCount(flags) || !isCount(admittedAt)) return undefined
     const [hasToken, isMoving] = [(flags & HAS_TOKEN) > 0, (flags & IS_MOVING) > 0]
-    return { clientId, connectionId, sessionHash, hasToken, isMoving }
+    return { clientId, connectionId, sessionHash, hasToken, isMoving, admittedAt }
   })
 
 export const releaseRows = (releases: readonly Release[]): (readonly [string, string])[] =>

@@ -34,6 +34,11 @@ export interface Claim extends Release {
   readonly hasToken: boolean
   /** The client comes from another instance, which it leaves by itself. */
   readonly isMoving: boolean
+  /**
+   * How far its instance had read the journal when it admitted the client, as an offset: of two claims of one client, the one
+   * with the higher offset was made later, whichever stands first in the journal.
+   */
+  readonly admittedAt: number
 }
 
 /** What an entry says, whoever wrote it and wherever it stands. */

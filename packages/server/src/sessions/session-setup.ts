@@ -69,6 +69,7 @@ export class SessionSetup {
       session: admitted.session,
       hasToken: admitted.hasToken,
       isMoving: admitted.isMoving,
+      admittedAt: hub.feed.window.head,
       locale: admitted.locale,
       strict: transport.isStrict,
       expiresAtMs: admitted.expiresAtMs,

@@ -17,6 +17,7 @@ const identity = (clientId: string, some: Partial<ConnectionIdentity> = {}): Con
   strict: false,
   expiresAtMs: Infinity,
   hasToken: false,
+  admittedAt: 0,
   isMoving: false,
   allowedChannels: undefined,
   ...some,

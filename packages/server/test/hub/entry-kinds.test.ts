@@ -54,13 +54,13 @@ const SAMPLES: { readonly [Kind in ContentKind]: Sample<Kind> } = {
   lost: internal({ kind: 'lost', instance: 'x' }),
   claim: internal({
     kind: 'claim',
-    claims: [{ clientId: 'anna', connectionId: 'c', sessionHash: 'h', hasToken: true, isMoving: false }],
+    claims: [{ clientId: 'anna', connectionId: 'c', sessionHash: 'h', hasToken: true, isMoving: false, admittedAt: 4 }],
     releases: [{ clientId: 'ivan', connectionId: 'd' }],
   }),
   members: internal({ kind: 'members', changes: [{ channels: ['lobby'], joined: ['anna'], left: ['ivan'] }] }),
   roster: internal({
     ...{ kind: 'roster', part: 0, parts: 1, members: [{ channels: ['lobby', 'news'], clients: ['anna'] }] },
-    claims: [{ clientId: 'anna', connectionId: 'c', sessionHash: 'h', hasToken: false, isMoving: true }],
+    claims: [{ clientId: 'anna', connectionId: 'c', sessionHash: 'h', hasToken: false, isMoving: true, admittedAt: 5 }],
   }),
   rosterRequest: internal({ kind: 'rosterRequest', of: 'x' }),
 }

@@ -5,7 +5,14 @@ import { Claims } from '../../src/instances/claims.js'
 import type { Claim } from '../../src/journal/journal.js'
 
 const claimOf = (clientId: string, connectionId: string, rest: Partial<Claim> = {}): Claim => ({
-  ...{ clientId, connectionId, sessionHash: `session of ${connectionId}`, hasToken: false, isMoving: false },
+  ...{
+    clientId,
+    connectionId,
+    sessionHash: `session of ${connectionId}`,
+    hasToken: false,
+    isMoving: false,
+    admittedAt: 0,
+  },
   ...rest,
 })
 
@@ -24,6 +31,23 @@ describe('a claim', () => {
       loser: { node: 'a', connectionId: '1' },
     })
     expect(claims.holderOf('anna')?.node).toBe('b')
+  })
+
+  test('that was made earlier does not supersede a later one, though it stands behind it', () => {
+    const claims = new Claims()
+    claims.claim('b', claimOf('anna', '2', { sessionHash: 'x', admittedAt: 7 }))
+    expect(claims.claim('a', claimOf('anna', '1', { sessionHash: 'x', admittedAt: 6 }))).toMatchObject({
+      kind: 'outdated',
+      holder: { node: 'b' },
+    })
+    expect(claims.holderOf('anna')?.node).toBe('b')
+  })
+
+  test('of a roster supersedes an earlier one of the same client', () => {
+    const claims = new Claims()
+    claims.claim('a', claimOf('anna', '1', { sessionHash: 'x', admittedAt: 6 }))
+    const roster = [claimOf('anna', '2', { sessionHash: 'x', admittedAt: 7 })]
+    expect(claims.replace('b', roster)).toMatchObject([{ outcome: { kind: 'superseded', loser: { node: 'a' } } }])
   })
 
   test('with a token supersedes one of another session', () => {
@@ -78,8 +102,11 @@ test('an instance that returns takes its clients back, except those that have mo
   claims.claim('a', anna)
   claims.claim('a', borys)
   claims.drop('a')
-  claims.claim('b', claimOf('anna', '3', { sessionHash: 'x' }))
-  expect(claims.replace('a', [anna, borys])).toMatchObject([{ claim: { clientId: 'anna' }, holder: { node: 'b' } }])
+  claims.claim('b', claimOf('anna', '3', { sessionHash: 'x', admittedAt: 9 }))
+  expect(claims.replace('a', [anna, borys])).toMatchObject([
+    { claim: { clientId: 'anna' }, outcome: { kind: 'outdated', holder: { node: 'b' } } },
+    { claim: { clientId: 'borys' }, outcome: { kind: 'held' } },
+  ])
   expect(claims.holderOf('anna')?.node).toBe('b')
   expect(claims.holderOf('borys')?.node).toBe('a')
 })
@@ -109,14 +136,15 @@ const step = fc.record({
   connection: fc.integer({ min: 1, max: 6 }),
   session: fc.constantFrom('x', 'y'),
   hasToken: fc.boolean(),
+  admittedAt: fc.integer({ min: 0, max: 3 }),
 })
 
 test('property: a clientId has one holder at most, which its own instance has claimed; two readers always agree', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const readers = [new Claims(), new Claims()]
-      for (const { what, node, client, connection, session, hasToken } of steps) {
-        const claim = claimOf(client, String(connection), { sessionHash: session, hasToken })
+      for (const { what, node, client, connection, session, hasToken, admittedAt } of steps) {
+        const claim = claimOf(client, String(connection), { sessionHash: session, hasToken, admittedAt })
         const outcomes = readers.map((reader) => {
           if (what === 'claim') return reader.claim(node, claim)
           if (what === 'replace') return reader.replace(node, [claim])

@@ -10,6 +10,7 @@ const claimOf = (index: number): Claim => ({
   sessionHash: 'x'.repeat(22),
   hasToken: true,
   isMoving: false,
+  admittedAt: 1_000_000_000_000,
 })
 
 test('an instance without clients has a roster of one empty chunk', () => {

@@ -224,8 +224,6 @@ describe('the report', () => {
 
   test('of an instance without another one beside it are not appended as claims', async () => {
     const one = await instance('one')
-    // In its first second it cannot know that it is alone.
-    await new Promise((resolve) => setTimeout(resolve, 1100))
     await (await one.connect('anna')).publish('marker')
     expect((await entriesIn(journalUrl)).filter(({ kind }) => kind === 'claim')).toEqual([])
     const other = await instance('one')

@@ -10,7 +10,7 @@ const origin = { at: fc.maxSafeNat(), node: text, sequence: fc.maxSafeNat() }
 const names = fc.array(text, { maxLength: 5 })
 const claim = fc.record({
   ...{ clientId: text, connectionId: text, sessionHash: text },
-  ...{ hasToken: fc.boolean(), isMoving: fc.boolean() },
+  ...{ hasToken: fc.boolean(), isMoving: fc.boolean(), admittedAt: fc.nat() },
 })
 const anyState = fc.constantFrom('ready' as const, 'draining' as const, 'gone' as const)
 

@@ -93,6 +93,8 @@ test('a client that loses its instance takes its name with it to another one, wh
   await until(a, ({ length }) => length === 2)
   const anna = await a.connect('anna')
   const { session } = await anna.first('welcome')
+  // From then on B knows who has the name: its own claim is certainly the later one.
+  await until(b, (all) => all.some(({ connections }) => connections === 1))
   const again = await b.connect(`anna?session=${session}`)
   expect(await again.first('welcome')).toMatchObject({ session })
   expect(await anna.closed).toMatchObject({ code: 4001 })

@@ -86,6 +86,7 @@ const connect = (clientId: string, session = ''): void => {
     expiresAtMs: Infinity,
     hasToken: false,
     isMoving: false,
+    admittedAt: 0,
     allowedChannels: undefined,
   })
 }

@@ -22,6 +22,7 @@ const connectionOver = (transport: FakeTransport): Connection =>
       strict: true,
       expiresAtMs: Infinity,
       hasToken: false,
+      admittedAt: 0,
       isMoving: false,
       allowedChannels: undefined,
     },

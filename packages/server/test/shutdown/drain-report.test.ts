@@ -28,6 +28,7 @@ function ended(serverClose?: ServerClose, some: Ended = {}): Connection {
     strict: false,
     expiresAtMs: Infinity,
     hasToken: false,
+    admittedAt: 0,
     isMoving: false,
     allowedChannels: undefined,
   }

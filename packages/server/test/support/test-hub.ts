@@ -90,6 +90,7 @@ export async function openHub({
         connectionId: '',
         session: '',
         hasToken: false,
+        admittedAt: 0,
         isMoving: false,
         locale,
         strict: true,
