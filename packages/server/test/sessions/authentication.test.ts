@@ -73,6 +73,15 @@ describe('a token with a shared secret', () => {
     expect(await verify(await sign({ nbf: nowSeconds() + 60 }))).toBeUndefined()
   })
 
+  test('is believed when the clock of its issuer differs by no more than the tolerance', async () => {
+    const patient = verifier({ authSecret: SECRET, jwtClockToleranceSeconds: 30 })
+    const exp = nowSeconds() - 10
+    expect(await patient(await sign({ exp }))).toMatchObject({ expiresAtMs: (exp + 30) * 1000 })
+    expect(await patient(await sign({ nbf: nowSeconds() + 10 }))).toBeDefined()
+    expect(await patient(await sign({ exp: nowSeconds() - 31 }))).toBeUndefined()
+    expect(await patient(await sign({ nbf: nowSeconds() + 600 }))).toBeUndefined()
+  })
+
   test('is not believed when any character of it was changed', async () => {
     const token = await sign({ sub: 'anna' })
     for (const index of [0, 5, token.indexOf('.') + 3, token.length - 3]) {
