@@ -150,7 +150,5 @@ export class Claims {
 const elementOf = ({ clientId, connectionId }: Release): string => `${clientId}\n${connectionId}`
 
 /** Whether a claim proves that it is made for the client of another claim: by a token for the clientId, or by its session. */
-const isSameClient = (
-  claim: Pick<Claim, 'hasToken' | 'sessionHash'>,
-  holder: Pick<Claim, 'sessionHash'>,
-): boolean => claim.hasToken || claim.sessionHash === holder.sessionHash
+const isSameClient = (claim: Pick<Claim, 'hasToken' | 'sessionHash'>, holder: Pick<Claim, 'sessionHash'>): boolean =>
+  claim.hasToken || claim.sessionHash === holder.sessionHash

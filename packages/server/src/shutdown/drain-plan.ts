@@ -44,8 +44,12 @@ export function closesDue(remaining: number, timeLeftMs: number, tickMs: number)
   return Math.min(remaining, Math.ceil((remaining * tickMs) / timeLeftMs))
 }
 
-/** The part of the spread that a client has for its migration, before mode `migrate` closes it. */
+/**
+ * The part of the spread that a client has for its migration, before mode `migrate` closes it. A busy machine needs more than
+ * a second for a handshake; of a short spread the grace takes half at most.
+ */
 const GRACE_SHARE = 0.05
+const MIN_GRACE_MS = 1500
 const MAX_GRACE_MS = 2000
 
 /** The longest spread that is chosen by itself. */
@@ -56,7 +60,8 @@ export const spreadMs = (asked: number | undefined, timeoutMs: number): number =
   asked === undefined ? Math.min(DEFAULT_SPREAD_MS, timeoutMs / 2) : Math.min(asked, timeoutMs)
 
 /** How long after the beginning of its slot a client is closed in `migrate`, in milliseconds. */
-export const graceMs = (overMs: number): number => Math.min(MAX_GRACE_MS, overMs * GRACE_SHARE)
+export const graceMs = (overMs: number): number =>
+  Math.min(overMs / 2, MAX_GRACE_MS, Math.max(MIN_GRACE_MS, overMs * GRACE_SHARE))
 
 /** When the slot of the so manieth (from 0) of so many clients begins: evenly, so that the last one's grace fits in. */
 export const slotMs = (index: number, count: number, overMs: number): number =>

@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { closesDue, closingTimeMs, forecast, reminderTimes } from '../../src/shutdown/drain-plan.js'
+import { closesDue, closingTimeMs, forecast, graceMs, reminderTimes } from '../../src/shutdown/drain-plan.js'
 
 const MINUTE_MS = 60_000
 
@@ -134,4 +134,16 @@ test('the forecast is the rate so far and when it ends at that', () => {
   expect(forecast(100, 0, 10_000)).toEqual({ perSecond: 0, doneInMs: undefined })
   expect(forecast(0, 10, 10_000)).toEqual({ perSecond: 1, doneInMs: 0 })
   expect(forecast(5, 0, 0)).toEqual({ perSecond: 0, doneInMs: undefined })
+})
+
+describe('the grace of a migrating client', () => {
+  test.each([
+    [1000, 500],
+    [4000, 1500],
+    [30_000, 1500],
+    [36_000, 1800],
+    [120_000, 2000],
+  ])('of a spread over %i ms is %i ms', (overMs, expected) => {
+    expect(graceMs(overMs)).toBe(expected)
+  })
 })

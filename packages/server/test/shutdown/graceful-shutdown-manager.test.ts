@@ -313,7 +313,7 @@ describe('slots', () => {
     const slots = all.map((transport) => slotOf(transport) as number).reverse()
     expect(slots).toEqual(slots.toSorted((a, b) => a - b))
     // Kolmogorov–Smirnov: how far the share of slots so far is from an even one, at most.
-    const distance = Math.max(...slots.map((slot, index) => Math.abs(slot / 9500 - index / 10_000)))
+    const distance = Math.max(...slots.map((slot, index) => Math.abs(slot / 8500 - index / 10_000)))
     expect(distance).toBeLessThan(0.0003)
   })
 
@@ -359,7 +359,7 @@ describe('slots', () => {
     const { shutdown, join, clock } = drill({ spreadSeconds: 10, mode: 'migrate' })
     const all = crowd(100).map((clientId) => join(clientId))
     shutdown.begin('test')
-    for (const transport of all) if ((slotOf(transport) as number) < 4750) transport.end(1000)
+    for (const transport of all) if ((slotOf(transport) as number) < 4250) transport.end(1000)
     clock.advance(5000)
     expect(closes(all)).toBe(50)
     clock.advance(5000)
