@@ -215,7 +215,7 @@ export const configSchema = z.object({
   instanceTimeoutSeconds: variable('INSTANCE_TIMEOUT', duration({ min: 3, max: 600, unit: 'seconds' }), {
     group: 'Journal and history',
     default: 30,
-    doc: 'How long nothing may come from another instance before it counts as lost and its clients as gone. Instances announce themselves every third of it.',
+    doc: 'How long nothing may come from another instance before it counts as lost and its clients as gone; instances announce themselves every third of it.',
   }),
   locale: variable('LOCALE', choice(LOCALES), {
     group: 'Connections and messages',
