@@ -97,13 +97,16 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
   }
 }
 
-/** All clients of this instance, for the other ones. Clients in the same audience share a group. */
+/**
+ * All clients of this instance, for the other ones. Clients in the same audience share a group. A connection that the server is
+ * closing is over: after a change of the epoch its claim, with an offset of the old one, would outdo that of the returning client.
+ */
 function rosterOf(connections: Pick<ConnectionManager, 'all'>, { subscriptions }: Hub): Roster {
   const clients: ClaimedClient[] = []
   const groups = new Map<ReadonlySet<string>, string[]>()
   for (const connection of connections.all()) {
     const channels = subscriptions.channelsOf(connection)
-    if (!channels) continue
+    if (!channels || !connection.transport.isOpen) continue
     clients.push(connection.identity)
     const group = groups.get(channels)
     if (group) group.push(connection.clientId)
