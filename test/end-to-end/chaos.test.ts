@@ -2,26 +2,12 @@
  * A short chaos with the real command; that it finds defects that are built in; and the publisher that is cut off before
  * its ack. Long ones: npm run chaos, npm run cut-before-ack.
  */
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-
-interface Outcome {
-  readonly code: unknown
-  readonly out: string
-}
-
-const run = (script: string, ...args: readonly string[]): Promise<Outcome> =>
-  new Promise((resolve) => {
-    const file = fileURLToPath(new URL(`../../e2e/${script}`, import.meta.url))
-    execFile(process.execPath, [file, ...args], { maxBuffer: 2 ** 24 }, (error, out, err) => {
-      resolve({ code: error ? error.code : 0, out: out + (error ? err : '') })
-    })
-  })
+import { runScript } from './run-script.js'
 
 // One server with tokens, two of which little is kept, two of which everything is.
 test('nothing is lost, nothing comes twice, and there is one order, whatever is cut and killed', async () => {
-  const { code, out } = await run('chaos.mjs', '--seed', '114', '--seeds', '3', '--seconds', '4')
+  const { code, out } = await runScript('chaos.mjs', '--seed', '114', '--seeds', '3', '--seconds', '4')
   expect(code, out).toBe(0)
   expect(out).toMatch(/^no violation$/m)
   // Something has happened.
@@ -34,7 +20,17 @@ describe('a defect is found', () => {
   test.each(['dedup', 'catch-up', 'pretend'])(
     '%s',
     async (defect) => {
-      const { code, out } = await run('chaos.mjs', '--break', defect, '--seed', '115', '--seeds', '8', '--seconds', '3')
+      const { code, out } = await runScript(
+        'chaos.mjs',
+        '--break',
+        defect,
+        '--seed',
+        '115',
+        '--seeds',
+        '8',
+        '--seconds',
+        '3',
+      )
       expect(code, out).toBe(0)
       expect(out).toContain(`the defect ${defect} was found`)
     },
@@ -42,14 +38,14 @@ describe('a defect is found', () => {
   )
 
   test('one that is not there, is not', async () => {
-    const { code, out } = await run('chaos.mjs', '--break', 'nothing')
+    const { code, out } = await runScript('chaos.mjs', '--break', 'nothing')
     expect(code).toBe(1)
     expect(out).toContain('--break is one of dedup, catch-up')
   })
 })
 
 test('each message of a publisher that is cut off before its ack is in the journal once', async () => {
-  const { code, out } = await run('cut-before-ack.mjs', '--times', '300', '--seed', '1')
+  const { code, out } = await runScript('cut-before-ack.mjs', '--times', '300', '--seed', '1')
   expect(code, out).toBe(0)
   expect(out).toMatch(/\b300 in the journal\neach once$/m)
 }, 60_000)

@@ -2,25 +2,11 @@
  * Three instances over one Redis: a short chaos, a defect that it must find, an outage, and many joins. Longer ones, and those
  * over RabbitMQ: e2e/README.md.
  */
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { lacksRedis } from '../../packages/server/test/support/redis-server.js'
+import { runScript } from './run-script.js'
 
 const TIMEOUT_MS = 300_000
-
-interface Outcome {
-  readonly code: unknown
-  readonly out: string
-}
-
-const run = (script: string, ...args: readonly string[]): Promise<Outcome> =>
-  new Promise((resolve) => {
-    const file = fileURLToPath(new URL(`../../e2e/${script}`, import.meta.url))
-    execFile(process.execPath, [file, ...args], { maxBuffer: 2 ** 24 }, (error, out, err) => {
-      resolve({ code: error ? error.code : 0, out: out + (error ? err : '') })
-    })
-  })
 
 describe.skipIf(lacksRedis())('three instances over Redis', () => {
   // Redis comes back with older data. Seeds with a promoted replica are for the long campaign: now and then the checker there
@@ -28,7 +14,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
   test(
     'keep what they promise, whatever is cut, killed and lost',
     async () => {
-      const { code, out } = await run('chaos.mjs', '--journal', 'redis', '--seed', '8', '--seconds', '5')
+      const { code, out } = await runScript('chaos.mjs', '--journal', 'redis', '--seed', '8', '--seconds', '5')
       expect(code, out).toBe(0)
       expect(out).toMatch(/^no violation$/m)
     },
@@ -39,7 +25,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
     'that do not compare their log with that of Redis are found',
     async () => {
       const args = ['--journal', 'redis', '--break', 'log-matching', '--seed', '6', '--seeds', '20', '--seconds', '5']
-      const { code, out } = await run('chaos.mjs', ...args)
+      const { code, out } = await runScript('chaos.mjs', ...args)
       expect(code, out).toBe(0)
       expect(out).toContain('the defect log-matching was found')
     },
@@ -49,7 +35,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
   test(
     'keep their clients through an outage, and serve them after it',
     async () => {
-      const { code, out } = await run('outage.mjs', '--outage', '3', '--clients', '90', '--untimed')
+      const { code, out } = await runScript('outage.mjs', '--outage', '3', '--clients', '90', '--untimed')
       expect(code, out).toBe(0)
       expect(out).toMatch(/^everybody stayed, and was served$/m)
     },
@@ -60,7 +46,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
 test(
   'many joins push nothing out of the history',
   async () => {
-    const { code, out } = await run(
+    const { code, out } = await runScript(
       'joins.mjs',
       '--connections',
       '60',

@@ -1,22 +1,15 @@
 /**
  * A deploy that nobody notices: the real thing, smaller, and what judges it. In full size: npm run rollout.
  */
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { judge } from '../../e2e/rollout/verdict.mjs'
 import { find, lacks } from '../../packages/server/test/support/programs.js'
 import { lacksRedis } from '../../packages/server/test/support/redis-server.js'
+import { runScript, type ScriptOutcome } from './run-script.js'
 
 const SMALL = ['--libraries', '80', '--plain', '20', '--rate', '80', '--spread', '4', '--before', '3', '--untimed']
 
-const roll = (...args: readonly string[]): Promise<{ code: unknown; out: string }> =>
-  new Promise((resolve) => {
-    const file = fileURLToPath(new URL('../../e2e/rollout.mjs', import.meta.url))
-    execFile(process.execPath, [file, ...SMALL, ...args], { maxBuffer: 2 ** 24 }, (error, out, err) => {
-      resolve({ code: error ? error.code : 0, out: out + (error ? err : '') })
-    })
-  })
+const roll = (...args: readonly string[]): Promise<ScriptOutcome> => runScript('rollout.mjs', ...SMALL, ...args)
 
 describe('nobody notices', () => {
   test.skipIf(lacks('Debian: haproxy', find('haproxy')))(

@@ -203,7 +203,7 @@ export class ClusterState {
   #readLost({ instance }: EntryOf<'lost'>): void {
     const { node, stats, log } = this.#options
     if (instance !== node) {
-      if (!this.instances.isLive(instance) && this.#membership.groupsOf(instance).length === 0) return
+      if (!this.instances.isLive(instance) && !this.#complete.has(instance)) return
       stats.instancesLost++
       log.warn('instance.lost', { instance }, 'nothing has come from another instance for INSTANCE_TIMEOUT: it is gone')
       this.instances.lost(instance)
