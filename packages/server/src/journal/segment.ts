@@ -28,12 +28,26 @@ export const newEpoch = (): string => randomBytes(12).toString('base64url')
 /** What ends a frame. No mark has it: the mark of the next frame must not complete one that was cut short. */
 const END = 0x0a
 
-/** Whether one flipped bit makes an END of it. A mark without such bytes keeps a damaged END apart from a cut mark. */
+/** Whether the byte is an END, or one flipped bit would turn it into one. */
 const isNearEnd = (byte: number): boolean => ((byte ^ END) & ((byte ^ END) - 1)) === 0
 
-/** Without zeros either: a hole left by a power cut must not look like the beginning of a frame. */
-export const newMark = (): string =>
-  Buffer.from(randomBytes(8).map((byte) => (byte === 0 || isNearEnd(byte) ? 0xff : byte))).toString('hex')
+/**
+ * A mark may contain
+ * - no zero: otherwise a hole that a power cut left could look like the beginning of a frame;
+ * - no byte near END: otherwise a damaged END could look like the beginning of a mark;
+ * - its first byte only once: otherwise the beginning of one mark, cut by a torn write, and the mark of the next write
+ *   could together contain a third one, at a place where no write began.
+ */
+const isMark = (bytes: Buffer): boolean =>
+  bytes.every((byte) => byte !== 0 && !isNearEnd(byte)) && bytes.lastIndexOf(bytes[0] ?? 0) === 0
+
+/** The mark of a new segment, in hexadecimal digits. About two of three draws are accepted. */
+export function newMark(): string {
+  for (;;) {
+    const bytes = randomBytes(8)
+    if (isMark(bytes)) return bytes.toString('hex')
+  }
+}
 
 export const encodeHeader = (header: SegmentHeader): Buffer => encodeLine(TITLE, header)
 

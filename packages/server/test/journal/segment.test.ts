@@ -103,6 +103,14 @@ describe('a frame', () => {
     }
   })
 
+  it('cut within its mark forms no further mark with the frame behind it', () => {
+    for (let draw = 0; draw < 20_000; draw++) {
+      const anyMark = Buffer.from(newMark(), 'hex')
+      const cut = 1 + (draw % 7)
+      expect(Buffer.concat([anyMark.subarray(0, cut), anyMark]).indexOf(anyMark), anyMark.toString('hex')).toBe(cut)
+    }
+  })
+
   it('with a sector of zeros is torn: that is what a power cut leaves', () => {
     const bytes = encodeFrame(
       { writer: 1, sequence: 1, position: 0, offset: 1, entries: [Buffer.alloc(2000, 'x')] },
