@@ -1,5 +1,5 @@
 /**
- * `recovered`, and the code 4008: whether the server says that something is out of reach when it is, and only then. What
+ * `recovered`, and the codes 4008 and 4010: whether the server says that something is out of reach when it is, and only then. What
  * the head was is known within bounds, and exactly where a welcome begins "now".
  */
 import { parseCursor } from './reading.mjs'
@@ -21,7 +21,11 @@ export function checkReach(reading, truth, terms, report) {
         checkSubscribed(connection, asked.get(frame.request), frame, reach, bad)
         asked.delete(frame.request)
       } else if (frame.type === 'refused') asked.delete(frame.id)
-      else if (frame.type === 'closed' && frame.code === 4008 && !reach.isReplaced(connection, frame)) {
+      else if (
+        frame.type === 'closed' &&
+        (frame.code === 4008 || frame.code === 4010) &&
+        !reach.isReplaced(connection, frame)
+      ) {
         // It was owed the past of what it asked for, too.
         const since = [...asked.values()].flatMap((each) => parseCursor(each.since) ?? [])
         const owed = since.filter(({ epoch }) => epoch === connection.epoch).map(({ offset }) => offset)

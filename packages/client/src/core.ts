@@ -172,6 +172,8 @@ export class Core {
     if (!link.welcome) {
       if (message.type === 'welcome') this.#welcomed(link, message, nowMs)
       else if (message.type === 'rejected') link.returnInMs = message.retryInMs
+    } else if (message.type === 'closing') {
+      link.returnInMs = message.returnInMs
     } else if (message.type !== 'welcome' && message.type !== 'rejected') {
       link.received(message, nowMs)
       if (link === this.#links[0] || 'offset' in message) this.#take(link, message, nowMs)

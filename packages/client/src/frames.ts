@@ -37,6 +37,7 @@ const FRAMES: Readonly<Record<ServerMessage['type'], Readonly<Record<string, Che
     heartbeatSeconds: amount,
   },
   rejected: { retryInMs: optional(amount) },
+  closing: { returnInMs: amount },
   message: { ...place, channel: text, from: text, data: present, id },
   direct: { ...place, from: text, data: present, id },
   ack: { ...place, id },

@@ -29,6 +29,17 @@ export interface RejectedMessage {
   readonly retryInMs?: number
 }
 
+/** The server closes the connection after this frame. */
+export interface ClosingMessage {
+  readonly type: 'closing'
+  /** The code of the close frame. */
+  readonly code: number
+  /** For people. */
+  readonly reason: string
+  /** Milliseconds after the close at which this client should return. */
+  readonly returnInMs: number
+}
+
 /** A frame that has a place in the journal. */
 interface Placed {
   /** Its place in the journal: 1, 2, 3 … */
@@ -152,6 +163,7 @@ export interface PongMessage extends Placed {
 export type ServerMessage =
   | WelcomeMessage
   | RejectedMessage
+  | ClosingMessage
   | ChannelMessage
   | DirectMessage
   | AckMessage

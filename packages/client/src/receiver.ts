@@ -5,12 +5,12 @@
 import type { Channels } from './channels.js'
 import type { Effects } from './effects.js'
 import type { LinkState } from './link-state.js'
-import type { RejectedMessage, ServerMessage, WelcomeMessage } from './messages.js'
+import type { ClosingMessage, RejectedMessage, ServerMessage, WelcomeMessage } from './messages.js'
 import type { Progress } from './progress.js'
 import type { Sender } from './sender.js'
 
 /** The frames of a link that is let in. */
-export type StreamMessage = Exclude<ServerMessage, WelcomeMessage | RejectedMessage>
+export type StreamMessage = Exclude<ServerMessage, WelcomeMessage | RejectedMessage | ClosingMessage>
 
 type PassedOn = Extract<StreamMessage, { type: 'message' | 'presence' | 'direct' | 'periodic' }>
 

@@ -82,6 +82,19 @@ test('a server that shuts down says when the client should return, and the backo
   expect(setup.sockets).toHaveLength(3)
 })
 
+test('a server whose journal was replaced says when to return, and the client learns of the loss', async () => {
+  const setup = await startOpen()
+  setup.socket.say({ type: 'closing', code: 4010, reason: 'replaced', returnInMs: 6400 })
+  setup.socket.end(4010, 'replaced')
+  expect(setup.client.state).toBe('reconnecting')
+  await setup.clock.advance(6399)
+  expect(setup.sockets).toHaveLength(1)
+  await setup.clock.advance(1)
+  expect(setup.sockets).toHaveLength(2)
+  setup.socket.welcome({ cursor: 'other:3', recovered: false })
+  expect(setup.told.recovered).toMatchObject([{ recovered: false }])
+})
+
 test('the last hint counts, and none after the shutdown was cancelled', async () => {
   const setup = await startOpen()
   setup.socket.say({ ...closing, returnInMs: 50_000 })

@@ -31,6 +31,8 @@ export const CLOSE_CODES = {
   tooSlow: 4008,
   /** The clientId is in use by somebody else. */
   idInUse: 4009,
+  /** The journal was replaced: cursors of the old one are void. */
+  journalReplaced: 4010,
 } as const
 
 export type CloseCode = (typeof CLOSE_CODES)[keyof typeof CLOSE_CODES]
@@ -48,6 +50,7 @@ const COME_BACK = new Map<number, ComeBack>([
   [CLOSE_CODES.takenOver, 'no'],
   [CLOSE_CODES.tooSlow, 'no-cursor'],
   [CLOSE_CODES.idInUse, 'no'],
+  [CLOSE_CODES.journalReplaced, 'yes'],
 ])
 
 /** Whether and how a client should come back after this close code. Codes not listed (1006 above all): `yes`. */

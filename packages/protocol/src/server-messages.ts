@@ -42,6 +42,17 @@ export interface RejectedMessage {
   readonly retryInMs?: number
 }
 
+/** The server closes this connection after this frame, and tells the client when to return. */
+export interface ClosingMessage {
+  readonly type: 'closing'
+  /** The code of the close frame. */
+  readonly code: number
+  /** The reason of the close frame, for people. */
+  readonly reason: string
+  /** Milliseconds after the close at which this client should return. */
+  readonly returnInMs: number
+}
+
 /** A frame that has a place in the journal. */
 interface Placed {
   readonly offset: number
@@ -177,6 +188,7 @@ export interface PongMessage extends Placed {
 export type ServerMessage =
   | WelcomeMessage
   | RejectedMessage
+  | ClosingMessage
   | ChannelMessage
   | DirectMessage
   | AckMessage

@@ -22,6 +22,7 @@ export type CloseReason =
   | 'takenOver'
   | 'tooSlow'
   | 'idInUse'
+  | 'journalReplaced'
   | 'journalUnavailable'
   | 'otherBuildReady'
   | 'unavailable'
@@ -135,6 +136,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       takenOver: 'Ви підключилися з іншого місця',
       tooSlow: 'Непрочитане вже не зберігається',
       idInUse: 'Це імʼя вже зайняте',
+      journalReplaced: 'Журнал замінено: підключіться ще раз',
       journalUnavailable: 'Журнал недоступний: спробуйте пізніше',
       otherBuildReady: 'Готова інша збірка: підключіться ще раз',
       unavailable: 'Зараз це неможливо перевірити: спробуйте пізніше',
@@ -185,6 +187,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       takenOver: 'You have connected from somewhere else',
       tooSlow: 'What you have not read is no longer kept',
       idInUse: 'This name is taken',
+      journalReplaced: 'The journal was replaced: please connect again',
       journalUnavailable: 'The journal is not available: please try later',
       otherBuildReady: 'Another build is ready: please connect again',
       unavailable: 'This cannot be checked right now: please try later',

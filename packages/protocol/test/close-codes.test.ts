@@ -18,6 +18,7 @@ test.each<[code: number, comeBack: ComeBack]>([
   [4001, 'no'],
   [4008, 'no-cursor'],
   [4009, 'no'],
+  [4010, 'yes'],
 ])('after %i a client comes back: %s', (code, comeBack) => {
   expect(Object.values(CLOSE_CODES)).toContain(code)
   expect(comeBackAfter(code)).toBe(comeBack)
@@ -27,7 +28,7 @@ test('every code says whether to come back', () => {
   const codes = Object.values(CLOSE_CODES)
   expect(new Set(codes).size).toBe(codes.length)
   expect(codes.toSorted((a, b) => a - b)).toEqual([
-    1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 4001, 4008, 4009,
+    1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 4001, 4008, 4009, 4010,
   ])
 })
 

@@ -17,6 +17,7 @@ const COME_BACK = new Map([
   [4001, 'no'],
   [4008, 'no-cursor'],
   [4009, 'no'],
+  [4010, 'yes'],
 ])
 
 /** Codes that are not listed (1006 above all) mean `yes`. */

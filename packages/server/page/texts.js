@@ -108,6 +108,7 @@ const TEXTS = {
       4001: 'Ви зайшли з іншого місця: розмова триває там.',
       4008: 'Звʼязок був заповільний: частини розмови вже не збережено.',
       4009: 'Це імʼя зараз зайняте: оберіть інше.',
+      4010: 'Сервер втратив збережену розмову й починає нову.',
     },
     errors: {
       bad_message: 'Сервер не зрозумів повідомлення.',
@@ -221,6 +222,7 @@ const TEXTS = {
       4001: 'You came in from somewhere else: the conversation goes on there.',
       4008: 'The connection was too slow: part of the conversation is no longer kept.',
       4009: 'This name is taken right now: choose another.',
+      4010: 'The server has lost the stored conversation and begins a new one.',
     },
     errors: {
       bad_message: 'The server did not understand the message.',

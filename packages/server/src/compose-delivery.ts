@@ -20,7 +20,7 @@ export interface DeliveryParts {
   readonly node: string
   readonly journal: Journal
   readonly retention: Retention
-  readonly connections: Pick<ConnectionManager, 'all' | 'get' | 'getActiveCount'>
+  readonly connections: Pick<ConnectionManager, 'all' | 'closePolitely' | 'get' | 'getActiveCount'>
   /** What most connections use. */
   readonly encoding: TransportEncoding
   readonly clock: Clock
@@ -58,6 +58,7 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
   const hub = createHub({
     ...parts,
     sharedState: cluster,
+    connections,
     connectionOf: (clientId) => connections.get(clientId),
   })
   const announcer = new InstanceAnnouncer({
@@ -90,6 +91,7 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
       delivery.catchUps.sweep()
     },
     async close() {
+      hub.epochChange.stop()
       await announcer.end()
       await publishing.close()
       await feed.close()
@@ -98,8 +100,8 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
 }
 
 /**
- * All clients of this instance, for the other ones. Clients in the same audience share a group. A connection that the server is
- * closing is over: after a change of the epoch its claim, with an offset of the old one, would outdo that of the returning client.
+ * All clients of this instance, for the other ones. Clients in the same audience share a group. Connections of an old epoch have
+ * no channels: a claim with an offset of the old epoch would outdo that of the returning client. A closing connection is over.
  */
 function rosterOf(connections: Pick<ConnectionManager, 'all'>, { subscriptions }: Hub): Roster {
   const clients: ClaimedClient[] = []

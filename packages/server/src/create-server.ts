@@ -228,6 +228,8 @@ export async function assembleServer(
     onState: (state) => {
       stopPeriodicBroadcast()
       if (state === 'closing' || state === 'closed') sessions.endPending()
+      // The forced closes have a pace of their own, and include the connections that wait for this one.
+      if (state === 'closing') hub.epochChange.stop()
       if (state === 'draining') announcer.announce('draining')
       else if (state === 'serving' && isReachable) announcer.announce('ready')
       if (state === 'serving') stopPeriodicBroadcast = startPeriodicBroadcast(connections, { ...periodic, clock })

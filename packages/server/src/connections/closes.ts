@@ -5,7 +5,8 @@
 import { CLOSE_CODES, type CloseReason } from '@lastcall/protocol'
 
 /** Why the server ended a connection, as the report of a shutdown counts it. `dead` is cut without a close frame. */
-export type ServerClose = 'takeover' | 'slot' | 'deadline' | 'dead' | 'abuse' | 'slow' | 'expired' | 'request'
+export type ServerClose =
+  'takeover' | 'slot' | 'deadline' | 'dead' | 'abuse' | 'slow' | 'replaced' | 'expired' | 'request'
 
 export interface Close {
   readonly why: ServerClose
@@ -22,8 +23,10 @@ export const CLOSES = {
   /** An outage of the journal has left open which of two connections of the same client is the newer one. */
   claimOutdated: { why: 'takeover', code: CLOSE_CODES.tryAgainLater, reason: 'unavailable' },
   tokenExpired: { why: 'expired', code: CLOSE_CODES.policy, reason: 'tokenExpired' },
-  /** The window no longer holds the next entry of this client, or the journal was replaced. */
+  /** The window no longer holds the next entry of this client. */
   tooSlow: { why: 'slow', code: CLOSE_CODES.tooSlow, reason: 'tooSlow' },
+  /** The journal was emptied, went back, or lost entries that this instance had not read. */
+  journalReplaced: { why: 'replaced', code: CLOSE_CODES.journalReplaced, reason: 'journalReplaced' },
   tooManyBadMessages: { why: 'abuse', code: CLOSE_CODES.policy, reason: 'tooManyBadMessages' },
   binaryFrame: { why: 'abuse', code: CLOSE_CODES.unsupported, reason: 'binaryFrame' },
   /** `closeAllConnections` of the specification. */

@@ -47,6 +47,7 @@ of them is a message to \`lobby\`.
 | 4001 | taken over by a newer connection of the same client | no |
 | 4008 | too slow: what was not read is no longer kept | yes, without the cursor |
 | 4009 | this clientId is in use by somebody else | no |
+| 4010 | the journal was replaced: \`recovered\` will be false | yes, with the cursor |
 `.trim()
 
 /** Swagger UI brings its styles as attributes and its icons as data. Nothing leaves this origin. */

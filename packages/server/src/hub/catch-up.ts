@@ -92,12 +92,6 @@ export class CatchUps {
     for (const subscriber of this.#behind) this.#closeIfOutOfReach(subscriber)
   }
 
-  /** The window holds another journal: what those that are behind were owed can't be told any more. */
-  closeAll(): void {
-    this.#cutter.clear()
-    for (const subscriber of this.#behind) this.#tooSlow(subscriber)
-  }
-
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true

@@ -3,7 +3,6 @@
  * It owns the audiences and the subscribers that are behind.
  */
 import type { Clock } from '../clock.js'
-import { CLOSES } from '../connections/closes.js'
 import type { Connection } from '../connections/connection.js'
 import type { FanOutPass } from '../connections/encoding.js'
 import { invariant } from '../invariant.js'
@@ -36,9 +35,6 @@ export class Delivery {
     this.#options = options
     this.catchUps = new CatchUps({ ...options, window: feed.window })
     feed.observe({
-      onReset: (isReplaced) => {
-        if (isReplaced) this.#closeAll()
-      },
       onBatch: (batch) => this.#deliver(batch),
       onBatchEnd: () => this.catchUps.wakeAll(),
     })
@@ -65,14 +61,6 @@ export class Delivery {
     const subscriber = subscriberOf(connection)
     if (subscriber) this.catchUps.onceCaughtUp(subscriber, frame)
     else connection.send(frame(this.#options.feed.window.head))
-  }
-
-  /** The journal was replaced and offsets may restart: closes every connection. */
-  #closeAll(): void {
-    this.catchUps.closeAll()
-    for (const audience of this.audiences.all()) {
-      for (const { connection } of audience.live) connection.close(CLOSES.tooSlow)
-    }
   }
 
   #deliver(items: readonly WindowEntry[]): void {

@@ -46,11 +46,16 @@ export interface FeedObserver {
   onBatchEnd?(): void
 }
 
+/** So many replaced epochs are remembered. */
+const MAX_VOID_EPOCHS = 32
+
 export class Feed {
   readonly #options: FeedOptions
   readonly #window: Window
   readonly #observers = new Set<FeedObserver>()
   #epoch = ''
+  /** The epochs that this feed has read and that were replaced, the newest last. */
+  #voidEpochs: string[] = []
   #isAvailable = true
   #tail: Tail | undefined
   #waitingForOffset: { offset: number; resolve: () => void }[] = []
@@ -98,6 +103,11 @@ export class Feed {
     return cursor !== 'malformed' && cursor.epoch === this.#epoch && this.#window.reaches(cursor.offset)
   }
 
+  /** Whether this cursor is of an epoch that was replaced while the feed read it: then its loss is certain. */
+  isVoid({ epoch }: Cursor): boolean {
+    return epoch !== this.#epoch && this.#voidEpochs.includes(epoch)
+  }
+
   /**
    * Resolves when the feed has read as far as this cursor, after `maxWaitMs` at most: another instance may have delivered
    * an entry to the client that this one has not read yet.
@@ -122,14 +132,21 @@ export class Feed {
 
   #onEpoch(epoch: string, nextOffset: number): void {
     const isReplaced = this.#epoch !== '' && (this.#epoch !== epoch || nextOffset !== this.#window.head + 1)
+    if (isReplaced) this.#voidEpochs = [...this.#voidEpochs, this.#epoch].slice(-MAX_VOID_EPOCHS)
     this.#epoch = epoch
     this.#window.reset(nextOffset)
     if (isReplaced) {
-      const fields = { epoch, nextOffset }
-      this.#options.log.error('journal.epoch', fields, 'the journal is another one: who resumes will not recover')
+      this.#options.log.error(
+        'journal.epoch',
+        { epoch, nextOffset },
+        'the journal was replaced: the server closes every connection with 4010, and no client can resume',
+      )
     }
     for (const observer of this.#observers) observer.onReset?.(isReplaced)
-    if (isReplaced) this.#options.sharedState.replaced()
+    if (!isReplaced) return
+    this.#options.sharedState.replaced()
+    // The offsets for which newcomers wait are those of the old journal.
+    for (const { resolve } of this.#waitingForOffset.splice(0)) resolve()
   }
 
   #onAvailability(isAvailable: boolean, error: unknown): void {

@@ -19,7 +19,7 @@ export interface HandshakeHandlerOptions {
   readonly admission: Admission
   readonly pending: PendingHandshakes
   readonly sessionSetup: SessionSetup
-  readonly feed: Pick<Feed, 'waitForCursor' | 'canRecover' | 'isAvailable'>
+  readonly feed: Pick<Feed, 'waitForCursor' | 'canRecover' | 'isVoid' | 'isAvailable'>
   /** How long a newcomer waits for this instance to read what another one has told it of already. */
   readonly maxWaitForCursorMs: number
   readonly hookCalls: HookCalls
@@ -123,7 +123,7 @@ export class HandshakeHandler {
     ])
     // Cut off from the journal, this instance cannot know whether the cursor is ahead of the journal or only of itself.
     // `recovered: false` would report a loss that may be none, and begin the client before what it has read already.
-    const isUndecided = cursor !== undefined && !feed.isAvailable && !feed.canRecover(cursor)
+    const isUndecided = cursor !== undefined && !feed.isAvailable && !feed.canRecover(cursor) && !feed.isVoid(cursor)
     if (claims === 'unavailable' || isUndecided) return 'unavailable'
     await admission.waitForName(newcomer, claims)
     // A client without a valid token is rejected whatever the application would say of it.

@@ -85,6 +85,11 @@ export class MessageHandler implements TransportListener {
     return this.#context.hub.subscriptions.channelsOf(this.#connection)
   }
 
+  /** The journal was replaced, and the connection waits for its close: it would misread every answer with an offset. */
+  get #isOutdated(): boolean {
+    return this.#connection.transport.isOpen && this.#channels === undefined
+  }
+
   onText(text: string): void {
     if (this.#intake?.isHeld) this.#intake.add(text)
     else this.#read(text)
@@ -119,7 +124,7 @@ export class MessageHandler implements TransportListener {
       return
     }
     this.#session.wrongInARow = 0
-    if (connection.serverClose) {
+    if (connection.serverClose || this.#isOutdated) {
       this.#chargeFrames(1)
       this.#refuse('shutting_down', { id: idOf(message) })
       return
@@ -229,6 +234,8 @@ export class MessageHandler implements TransportListener {
   }
 
   #publish(message: PublishRequest, data: string): void {
+    // The journal may have been replaced while a hook was asked.
+    if (this.#isOutdated) return this.#refuse('shutting_down', { id: message.id })
     const { clientId } = this.#connection
     const said = { from: clientId, ...(message.id !== undefined && { id: message.id }), data }
     const { hub, log } = this.#context

@@ -1,6 +1,7 @@
 /**
  * The arithmetic of a drain, pure: when reminders are due, when forced closes must begin, how many are due by now.
  */
+import { MAX_CLOSES_PER_SECOND } from '../connections/close-pace.js'
 
 /** Seconds before the deadline at which all clients are reminded, besides half time. */
 const REMINDERS_BEFORE_SECONDS = [300, 60, 10] as const
@@ -21,9 +22,6 @@ export function reminderTimes(timeoutMs: number): number[] {
   return timeoutMs >= REMINDER_DISTANCE_MS ? times : []
 }
 
-/** Forced closes per second that no peer and no load balancer feels: what there are more of takes longer. */
-const GENTLE_CLOSES_PER_SECOND = 1000
-
 /** The share of the whole time that forced closes may take at most. */
 const MAX_CLOSING_SHARE = 0.5
 
@@ -32,7 +30,7 @@ const MAX_CLOSING_SHARE = 0.5
  * in time, and never more than half of what the clients were promised.
  */
 export function closingTimeMs(remaining: number, timeoutMs: number): number {
-  return Math.min((remaining / GENTLE_CLOSES_PER_SECOND) * 1000, timeoutMs * MAX_CLOSING_SHARE)
+  return Math.min((remaining / MAX_CLOSES_PER_SECOND) * 1000, timeoutMs * MAX_CLOSING_SHARE)
 }
 
 /**

@@ -16,6 +16,7 @@
  */
 import { TEXTS, type ShutdownMessage, type ShutdownPhase } from '@lastcall/protocol'
 import { systemClock, type Clock } from '../clock.js'
+import { CLOSE_TICK_MS } from '../connections/close-pace.js'
 import { CLOSES, type Close } from '../connections/closes.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
@@ -31,9 +32,6 @@ import { isReady, isShuttingDown, nextState, type ShutdownEvent, type ShutdownSt
 import { shutdownMessages } from './shutdown-message.js'
 import { secondSignalHint, SignalEscalation } from './signal-escalation.js'
 import { onShutdownSignals, type ShutdownSignal } from './signals.js'
-
-/** The interval of paced closes, in milliseconds: long enough to cost little, short enough for an even rate. */
-const PACE_TICK_MS = 10
 
 /** How long before the report, in milliseconds, another instance may record a client that has left. */
 const SEEN_ELSEWHERE_WITHIN_MS = 100
@@ -231,7 +229,7 @@ export class GracefulShutdownManager {
     }
     this.#assignSlots(now)
     this.#tell('warning')
-    if (this.#mode === 'migrate') this.#timers.push(this.#clock.every(PACE_TICK_MS, () => this.#closeEndedSlots()))
+    if (this.#mode === 'migrate') this.#timers.push(this.#clock.every(CLOSE_TICK_MS, () => this.#closeEndedSlots()))
     this.#endIfEverybodyGone()
   }
 
@@ -244,7 +242,7 @@ export class GracefulShutdownManager {
   #closeEndedSlots(): void {
     const now = this.#clock.monotonic()
     const close = (connection: Connection): void => this.#closeOne(connection, CLOSES.slotEnded)
-    this.#slots?.closeEnded(now, this.#countWaiting(), PACE_TICK_MS, close)
+    this.#slots?.closeEnded(now, this.#countWaiting(), CLOSE_TICK_MS, close)
   }
 
   /** The number of connections that have neither ended nor begun to close. */
@@ -305,9 +303,9 @@ export class GracefulShutdownManager {
     for (const stop of this.#timers.splice(0)) stop()
     const closes = new ForcedCloses(this.#connections.all(), this.#clock.monotonic() + overMs)
     const close = (connection: Connection): void => this.#closeOne(connection, CLOSES.deadline)
-    const tick = (): void => closes.closeDue(this.#clock.monotonic(), this.#countWaiting(), PACE_TICK_MS, close)
+    const tick = (): void => closes.closeDue(this.#clock.monotonic(), this.#countWaiting(), CLOSE_TICK_MS, close)
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
-    this.#timers.push(this.#clock.every(PACE_TICK_MS, tick))
+    this.#timers.push(this.#clock.every(CLOSE_TICK_MS, tick))
     tick()
     this.#endIfEverybodyGone()
   }

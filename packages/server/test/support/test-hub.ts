@@ -61,6 +61,14 @@ export async function openHub({
     ...{ node: 'node', journal, retention, encoding: LINES, clock, stats, log: silentLogger },
     sharedState: NO_SHARED_STATE,
     connectionOf: (clientId) => connections.get(clientId),
+    connections: {
+      all: () => connections.values(),
+      closePolitely: (connection, { lastFrame, ...close }) => {
+        if (lastFrame) connection.send(lastFrame)
+        connection.close(close)
+      },
+    },
+    random: () => 0.25,
   })
   const hub = {
     ...created,

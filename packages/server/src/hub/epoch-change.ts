@@ -1,0 +1,90 @@
+/**
+ * The change of the epoch: what happens to the connections when the journal was replaced. Offsets of the new journal would
+ * be misread by a client that counts in the old one. Therefore a connection of the old epoch leaves the delivery at once,
+ * and the server closes it in its turn, so that the clients do not reconnect together (docs/adr/0019).
+ */
+import { TEXTS, type ClosingMessage } from '@lastcall/protocol'
+import type { Clock } from '../clock.js'
+import { CLOSE_TICK_MS, MAX_CLOSES_PER_SECOND } from '../connections/close-pace.js'
+import { CLOSES } from '../connections/closes.js'
+import type { ConnectionManager } from '../connections/connection-manager.js'
+import type { Connection } from '../connections/connection.js'
+import { UTF8_ENCODING } from '../connections/encoding.js'
+import type { Feed } from './feed.js'
+import type { Subscriptions } from './subscriptions.js'
+
+export interface EpochChangeOptions {
+  readonly feed: Feed
+  readonly subscriptions: Pick<Subscriptions, 'channelsOf' | 'leave'>
+  readonly connections: Pick<ConnectionManager, 'all' | 'closePolitely'>
+  readonly clock: Clock
+  /** When a client returns within its second: from 0 to 1. Default: Math.random. */
+  readonly random?: () => number
+}
+
+/** Over how long the clients return that were closed at the same time, in milliseconds: a tick closes several at once. */
+const RETURN_WITHIN_MS = 1000
+
+const CLOSES_PER_TICK = (MAX_CLOSES_PER_SECOND * CLOSE_TICK_MS) / 1000
+
+export class EpochChange {
+  readonly #options: EpochChangeOptions
+  /** Connections of an old epoch, the longest waiting first. */
+  #queue: Connection[] = []
+  /** The index of the connection that is closed next. */
+  #next = 0
+  #stopTimer: (() => void) | undefined
+
+  constructor(options: EpochChangeOptions) {
+    this.#options = options
+    options.feed.observe({
+      onReset: (isReplaced) => {
+        if (isReplaced) this.#begin()
+      },
+    })
+  }
+
+  /** Ends the pacing. A shutdown that closes every connection calls this. */
+  stop(): void {
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
+    this.#queue = []
+    this.#next = 0
+  }
+
+  /** Takes every connection out of the delivery. A connection that began to close gets its close frame now. */
+  #begin(): void {
+    const { connections, subscriptions, clock } = this.#options
+    for (const connection of connections.all()) {
+      // It belongs to an epoch before the last one, and waits already.
+      if (!subscriptions.channelsOf(connection)) continue
+      subscriptions.leave(connection)
+      if (!connection.serverClose) this.#queue.push(connection)
+    }
+    if (this.#queue.length > 0) this.#stopTimer ??= clock.every(CLOSE_TICK_MS, () => this.#closeSome())
+  }
+
+  #closeSome(): void {
+    for (let left = CLOSES_PER_TICK; left > 0; this.#next++) {
+      const connection = this.#queue[this.#next]
+      if (!connection) return this.stop()
+      if (connection.serverClose || !connection.transport.isOpen) continue
+      this.#close(connection)
+      left--
+    }
+  }
+
+  #close(connection: Connection): void {
+    const { connections, random = Math.random } = this.#options
+    const { code, reason } = CLOSES.journalReplaced
+    const message: ClosingMessage = {
+      type: 'closing',
+      code,
+      reason: TEXTS[connection.locale].reasons[reason],
+      returnInMs: Math.floor(random() * RETURN_WITHIN_MS),
+    }
+    const encoding = connection.transport.encoding ?? UTF8_ENCODING
+    const lastFrame = encoding.encode(JSON.stringify(message))
+    connections.closePolitely(connection, { ...CLOSES.journalReplaced, lastFrame })
+  }
+}
