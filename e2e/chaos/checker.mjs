@@ -4,9 +4,17 @@
  *
  *   node e2e/chaos/checker.mjs FILE
  */
-import { checkClient, checkMissed } from './checker/client.mjs'
+import { checkClient, checkMissed, isDeclined } from './checker/client.mjs'
 import { checkConnection } from './checker/connection.mjs'
-import { checkEpochs, checkTold, expectCommon, expectOne, findLines } from './checker/lines.mjs'
+import {
+  checkEpochs,
+  checkTold,
+  expectCommon,
+  expectOne,
+  findLines,
+  shareCommon,
+  sharedUpTo,
+} from './checker/lines.mjs'
 import { checkPublisher } from './checker/publisher.mjs'
 import { checkReach } from './checker/reach.mjs'
 import { readHistory, readingOf } from './checker/reading.mjs'
@@ -31,6 +39,7 @@ export function check({ terms, events }) {
     return { ...line, reading: own, truth: findTruth(own, terms, report) }
   })
   expectCommon(lines, report)
+  shareCommon(lines)
   for (const line of lines) checkReach(line.reading, line.truth, terms, report)
   const covered = new Map()
   for (const client of reading.clients.values()) covered.set(client.name, checkOnLines(client, lines, report))
@@ -51,28 +60,49 @@ export function check({ terms, events }) {
 }
 
 /**
- * Each connection of a client, and those that follow one another on one line: whoever was on another line meanwhile has
- * begun anew.
+ * Checks each connection of a client, and each stretch of connections that follow one another on one line. A client begins
+ * anew when it reaches another line.
  *
- * @returns what they cover, in their order.
+ * A client that takes over may have two connections at once, to servers that end up on different lines. It resumes behind
+ * the highest offset that it has received on either, so an entry that both lines share counts wherever the client got it.
+ *
+ * @returns what the connections cover, in their order.
  */
-function checkOnLines({ name }, lines, report) {
+function checkOnLines(client, lines, report) {
+  const { name } = client
   const all = lines.flatMap((line) => {
     const { connections } = line.reading.clients.get(name)
     const covered = connections.flatMap((connection) => checkConnection(connection, line.truth, report) ?? [])
     return covered.map((each) => ({ ...each, line }))
   })
   all.sort((a, b) => a.welcome.index - b.welcome.index)
-  const stretches = stretchesOf(all)
+  const used = client.kind === 'library' ? all.filter((each) => !isDeclined(each, all)) : all
+  const stretches = stretchesOf(used)
   for (const covered of stretches) {
     const [{ line }] = covered
-    const client = line.reading.clients.get(name)
+    const elsewhere = elsewhereOf(covered, used, client)
     const ids = new Set(covered.map(({ id }) => id))
-    const delivered = client.delivered.filter(({ teller }) => ids.has(teller.id))
+    const delivered = client.delivered.filter(({ teller }) => teller !== undefined && ids.has(teller.id))
     const isElsewhereLater = covered !== stretches.at(-1)
-    checkClient({ ...client, delivered, isElsewhereLater }, covered, line.reading, line.truth, report)
+    checkClient({ ...client, delivered, isElsewhereLater }, covered, elsewhere, line.reading, line.truth, report)
   }
   return all
+}
+
+/**
+ * What the client received of the entries of this line on its connections outside this stretch: `told`, offsets, and
+ * `delivered`, what the application was given of them.
+ */
+function elsewhereOf(covered, used, { delivered }) {
+  const [{ line }] = covered
+  const others = used.filter((each) => !covered.includes(each))
+  const bounds = new Map(others.map((each) => [each.id, sharedUpTo(line, each.line)]))
+  const told = new Set()
+  for (const each of others) {
+    for (const offset of each.told) if (offset <= bounds.get(each.id)) told.add(offset)
+  }
+  const isShared = ({ teller, offset }) => offset <= (bounds.get(teller?.id) ?? 0)
+  return { told, delivered: delivered.filter(isShared) }
 }
 
 function stretchesOf(all) {

@@ -611,3 +611,107 @@ describe('a broker that has lost what it had confirmed', () => {
     expect(kinds(story)).toEqual(expect.arrayContaining(expected))
   })
 })
+
+describe('two connections of one client at a time, to servers that end up on different lines', () => {
+  const OLDER = { connection: 'bob#1' }
+  type Kind = 'plain' | 'library'
+
+  /**
+   * Anna publishes a-1 to a-3. Bob has a connection to server a, and a newer one to server b, which resumes at offset 1.
+   * Anna's a-4 at offset 4 is then lost, and server a alone had read it.
+   */
+  const overlap = (older: readonly number[], newer: readonly number[], kind: Kind = 'plain'): Story => {
+    const story = both({ instances: 2, isRemote: true }).add({ type: 'client', client: 'bob', kind })
+    const publish = (offset: number): Story => story.says('anna', `a-${offset}`).acked('anna', offset, `a-${offset}`)
+    const tell = (offset: number, some?: object): void => {
+      story.told('bob', offset, `a-${offset}`, some)
+      if (kind === 'library') story.delivered('bob', offset)
+    }
+    publish(1)
+    tell(1, OLDER)
+    publish(2)
+    publish(3)
+    story.by('b').comeBack('bob', 1)
+    for (const offset of older) tell(offset, OLDER)
+    for (const offset of newer) tell(offset)
+    return story
+  }
+
+  /** Server a had read what was lost, so it is on the lost line; server b goes on until server a has told it. */
+  const parted = (story: Story): Story => story.says('anna', 'a-4').acked('anna', 4, 'a-4').lost('E', 3)
+
+  /** Bob resumes on server b behind what either connection told him, and both servers begin a new epoch at last. */
+  const resumed = (story: Story, offset: number): Story =>
+    story
+      .add({ type: 'closed', ...OLDER, code: 4001 })
+      .close('bob')
+      .comeBack('bob', offset)
+      .says('bob', 'b-1')
+      .acked('bob', 4, 'b-1')
+
+  const ended = (story: Story): Story =>
+    story
+      .joined()
+      .close('anna', 4008)
+      .close('bob', 4008)
+      .connect('anna', 'E:4')
+      .welcome('anna', 'F:0', false)
+      .connect('bob', 'E:4')
+      .welcome('bob', 'F:0', false)
+
+  const missed = (story: Story): Story => story.add({ type: 'missed', client: 'bob', channels: ['lobby'] })
+
+  test('an entry that the older connection alone delivered is not lost', () => {
+    expect(kinds(ended(resumed(parted(overlap([2, 3], [])), 3)))).toEqual([])
+    expect(kinds(ended(resumed(parted(overlap([2, 3], [2])), 3)))).toEqual([])
+  })
+
+  test('nor is one that the newer connection alone delivered', () => {
+    expect(kinds(ended(resumed(parted(overlap([], [2, 3])), 3)))).toEqual([])
+  })
+
+  test.each<[what: string, older: number[], newer: number[], expected: string[]]>([
+    ['neither connection delivered', [2], [], ['lost']],
+    ['the newer connection skipped, although the older one delivered it', [2], [3], ['missing']],
+    ['the older connection skipped, although the newer one delivered it', [3], [2], ['missing']],
+    ['both connections skipped', [3], [3], ['lost', 'missing']],
+  ])('an entry that %s is found', (_what, older, newer, expected) => {
+    expect(kinds(ended(resumed(parted(overlap(older, newer)), 3)))).toEqual(expected)
+  })
+
+  test('an entry of the lost line does not stand for the one that took its offset', () => {
+    const story = parted(overlap([2, 3], [])).told('bob', 4, 'a-4', OLDER)
+    story
+      .add({ type: 'closed', ...OLDER, code: 1006 })
+      .close('bob')
+      .comeBack('bob', 3)
+    story.by('b').connect('carl').welcome('carl', 'E:3').says('carl', 'c-1').acked('carl', 4, 'c-1')
+    const all = ended(story.pong('bob', 4)).close('carl', 4008).connect('carl', 'E:4').welcome('carl', 'F:0', false)
+    expect(kinds(all)).toEqual(['lost', 'missing'])
+  })
+
+  test('an application gets an entry once over both connections', () => {
+    const once = (): Story => overlap([2, 3], [], 'library').told('bob', 2, 'a-2').told('bob', 3, 'a-3')
+    expect(kinds(missed(ended(resumed(parted(once()), 3))))).toEqual([])
+    expect(kinds(missed(ended(resumed(parted(overlap([2, 3], [2, 3], 'library')), 3))))).toEqual([
+      'delivered-out-of-order',
+      'delivered-twice',
+    ])
+    const swallowed = overlap([2], [], 'library').told('bob', 3, 'a-3', OLDER)
+    expect(kinds(missed(ended(resumed(parted(swallowed), 3))))).toEqual(['swallowed'])
+  })
+
+  test('a library has no use for a newer connection that does not recover, whatever line that one is on', () => {
+    const declined = (): Story => {
+      const story = both({ instances: 2, isRemote: true, historySize: 1 })
+      story.add({ type: 'client', client: 'bob', kind: 'library' })
+      for (const id of ['a-1', 'a-2', 'a-3']) story.says('anna', id).acked('anna', Number(id.slice(2)), id)
+      story.by('b').connect('bob', 'E:0').welcome('bob', 'E:2', false).told('bob', 3, 'a-3').close('bob', 1000)
+      for (const offset of [1, 2, 3]) story.told('bob', offset, `a-${offset}`, OLDER)
+      return story.delivered('bob', 1).delivered('bob', 2)
+    }
+    const last = (story: Story): Story => missed(ended(parted(story).add({ type: 'closed', ...OLDER, code: 4008 })))
+    expect(kinds(last(declined().delivered('bob', 3)))).toEqual([])
+    expect(kinds(last(declined()))).toEqual(['swallowed'])
+  })
+})

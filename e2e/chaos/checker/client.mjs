@@ -6,9 +6,11 @@
 import { parseCursor } from './reading.mjs'
 import { between } from './truth.mjs'
 
-export function checkClient(client, all, reading, truth, report) {
-  const covered = client.kind === 'library' ? all.filter((each) => !isDeclined(each, all)) : all
-  if (covered.length === 0) return
+/**
+ * @param covered What consecutive connections on one line cover, without those that a library has no use for.
+ * @param elsewhere What the client received of this line's entries on its other connections: `told` and `delivered`.
+ */
+export function checkClient(client, covered, elsewhere, reading, truth, report) {
   const losses = lossesOf(covered)
   const told = union(covered.map((each) => each.told))
   const bad = (kind, text, index) => report.add(kind, `${client.name}: ${text}`, index)
@@ -18,7 +20,8 @@ export function checkClient(client, all, reading, truth, report) {
   const expect = (entries, channel) => {
     for (const entry of entries) {
       const { offset, from } = entry
-      if (from === client.name || told.has(offset) || isLost(offset, channel)) continue
+      const isTold = told.has(offset) || elsewhere.told.has(offset)
+      if (from === client.name || isTold || isLost(offset, channel)) continue
       bad('lost', `offset ${offset}${channel === undefined ? '' : ` of ${channel}`} never came`)
     }
   }
@@ -27,7 +30,7 @@ export function checkClient(client, all, reading, truth, report) {
   }
   const end = Math.max(...covered.map(({ position }) => position))
   expect(between(truth.list(`to ${client.name}`), covered[0].start, end), undefined)
-  if (client.kind === 'library') checkApplication(client, covered, told, truth, { bad, isLost })
+  if (client.kind === 'library') checkApplication(client, told, elsewhere.delivered, truth, { bad, isLost })
 }
 
 /** Whether the application of a library was told of each loss once, on all its connections together, and of nothing else. */
@@ -54,7 +57,7 @@ export function checkMissed(client, all, report) {
  * Whether the library has no use for this connection: it wanted to move, what it had not heard yet was out of reach there,
  * and so it stayed on the other one, where that was told.
  */
-const isDeclined = ({ welcome }, all) =>
+export const isDeclined = ({ welcome }, all) =>
   welcome.recovered === false &&
   all.some((other) => other.welcome.index < welcome.index && other.lastIndex > welcome.index)
 
@@ -136,15 +139,18 @@ function union(sets) {
   return all
 }
 
-function checkApplication(client, covered, told, truth, { bad, isLost }) {
+/** @param elsewhere What the application was given of this line's entries on other connections: reported there, counted here. */
+function checkApplication(client, told, elsewhere, truth, { bad, isLost }) {
+  const own = new Set(client.delivered)
   const given = new Set()
   const last = new Map()
-  for (const { kind, channel, offset, index } of client.delivered) {
-    if (given.has(offset)) bad('delivered-twice', `the application got offset ${offset} twice`, index)
+  for (const event of [...client.delivered, ...elsewhere].sort((a, b) => a.index - b.index)) {
+    const { kind, channel, offset, index } = event
+    if (own.has(event) && given.has(offset)) bad('delivered-twice', `the application got offset ${offset} twice`, index)
     given.add(offset)
     // A replay may bring a channel's past behind another one's present; within a channel there is one order.
     const stream = kind === 'direct' ? 'direct' : channel
-    if (offset < (last.get(stream) ?? 0)) {
+    if (own.has(event) && offset < (last.get(stream) ?? 0)) {
       bad(
         'delivered-out-of-order',
         `the application got offset ${offset} of ${stream} after ${last.get(stream)}`,

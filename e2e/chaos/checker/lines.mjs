@@ -118,15 +118,33 @@ export function checkTold(covered, reading, report) {
   })
 }
 
+/**
+ * Up to which offset two lines have the same entries. Lines of one epoch part at the first loss of either; lines of different
+ * epochs share nothing.
+ */
+export function sharedUpTo(line, other) {
+  if (line === other) return Infinity
+  if (line.epoch !== other.epoch) return 0
+  return Math.min(line.loss?.offset ?? Infinity, other.loss?.offset ?? Infinity)
+}
+
 /** The entries before a loss are the same on both sides of it. */
 export function expectCommon(lines, report) {
   lines.forEach((line, at) => {
     for (const other of lines.slice(at + 1)) {
       if (other.epoch !== line.epoch) continue
-      const upTo = Math.min(line.loss?.offset ?? Infinity, other.loss?.offset ?? Infinity)
-      line.truth.expectSameUpTo(upTo, other.truth, report)
+      line.truth.expectSameUpTo(sharedUpTo(line, other), other.truth, report)
     }
   })
+}
+
+/** Completes what is known of each line by the entries that it shares with the others. */
+export function shareCommon(lines) {
+  if (lines.length === 1) return
+  for (const line of lines) {
+    for (const other of lines) if (other !== line) line.truth.borrow(sharedUpTo(line, other), other.truth)
+  }
+  for (const { truth } of lines) truth.sort()
 }
 
 /** At the end all servers are on one line. */

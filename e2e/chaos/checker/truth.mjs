@@ -56,7 +56,19 @@ class Truth {
     )
   }
 
+  /**
+   * Takes over the entries of another line that both have. Clients of this line are owed them, even where nobody on it was
+   * told of them.
+   */
+  borrow(upTo, other) {
+    for (const [offset, entry] of other.entries) {
+      if (offset <= upTo && !this.entries.has(offset)) this.entries.set(offset, entry)
+    }
+  }
+
+  /** Builds the lists from the entries. */
   sort() {
+    this.#lists.clear()
     const sorted = [...this.entries.values()].sort((a, b) => a.offset - b.offset)
     for (const entry of sorted) for (const name of listsOf(entry)) this.#push(name, entry)
   }
