@@ -166,9 +166,13 @@ export class Frames {
    * @param offset Where the message stands: for a retry, where the first one does.
    */
   ack(offset: number, encoding = this.#encoding): Buffer {
-    return encoding.encode(`{"type":"ack"${idField(retryIdOf(this.#kept))},"offset":${offset}}`)
+    return ackFrame(retryIdOf(this.#kept), offset, encoding)
   }
 }
+
+/** The ack of the message with this id, which stands at this offset. */
+export const ackFrame = (id: string | undefined, offset: number, encoding: TransportEncoding): Buffer =>
+  encoding.encode(`{"type":"ack"${idField(id)},"offset":${offset}}`)
 
 /** Several frames as one write. */
 export function joined(frames: readonly Buffer[]): Buffer {

@@ -8,6 +8,7 @@ import type { EntryContent, Journal, Retention } from '../journal/journal.js'
 import type { Clock } from '../clock.js'
 import type { Stats } from '../observability/stats.js'
 import type { Feed } from './feed.js'
+import { ackFrame } from './frames.js'
 import { Publisher } from './publisher.js'
 import { subscriberOf, type Subscriber } from './subscriber.js'
 
@@ -104,7 +105,7 @@ export class Publishing {
     if (offset === undefined) return this.#publisher.retry(clientId, id, author)
     const { catchUp, connection, encoding } = author
     // A client that is behind meets the ack in its own stream, unless it is past it.
-    if (!catchUp || catchUp.position >= offset) connection.send(window.at(offset).frames.ack(offset, encoding))
+    if (!catchUp || catchUp.position >= offset) connection.send(ackFrame(id, offset, encoding))
     return true
   }
 

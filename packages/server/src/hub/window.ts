@@ -4,7 +4,7 @@
  */
 import type { TransportEncoding } from '../connections/encoding.js'
 import { invariant } from '../invariant.js'
-import { countsTowardsHistory, retryIdOf, senderOf, type KeptEntry } from '../journal/entry-kinds.js'
+import { countsTowardsHistory, type KeptEntry } from '../journal/entry-kinds.js'
 import { entryLimit } from '../journal/entry-limit.js'
 import type { Entry, Retention } from '../journal/journal.js'
 import { Fifo } from './fifo.js'
@@ -66,11 +66,12 @@ export class Window {
   #receivedAtMs = -Infinity
   /** The time that clients are given with the newest entry, in milliseconds since 1970. */
   #at = 0
-  readonly #retries = new RetryIndex()
+  readonly #retries: RetryIndex
   readonly #personal = new PersonalIndex((offset) => this.at(offset).entry)
 
   constructor(retention: Retention, encoding: TransportEncoding) {
     this.#retention = retention
+    this.#retries = new RetryIndex(retention)
     this.#encoding = encoding
   }
 
@@ -107,9 +108,7 @@ export class Window {
 
   /** Takes the next entry and evicts what no longer fits. */
   push(entry: Entry, time: ReadingTime): WindowEntry {
-    const sender = senderOf(entry)
-    const id = retryIdOf(entry)
-    const retryOf = sender === undefined || id === undefined ? undefined : this.#retries.note(sender, id, entry.offset)
+    const retryOf = this.#retries.note(entry)
     this.#note(entry, time)
     const slot = new Slot(new Frames(entry, this.#at, this.#encoding), retryOf, this.#receivedAtMs)
     this.#slots.push(slot)
@@ -150,9 +149,6 @@ export class Window {
   #forget(entry: KeptEntry): void {
     this.#bytes -= entry.bytes
     if (countsTowardsHistory(entry)) this.#messageCount--
-    const sender = senderOf(entry)
-    const id = retryIdOf(entry)
-    if (sender !== undefined && id !== undefined) this.#retries.forget(sender, id, entry.offset)
     this.#personal.forget(entry)
   }
 
@@ -169,7 +165,7 @@ export class Window {
     return offset >= this.first - 1 && offset <= this.head
   }
 
-  /** Where this client's message with this id stands, if it is retained. */
+  /** Where this client's message with this id stands, if it is known. It may be evicted because of its age. */
   offsetOf(clientId: string, id: string): number | undefined {
     return this.#retries.offsetOf(clientId, id)
   }

@@ -91,7 +91,7 @@ test('a second entry of the same sender and id is a retry of the first; of anoth
   expect(window.offsetOf('cleo', 'x')).toBeUndefined()
 })
 
-test('what is no longer kept is no longer known', () => {
+test('an id is forgotten when its entry no longer fits into HISTORY_SIZE', () => {
   const window = filled({ maxEntries: 1 }, messageEntry({ from: 'anna', id: 'x' }), messageEntry({ from: 'bob' }))
   expect(window.offsetOf('anna', 'x')).toBeUndefined()
   expect(window.isPersonal('anna', 0, 2)).toBe(false)
@@ -191,6 +191,8 @@ interface Kept {
 
 class NaiveWindow {
   kept: Kept[] = []
+  /** The entries whose ids are known: age does not count for them. */
+  known: Kept[] = []
   next = 1
   readonly #retention: Retention
 
@@ -200,26 +202,33 @@ class NaiveWindow {
 
   push(entry: KeptEntry, now: number): void {
     const id = 'id' in entry ? entry.id : undefined
-    const first = this.kept.find(({ entry: other, retryOf }) => {
+    const first = this.known.find(({ entry: other, retryOf }) => {
       if (id === undefined || retryOf !== undefined || !('id' in other) || !('from' in other)) return false
       return 'from' in entry && other.from === entry.from && other.id === id
     })
-    this.kept.push({ entry, retryOf: first?.entry.offset })
+    const kept = { entry, retryOf: first?.entry.offset }
+    this.kept.push(kept)
+    this.known.push(kept)
+    while (this.#isTooMuch(this.known)) this.known.shift()
     this.next = entry.offset + 1
     this.trim(now)
   }
 
   trim(now: number): void {
-    const { maxEntries, maxAgeMs, maxBytes } = this.#retention
-    const messages = (): number =>
-      this.kept.filter(({ entry }) => entry.kind === 'message' || entry.kind === 'direct').length
-    const bytes = (): number => this.kept.reduce((sum, { entry }) => sum + entry.bytes, 0)
+    const { maxAgeMs } = this.#retention
     const isTooOld = (): boolean => this.kept.length > 0 && now - (this.kept[0] as Kept).entry.at > maxAgeMs
-    while (messages() > maxEntries || bytes() > maxBytes || isTooOld()) this.kept.shift()
+    while (this.#isTooMuch(this.kept) || isTooOld()) this.kept.shift()
+  }
+
+  #isTooMuch(list: readonly Kept[]): boolean {
+    const { maxEntries, maxBytes } = this.#retention
+    const messages = list.filter(({ entry }) => entry.kind === 'message' || entry.kind === 'direct').length
+    return messages > maxEntries || list.reduce((sum, { entry }) => sum + entry.bytes, 0) > maxBytes
   }
 
   reset(nextOffset: number): void {
     this.kept = []
+    this.known = []
     this.next = nextOffset
   }
 
@@ -286,7 +295,7 @@ test('whatever is pushed, it knows what the model knows', () => {
   )
 })
 
-function expectSame(window: Window, { kept, next }: NaiveWindow): void {
+function expectSame(window: Window, { kept, known, next }: NaiveWindow): void {
   const first = next - kept.length
   expect([window.first, window.head, window.size]).toEqual([first, next - 1, kept.length])
   expect(window.bytes).toBe(kept.reduce((sum, { entry }) => sum + entry.bytes, 0))
@@ -299,7 +308,7 @@ function expectSame(window: Window, { kept, next }: NaiveWindow): void {
   }
   for (const clientId of SOME_CLIENTS) {
     for (const id of SOME_IDS) {
-      const original = kept.find(
+      const original = known.find(
         ({ entry, retryOf }) => 'from' in entry && entry.from === clientId && entry.id === id && retryOf === undefined,
       )
       expect(window.offsetOf(clientId, id)).toBe(original?.entry.offset)

@@ -39,6 +39,8 @@ export interface TestHub {
 
 export interface TestHubOptions {
   readonly retention?: Retention
+  /** Another hub's clock: the two are instances over one journal. */
+  readonly clock?: FakeClock
 }
 
 /** Clients are told the entries as they were appended. */
@@ -51,9 +53,9 @@ const NO_SHARED_STATE: SharedState = {
 
 export async function openHub({
   retention = { maxEntries: 10_000, maxAgeMs: Infinity, maxBytes: Infinity },
+  clock = new FakeClock(),
 }: TestHubOptions = {}): Promise<TestHub> {
   const journal = new FakeJournal()
-  const clock = new FakeClock()
   const stats = new Stats()
   const connections = new Map<string, Connection>()
   const failures: string[] = []
