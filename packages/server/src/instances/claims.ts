@@ -95,11 +95,6 @@ export class Claims {
     this.#heldBy.clear()
   }
 
-  /** All claims that this instance has made and not released, whether they hold or not. */
-  madeBy(node: string): Claim[] {
-    return [...(this.#declared.get(node)?.claims.values() ?? [])]
-  }
-
   /** A hash of all claims that this instance has made and not released. */
   digestOf(node: string): string {
     return (this.#declared.get(node)?.digest ?? new SetDigest()).text

@@ -4,7 +4,7 @@
  */
 import { LastcallError } from '../errors.js'
 import type { Logger } from '../observability/log.js'
-import { Backoff } from './backoff.js'
+import { ReconnectBackoff } from './reconnect-backoff.js'
 
 export interface PatienceOptions {
   readonly log: Logger
@@ -20,7 +20,7 @@ export async function openPatiently<Opened>(
   open: () => Promise<Opened>,
   { log, signal }: PatienceOptions,
 ): Promise<Opened> {
-  const backoff = new Backoff()
+  const backoff = new ReconnectBackoff()
   let reason: LastcallError | undefined
   const isGivenUp = (): boolean => signal.aborted
   while (!isGivenUp()) {

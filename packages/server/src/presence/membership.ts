@@ -6,7 +6,6 @@
 import type { MemberGroup, MembersChange, VisibleChange } from '../journal/journal.js'
 import { SetDigest } from '../set-digest.js'
 import { Gathering } from './gathering.js'
-import { groupByChannels } from './groups.js'
 
 /** What one instance has declared. */
 interface Declared {
@@ -70,11 +69,6 @@ export class Membership {
   clear(): void {
     this.#declared.clear()
     this.#present.clear()
-  }
-
-  /** The complete state of one instance. Clients with the same channels share a group. */
-  groupsOf(node: string): MemberGroup[] {
-    return groupByChannels(this.#declared.get(node)?.channels ?? new Map())
   }
 
   /** A hash of what one instance has declared. */

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
-import { Backoff } from './backoff.js'
+import { CrashBackoff } from './crash-backoff.js'
 import type { WorkerIdentity } from './messages.js'
 
 export interface ReplacementsOptions {
@@ -15,7 +15,7 @@ export interface ReplacementsOptions {
 export class Replacements {
   readonly #options: ReplacementsOptions
   /** By the worker's number. */
-  readonly #backoffs = new Map<number, Backoff>()
+  readonly #backoffs = new Map<number, CrashBackoff>()
   /** Calls one off that is waited for, by the worker's number. */
   readonly #waiting = new Map<number, () => void>()
 
@@ -26,7 +26,7 @@ export class Replacements {
   /** Has one started that takes this one's place, which served for so many milliseconds: at once, or after a while. */
   replace({ worker, generation }: WorkerIdentity, servedMs: number, start: () => void): void {
     const { clock, log } = this.#options
-    const backoff = this.#backoffs.get(worker) ?? new Backoff()
+    const backoff = this.#backoffs.get(worker) ?? new CrashBackoff()
     this.#backoffs.set(worker, backoff)
     const delayMs = backoff.after(servedMs)
     log.info('worker.replaced', { worker, generation, delayMs }, 'the primary replaces a worker')

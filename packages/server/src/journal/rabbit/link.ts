@@ -1,7 +1,7 @@
 /**
  * A connection that is made again whenever it ends, until it is closed.
  */
-import { Backoff } from '../backoff.js'
+import { ReconnectBackoff } from '../reconnect-backoff.js'
 import type { RabbitAddress } from './address.js'
 import { RabbitConnection } from './connection.js'
 import { asError } from './failures.js'
@@ -49,7 +49,7 @@ export class Link {
 
   async #keep(first: RabbitConnection): Promise<void> {
     let connection: RabbitConnection | undefined = first
-    const backoff = new Backoff()
+    const backoff = new ReconnectBackoff()
     while (!this.#isClosed) {
       if (connection) {
         backoff.reset()

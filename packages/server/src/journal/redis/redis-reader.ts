@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Clock } from '../../clock.js'
 import type { LastcallError } from '../../errors.js'
 import type { Logger } from '../../observability/log.js'
-import { Backoff } from '../backoff.js'
+import { ReconnectBackoff } from '../reconnect-backoff.js'
 import { decodeEntry } from '../entry-codec.js'
 import type { Entry, JournalListener, Retention } from '../journal.js'
 import { Listeners } from '../listeners.js'
@@ -65,7 +65,7 @@ export class RedisReader {
   async run(): Promise<void> {
     const { signal } = this.#stopping
     const { dial, key, where, onState } = this.#options
-    const backoff = new Backoff()
+    const backoff = new ReconnectBackoff()
     while (!signal.aborted) {
       try {
         const link = await dial(signal)

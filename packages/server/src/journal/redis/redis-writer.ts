@@ -5,7 +5,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { LastcallError } from '../../errors.js'
 import type { Logger } from '../../observability/log.js'
-import { Backoff } from '../backoff.js'
+import { ReconnectBackoff } from '../reconnect-backoff.js'
 import type { ByteBudget } from './byte-budget.js'
 import { isEpoch, type Epochs } from './epochs.js'
 import type { RedisLink } from './redis-link.js'
@@ -78,7 +78,7 @@ export class RedisWriter {
   async run(): Promise<void> {
     const { signal } = this.#stopping
     const { where } = this.#options
-    const backoff = new Backoff()
+    const backoff = new ReconnectBackoff()
     while (!signal.aborted) {
       try {
         if (!this.#stream) await this.open()

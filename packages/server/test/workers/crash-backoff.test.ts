@@ -2,17 +2,17 @@
  * How long is waited before a worker that crashed is replaced.
  */
 import { expect, test } from 'vitest'
-import { Backoff } from '../../src/workers/backoff.js'
+import { CrashBackoff } from '../../src/workers/crash-backoff.js'
 
-const delays = (backoff: Backoff, count: number, livedMs = 0): number[] =>
+const delays = (backoff: CrashBackoff, count: number, livedMs = 0): number[] =>
   Array.from({ length: count }, () => backoff.after(livedMs))
 
 test('not at all, then twice as long each time, up to a bound', () => {
-  expect(delays(new Backoff(), 10)).toEqual([0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+  expect(delays(new CrashBackoff(), 10)).toEqual([0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
 })
 
 test('who has lived a while is replaced at once again', () => {
-  const backoff = new Backoff()
+  const backoff = new CrashBackoff()
   delays(backoff, 8)
   expect(backoff.after(59_999)).toBe(30_000)
   expect(backoff.after(60_000)).toBe(0)
@@ -20,7 +20,7 @@ test('who has lived a while is replaced at once again', () => {
 })
 
 test('however often it crashes, the delay stays a number', () => {
-  const backoff = new Backoff()
+  const backoff = new CrashBackoff()
   delays(backoff, 10_000)
   expect(backoff.after(0)).toBe(30_000)
 })
