@@ -38,7 +38,12 @@ export default defineConfig(
   },
   {
     files: ['packages/*/src/**/*.ts'],
-    rules: { 'no-console': 'error' },
+    rules: {
+      'no-console': 'error',
+      // A file owns one concept, and a function fits on a screen or two.
+      'max-lines': ['error', 350],
+      'max-lines-per-function': ['error', 80],
+    },
   },
   {
     // One file reads the environment, so that nothing is configured behind the schema's back.

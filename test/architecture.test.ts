@@ -62,7 +62,7 @@ test('each rule catches what it forbids', async () => {
     ['inwards', `${server}/presence/page.ts`, '../http/app.js'],
     ['journal-is-innermost', `${server}/journal/greeting.ts`, '../sessions/socket.js'],
     ['journal-by-its-interface', `${server}/hub/hub.ts`, '../journal/open-journal.js'],
-    ['engines-by-open-journal', `${server}/create-server.ts`, './journal/memory-journal.js'],
+    ['engines-by-open-journal', `${server}/compose-journal.ts`, './journal/memory-journal.js'],
     ['drivers-by-journal', `${server}/connections/store.ts`, 'lmdb'],
     ['ws-by-websocket', `${server}/http/socket.ts`, 'ws'],
     ['fastify-by-http', `${server}/serve.ts`, 'fastify'],

@@ -5,13 +5,14 @@
 import type { Clock } from './clock.js'
 import type { Config } from './config/schema.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
+import { CLOSES, type Close } from './connections/closes.js'
 import type { TransportEncoding } from './connections/encoding.js'
 import { createHub, type Hub } from './hub/hub.js'
 import type { ClaimedClient } from './instances/claimed-client.js'
-import { ClusterState } from './instances/cluster-state.js'
+import { ClusterState, type ClusterObserver } from './instances/cluster-state.js'
 import { InstanceAnnouncer, type Roster } from './instances/instance-announcer.js'
 import type { InstanceInfo } from './instances/instances.js'
-import type { Journal, Retention } from './journal/journal.js'
+import type { Journal, Release, Retention } from './journal/journal.js'
 import type { Logger } from './observability/log.js'
 import type { Stats } from './observability/stats.js'
 
@@ -36,6 +37,10 @@ export interface ComposedDelivery {
   readonly announcer: InstanceAnnouncer
   /** The instances that share the journal, by their ids. This one is always among them, with the figures of this moment. */
   readonly instances: readonly InstanceInfo[]
+  /** Reads the journal into the window. While the journal's server cannot be reached, the promise stays pending. */
+  read(): Promise<void>
+  /** Begins to announce this instance to the others. */
+  announce(): void
   /** Evicts what is too old, and closes the clients that still needed it: to be called every second or so. */
   sweep(): void
   /** Publishes what was gathered, waits for what is on its way, and ends the reading. */
@@ -76,6 +81,7 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
     clock,
     soon: (callback) => void setImmediate(callback),
   })
+  cluster.observe(claimObserver(connections, cluster))
   const { feed, publishing, delivery } = hub
 
   return {
@@ -85,6 +91,12 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
     get instances() {
       const others = cluster.instances.all.filter((instance) => instance.node !== node)
       return [...others, announcer.own].sort((a, b) => (a.node < b.node ? -1 : 1))
+    },
+    read: () => feed.open(),
+    announce() {
+      announcer.begin()
+      const { size: entries, bytes, head: offset } = feed.window
+      log.info('journal.opened', { entries, bytes, offset }, 'the journal is open')
     },
     sweep() {
       feed.trim()
@@ -96,6 +108,25 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
       await publishing.close()
       await feed.close()
     },
+  }
+}
+
+/** Closes the connections whose clientId another instance holds. */
+function claimObserver(
+  connections: Pick<ConnectionManager, 'get' | 'closePolitely'>,
+  { instances }: ClusterState,
+): ClusterObserver {
+  const end = ({ clientId, connectionId }: Release, close: Close): void => {
+    const connection = connections.get(clientId)
+    if (connection?.identity.connectionId === connectionId) connections.closePolitely(connection, close)
+  }
+  return {
+    onClaimedElsewhere(claim, by) {
+      // A client that migrates closes its old connection by itself, once it has caught up on the other instance.
+      if (!(by.isMoving && instances.isDraining)) end(claim, CLOSES.takenOver)
+    },
+    onClaimOutdated: (claim) => end(claim, CLOSES.claimOutdated),
+    onClaimVoid: (claim) => end(claim, CLOSES.idInUse),
   }
 }
 

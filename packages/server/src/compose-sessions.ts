@@ -2,13 +2,13 @@
  * The composition of everything between a handshake and a client's messages: admission, authentication, the
  * application's hooks, the session.
  */
-import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.js'
 import { originMatcher } from './config/origins.js'
 import { isRemote } from './config/cross-checks.js'
 import type { Config } from './config/schema.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
 import type { ConnectionListener } from './connections/front.js'
+import type { EncodeFrame } from './frames.js'
 import type { Hub } from './hub/hub.js'
 import type { ClusterState } from './instances/cluster-state.js'
 import type { InstanceAnnouncer } from './instances/instance-announcer.js'
@@ -21,9 +21,11 @@ import { HandshakeHandler } from './sessions/handshake-handler.js'
 import { HandshakeQueue } from './sessions/handshake-queue.js'
 import { HookCalls } from './sessions/hook-calls.js'
 import type { Hooks } from './sessions/hooks.js'
-import { PendingHandshakes } from './sessions/pending-handshakes.js'
+import { refuse } from './sessions/message-handler.js'
+import type { PendingHandshakes } from './sessions/pending-handshakes.js'
 import type { RemoteKeysObserver } from './sessions/remote-keys.js'
 import { SessionSetup } from './sessions/session-setup.js'
+import type { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
 
 export interface SessionsComposition {
   readonly connections: ConnectionManager
@@ -31,13 +33,16 @@ export interface SessionsComposition {
   readonly cluster: ClusterState
   readonly announcer: InstanceAnnouncer
   readonly hooks: Hooks
-  /** This instance's name. */
+  /** This instance's id. */
   readonly node: string
   /** Signs sessions; `undefined`: a random one, so that sessions end with this process. */
   readonly sessionSecret: string | undefined
-  readonly encodeFrame: (text: string) => Buffer
-  /** Whether newcomers are rejected because of a shutdown. */
-  readonly isClosed: () => boolean
+  readonly pendingHandshakes: PendingHandshakes
+  /** While `isClosedToNewcomers`, the server rejects new clients. */
+  readonly shutdown: Pick<GracefulShutdownManager, 'isClosedToNewcomers'>
+  /** How many clients the file descriptors allow; the server accepts no more, where MAX_CONNECTIONS is more. */
+  readonly lastingConnections: number
+  readonly encodeFrame: EncodeFrame
   readonly clock: Clock
   readonly stats: Stats
   readonly log: Logger
@@ -51,8 +56,6 @@ export interface ComposedSessions {
   renewKeys(config: Config): void
   /** Forgets what is not needed any more: to be called every second or so. */
   sweep(): void
-  /** Ends the handshakes that wait: the server takes no newcomers any more. */
-  endPending(): void
   /** Cuts the rejected clients that are still there. */
   dispose(): void
 }
@@ -70,16 +73,15 @@ const MAX_WAIT_FOR_CURSOR_MS = 1000
 const MAX_WAIT_FOR_REMOTE_CURSOR_MS = 7000
 
 export function composeSessions(config: Config, parts: SessionsComposition): ComposedSessions {
-  const { connections, hub, cluster, announcer, hooks, node, sessionSecret, encodeFrame, isClosed, clock, stats, log } =
-    parts
+  const { connections, hub, cluster, announcer, shutdown, hooks, node, encodeFrame, clock, stats, log } = parts
+  const { pendingHandshakes: pending, sessionSecret, lastingConnections } = parts
   const keysContext = { clock, observer: keysObserver(stats, log) }
-  const pending = new PendingHandshakes({ timeoutMs: config.handshakeTimeoutSeconds * 1000, clock })
   const admission = new Admission({
     connections,
     sessions: new Sessions(sessionSecret),
     verifyToken: createTokenVerifier(config, keysContext),
     allowsOrigin: config.allowedOrigins && originMatcher(config.allowedOrigins),
-    maxConnections: config.maxConnections,
+    maxConnections: withinDescriptors(config.maxConnections, lastingConnections, log),
     pending,
     maxChannels: MAX_CHANNELS,
     locale: config.locale,
@@ -87,7 +89,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     instances: cluster.instances,
     holderElsewhere: (clientId) => cluster.holderElsewhere(clientId),
     waitForRelease: (clientId, maxWaitMs) => cluster.waitForRelease(clientId, maxWaitMs),
-    isClosed,
+    isClosed: () => shutdown.isClosedToNewcomers,
     clock,
   })
   const hookCalls = new HookCalls({ hooks, clock, stats, log })
@@ -126,13 +128,18 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     stats,
     log,
   })
+  hub.publishing.observe({
+    onFailed(author, id, error) {
+      const code = error.code === 'entry_too_large' ? 'too_large' : 'journal_unavailable'
+      refuse(author, encodeFrame, code, { id })
+    },
+  })
   const queue = new HandshakeQueue(clock)
   return {
     handle: (handshake, reply, path) => queue.add(() => handler.handle(handshake, reply, path)),
     isOpen: !admission.asksForToken && !hookCalls.hasOnConnect,
     renewKeys: (renewed) => admission.renewVerifier(createTokenVerifier(renewed, keysContext)),
     sweep: () => budgets.sweep(clock.monotonic()),
-    endPending: () => pending.endAll(),
     dispose: () => handler.dispose(),
   }
 }
@@ -153,12 +160,13 @@ function keysObserver(stats: Stats, log: Logger): RemoteKeysObserver {
   }
 }
 
+/** The most clients that MAX_CONNECTIONS (0: no limit) and the file descriptors (`Infinity`: no limit) allow. */
+function withinDescriptors(maxConnections: number, lasting: number, log: Logger): number {
+  if (lasting === Infinity || (maxConnections > 0 && maxConnections <= lasting)) return maxConnections
+  const text = `the file descriptors allow ${String(lasting)} clients, not MAX_CONNECTIONS: raise ulimit -n`
+  log.warn('config', { maxConnections, lasting }, text)
+  return lasting
+}
+
 /** Enough for a client that loses its connection in the middle of the longest replay and begins again. */
 const defaultReplayBytes = ({ historyBytes }: Config): number => Math.max(2 * historyBytes, 16 * 1024 ** 2)
-
-/** What the configuration signs sessions with. Instances that share AUTH_SECRET share the sessions, too. */
-export const configuredSessionSecret = ({ sessionSecret, authSecret }: Config): string | undefined =>
-  sessionSecret ??
-  (authSecret === undefined
-    ? undefined
-    : createHmac('sha256', authSecret).update('lastcall sessions').digest('base64url'))

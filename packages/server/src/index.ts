@@ -1,13 +1,8 @@
 /**
  * The public door: nothing else is public.
  */
-export {
-  createServer,
-  type AttachOptions,
-  type LastcallServer,
-  type ListenOptions,
-  type ServerOptions,
-} from './create-server.js'
+export { createServer, type ServerOptions } from './create-server.js'
+export type { AttachOptions, LastcallServer, ListenOptions } from './lastcall-server.js'
 export type { Config } from './config/schema.js'
 export {
   ConnectionManager,

@@ -1,13 +1,14 @@
 /**
  * `lastcall serve` in one process: a server from the first signal handler to the exit code, and its reload by SIGHUP.
  */
+import { assembleServer } from './assemble-server.js'
 import { logStartupWarnings } from './startup-warnings.js'
 import { systemClock as clock } from './clock.js'
 import { takeFromEnvironment, type ConfigResult, type LoadedConfig } from './config/load-config.js'
 import { formatProblem } from './config/problems.js'
 import { planReload } from './config/reload-plan.js'
 import type { Config } from './config/schema.js'
-import { assembleServer, type AssembledServer } from './create-server.js'
+import type { AssembledServer } from './lastcall-server.js'
 import type { Logger } from './observability/log.js'
 import { logFailure } from './observability/log-failure.js'
 import { createLogger } from './observability/logger.js'

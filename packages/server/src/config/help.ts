@@ -1,7 +1,8 @@
 /**
  * What `--help` and `check` print about the variables.
  */
-import { GROUPS, VARIABLES, type Config, type ConfigKey, type Variable } from './schema.js'
+import { VARIABLES, type Config, type ConfigKey, type Variable } from './schema.js'
+import { GROUPS } from './variable.js'
 import type { ConfigSource } from './load-config.js'
 
 const INDENT = ' '.repeat(6)

@@ -1,59 +1,15 @@
 /**
  * Every configuration variable, once: its name, type, default, range and meaning. The type `Config`, the flags, the
- * checks, `--help` and docs/reference/configuration.md all come from this list.
+ * checks, `--help` and docs/reference/configuration.md follow from this list.
  */
 import { BUILD_PATTERN, LOCALES } from '@lastcall/protocol'
 import { z } from 'zod'
 import { LOG_LEVELS } from '../observability/log.js'
 import { bytes, choice, duration, integer, origins, proxies, publicKey, secret, text, toggle, url } from './kinds.js'
-import type { Kind } from './kinds.js'
+import { metaOf, optional, variable, type VariableMeta } from './variable.js'
 import { VERSION } from './version.js'
 
-/** The headings of the reference, in order. */
-export const GROUPS = [
-  'Network',
-  'Shutdown',
-  'Connections and messages',
-  'Access',
-  'Journal and history',
-  'Operation',
-] as const
-
-interface About {
-  readonly group: (typeof GROUPS)[number]
-  /** One sentence. */
-  readonly doc: string
-  /** What the default is, where the value alone does not say it. */
-  readonly defaultText?: string
-  /** Whether only the command can do it; `createServer` refuses it. */
-  readonly commandOnly?: true
-}
-
-/** What is known about a variable besides its place in `Config`. */
-interface VariableMeta extends About {
-  /** As in the environment: `SHUTDOWN_TIMEOUT`. */
-  readonly name: string
-  readonly kind: Kind<unknown>
-  readonly defaultValue: unknown
-}
-
-const registry = new Map<unknown, VariableMeta>()
-
-function variable<T>(name: string, kind: Kind<T>, about: About & { default: NoInfer<T> }): z.ZodType<T> {
-  const { default: defaultValue, ...rest } = about
-  const schema = z.prefault(kind.schema, defaultValue)
-  registry.set(schema, { ...rest, name, kind, defaultValue })
-  return schema
-}
-
-/** A variable that may be absent. */
-function optional<T>(name: string, kind: Kind<T>, about: About): z.ZodType<T | undefined> {
-  const schema = kind.schema.optional()
-  registry.set(schema, { ...about, name, kind, defaultValue: undefined })
-  return schema
-}
-
-/** The longest delay that a timer takes here: a week (Node's own limit is 24 days, after which it fires at once). */
+/** The longest delay of a timer: a week. A timer of Node with more than 24 days would fire at once. */
 const MAX_TIMER_SECONDS = 604_800
 const HS256 = ': HS256 needs a key of 256 bits (RFC 7518 section 3.2)'
 
@@ -361,21 +317,20 @@ export const configSchema = z.object({
   }),
 })
 
-/** Everything that can be configured. Units are in the names; what may be absent is `undefined`. */
+/** Everything that can be configured. Units are in the names; a variable that may be absent is `undefined`. */
 export type Config = Readonly<z.output<typeof configSchema>>
 
 export type ConfigKey = keyof Config
 
-/** A variable as it stands in the list. */
+/** A variable with its place in `Config`. */
 export interface Variable extends VariableMeta {
   readonly key: ConfigKey
-  /** As on the command line, without the dashes: `shutdown-timeout`. */
+  /** The flag of the command line, without the dashes: `shutdown-timeout`. */
   readonly flag: string
 }
 
 /** Every variable, in the order of the reference. */
 export const VARIABLES: readonly Variable[] = Object.entries(configSchema.shape).map(([key, schema]) => {
-  const meta = registry.get(schema)
-  if (!meta) throw new Error(`${key} is not registered`)
+  const meta = metaOf(schema)
   return { ...meta, key: key as ConfigKey, flag: meta.name.toLowerCase().replaceAll('_', '-') }
 })

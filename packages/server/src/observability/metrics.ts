@@ -28,50 +28,89 @@ export type MetricReading = MetricObjectWithValues<MetricValue<string>>
 
 const SHUTDOWN_STATES = ['starting', 'serving', 'draining', 'closing', 'closed'] as const
 
-/** A registry of its own for each server, so that several can live in one process. */
+/** Defines metrics in a registry. Each reads its value when somebody scrapes. Names get the prefix `lastcall_`. */
+interface Definer {
+  readonly counter: (name: string, help: string, read: () => number) => void
+  readonly countersBy: (
+    nameAndLabel: readonly [name: string, label: string],
+    help: string,
+    read: () => Iterable<readonly [key: string | number, count: number]>,
+  ) => void
+  readonly gauge: (name: string, help: string, read: () => number) => void
+  readonly gaugesBy: (
+    nameAndLabel: readonly [name: string, label: string],
+    help: string,
+    read: () => Iterable<readonly [key: string, value: number]>,
+  ) => void
+}
+
+/** @returns a registry for this server alone, so that several servers can live in one process. */
 export function createMetrics(stats: Stats, readings: () => Readings, info?: BuildInfo): Registry {
   const registry = new Registry()
+  const define = definer(registry)
+  defineSpecified(define, stats, readings)
+  defineConnections(define, stats, readings)
+  defineMessages(define, stats)
+  defineJournal(define, stats, readings)
+  defineInstances(define, stats, readings)
+  defineWindow(define, readings)
+  defineShutdown(define, readings)
+  if (info) defineBuild(registry, info)
+  return Registry.merge([registry, processRegistry()])
+}
+
+function definer(registry: Registry): Definer {
   const registers = [registry]
+  return {
+    counter(name, help, read) {
+      new Counter({
+        name: `lastcall_${name}`,
+        help,
+        registers,
+        collect() {
+          this.reset()
+          this.inc(read())
+        },
+      })
+    },
+    countersBy([name, label], help, read) {
+      new Counter({
+        name: `lastcall_${name}`,
+        help,
+        labelNames: [label],
+        registers,
+        collect() {
+          this.reset()
+          for (const [key, count] of read()) this.inc({ [label]: key }, count)
+        },
+      })
+    },
+    gauge(name, help, read) {
+      new Gauge({
+        name: `lastcall_${name}`,
+        help,
+        registers,
+        collect() {
+          this.set(read())
+        },
+      })
+    },
+    gaugesBy([name, label], help, read) {
+      new Gauge({
+        name: `lastcall_${name}`,
+        help,
+        labelNames: [label],
+        registers,
+        collect() {
+          for (const [key, value] of read()) this.set({ [label]: key }, value)
+        },
+      })
+    },
+  }
+}
 
-  const counter = (name: string, help: string, read: () => number): void => {
-    new Counter({
-      name: `lastcall_${name}`,
-      help,
-      registers,
-      collect() {
-        this.reset()
-        this.inc(read())
-      },
-    })
-  }
-  const countersBy = <Key extends string | number>(
-    [name, label]: readonly [name: string, label: string],
-    help: string,
-    read: () => Iterable<readonly [Key, number]>,
-  ): void => {
-    new Counter({
-      name: `lastcall_${name}`,
-      help,
-      labelNames: [label],
-      registers,
-      collect() {
-        this.reset()
-        for (const [key, count] of read()) this.inc({ [label]: key }, count)
-      },
-    })
-  }
-  const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name: `lastcall_${name}`,
-      help,
-      registers,
-      collect() {
-        this.set(read())
-      },
-    })
-  }
-
-  // The specification's four.
+/** The four metrics of the specification. */
+function defineSpecified({ counter, gauge }: Definer, stats: Stats, readings: () => Readings): void {
   gauge('active_connections', 'Clients connected now.', () => readings().activeConnections)
   counter('messages_sent_total', 'Messages sent to clients, one for each recipient.', () => stats.deliveries)
   gauge(
@@ -84,7 +123,9 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
     'Deliveries to clients whose connection had already ended.',
     () => stats.failedBroadcasts,
   )
+}
 
+function defineConnections({ counter, countersBy, gauge }: Definer, stats: Stats, readings: () => Readings): void {
   counter('connects_total', 'Clients that were let in.', () => stats.connects)
   countersBy(['rejections_total', 'reason'], 'Newcomers that were turned away.', () => stats.rejections)
   countersBy(
@@ -107,12 +148,16 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
     ['recovered', stats.resumesRecovered],
     ['not_recovered', stats.resumesNotRecovered],
   ])
+}
 
+function defineMessages({ counter }: Definer, stats: Stats): void {
   counter('messages_taken_total', 'Messages of clients that were taken for publishing.', () => stats.messagesTaken)
   counter('duplicates_total', 'Messages sent again by clients, and not delivered again.', () => stats.duplicates)
   counter('rate_limited_total', 'Messages not taken because their client sent too many.', () => stats.rateLimited)
   counter('sent_bytes_total', 'Bytes written to clients.', () => stats.bytesSent)
+}
 
+function defineJournal({ counter, gauge }: Definer, stats: Stats, readings: () => Readings): void {
   gauge('journal_up', 'Whether the journal can be reached: 1 or 0.', () => Number(readings().journalAvailable))
   gauge(
     'journal_lag_seconds',
@@ -126,18 +171,21 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
     'Entries of a newer version that this version skipped.',
     () => stats.unknownEntries,
   )
-  new Gauge({
-    name: 'lastcall_instances',
-    help: 'Instances that share the journal, this one included, by the state that they record there; 0 with `memory:`.',
-    labelNames: ['state'],
-    registers,
-    collect() {
+}
+
+function defineInstances({ counter, gauge, gaugesBy }: Definer, stats: Stats, readings: () => Readings): void {
+  gaugesBy(
+    ['instances', 'state'],
+    'Instances that share the journal, this one included, by the state that they record there; 0 with `memory:`.',
+    () => {
       const { instancesStarting, instancesReady, instancesDraining } = readings()
-      this.set({ state: 'starting' }, instancesStarting)
-      this.set({ state: 'ready' }, instancesReady)
-      this.set({ state: 'draining' }, instancesDraining)
+      return [
+        ['starting', instancesStarting],
+        ['ready', instancesReady],
+        ['draining', instancesDraining],
+      ]
     },
-  })
+  )
   gauge(
     'cluster_clients',
     'Clients connected to all instances that share the journal. Every instance reports the same number.',
@@ -153,34 +201,32 @@ export function createMetrics(stats: Stats, readings: () => Readings, info?: Bui
     'Times that what this instance knew of another one differed from what that one announced.',
     () => stats.rosterRequests,
   )
+}
+
+function defineWindow({ gauge }: Definer, readings: () => Readings): void {
   gauge('window_entries', 'Entries kept in memory for clients that come back.', () => readings().windowEntries)
   gauge('window_bytes', 'Bytes of the entries kept in memory.', () => readings().windowBytes)
+}
 
-  new Gauge({
-    name: 'lastcall_shutdown_state',
-    help: 'The state of the server: 1 for the one it is in, 0 for the others.',
-    labelNames: ['state'],
-    registers,
-    collect() {
-      const current = readings().shutdownState
-      for (const state of SHUTDOWN_STATES) this.set({ state }, Number(state === current))
-    },
+function defineShutdown({ gauge, gaugesBy }: Definer, readings: () => Readings): void {
+  gaugesBy(['shutdown_state', 'state'], 'The state of the server: 1 for the one it is in, 0 for the others.', () => {
+    const { shutdownState } = readings()
+    return SHUTDOWN_STATES.map((state) => [state, Number(state === shutdownState)] as const)
   })
   gauge(
     'shutdown_remaining_seconds',
     'Time until a shutdown closes the remaining connections; 0 without a shutdown.',
     () => readings().shutdownRemainingMs / 1_000,
   )
-  if (info) {
-    new Gauge({
-      name: 'lastcall_build_info',
-      help: 'Always 1; the labels say which build this is.',
-      labelNames: ['version', 'build', 'node'],
-      registers,
-    }).set({ ...info }, 1)
-  }
+}
 
-  return Registry.merge([registry, processRegistry()])
+function defineBuild(registry: Registry, info: BuildInfo): void {
+  new Gauge({
+    name: 'lastcall_build_info',
+    help: 'Always 1; the labels say which build this is.',
+    labelNames: ['version', 'build', 'node'],
+    registers: [registry],
+  }).set({ ...info }, 1)
 }
 
 /** The protocol's own, those of RFC 6455 (section 7.4.1) and its registry, and what `@lastcall/client` says to a dead link. */

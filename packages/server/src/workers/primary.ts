@@ -1,27 +1,31 @@
 /**
- * `lastcall serve` with WORKERS: the process that only supervises. It has the port and hands connections out (that is
- * node:cluster's part), starts the workers, listens to signals, and answers for the whole. It serves nobody itself, so
- * there is little in it that can go wrong.
+ * `lastcall serve` with WORKERS: the primary process, which only supervises. It owns the port and deals connections to the
+ * workers (node:cluster does that), starts the workers, handles signals, and answers for all workers together. It serves no
+ * client itself, so that it contains little that can fail.
  */
 import { randomBytes } from 'node:crypto'
 import { logStartupWarnings } from '../startup-warnings.js'
 import { systemClock } from '../clock.js'
 import { takeFromEnvironment, type LoadedConfig } from '../config/load-config.js'
+import type { Config } from '../config/schema.js'
 import { VERSION } from '../config/version.js'
+import type { Address } from '../http/listen.js'
 import type { Logger } from '../observability/log.js'
 import { logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
 import { AggregateMetrics } from '../observability/aggregate-metrics.js'
 import type { ProcessSignals } from '../process-signals.js'
 import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from '../systemd/environment.js'
-import { LAST_WORD_TIMEOUT_MS } from '../systemd/notifier.js'
+import { LAST_WORD_TIMEOUT_MS, type Notifier } from '../systemd/notifier.js'
 import { createNotifier } from '../systemd/notify-command.js'
 import { forkWorker, setUpWorkers, type ForkedWorker } from './forked-worker.js'
 import { Generations, type Member } from './generations.js'
 import { watchDescriptor } from './inherited-socket.js'
 import { Liveness } from './liveness.js'
+import type { WorkerIdentity } from './messages.js'
 import { ShutdownBound } from './shutdown-bound.js'
 import { answer } from './rpc.js'
+import type { WorkerListener } from './worker-process.js'
 import { WorkerQuery } from './worker-query.js'
 import { ServiceWatch } from './service-watch.js'
 import { Supervision } from './supervision.js'
@@ -51,75 +55,67 @@ interface Surroundings {
 }
 
 async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surroundings): Promise<number> {
-  const { config } = loaded
-  const clock = systemClock
-  const sessionSecret = randomBytes(32).toString('base64url')
-  const metrics = new AggregateMetrics()
-  let mayBeOpen = true
   // Nothing else may be left to keep the process alive while a worker that crashed waits for its replacement.
   const keepAlive = setInterval(() => undefined, 2 ** 30)
   const notifier = createNotifier(systemd, log)
   logStartupWarnings(loaded, systemd, log)
-  const { listenFd } = systemd
-  const canListen = listenFd === undefined ? () => true : watchDescriptor(listenFd)
   setUpWorkers()
+  const exitCode = await new Primary({ config: loaded.config, systemd, notifier, log }).run(signals)
+  await notifier?.flush(LAST_WORD_TIMEOUT_MS)
+  clearInterval(keepAlive)
+  return exitCode
+}
 
-  const exitCode = await new Promise<number>((resolve) => {
-    const generations: Generations<ForkedWorker> = new Generations<ForkedWorker>({
-      start(identity, listener) {
-        const worker: ForkedWorker = forkWorker(
-          identity,
-          { sessionSecret, mayBeOpen, listenFd, clock },
-          {
-            ...listener,
-            onProtected: () => (mayBeOpen = false),
-            onEnded: ({ report, metrics: readings }) => {
-              supervision.ended(identity, report)
-              metrics.update(identity, readings)
-            },
-            onQuestion: (question) => answer(question, supervision.answers, (message) => worker.send(message)),
-          },
-        )
-        return worker
+interface PrimaryOptions {
+  readonly config: Config
+  readonly systemd: SystemdEnvironment
+  /** `undefined`: systemd does not expect reports. */
+  readonly notifier: Notifier | undefined
+  readonly log: Logger
+}
+
+class Primary {
+  readonly #config: Config
+  readonly #log: Logger
+  readonly #listenFd: number | undefined
+  readonly #canListen: () => boolean
+  readonly #sessionSecret = randomBytes(32).toString('base64url')
+  readonly #metrics = new AggregateMetrics()
+  readonly #generations: Generations<ForkedWorker>
+  readonly #liveness: Liveness
+  readonly #supervision: Supervision
+  readonly #service: ServiceWatch | undefined
+  /** Whether workers may accept clients without a token: not after a worker that asks for tokens has served. */
+  #mayBeOpen = true
+  #resolveExitCode: (code: number) => void = () => undefined
+
+  constructor({ config, systemd, notifier, log }: PrimaryOptions) {
+    const clock = systemClock
+    const { listenFd, watchdogMs } = systemd
+    this.#config = config
+    this.#log = log
+    this.#listenFd = listenFd
+    this.#canListen = listenFd === undefined ? () => true : watchDescriptor(listenFd)
+    this.#generations = new Generations<ForkedWorker>({
+      start: (identity, listener) => this.#fork(identity, listener),
+      onStarting: () => this.#service?.starting(),
+      onServing: (address, generation) => this.#serving(address, generation),
+      onReloadFailed: () => {
+        this.#service?.reloadFailed()
+        this.#metrics.supervisor.reloaded(false)
       },
-      onStarting: () => service?.starting(),
-      onServing(address, generation) {
-        supervision.started()
-        service?.serving()
-        metrics.supervisor.serving(generation)
-        if (generation > 1) {
-          metrics.supervisor.reloaded(true)
-          return
-        }
-        const fields = { ...address, workers: config.workers, build: config.build, version: VERSION }
-        log.info('listening', fields, `listening at ${address.httpUrl}`)
-      },
-      onReloadFailed() {
-        service?.reloadFailed()
-        metrics.supervisor.reloaded(false)
-      },
-      onNeverServed: ({ code }) => end(code ?? 1),
-      onExit(member: Member<ForkedWorker>, isCrash) {
-        metrics.depart(member)
-        if (isCrash) metrics.supervisor.crashed()
-        supervision.exited(member)
-        if (!isCrash || canListen()) return
-        log.error(
-          'error',
-          { listenFd },
-          'the last worker has closed the socket that was handed over: restart the service',
-        )
-        end(1)
-      },
-      onGenerationGone: (generation) => supervision.generationGone(generation),
-      onNobodyLeft() {
-        supervision.closed()
-        end(0)
+      onNeverServed: ({ code }) => this.#end(code ?? 1),
+      onExit: (member, isCrash) => this.#exited(member, isCrash),
+      onGenerationGone: (generation) => this.#supervision.generationGone(generation),
+      onNobodyLeft: () => {
+        this.#supervision.closed()
+        this.#end(0)
       },
       clock,
       log,
     })
-    const liveness: Liveness = new Liveness({
+    const generations = this.#generations
+    this.#liveness = new Liveness({
       members: () => generations.members(),
       timeoutSeconds: config.workerTimeoutSeconds,
       clock,
@@ -127,45 +123,103 @@ async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surrou
     })
     const query = new WorkerQuery(
       () => generations.members(),
-      (member) => liveness.isSilent(member),
+      (member) => this.#liveness.isSilent(member),
     )
+    this.#supervision = new Supervision({ generations, query, metrics: this.#metrics, clock, log })
+    const supervision = this.#supervision
+    this.#service = notifier && new ServiceWatch({ notifier, supervision, clock, watchdogMs })
     const bound = new ShutdownBound({
       limits: () => [...generations.members()].map(({ process: { limits = config } }) => limits),
-      onExceeded: (waitedSeconds) => endAtOnce(waitedSeconds),
+      onExceeded: (waitedSeconds) => this.#endAtOnce(waitedSeconds),
       clock,
     })
-    const supervision: Supervision = new Supervision({ generations, query, metrics, clock, log })
-
-    const service = notifier && new ServiceWatch({ notifier, supervision, clock, watchdogMs: systemd.watchdogMs })
-    supervision.onState = (timeoutSeconds) => {
-      service?.stateChanged()
-      bound.stateChanged(supervision.state, timeoutSeconds)
-    }
-    // As much as can be done about a third signal: everything ends now.
-    supervision.onThirdSignal = () => {
-      for (const { process: worker } of generations.members()) worker.kill()
-      end(1)
-    }
-    generations.begin()
-    signals.passTo({
-      onShutdown: (signal) => supervision.handleSignal(signal),
-      onReload: () => generations.reload(),
+    supervision.observe({
+      onState: (state, timeoutSeconds) => {
+        this.#service?.stateChanged()
+        bound.stateChanged(state, timeoutSeconds)
+      },
+      onThirdSignal: () => this.#killAll(),
     })
+  }
 
-    function endAtOnce(waitedSeconds: number): void {
-      const workers = [...generations.members()].map(({ worker, generation }) => ({ worker, generation }))
-      log.error('shutdown.closed', { waitedSeconds, workers }, 'workers did not end in time: the primary kills them')
-      for (const { process: worker } of generations.members()) worker.kill()
-      end(1)
-    }
+  /** Starts the first generation. Resolves with the exit code of the primary when everything has ended. */
+  run(signals: ProcessSignals): Promise<number> {
+    return new Promise((resolve) => {
+      this.#resolveExitCode = resolve
+      this.#generations.begin()
+      signals.passTo({
+        onShutdown: (signal) => this.#supervision.handleSignal(signal),
+        onReload: () => this.#generations.reload(),
+      })
+    })
+  }
 
-    function end(code: number): void {
-      generations.end()
-      liveness.stop()
-      resolve(code)
+  #fork(identity: WorkerIdentity, listener: WorkerListener): ForkedWorker {
+    const worker: ForkedWorker = forkWorker(
+      identity,
+      {
+        sessionSecret: this.#sessionSecret,
+        mayBeOpen: this.#mayBeOpen,
+        listenFd: this.#listenFd,
+        clock: systemClock,
+      },
+      {
+        ...listener,
+        onProtected: () => (this.#mayBeOpen = false),
+        onEnded: ({ report, metrics }) => {
+          this.#supervision.ended(identity, report)
+          this.#metrics.update(identity, metrics)
+        },
+        onQuestion: (question) => answer(question, this.#supervision.answers, (message) => worker.send(message)),
+      },
+    )
+    return worker
+  }
+
+  #serving(address: Address, generation: number): void {
+    this.#supervision.started()
+    this.#service?.serving()
+    this.#metrics.supervisor.serving(generation)
+    if (generation > 1) {
+      this.#metrics.supervisor.reloaded(true)
+      return
     }
-  })
-  await notifier?.flush(LAST_WORD_TIMEOUT_MS)
-  clearInterval(keepAlive)
-  return exitCode
+    const { workers, build } = this.#config
+    const fields = { ...address, workers, build, version: VERSION }
+    this.#log.info('listening', fields, `listening at ${address.httpUrl}`)
+  }
+
+  #exited(member: Member<ForkedWorker>, isCrash: boolean): void {
+    this.#metrics.depart(member)
+    if (isCrash) this.#metrics.supervisor.crashed()
+    this.#supervision.exited(member)
+    if (!isCrash || this.#canListen()) return
+    this.#log.error(
+      'error',
+      { listenFd: this.#listenFd },
+      'the last worker has closed the socket that was handed over: restart the service',
+    )
+    this.#end(1)
+  }
+
+  #endAtOnce(waitedSeconds: number): void {
+    const workers = [...this.#generations.members()].map(({ worker, generation }) => ({ worker, generation }))
+    this.#log.error(
+      'shutdown.closed',
+      { waitedSeconds, workers },
+      'workers did not end in time: the primary kills them',
+    )
+    this.#killAll()
+  }
+
+  #killAll(): void {
+    for (const { process: worker } of this.#generations.members()) worker.kill()
+    this.#end(1)
+  }
+
+  #end(code: number): void {
+    this.#generations.end()
+    this.#liveness.stop()
+    this.#resolveExitCode(code)
+  }
 }

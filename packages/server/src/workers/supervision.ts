@@ -31,6 +31,12 @@ export interface SupervisionOptions {
   readonly log: Logger
 }
 
+export interface SupervisionObserver {
+  /** A shutdown has changed the state. `timeoutSeconds`: the request's, which replaces SHUTDOWN_TIMEOUT. */
+  onState(state: ShutdownState, timeoutSeconds?: number): void
+  onThirdSignal(): void
+}
+
 /** Long: a worker that has called it off and is not believed would serve on for ever. */
 const CANCEL_TIMEOUT_MS = 10_000
 
@@ -49,10 +55,7 @@ export class Supervision {
   #progress = new DrainProgress(0)
   #stopProgress = (): void => undefined
   #stopHurry = (): void => undefined
-  /** Called at a third signal. */
-  onThirdSignal = (): void => undefined
-  /** Called when a shutdown has changed `state`. `timeoutSeconds`: what its request sets instead of SHUTDOWN_TIMEOUT. */
-  onState: (timeoutSeconds?: number) => void = () => undefined
+  readonly #observers: SupervisionObserver[] = []
 
   constructor(options: SupervisionOptions) {
     this.#options = options
@@ -63,7 +66,9 @@ export class Supervision {
         options.generations.hurry()
         this.#enterClosing()
       },
-      endNow: () => this.onThirdSignal(),
+      endNow: () => {
+        for (const observer of this.#observers) observer.onThirdSignal()
+      },
       log: options.log,
     })
     options.clock.every(PROGRESS_EVERY_MS, () => void this.#watchLeaving())
@@ -81,6 +86,14 @@ export class Supervision {
   /** A generation serves. */
   started(): void {
     this.#move('started')
+  }
+
+  observe(observer: SupervisionObserver): void {
+    this.#observers.push(observer)
+  }
+
+  #tellState(timeoutSeconds?: number): void {
+    for (const observer of this.#observers) observer.onState(this.#state, timeoutSeconds)
   }
 
   #move(event: ShutdownEvent): boolean {
@@ -136,7 +149,7 @@ export class Supervision {
       this.#stopHurry = clock.after(request.timeoutSeconds * 1000, () => generations.hurryLeaving())
     }
     generations.shutdown({ kind: 'shutdown', why, request })
-    if (this.#state !== 'closed') this.onState(request.timeoutSeconds)
+    if (this.#state !== 'closed') this.#tellState(request.timeoutSeconds)
     return true
   }
 
@@ -168,7 +181,7 @@ export class Supervision {
     if (report) log.info('shutdown.report', { ...report, workers: reports.length }, 'all connections have ended')
     const durationSeconds = Math.round(clock.monotonic() - this.#shutdownStartedAtMs) / 1000
     log.info('shutdown.closed', { durationSeconds }, 'closed')
-    this.onState()
+    this.#tellState()
   }
 
   async #cancel(why: string): Promise<boolean> {
@@ -195,7 +208,7 @@ export class Supervision {
     this.#reports.take(generations.serving)
     log.info('shutdown.cancelled', { why }, 'the shutdown was cancelled')
     generations.resume()
-    this.onState()
+    this.#tellState()
     return true
   }
 
@@ -236,7 +249,7 @@ export class Supervision {
   }
 
   #enterClosing(): void {
-    if (this.#move('hurry')) this.onState()
+    if (this.#move('hurry')) this.#tellState()
   }
 
   /** In a shutdown: of all. */

@@ -3,12 +3,13 @@
  * whole what it is asked over HTTP.
  */
 import cluster from 'node:cluster'
+import { assembleServer } from '../assemble-server.js'
 import { systemClock } from '../clock.js'
 import { LOG_FD_VARIABLE, takeFromEnvironment, type LoadedConfig } from '../config/load-config.js'
 import { asksForToken } from '../config/reload-plan.js'
 import type { Config } from '../config/schema.js'
-import { assembleServer, type AssembledServer } from '../create-server.js'
 import { LastcallError } from '../errors.js'
+import type { AssembledServer } from '../lastcall-server.js'
 import { explainFailure, logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
 import type { ProcessSignals } from '../process-signals.js'
@@ -106,9 +107,9 @@ const commandsFor = (server: AssembledServer): Commands => ({
   },
 })
 
-const answersOf = ({ shutdown, answers, metricReadings }: AssembledServer): WorkerAnswering => ({
+const answersOf = ({ shutdown, ownStatus, metricReadings }: AssembledServer): WorkerAnswering => ({
   standing: async () => ({
-    health: await answers.health(),
+    health: await ownStatus.health(),
     state: shutdown.state,
     remainingMs: shutdown.remainingMs,
     report: shutdown.report,

@@ -1,0 +1,50 @@
+/**
+ * The steps that close the parts of a server when its last connection has ended. The shutdown runs them; the parts that they
+ * close are composed after the shutdown, so each adds its step later.
+ */
+import type { Clock } from './clock.js'
+import type { Logger } from './observability/log.js'
+import { runLastSteps, type LastStep } from './shutdown/last-steps.js'
+
+export interface ClosingStepsOptions {
+  /** How long a close of a connection may take, in seconds (CLOSE_TIMEOUT). All steps together get as much. */
+  readonly closeTimeoutSeconds: number
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** However short CLOSE_TIMEOUT is: a busy machine takes this long to close what does not hang. */
+const MIN_TIMEOUT_SECONDS = 2
+
+export class ClosingSteps {
+  readonly #timeoutSeconds: number
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #steps: LastStep[] = []
+  #givenUp: readonly string[] = []
+
+  constructor({ closeTimeoutSeconds, clock, log }: ClosingStepsOptions) {
+    this.#timeoutSeconds = Math.max(closeTimeoutSeconds, MIN_TIMEOUT_SECONDS)
+    this.#clock = clock
+    this.#log = log
+  }
+
+  /** The names of the steps that did not end in time. */
+  get givenUp(): readonly string[] {
+    return this.#givenUp
+  }
+
+  /** Adds steps that run after those that were added before. */
+  add(...steps: readonly LastStep[]): void {
+    this.#steps.push(...steps)
+  }
+
+  async run(): Promise<void> {
+    const timeoutSeconds = this.#timeoutSeconds
+    const givenUp = await runLastSteps(this.#steps, timeoutSeconds * 1000, this.#clock)
+    this.#givenUp = givenUp
+    if (givenUp.length === 0) return
+    const fields = { givenUp, timeoutSeconds }
+    this.#log.error('shutdown.given_up', fields, `the shutdown does not wait any longer for ${givenUp.join(' and ')}`)
+  }
+}

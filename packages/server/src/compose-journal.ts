@@ -1,0 +1,58 @@
+/**
+ * The composition of the journal: opens the one that the configuration names, or takes the application's, and finds the
+ * secret for sessions that belongs to it.
+ */
+import type { Clock } from './clock.js'
+import { configuredSessionSecret } from './config/session-secret.js'
+import type { Config } from './config/schema.js'
+import { engineRetention } from './journal/entry-limit.js'
+import type { Journal, Retention } from './journal/journal.js'
+import { openJournal, sessionSecretBeside } from './journal/open-journal.js'
+import type { Logger } from './observability/log.js'
+
+export interface JournalParts {
+  /** The application's journal. Default: the server opens and closes the one that JOURNAL_URL names. */
+  readonly given: Journal | undefined
+  /** Aborts the wait for the journal's server. */
+  readonly signal: AbortSignal | undefined
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface ComposedJournal {
+  readonly journal: Journal
+  readonly retention: Retention
+  /** Signs sessions; `undefined`: neither the configuration nor the journal has a secret. */
+  readonly sessionSecret: string | undefined
+  /** Closes the journal, unless it is the application's. */
+  close(): Promise<void>
+}
+
+export async function composeJournal(
+  config: Config,
+  { given, signal, clock, log }: JournalParts,
+): Promise<ComposedJournal> {
+  const retention: Retention = {
+    maxEntries: config.historySize,
+    maxAgeMs: config.historyTtlSeconds * 1000,
+    maxBytes: config.historyBytes,
+  }
+  const configuredSecret = configuredSessionSecret(config)
+  if (given) {
+    return { journal: given, retention, sessionSecret: configuredSecret, close: () => Promise.resolve() }
+  }
+  const { journalUrl, journalTimeoutSeconds } = config
+  const journal = await openJournal(journalUrl, {
+    retention: engineRetention(retention),
+    timeoutMs: journalTimeoutSeconds === undefined ? undefined : journalTimeoutSeconds * 1000,
+    clock,
+    log,
+    signal,
+  })
+  return {
+    journal,
+    retention,
+    sessionSecret: configuredSecret ?? (await sessionSecretBeside(journalUrl, log)),
+    close: () => journal.close(),
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * The secret with which the configuration has sessions signed.
+ */
+import { createHmac } from 'node:crypto'
+import type { Config } from './schema.js'
+
+/**
+ * SESSION_SECRET, or one that is derived from AUTH_SECRET: instances that share AUTH_SECRET then accept each other's sessions.
+ * `undefined`: the configuration has neither.
+ */
+export const configuredSessionSecret = ({ sessionSecret, authSecret }: Config): string | undefined =>
+  sessionSecret ??
+  (authSecret === undefined
+    ? undefined
+    : createHmac('sha256', authSecret).update('lastcall sessions').digest('base64url'))
