@@ -18,14 +18,15 @@ import { Admission } from './sessions/admission.js'
 import { createTokenVerifier, Sessions } from './sessions/authentication.js'
 import { ClientBudgets } from './sessions/client-budgets.js'
 import { HandshakeHandler } from './sessions/handshake-handler.js'
-import { HandshakeQueue } from './sessions/handshake-queue.js'
 import { HookCalls } from './sessions/hook-calls.js'
 import type { Hooks } from './sessions/hooks.js'
+import { LateAnswers } from './sessions/late-answers.js'
 import { refuse } from './sessions/message-handler.js'
 import type { PendingHandshakes } from './sessions/pending-handshakes.js'
 import type { RemoteKeysObserver } from './sessions/remote-keys.js'
 import { SessionSetup } from './sessions/session-setup.js'
 import type { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
+import { SlicedTasks } from './sliced-tasks.js'
 
 export interface SessionsComposition {
   readonly connections: ConnectionManager
@@ -39,7 +40,7 @@ export interface SessionsComposition {
   readonly sessionSecret: string | undefined
   readonly pendingHandshakes: PendingHandshakes
   /** While `isClosedToNewcomers`, the server rejects new clients. */
-  readonly shutdown: Pick<GracefulShutdownManager, 'isClosedToNewcomers'>
+  readonly shutdown: Pick<GracefulShutdownManager, 'isClosedToNewcomers' | 'observe'>
   /** How many clients the file descriptors allow; the server accepts no more, where MAX_CONNECTIONS is more. */
   readonly lastingConnections: number
   readonly encodeFrame: EncodeFrame
@@ -62,6 +63,12 @@ export interface ComposedSessions {
 
 /** The most channels one connection may be in, the lobby included. */
 const MAX_CHANNELS = 100
+
+/**
+ * How long handshakes may hold the event loop at a stretch, in milliseconds: after an outage of the network thousands of
+ * clients reconnect within one turn, and those that are connected must not wait for all of them.
+ */
+const HANDSHAKES_STRETCH_MS = 4
 
 /** How long a newcomer waits for this instance to read what another one has told it of already. */
 const MAX_WAIT_FOR_CURSOR_MS = 1000
@@ -115,6 +122,10 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     log,
   })
   const { rejectWith, logAddresses } = config
+  const lateAnswers = new LateAnswers(clock)
+  shutdown.observe((state) => {
+    if (state === 'closing' || state === 'closed') lateAnswers.giveAll()
+  })
   const handler = new HandshakeHandler({
     admission,
     pending,
@@ -122,6 +133,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     feed: hub.feed,
     maxWaitForCursorMs: isRemote(config) ? MAX_WAIT_FOR_REMOTE_CURSOR_MS : MAX_WAIT_FOR_CURSOR_MS,
     hookCalls,
+    lateAnswers,
     rejectWith,
     encodeFrame,
     logAddresses,
@@ -134,13 +146,22 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
       refuse(author, encodeFrame, code, { id })
     },
   })
-  const queue = new HandshakeQueue(clock)
   return {
-    handle: (handshake, reply, path) => queue.add(() => handler.handle(handshake, reply, path)),
+    handle: inSlices(handler, clock),
     isOpen: !admission.asksForToken && !hookCalls.hasOnConnect,
     renewKeys: (renewed) => admission.renewVerifier(createTokenVerifier(renewed, keysContext)),
     sweep: () => budgets.sweep(clock.monotonic()),
     dispose: () => handler.dispose(),
+  }
+}
+
+function inSlices(handler: HandshakeHandler, clock: Clock): ConnectionListener {
+  const handshakes = new SlicedTasks({ clock, stretchMs: HANDSHAKES_STRETCH_MS })
+  return (handshake, reply, path) => {
+    handshakes.add(() => {
+      handler.handle(handshake, reply, path)
+      return false
+    })
   }
 }
 

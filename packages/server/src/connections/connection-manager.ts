@@ -7,6 +7,7 @@ import { CLOSE_CODES, type CloseReason, type Locale, type ServerMessage } from '
 import { systemClock, type Clock } from '../clock.js'
 import { localized, type EncodeFrame } from '../frames.js'
 import { countIn, Stats } from '../observability/stats.js'
+import { SlicedTasks } from '../sliced-tasks.js'
 import { CLOSES, type Close } from './closes.js'
 import { Connection, type ConnectionIdentity } from './connection.js'
 import type { Transport } from './transport.js'
@@ -50,6 +51,12 @@ const ABNORMAL = 1006
 /** The sweep's longest step. */
 const MAX_TICK_MS = 1000
 
+/** How long broadcasts, closes and the sweep together may hold the event loop at a stretch, in milliseconds. */
+const STRETCH_MS = 8
+
+/** So many connections are served before the time is looked at. */
+const CONNECTIONS_A_PIECE = 64
+
 /** How often overdue closes are looked for while there are any. */
 const OVERDUE_TICK_MS = 100
 
@@ -63,6 +70,9 @@ export class ConnectionManager {
   /** Those being closed that are still there, with their code and when that becomes abrupt. Not all are in the registry any more. */
   readonly #closing = new Map<Connection, Closing>()
   #overdueTimer: (() => void) | undefined
+  /** What concerns many connections: in the order in which it was asked for, over several turns of the event loop. */
+  readonly #tasks: SlicedTasks
+  #isSweeping = false
   readonly #heartbeatSlots: number
   readonly #stopSweep: () => void
   #tick = 0
@@ -73,6 +83,7 @@ export class ConnectionManager {
     const { heartbeatIntervalSeconds = 25, closeTimeoutSeconds = 5 } = options
     this.#clock = options.clock ?? systemClock
     this.#stats = options.stats ?? new Stats()
+    this.#tasks = new SlicedTasks({ clock: this.#clock, stretchMs: STRETCH_MS })
     this.#closeTimeoutMs = closeTimeoutSeconds * 1000
     this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
     // The pings of one interval are spread over its ticks: 10,000 at once would be felt.
@@ -137,7 +148,10 @@ export class ConnectionManager {
     for (const observer of this.#observers) observer.onDisconnect?.(connection, code)
   }
 
-  /** Sends to all connections of this instance and returns their number. Connections that have ended are removed. */
+  /**
+   * Sends to all connections of this instance and returns their number. It writes to thousands over several turns of the event
+   * loop, to each after what was broadcast before. Connections that have ended are removed.
+   */
   broadcast(message: Broadcast): number {
     const frameFor = this.#encoder(message)
     return this.#sendAll((connection) => frameFor(connection.locale))
@@ -149,19 +163,31 @@ export class ConnectionManager {
   }
 
   #sendAll(frameFor: (connection: Connection) => Buffer): number {
-    const gone: Connection[] = []
-    let count = 0
-    for (const connection of this.#connections.values()) {
-      if (connection.transport.isOpen) {
-        connection.send(frameFor(connection))
-        count++
-      } else if (!connection.serverClose) gone.push(connection)
-    }
-    for (const connection of gone) {
-      this.#stats.failedBroadcasts++
-      this.disconnect(connection, 1006)
-    }
+    const connections = [...this.#connections.values()]
+    const count = connections.filter(({ transport }) => transport.isOpen).length
+    this.#forEach(connections, (connection) => {
+      if (connection.transport.isOpen) connection.send(frameFor(connection))
+      else if (!connection.serverClose) {
+        this.#stats.failedBroadcasts++
+        this.disconnect(connection, ABNORMAL)
+      }
+    })
     return count
+  }
+
+  /** Does this with each of these connections that is still there when its turn comes: with a few of them, at once. */
+  #forEach(connections: readonly Connection[], action: (connection: Connection) => void, onEnd?: () => void): void {
+    let next = 0
+    const doPiece = (): boolean => {
+      for (const connection of connections.slice(next, (next += CONNECTIONS_A_PIECE))) {
+        if (this.#connections.get(connection.clientId) === connection) action(connection)
+      }
+      if (next < connections.length) return true
+      onEnd?.()
+      return false
+    }
+    if (connections.length <= CONNECTIONS_A_PIECE && this.#tasks.isIdle) doPiece()
+    else this.#tasks.add(doPiece)
   }
 
   /** Sends to one client on this instance; `false`: it is not here. */
@@ -181,7 +207,9 @@ export class ConnectionManager {
     code: number = CLOSES.requested.code,
     reason: CloseReason = CLOSES.requested.reason,
   ): Promise<void> {
-    for (const connection of this.#connections.values()) this.#close(connection, { ...CLOSES.requested, code, reason })
+    this.#forEach([...this.#connections.values()], (connection) =>
+      this.#close(connection, { ...CLOSES.requested, code, reason }),
+    )
     await this.whenNone()
   }
 
@@ -229,9 +257,16 @@ export class ConnectionManager {
 
   #endOverdue(): void {
     const now = this.#clock.monotonic()
-    for (const [connection, { deadlineMs }] of this.#closing) {
-      if (now >= deadlineMs) connection.transport.terminate()
-    }
+    const overdue = [...this.#closing].flatMap(([connection, { deadlineMs }]) =>
+      now >= deadlineMs ? [connection] : [],
+    )
+    let next = 0
+    this.#tasks.add(() => {
+      for (const connection of overdue.slice(next, (next += CONNECTIONS_A_PIECE))) {
+        if (this.#closing.has(connection)) connection.transport.terminate()
+      }
+      return next < overdue.length
+    })
     if (this.#closing.size > 0) return
     this.#overdueTimer?.()
     this.#overdueTimer = undefined
@@ -256,19 +291,27 @@ export class ConnectionManager {
   }
 
   #sweep(): void {
+    // On a machine that is too slow for one sweep within a tick, each connection waits longer for its ping.
+    if (this.#isSweeping) return
+    this.#isSweeping = true
     const slot = this.#tick++ % this.#heartbeatSlots
     const now = this.#clock.now()
-    for (const connection of this.#connections.values()) {
-      if (connection.identity.expiresAtMs <= now) {
-        this.closePolitely(connection, CLOSES.tokenExpired)
-      }
-      if (connection.heartbeatSlot !== slot) continue
-      // The answers to pings of a connection that is not read from lie unread: its silence means nothing.
-      const isPaused = connection.transport.isPaused ?? false
-      if (!connection.isAlive && !isPaused) connection.terminate('dead')
-      connection.isAlive = isPaused
-      connection.transport.ping()
+    const due = [...this.#connections.values()].filter(
+      ({ heartbeatSlot, identity }) => heartbeatSlot === slot || identity.expiresAtMs <= now,
+    )
+    const look = (connection: Connection): void => {
+      if (connection.identity.expiresAtMs <= now) this.closePolitely(connection, CLOSES.tokenExpired)
+      if (connection.heartbeatSlot === slot) this.#ping(connection)
     }
+    this.#forEach(due, look, () => (this.#isSweeping = false))
+  }
+
+  #ping(connection: Connection): void {
+    // The answers to pings of a connection that is not read from lie unread: its silence means nothing.
+    const isPaused = connection.transport.isPaused ?? false
+    if (!connection.isAlive && !isPaused) connection.terminate('dead')
+    connection.isAlive = isPaused
+    connection.transport.ping()
   }
 }
 

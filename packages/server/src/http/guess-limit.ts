@@ -1,7 +1,7 @@
 /**
  * The limit on guesses at a secret, for each client address. Pure but for the time that it is given.
  */
-import { isIPv6 } from 'node:net'
+import { networkOf } from '../address-network.js'
 
 /** So many wrong guesses are answered; until the minute is over the rest are told to come later. */
 const MAX_GUESSES = 20
@@ -44,18 +44,4 @@ export class GuessLimit {
     this.#byAddress.set(key, { sinceMs: nowMs, count: 1 })
     return { retryInMs: 0, isWorthALine: true }
   }
-}
-
-/** A host with IPv6 has a network of 64 bits to itself (RFC 4291 section 2.5.1): it has as many guesses as one with IPv4. */
-function networkOf(address: string | undefined): string {
-  if (address === undefined || !isIPv6(address)) return address ?? ''
-  const [head = '', tail] = address.split('::')
-  const groups = head === '' ? [] : head.split(':')
-  const behind = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - behind.length)
-  const all = [...groups, ...Array<string>(zeros).fill('0'), ...behind]
-  return all
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, '').toLowerCase())
-    .join(':')
 }

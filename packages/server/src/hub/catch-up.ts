@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.js'
 import { CLOSES } from '../connections/closes.js'
 import type { Stats } from '../observability/stats.js'
+import { SlicedTasks } from '../sliced-tasks.js'
 import { ChunkCutter, type CatchUp, type CatchUpChunk } from './catch-up-chunks.js'
 import type { Subscriber } from './subscriber.js'
 import type { WindowView } from './window.js'
@@ -29,10 +30,12 @@ export class CatchUps {
   readonly #behind = new Set<Subscriber>()
   /** Those of them that can be written to, in turn. */
   readonly #runnable = new Set<Subscriber>()
+  readonly #tasks: SlicedTasks
   #isScheduled = false
 
   constructor(options: CatchUpsOptions) {
     this.#options = options
+    this.#tasks = new SlicedTasks({ clock: options.clock, stretchMs: STRETCH_MS })
     this.#cutter = new ChunkCutter(options.window)
   }
 
@@ -92,23 +95,24 @@ export class CatchUps {
     for (const subscriber of this.#behind) this.#closeIfOutOfReach(subscriber)
   }
 
+  /** Gives each runnable connection a chunk in turn, from the next turn of the event loop on. */
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    setImmediate(() => this.#run())
+    const inTurn = this.#runnable.values()
+    this.#tasks.defer(() => this.#next(inTurn))
   }
 
-  /** Gives each runnable connection a chunk in turn, and the event loop its due. */
-  #run(): void {
-    const { clock } = this.#options
-    const until = clock.monotonic() + STRETCH_MS
-    this.#isScheduled = false
-    for (const subscriber of this.#runnable) {
-      this.#runnable.delete(subscriber)
-      if (this.#step(subscriber)) this.#runnable.add(subscriber)
-      if (clock.monotonic() > until) break
+  #next(inTurn: Iterator<Subscriber, undefined>): boolean {
+    const { value: subscriber } = inTurn.next()
+    if (!subscriber) {
+      this.#isScheduled = false
+      return false
     }
-    if (this.#runnable.size > 0) this.#schedule()
+    this.#runnable.delete(subscriber)
+    // One that is runnable again stands at the end.
+    if (this.#step(subscriber)) this.#runnable.add(subscriber)
+    return true
   }
 
   /** Writes the connection's next chunk. `true`: there is more, and room for it. */

@@ -1,61 +1,68 @@
 /**
- * Which entries concern which client otherwise than the rest of their audience. Only clients that are behind ask, so the
- * index is built when one does, and from then on as far as the last question reached.
+ * Which entries concern which client otherwise than the rest of their audience. Only clients that are behind ask, so a part
+ * of the window is indexed when a question about it is asked: a question costs a few thousand entries at most, however long the window is.
  */
 import { forEachConcernedPersonally, type KeptEntry } from '../journal/entry-kinds.js'
-import { Fifo } from './fifo.js'
+
+/** So many offsets are indexed together, and forgotten together. */
+const BLOCK_SIZE = 1024
+
+interface Block {
+  /** The entries of the block up to this offset are indexed, as far as they were retained. */
+  upTo: number
+  /** Ascending offsets. */
+  readonly offsets: Map<string, number[]>
+}
 
 export class PersonalIndex {
   readonly #entryAt: (offset: number) => KeptEntry
-  /** Ascending offsets. */
-  readonly #offsets = new Map<string, Fifo<number>>()
-  /** The entries up to this offset are indexed, as far as they are retained. */
-  #upTo = 0
+  /** By their number: the first one has the offsets 0 to 1,023. */
+  readonly #blocks = new Map<number, Block>()
 
   /** @param entryAt the retained entry at an offset. */
   constructor(entryAt: (offset: number) => KeptEntry) {
     this.#entryAt = entryAt
   }
 
-  /** The retained entries begin after this offset, and none of them is indexed. */
-  reset(offset: number): void {
-    this.#offsets.clear()
-    this.#upTo = offset
-  }
-
-  /** Indexes the retained entries from `first` to `head` that are not indexed yet. */
-  extend(first: number, head: number): void {
-    for (let offset = Math.max(this.#upTo + 1, first); offset <= head; offset++) {
-      forEachConcernedPersonally(this.#entryAt(offset), (clientId) => {
-        let offsets = this.#offsets.get(clientId)
-        if (!offsets) this.#offsets.set(clientId, (offsets = new Fifo()))
-        offsets.push(offset)
-      })
-    }
-    this.#upTo = Math.max(this.#upTo, head)
+  /** Nothing is retained any more. */
+  reset(): void {
+    this.#blocks.clear()
   }
 
   /** The oldest retained entry is being evicted. */
-  forget(entry: KeptEntry): void {
-    if (entry.offset > this.#upTo) return
-    forEachConcernedPersonally(entry, (clientId) => {
-      const offsets = this.#offsets.get(clientId)
-      offsets?.shift()
-      if (offsets?.size === 0) this.#offsets.delete(clientId)
-    })
+  forget(offset: number): void {
+    if (offset % BLOCK_SIZE === BLOCK_SIZE - 1) this.#blocks.delete(blockOf(offset))
   }
 
-  /** Whether an indexed entry between these offsets (the first exclusive) concerns this client personally. */
-  has(clientId: string, after: number, upTo: number): boolean {
-    const offsets = this.#offsets.get(clientId)
-    if (!offsets) return false
-    let low = 0
-    let high = offsets.size
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((offsets.at(middle) ?? Infinity) <= after) low = middle + 1
-      else high = middle
+  /**
+   * Whether an entry between these offsets (`after` exclusive) concerns this client personally. All of them are retained.
+   *
+   * @param first The offset of the oldest retained entry.
+   */
+  has(clientId: string, after: number, upTo: number, first: number): boolean {
+    for (let number = blockOf(after + 1); number <= blockOf(upTo); number++) {
+      const { offsets } = this.#indexed(number, first, upTo)
+      if (offsets.get(clientId)?.some((offset) => offset > after && offset <= upTo)) return true
     }
-    return (offsets.at(low) ?? Infinity) <= upTo
+    return false
+  }
+
+  /** The block with this number, indexed up to this offset. */
+  #indexed(number: number, first: number, upTo: number): Block {
+    let block = this.#blocks.get(number)
+    if (!block) this.#blocks.set(number, (block = { upTo: number * BLOCK_SIZE - 1, offsets: new Map() }))
+    const { offsets } = block
+    const end = Math.min(upTo, (number + 1) * BLOCK_SIZE - 1)
+    for (let offset = Math.max(block.upTo + 1, first); offset <= end; offset++) {
+      forEachConcernedPersonally(this.#entryAt(offset), (clientId) => {
+        const known = offsets.get(clientId)
+        if (known) known.push(offset)
+        else offsets.set(clientId, [offset])
+      })
+    }
+    block.upTo = Math.max(block.upTo, end)
+    return block
   }
 }
+
+const blockOf = (offset: number): number => Math.floor(offset / BLOCK_SIZE)

@@ -103,7 +103,7 @@ export class Window {
     this.#messageCount = 0
     this.#at = 0
     this.#retries.clear()
-    this.#personal.reset(nextOffset - 1)
+    this.#personal.reset()
   }
 
   /** Takes the next entry and evicts what no longer fits. */
@@ -149,7 +149,7 @@ export class Window {
   #forget(entry: KeptEntry): void {
     this.#bytes -= entry.bytes
     if (countsTowardsHistory(entry)) this.#messageCount--
-    this.#personal.forget(entry)
+    this.#personal.forget(entry.offset)
   }
 
   /** The entry at this offset, which must be retained: `first ≤ offset ≤ head`. */
@@ -172,7 +172,6 @@ export class Window {
 
   /** Whether between these offsets (the first exclusive) something concerns this client otherwise than everybody else. */
   isPersonal(clientId: string, after: number, upTo: number): boolean {
-    this.#personal.extend(this.first, this.head)
-    return this.#personal.has(clientId, after, upTo)
+    return this.#personal.has(clientId, after, upTo, this.first)
   }
 }

@@ -12,6 +12,7 @@ import { rejection, type Admission, type Newcomer, type Rejection } from './admi
 import type { TokenClaims } from './authentication.js'
 import { readHandshake } from './handshake.js'
 import type { HookCalls } from './hook-calls.js'
+import type { LateAnswers } from './late-answers.js'
 import type { HandshakeEnd, PendingHandshakes } from './pending-handshakes.js'
 import type { SessionSetup } from './session-setup.js'
 
@@ -23,6 +24,8 @@ export interface HandshakeHandlerOptions {
   /** How long a newcomer waits for this instance to read what another one has told it of already. */
   readonly maxWaitForCursorMs: number
   readonly hookCalls: HookCalls
+  /** When a rejected client is answered. */
+  readonly lateAnswers: LateAnswers
   /** How a rejected client is told. */
   readonly rejectWith: 'close' | 'http'
   readonly encodeFrame: (text: string) => Buffer
@@ -158,19 +161,25 @@ export class HandshakeHandler {
     reply.accept((transport) => sessionSetup.welcome(transport, decision, address))
   }
 
-  #reject({ newcomer, reply, address }: Attempt, why: Rejection): void {
-    const { rejectWith, encodeFrame, stats, log } = this.#options
-    const { reason, closeCode, retryInMs } = why
+  #reject(attempt: Attempt, why: Rejection): void {
+    const { lateAnswers, stats, log } = this.#options
+    const { newcomer, handshake, address } = attempt
+    const { reason, closeCode } = why
     countIn(stats.rejections, reason)
     log.info(
       'rejected',
       { reason, code: closeCode, ...(isClientId(newcomer.clientId) && { clientId: newcomer.clientId }), address },
       'a handshake was rejected',
     )
-    const text = TEXTS[why.locale].reasons[why.closeReason]
+    lateAnswers.give(reason, handshake.remoteAddress, () => this.#answer(attempt.reply, why))
+  }
+
+  #answer(reply: Reply, { locale, closeReason, closeCode, httpStatus, retryInMs }: Rejection): void {
+    const { rejectWith, encodeFrame } = this.#options
+    const text = TEXTS[locale].reasons[closeReason]
     if (rejectWith === 'http') {
-      const isTemporary = why.httpStatus === 503
-      reply.reject({ status: why.httpStatus, text, retryInMs: isTemporary ? RETRY_AFTER_MS : retryInMs })
+      const isTemporary = httpStatus === 503
+      reply.reject({ status: httpStatus, text, retryInMs: isTemporary ? RETRY_AFTER_MS : retryInMs })
       return
     }
     // A browser cannot see an HTTP status. It can see why it is closed when it is let in first.

@@ -4,7 +4,13 @@
  */
 import type { Clock } from '../clock.js'
 
-/** After so many refusals in a row nothing is read until the client may send again. In the protocol. */
+/**
+ * What was refused, or taken: a `subscribe`, for which there may be no channels left, or anything else. A client that sends
+ * a refused `subscribe` and an accepted `unsubscribe` in turn goes on regardless as much as one that sends nothing else.
+ */
+export type LimitedKind = 'subscribe' | 'other'
+
+/** After so many refusals of a kind in a row nothing is read until the client may send again. In the protocol. */
 const MAX_REFUSALS_IN_A_ROW = 5
 
 /** Messages without an id are answered together, at most once in this time. In the protocol. */
@@ -18,7 +24,7 @@ export interface LimitRefusalsOptions {
 
 export class LimitRefusals {
   readonly #options: LimitRefusalsOptions
-  #inARow = 0
+  readonly #inARow: Record<LimitedKind, number> = { subscribe: 0, other: 0 }
   #lastErrorAtMs = -Infinity
   /** Messages without an id that no error has answered yet. */
   #owed = 0
@@ -30,14 +36,14 @@ export class LimitRefusals {
   }
 
   /** A message was taken. */
-  taken(): void {
-    this.#inARow = 0
+  taken(kind: LimitedKind): void {
+    this.#inARow[kind] = 0
   }
 
   /** A message was refused. `true`: nothing more should be read for now; the count begins anew. */
-  refused(): boolean {
-    if (++this.#inARow < MAX_REFUSALS_IN_A_ROW) return false
-    this.#inARow = 0
+  refused(kind: LimitedKind): boolean {
+    if (++this.#inARow[kind] < MAX_REFUSALS_IN_A_ROW) return false
+    this.#inARow[kind] = 0
     return true
   }
 

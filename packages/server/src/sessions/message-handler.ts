@@ -25,7 +25,7 @@ import type { InstanceAnnouncer } from '../instances/instance-announcer.js'
 import { withPresence } from '../presence/snapshot.js'
 import type { ClientBudgets } from './client-budgets.js'
 import { Intake } from './intake.js'
-import { LimitRefusals } from './limit-refusals.js'
+import { LimitRefusals, type LimitedKind } from './limit-refusals.js'
 import { sessionOf, type SessionState } from './session-state.js'
 import type { TransportListener } from '../connections/transport.js'
 
@@ -146,7 +146,7 @@ export class MessageHandler implements TransportListener {
       this.#overLimit(message, waitMs)
       return
     }
-    this.#limitRefusals?.taken()
+    this.#limitRefusals?.taken(limitedKind(message))
     this.#take(message)
   }
 
@@ -170,7 +170,7 @@ export class MessageHandler implements TransportListener {
     }))
     if (message.id === undefined) refusals.answer(retryInMs)
     else this.#refuse('rate_limited', { id: message.id, retryInMs, isRequest })
-    if (refusals.refused()) {
+    if (refusals.refused(limitedKind(message))) {
       this.#held().holdFor(message.type === 'subscribe' ? Math.min(retryInMs, MAX_REQUEST_PAUSE_MS) : retryInMs)
     }
   }
@@ -317,6 +317,8 @@ export class MessageHandler implements TransportListener {
     this.#context.onClosed(this.#connection, code)
   }
 }
+
+const limitedKind = ({ type }: ClientMessage): LimitedKind => (type === 'subscribe' ? 'subscribe' : 'other')
 
 const idOf = (message: ClientMessage): string | undefined => ('id' in message ? message.id : undefined)
 

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { invariant } from '../invariant.js'
 import { FrameMeter } from './frame-meter.js'
-import type { ReadingTurns, TurnReader } from './reading-turns.js'
+import type { ReadingShare, ReadingTurns, TurnReader } from './reading-turns.js'
 
 /** The connection that is read from. */
 export interface ReaderOwner {
@@ -22,6 +22,11 @@ const MAX_FRAMES_A_TURN = 50
 /** So many bytes of one connection are read in one turn: one chunk of the operating system. */
 const MAX_BYTES_A_TURN = 64 * 1024
 
+/** A connection of which less than this was read within the present second has a share in the time of those that send little. */
+const LIGHT_FRAMES = 16
+const LIGHT_BYTES = 16 * 1024
+const RECENT_MS = 1000
+
 /** The listener of `ws`, which parses what it is given. */
 type Parser = (this: Duplex, chunk: Buffer) => void
 
@@ -36,6 +41,10 @@ export class PacedReader implements TurnReader {
   #turn = 0
   #framesInTurn = 0
   #bytesInTurn = 0
+  /** What was read since a time less than a second ago, by the monotonic clock. */
+  #recentSinceMs = 0
+  #recentFrames = 0
+  #recentBytes = 0
   /** Set while it waits for the next turn. */
   #isWaiting = false
   /** What was taken from the socket and put back, in bytes. */
@@ -63,13 +72,18 @@ export class PacedReader implements TurnReader {
   onData(chunk: Buffer): void {
     // What a closed socket still holds is read by `ws`.
     if (this.#isDeaf || this.#socket.destroyed) return
-    this.#enterTurn()
-    if (this.#isWaiting || !this.#owner.mayRead || this.#turns.isOver || this.#isTurnUsed) return this.#putBack(chunk)
     const startedAtMs = performance.now()
+    this.#enterTurn(startedAtMs)
+    const share = this.#share
+    if (this.#isWaiting || !this.#owner.mayRead || this.#turns.isOver(share) || this.#isTurnUsed) {
+      return this.#putBack(chunk)
+    }
     const end = this.#meter.measure(chunk, MAX_FRAMES_A_TURN - this.#framesInTurn)
     const { frames, extraFrames } = this.#meter
     this.#framesInTurn += frames
     this.#bytesInTurn += end
+    this.#recentFrames += frames
+    this.#recentBytes += end
     if (extraFrames > 0) this.#owner.onExtraFrames(extraFrames)
     const isAll = end === chunk.length
     // What answers them, 50 pongs for example, leaves in one system call.
@@ -77,17 +91,26 @@ export class PacedReader implements TurnReader {
     if (isCorked) this.#socket.cork()
     this.#parse.call(this.#socket, isAll ? chunk : chunk.subarray(0, end))
     if (isCorked) this.#socket.uncork()
-    this.#turns.spend(performance.now() - startedAtMs)
+    this.#turns.spend(share, performance.now() - startedAtMs)
     if (!isAll) this.#putBack(chunk.subarray(end))
   }
 
-  #enterTurn(): void {
+  #enterTurn(nowMs: number): void {
     const { current } = this.#turns
     this.#putBackBytes = 0
+    if (nowMs - this.#recentSinceMs >= RECENT_MS) {
+      this.#recentSinceMs = nowMs
+      this.#recentFrames = 0
+      this.#recentBytes = 0
+    }
     if (this.#turn === current) return
     this.#turn = current
     this.#framesInTurn = 0
     this.#bytesInTurn = 0
+  }
+
+  get #share(): ReadingShare {
+    return this.#recentFrames < LIGHT_FRAMES && this.#recentBytes < LIGHT_BYTES ? 'light' : 'heavy'
   }
 
   get #isTurnUsed(): boolean {
@@ -104,7 +127,7 @@ export class PacedReader implements TurnReader {
     // A connection that its owner has paused reads on when that is over.
     if (!this.#owner.mayRead) return
     this.#isWaiting = true
-    this.#turns.wait(this)
+    this.#turns.wait(this.#share, this)
   }
 
   readInTurn(): void {

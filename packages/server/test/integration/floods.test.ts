@@ -204,6 +204,21 @@ describe('the budget of channels', () => {
     await server.connect('a')
   })
 
+  test('stops a client that sends a refused subscribe and an accepted unsubscribe in turn', async () => {
+    const server = await quiet({ maxMessagesPerMinute: 0, maxChannelsPerMinute: 1 })
+    const a = await RawClient.connect(server, 'a')
+    const turns = repeated(40, (index) =>
+      text({ type: index % 2 === 0 ? 'subscribe' : 'unsubscribe', channels: ['news'], id: String(index) }),
+    )
+    const startedAt = performance.now()
+    a.socket.write(turns)
+    a.say({ type: 'message', data: 'marker', id: 'marker' })
+    await a.until((message) => message.type === 'ack' && message.id === 'marker')
+    expect(countOf(a, 'error')).toBe(19)
+    // Nineteen are refused; nothing is read for a second after the fifth, the tenth and the fifteenth.
+    expect(secondsSince(startedAt)).toBeGreaterThan(2.9)
+  })
+
   test('has no limit when it is 0', async () => {
     const server = await quiet({ maxChannelsPerMinute: 0 })
     const a = await server.connect('a')

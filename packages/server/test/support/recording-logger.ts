@@ -34,9 +34,14 @@ export class RecordingLogger implements Logger {
   }
 
   /** The first line of this event; waits for it if there is none yet. */
-  async first(event: LogEvent): Promise<RecordedLine> {
+  first(event: LogEvent): Promise<RecordedLine> {
+    return this.nth(event, 1)
+  }
+
+  /** The line of this event with this number, from 1 on; waits for it if there is none yet. */
+  async nth(event: LogEvent, number: number): Promise<RecordedLine> {
     for (;;) {
-      const [line] = this.all(event)
+      const line = this.all(event)[number - 1]
       if (line) return line
       await new Promise<void>((resolve) => this.#waiting.add(resolve))
     }

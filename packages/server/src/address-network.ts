@@ -1,0 +1,16 @@
+/** The network of an address that one host has to itself: what a limit for each address counts by. */
+import { isIPv6 } from 'node:net'
+
+/** A host with IPv6 has a network of 64 bits to itself (RFC 4291 section 2.5.1): it counts as one host with IPv4 does. */
+export function networkOf(address: string | undefined): string {
+  if (address === undefined || !isIPv6(address)) return address ?? ''
+  const [head = '', tail] = address.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  const behind = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - behind.length)
+  const all = [...groups, ...Array<string>(zeros).fill('0'), ...behind]
+  return all
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, '').toLowerCase())
+    .join(':')
+}

@@ -1,0 +1,82 @@
+/**
+ * Tasks in the order of their arrival, a bounded time of each turn of the event loop: what concerns thousands of connections
+ * at once must not keep the others waiting. Handshakes, catching up, broadcasts and the sweep are such tasks.
+ */
+import type { Clock } from './clock.js'
+
+/** Does its next piece, which takes a millisecond or so. `true`: there is more to do. */
+export type Task = () => boolean
+
+export interface SlicedTasksOptions {
+  readonly clock: Pick<Clock, 'monotonic'>
+  /** How long the tasks together may hold the event loop at a stretch, in milliseconds. */
+  readonly stretchMs: number
+}
+
+export class SlicedTasks {
+  readonly #clock: Pick<Clock, 'monotonic'>
+  readonly #stretchMs: number
+  #waiting: Task[] = []
+  /** How many of them are done. */
+  #done = 0
+  /** How long this turn of the event loop has been held. */
+  #spentMs = 0
+  #isScheduled = false
+
+  constructor({ clock, stretchMs }: SlicedTasksOptions) {
+    this.#clock = clock
+    this.#stretchMs = stretchMs
+  }
+
+  /** Whether nothing waits. */
+  get isIdle(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  /** Begins it at once if this turn has time for it and nothing waits before it. What is left follows in the next turns. */
+  add(task: Task): void {
+    const isNext = this.isIdle
+    this.defer(task)
+    if (isNext) this.#run()
+  }
+
+  /** Begins it in the next turn. */
+  defer(task: Task): void {
+    this.#waiting.push(task)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#nextTurn())
+  }
+
+  #nextTurn(): void {
+    this.#isScheduled = false
+    this.#spentMs = 0
+    this.#run()
+    if (!this.isIdle) this.#schedule()
+  }
+
+  #run(): void {
+    let nowMs = this.#clock.monotonic()
+    while (this.#done < this.#waiting.length && this.#spentMs < this.#stretchMs) {
+      this.#doPiece()
+      const endMs = this.#clock.monotonic()
+      this.#spentMs += endMs - nowMs
+      nowMs = endMs
+    }
+    this.#waiting = this.#waiting.slice(this.#done)
+    this.#done = 0
+  }
+
+  #doPiece(): void {
+    let hasMore = false
+    try {
+      hasMore = this.#waiting[this.#done]?.() ?? false
+    } finally {
+      if (!hasMore) this.#done++
+    }
+  }
+}
