@@ -568,6 +568,15 @@ describe('a broker that has lost what it had confirmed', () => {
     expect(kinds(story)).toEqual([])
   })
 
+  test('nor where a server goes on with what was published before the loss and appended after it', () => {
+    const at = { saidAt: new Date(1).toISOString() }
+    const story = both(CLUSTER).says('anna', 'a-1').says('anna', 'a-2').says('anna', 'a-3').lost('E', 1)
+    story.acked('anna', 1, 'a-1').told('bob', 1, 'a-1').acked('anna', 2, 'a-2').told('bob', 2, 'a-2', at)
+    story.by('b').comeBack('carl', 1).told('carl', 2, 'a-2', at)
+    const moved = story.close('bob').comeBack('bob', 2).acked('anna', 3, 'a-3').told('bob', 3, 'a-3', at)
+    expect(kinds(moved.told('carl', 3, 'a-3', at))).toEqual([])
+  })
+
   test.each<[string, string[], Story]>([
     [
       'a server that goes on with another log than the one it has read',

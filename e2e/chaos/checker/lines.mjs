@@ -28,7 +28,7 @@ export function findLines(reading, report) {
   const lines = new Map()
   for (const connection of reading.connections.values()) {
     const { epoch, node } = connection
-    const loss = lossOf(servers.get(serverKey(epoch, node)), losses.get(epoch) ?? [], reading)
+    const loss = lossOf(servers.get(serverKey(epoch, node)), losses.get(epoch) ?? [], [...servers.values()], reading)
     const name = `${epoch}${loss ? ` before ${loss.index}` : ''}`
     if (!lines.has(name)) lines.set(name, { name, epoch, loss, connections: new Set() })
     lines.get(name).connections.add(connection)
@@ -62,7 +62,7 @@ function serversOf(reading) {
   }
   for (const { epoch, node, frames } of reading.connections.values()) {
     const key = serverKey(epoch, node)
-    const server = servers.get(key) ?? { told: [], firstWelcome: firstWelcomes.get(node) }
+    const server = servers.get(key) ?? { epoch, told: [], firstWelcome: firstWelcomes.get(node) }
     for (const frame of frames) if (frame.offset !== undefined) server.told.push(frame)
     servers.set(key, server)
   }
@@ -70,16 +70,24 @@ function serversOf(reading) {
 }
 
 /** The first loss that a server must not go beyond: it had read entries that were lost. */
-function lossOf({ told, firstWelcome }, losses, reading) {
+function lossOf({ epoch, told, firstWelcome }, losses, servers, reading) {
   return losses.find(({ index, offset }) => {
     const behind = told.filter((frame) => frame.offset > offset)
     if (behind.some((frame) => frame.index < index)) return true
     // It told nothing of them in time. It was behind if it has gone on with what was said afterwards, or began later.
     if (firstWelcome > index) return false
     const saidAt = behind.flatMap((frame) => reading.publishedAt(frame) ?? [])
-    return saidAt.length > 0 && saidAt.every((at) => at < index)
+    if (saidAt.length === 0 || saidAt.some((at) => at > index)) return false
+    // In a flood a client may publish for the first time before the loss what is appended only afterwards. A server that
+    // began later has never read what was lost: what stands where that server has it was not lost.
+    const later = servers.filter((server) => server.epoch === epoch && server.firstWelcome > index)
+    const places = new Set(later.flatMap((server) => server.told.map((frame) => placeOf(frame, reading))))
+    return !behind.some((frame) => reading.publishedAt(frame) !== undefined && places.has(placeOf(frame, reading)))
   })
 }
+
+/** A message and where it stands. */
+const placeOf = (frame, reading) => `${frame.offset} ${reading.publishedAt(frame)}`
 
 /** Nothing can have been appended to a line once it was lost. */
 function expectNothingNew({ epoch, loss, connections }, reading, report) {
