@@ -78,7 +78,7 @@ export const configSchema = z.object({
   shutdownMode: variable('SHUTDOWN_MODE', choice(['wait', 'migrate']), {
     group: 'Shutdown',
     default: 'wait',
-    doc: '`wait` closes no connection before the deadline; `migrate` closes each client when its slot ends.',
+    doc: '`wait` closes no connection before the deadline; `migrate` closes each client when its slot ends, or all of them after SHUTDOWN_SPREAD when no other instance is ready.',
   }),
   shutdownDelaySeconds: variable('SHUTDOWN_DELAY', duration({ min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' }), {
     group: 'Shutdown',
@@ -89,6 +89,11 @@ export const configSchema = z.object({
     group: 'Shutdown',
     defaultText: 'the smaller of 30 s and half of SHUTDOWN_TIMEOUT',
     doc: 'The time over which the slots of the clients are spread.',
+  }),
+  restartTimeMs: variable('RESTART_TIME', duration({ min: 0, max: 600_000, unit: 'milliseconds' }), {
+    group: 'Shutdown',
+    default: 500,
+    doc: 'How long a restart takes until the server listens again: when no other instance is ready, a shutdown tells its clients to return after this time, spread by 1 ms per client.',
   }),
   shutdownCloseCode: variable('SHUTDOWN_CLOSE_CODE', choice([1001, 1012]), {
     group: 'Shutdown',

@@ -65,6 +65,26 @@ export const graceMs = (overMs: number): number =>
 export const slotMs = (index: number, count: number, overMs: number): number =>
   (index / count) * (overMs - graceMs(overMs))
 
+export interface ReturnPlan {
+  /** How many clients return. */
+  readonly count: number
+  /** When the last one of them is closed. */
+  readonly endMs: number
+  /** From then on, until the server listens again. */
+  readonly restartTimeMs: number
+  /** From 0 to 1. */
+  readonly random: () => number
+}
+
+/**
+ * When a client that is closed now should return, in milliseconds from now: after the restart, which begins when the last
+ * client is closed, and then at a random time, so that on average 1,000 clients return per second.
+ */
+export const returnTimes =
+  ({ count, endMs, restartTimeMs, random }: ReturnPlan) =>
+  (nowMs: number): number =>
+    Math.round(Math.max(0, endMs - nowMs) + restartTimeMs + random() * (count / MAX_CLOSES_PER_SECOND) * 1000)
+
 export interface Forecast {
   /** Connections per second that went, over the time given. */
   readonly perSecond: number

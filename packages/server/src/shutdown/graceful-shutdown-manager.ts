@@ -4,10 +4,11 @@
  * One shutdown, in order:
  *
  *     handleSignal, begin     `draining`: `/ready` answers 503, handshakes are still accepted for SHUTDOWN_DELAY
- *     #warn, #assignSlots     handshakes are rejected; each connection gets its slot, the quietest client first
+ *     #warn, Departures       handshakes are rejected; each connection gets its slot, the quietest client first
  *     #tell('warning')        each client learns when its slot begins and when the deadline is
  *     #tell('reminder')       at half time, then 5 min, 1 min and 10 s before the deadline
- *     #closeEndedSlots        in mode `migrate`: a client that can only reconnect is closed when its slot ends
+ *     #closeEndedSlots        in mode `migrate`: a client that can only reconnect is closed when its slot ends; while no
+ *                             other instance is ready nobody is, until the spread is over
  *     cancel                  until the deadline the server can go back to `serving`
  *     #checkDeadline, hurry   `closing`: the deadline is near, or a second signal came
  *     #closeRemaining         forced closes, paced, each with a last message and a close frame
@@ -22,19 +23,17 @@ import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import type { EncodeFrame } from '../frames.js'
 import { silentLogger, type Logger } from '../observability/log.js'
-import { DepartureSlots } from './departure-slots.js'
-import { closingTimeMs, reminderTimes, spreadMs } from './drain-plan.js'
+import { Departures } from './departures.js'
+import { closingTimeMs, reminderTimes, returnTimes, spreadMs } from './drain-plan.js'
 import { connectionsLeft, DrainProgress, PROGRESS_EVERY_MS, shutdownStarted } from './drain-progress.js'
 import { DrainCounter, type DrainReport, type ShutdownMode } from './drain-report.js'
 import { ForcedCloses } from './forced-closes.js'
 import type { GracefulShutdownOptions, ShutdownRequest } from './shutdown-options.js'
+import { LastSightings } from './last-sightings.js'
 import { isReady, isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from './shutdown-state.js'
 import { shutdownMessages } from './shutdown-message.js'
 import { secondSignalHint, SignalEscalation } from './signal-escalation.js'
 import { onShutdownSignals, type ShutdownSignal } from './signals.js'
-
-/** How long before the report, in milliseconds, another instance may record a client that has left. */
-const SEEN_ELSEWHERE_WITHIN_MS = 100
 
 /** The interval at which the shutdown checks the deadline, in milliseconds. */
 const DEADLINE_TICK_MS = 50
@@ -53,13 +52,12 @@ export class GracefulShutdownManager {
   #startedAtMs = 0
   /** Whether the server rejects new clients already: after SHUTDOWN_DELAY. */
   #hasWarned = false
-  /** `undefined`: before the warning, or without a spread. */
-  #slots: DepartureSlots | undefined
+  /** `undefined`: before the warning. */
+  #departures: Departures | undefined
   #progress = new DrainProgress(0)
   /** Stop the timers of the present state. */
   #timers: (() => void)[] = []
-  /** Called when another instance has recorded all clients that left. */
-  #allSeen: (() => void) | undefined
+  readonly #lastSightings: LastSightings
   #finished: ((report: DrainReport) => void)[] = []
   readonly #observers: ((state: ShutdownState) => void)[] = []
   #report: DrainReport | undefined
@@ -70,6 +68,7 @@ export class GracefulShutdownManager {
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silentLogger
     this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
+    this.#lastSightings = new LastSightings(this.#clock)
     this.#signals = new SignalEscalation({
       begin: (signal) => this.begin(signal),
       hurry: () => this.hurry(),
@@ -165,7 +164,7 @@ export class GracefulShutdownManager {
     if (!this.#move('cancel')) return false
     this.#signals.reset()
     this.#hasWarned = false
-    this.#slots = undefined
+    this.#departures = undefined
     this.#counter = undefined
     for (const connection of this.#connections.all()) connection.leaveAtMs = undefined
     const told = this.#connections.broadcast((locale) => ({
@@ -181,7 +180,7 @@ export class GracefulShutdownManager {
     const connection = this.#connections.get(clientId)
     if (connection) connection.isElsewhere = true
     else this.#counter?.seenElsewhere(clientId)
-    if (!this.#counter?.hasUnseen) this.#allSeen?.()
+    if (!this.#counter?.hasUnseen) this.#lastSightings.complete()
   }
 
   /** Calls back at each change of the state, from now on. */
@@ -210,13 +209,20 @@ export class GracefulShutdownManager {
     return this.isShuttingDown ? this.#deadlineInMs : 0
   }
 
+  /** By SHUTDOWN_TIMEOUT, or earlier: where no instance could take the clients, when they are kept no longer. */
   get #deadlineInMs(): number {
+    const { keepUntilMs = Infinity } = this.#departures ?? {}
+    return Math.max(0, Math.min(this.#timeoutInMs, Math.round(keepUntilMs - this.#clock.monotonic())))
+  }
+
+  get #timeoutInMs(): number {
     return Math.max(0, Math.round(this.#startedAtMs + this.#timeoutMs - this.#clock.monotonic()))
   }
 
-  #message(phase: ShutdownPhase): (connection: Connection) => ShutdownMessage {
+  #message(phase: ShutdownPhase, returnInMs?: number): (connection: Connection) => ShutdownMessage {
     const remaining = this.#connections.getActiveCount()
-    return shutdownMessages(phase, { nowMs: this.#clock.monotonic(), deadlineInMs: this.#deadlineInMs, remaining })
+    const facts = { nowMs: this.#clock.monotonic(), deadlineInMs: this.#deadlineInMs, remaining, returnInMs }
+    return shutdownMessages(phase, facts)
   }
 
   #warn(): void {
@@ -227,22 +233,25 @@ export class GracefulShutdownManager {
     for (const time of reminderTimes(this.#timeoutMs)) {
       if (time > elapsedMs) this.#timers.push(this.#clock.after(time - elapsedMs, () => this.#tell('reminder')))
     }
-    this.#assignSlots(now)
+    const { spreadSeconds, isAnotherReady = () => true } = this.#options
+    const overMs = spreadMs(spreadSeconds === undefined ? undefined : spreadSeconds * 1000, this.#timeoutInMs)
+    const how = { connections: this.#connections, mode: this.#mode, overMs, hasSuccessor: isAnotherReady }
+    this.#departures = new Departures(how, now)
     this.#tell('warning')
     if (this.#mode === 'migrate') this.#timers.push(this.#clock.every(CLOSE_TICK_MS, () => this.#closeEndedSlots()))
     this.#endIfEverybodyGone()
   }
 
-  #assignSlots(now: number): void {
-    const { spreadSeconds } = this.#options
-    const overMs = spreadMs(spreadSeconds === undefined ? undefined : spreadSeconds * 1000, this.#deadlineInMs)
-    if (overMs > 0) this.#slots = new DepartureSlots(this.#connections.all(), now, overMs)
-  }
-
   #closeEndedSlots(): void {
     const now = this.#clock.monotonic()
-    const close = (connection: Connection): void => this.#closeOne(connection, CLOSES.slotEnded)
-    this.#slots?.closeEnded(now, this.#countWaiting(), CLOSE_TICK_MS, close)
+    const change = this.#departures?.check(now)
+    if (change === 'begun') this.#tell('reminder')
+    if (change !== 'over') {
+      const close = (connection: Connection): void => this.#closeOne(connection, CLOSES.slotEnded)
+      this.#departures?.closeEnded(now, this.#countWaiting(), CLOSE_TICK_MS, close)
+    } else if (this.#move('deadline')) {
+      this.#closeRemaining(closingTimeMs(this.#connections.getActiveCount(), Infinity))
+    }
   }
 
   /** The number of connections that have neither ended nor begun to close. */
@@ -252,9 +261,9 @@ export class GracefulShutdownManager {
     return count
   }
 
-  #closeOne(connection: Connection, close: Close): void {
+  #closeOne(connection: Connection, close: Close, returnInMs?: number): void {
     const { closeCode = close.code } = this.#options
-    const lastFrame = this.#encodeFrame(JSON.stringify(this.#message('closing')(connection)))
+    const lastFrame = this.#encodeFrame(JSON.stringify(this.#message('closing', returnInMs)(connection)))
     this.#connections.closePolitely(connection, { ...close, code: closeCode, lastFrame })
   }
 
@@ -273,7 +282,7 @@ export class GracefulShutdownManager {
     // The registry is live: a client in the middle of its handshake is warned like all others, after its welcome.
     if (!this.isClosedToNewcomers) return
     const { random = Math.random } = this.#options
-    this.#slots?.assignLate(connection, this.#clock.monotonic(), random())
+    this.#departures?.assignLate(connection, this.#clock.monotonic(), random())
     setImmediate(() => connection.send(this.#encodeFrame(JSON.stringify(this.#message('warning')(connection)))))
   }
 
@@ -288,7 +297,7 @@ export class GracefulShutdownManager {
   }
 
   #checkDeadline(): void {
-    const timeLeftMs = this.#deadlineInMs
+    const timeLeftMs = this.#timeoutInMs
     if (timeLeftMs > closingTimeMs(this.#connections.getActiveCount(), this.#timeoutMs)) return
     if (this.#move('deadline')) this.#closeRemaining(timeLeftMs)
   }
@@ -301,8 +310,14 @@ export class GracefulShutdownManager {
       'the server closes the remaining connections',
     )
     for (const stop of this.#timers.splice(0)) stop()
-    const closes = new ForcedCloses(this.#connections.all(), this.#clock.monotonic() + overMs)
-    const close = (connection: Connection): void => this.#closeOne(connection, CLOSES.deadline)
+    const endMs = this.#clock.monotonic() + overMs
+    const closes = new ForcedCloses(this.#connections.all(), endMs)
+    const { restartTimeMs = 500, isAnotherReady = () => true, random = Math.random } = this.#options
+    const returnInMs = returnTimes({ count: this.#connections.getActiveCount(), endMs, restartTimeMs, random })
+    const close = (connection: Connection): void => {
+      const hint = isAnotherReady() ? undefined : returnInMs(this.#clock.monotonic())
+      this.#closeOne(connection, CLOSES.deadline, hint)
+    }
     const tick = (): void => closes.closeDue(this.#clock.monotonic(), this.#countWaiting(), CLOSE_TICK_MS, close)
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
     this.#timers.push(this.#clock.every(CLOSE_TICK_MS, tick))
@@ -316,24 +331,11 @@ export class GracefulShutdownManager {
     if (this.#move('everybodyGone')) void this.#end()
   }
 
-  /** Another instance may have accepted the last clients that left, and its record may still be under way. */
-  async #whenAllSeen({ hasUnseen, lastLeftAtMs }: DrainCounter): Promise<void> {
-    const timeLeftMs = lastLeftAtMs + SEEN_ELSEWHERE_WITHIN_MS - this.#clock.monotonic()
-    if (!hasUnseen || timeLeftMs <= 0 || !this.#options.canBeSeenElsewhere?.()) return
-    await new Promise<void>((resolve) => {
-      const stop = this.#clock.after(timeLeftMs, resolve)
-      this.#allSeen = () => {
-        stop()
-        resolve()
-      }
-    })
-  }
-
   async #end(): Promise<void> {
     await this.#connections.whenNone()
     const counter = this.#counter as DrainCounter
     const [now, monotonicMs] = [this.#clock.now(), this.#clock.monotonic()]
-    await this.#whenAllSeen(counter)
+    if (this.#options.isAnotherReady?.()) await this.#lastSightings.wait(counter)
     const report = counter.report(now, monotonicMs, true)
     this.#log.info('shutdown.report', { ...report }, 'all connections have ended')
     try {

@@ -11,11 +11,13 @@ export interface PhaseFacts {
   readonly deadlineInMs: number
   /** How many connections are left. */
   readonly remaining: number
+  /** Milliseconds after the close at which the client should return; `undefined`: its own backoff decides. */
+  readonly returnInMs?: number | undefined
 }
 
 export function shutdownMessages(
   phase: ShutdownPhase,
-  { nowMs, remaining, ...facts }: PhaseFacts,
+  { nowMs, remaining, returnInMs, ...facts }: PhaseFacts,
 ): (connection: Connection) => ShutdownMessage {
   const isClosing = phase === 'closing'
   const deadlineInMs = isClosing ? 0 : facts.deadlineInMs
@@ -25,6 +27,7 @@ export function shutdownMessages(
     phase,
     deadlineInMs,
     leaveInMs: isClosing ? 0 : leaveAtMs === undefined ? null : Math.max(0, Math.round(leaveAtMs - nowMs)),
+    ...(returnInMs !== undefined && { returnInMs }),
     remaining,
     text: texts[locale],
   })

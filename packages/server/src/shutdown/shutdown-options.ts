@@ -26,10 +26,13 @@ export interface GracefulShutdownOptions {
   /** Called at each change of the state. */
   readonly onState?: (state: ShutdownState) => void
   /**
-   * Whether another instance can be heard letting in who leaves this one: then `seenElsewhere` is to be called, and the
-   * report waits for that, 100 ms at most. Default: no.
+   * Whether another instance is ready. If so, `seenElsewhere` is to be called for each client that it accepts, and the
+   * report waits for that, 100 ms at most. If not, clients are told when to return, and in mode `migrate` there are no
+   * slots until one is. Default: not known. Then clients get slots, and no hint.
    */
-  readonly canBeSeenElsewhere?: () => boolean
+  readonly isAnotherReady?: () => boolean
+  /** How long a restart takes until the server listens again, in milliseconds. Default: 500. */
+  readonly restartTimeMs?: number
   /** Called once, when all connections have ended: it flushes and closes everything else. */
   readonly onEverybodyGone?: () => Promise<void> | void
   /** Called at a third signal. Default: the process exits with 1. */
@@ -38,7 +41,7 @@ export interface GracefulShutdownOptions {
   readonly encodeFrame?: EncodeFrame
   readonly clock?: Clock
   readonly log?: Logger
-  /** Where the slot of a latecomer lies: from 0 to 1. Default: Math.random. */
+  /** Where the slot of a latecomer lies, and when a client returns: from 0 to 1. Default: Math.random. */
   readonly random?: () => number
 }
 

@@ -537,7 +537,7 @@ describe('a takeover while it drains', () => {
 })
 
 describe('who is seen elsewhere', () => {
-  const beside = { canBeSeenElsewhere: () => true }
+  const beside = { isAnotherReady: () => true }
 
   test('before it leaves has moved, and nobody waits for more', async () => {
     const { shutdown, join, ended } = drill(beside)
@@ -733,4 +733,83 @@ test('it works by itself, with the ConnectionManager alone and the real clock', 
   connectionManager.dispose()
   expect(report).toMatchObject({ why: 'SIGTERM', connectionsAtStart: 1, closedAtDeadline: 1, remaining: 0 })
   expect(transport.calls.at(-1)).toMatch(/^close 1001/)
+})
+
+describe('without another instance that is ready', () => {
+  test('each client is told at its close when to return: after the restart, and spread', () => {
+    const alone = { isAnotherReady: () => false, restartTimeMs: 700, random: () => 0.5 }
+    const { shutdown, join, clock } = drill({ ...alone, timeoutSeconds: 10 })
+    const all = crowd(2000).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    clock.advance(10_000)
+    const last = (transport: FakeTransport): ShutdownMessage | undefined => told(transport).at(-1)
+    // The closes begin 2 s before the deadline, and 2,000 clients return within 2 s after the restart.
+    expect(last(all[0] as FakeTransport)).toMatchObject({ phase: 'closing', returnInMs: 2000 + 700 + 1000 })
+    expect(last(all[1999] as FakeTransport)?.returnInMs).toBeLessThanOrEqual(20 + 700 + 1000)
+    for (const transport of all) {
+      expect(told(transport).filter(({ returnInMs }) => returnInMs !== undefined)).toHaveLength(1)
+    }
+  })
+
+  test('a second signal closes all at once, and their return is spread all the same', () => {
+    const { shutdown, join } = drill({ isAnotherReady: () => false, random: () => 0.25 })
+    const all = crowd(400).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    shutdown.hurry()
+    for (const transport of all) expect(told(transport).at(-1)?.returnInMs).toBe(500 + 100)
+  })
+
+  test('nobody is told when to return where one is ready, or where that is not known', () => {
+    for (const options of [{ isAnotherReady: () => true }, {}]) {
+      const { shutdown, join } = drill(options)
+      const anna = join('anna')
+      shutdown.begin('request')
+      shutdown.hurry()
+      expect(told(anna).at(-1)).not.toHaveProperty('returnInMs')
+    }
+  })
+
+  const migrate = { mode: 'migrate', spreadSeconds: 20, timeoutSeconds: 600 } as const
+
+  test('mode `migrate` has no slots: all stay until the spread is over, and are closed at 1,000 per second', () => {
+    const { shutdown, join, clock } = drill({ ...migrate, isAnotherReady: () => false })
+    const all = crowd(3000).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    const [anna] = all as [FakeTransport]
+    expect(told(anna)).toMatchObject([{ phase: 'warning', leaveInMs: null, deadlineInMs: 20_000 }])
+    clock.advance(19_990)
+    expect(closes(all)).toBe(0)
+    clock.advance(1010)
+    expect(closes(all)).toBeGreaterThan(900)
+    expect(closes(all)).toBeLessThanOrEqual(1020)
+    clock.advance(2000)
+    expect(closes(all)).toBe(3000)
+    expect(shutdown.report).toMatchObject({ closedAtDeadline: 3000, closedInSlot: 0 })
+    expect(told(anna).at(-1)?.returnInMs).toBeGreaterThanOrEqual(500)
+  })
+
+  test('the slots begin when one becomes ready', () => {
+    let isReady = false
+    const { shutdown, join, clock } = drill({ ...migrate, isAnotherReady: () => isReady })
+    const all = crowd(100).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    clock.advance(15_000)
+    isReady = true
+    clock.advance(10)
+    const slots = all.map((transport) => told(transport).at(-1)?.leaveInMs ?? -1).toSorted((a, b) => a - b)
+    expect([slots[0], slots.at(-1)]).toEqual([0, expect.closeTo(18_320, -2)])
+    expect(told(all[0] as FakeTransport).at(-1)).toMatchObject({ phase: 'reminder', deadlineInMs: 584_990 })
+    clock.advance(10_000)
+    expect(closes(all)).toBeGreaterThan(30)
+    clock.advance(10_000)
+    expect(shutdown.report).toMatchObject({ closedAtDeadline: 0, closedInSlot: 100 })
+  })
+
+  test('a timeout that ends before the spread is kept', () => {
+    const { shutdown, join, clock } = drill({ ...migrate, timeoutSeconds: 5, isAnotherReady: () => false })
+    const all = crowd(50).map((clientId) => join(clientId))
+    shutdown.begin('request')
+    clock.advance(5000)
+    expect(closes(all)).toBe(50)
+  })
 })
