@@ -38,6 +38,8 @@ export interface Assembly {
   readonly signal?: AbortSignal | undefined
   /** Makes the status that HTTP reports from that of this process. Default: HTTP reports that of this process. */
   readonly aggregateStatus?: (own: ServerStatus) => ServerStatus
+  /** Called when the start begins to wait for the journal's server, and when that wait ends. */
+  readonly onWaitingForJournal?: (isWaiting: boolean) => void
   /** Signs sessions where neither the configuration nor the journal has a secret: all workers of a primary share it. */
   readonly sharedSessionSecret?: string
 }
@@ -69,7 +71,8 @@ export async function assembleServer(config: Config, assembly: Assembly): Promis
   const tls = tlsFilesOf(config)
   const shares = descriptorShares(descriptorLimit())
 
-  const storage = await composeJournal(config, { ...base, given: assembly.journal, signal })
+  const onWaiting = assembly.onWaitingForJournal
+  const storage = await composeJournal(config, { ...base, given: assembly.journal, signal, onWaiting })
   const connections = new ConnectionManager({
     ...base,
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
@@ -77,7 +80,9 @@ export async function assembleServer(config: Config, assembly: Assembly): Promis
   })
   const delivery = composeDelivery(config, { ...base, ...storage, connections, encoding: WEBSOCKET_ENCODING })
   const { hub, cluster, announcer } = delivery
+  const unobserve = hub.feed.observe({ onAvailability: (isAvailable) => onWaiting?.(!isAvailable) })
   await openDelivery(delivery, storage, signal)
+  unobserve()
 
   const pendingHandshakes = new PendingHandshakes({ timeoutMs: config.handshakeTimeoutSeconds * 1000, clock })
   const closingSteps = new ClosingSteps({ closeTimeoutSeconds: config.closeTimeoutSeconds, clock, log })

@@ -15,6 +15,8 @@ export interface JournalParts {
   readonly given: Journal | undefined
   /** Aborts the wait for the journal's server. */
   readonly signal: AbortSignal | undefined
+  /** Called when the wait for the journal's server begins, and when it ends. */
+  readonly onWaiting: ((isWaiting: boolean) => void) | undefined
   readonly clock: Clock
   readonly log: Logger
 }
@@ -30,7 +32,7 @@ export interface ComposedJournal {
 
 export async function composeJournal(
   config: Config,
-  { given, signal, clock, log }: JournalParts,
+  { given, signal, onWaiting, clock, log }: JournalParts,
 ): Promise<ComposedJournal> {
   const retention: Retention = {
     maxEntries: config.historySize,
@@ -48,6 +50,7 @@ export async function composeJournal(
     clock,
     log,
     signal,
+    onWaiting,
   })
   return {
     journal,

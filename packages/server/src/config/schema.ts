@@ -315,6 +315,12 @@ export const configSchema = z.object({
     doc: 'How long a worker may fail to answer before the primary kills and replaces it.',
     commandOnly: true,
   }),
+  workerStartTimeoutSeconds: optional('WORKER_START_TIMEOUT', duration({ min: 5, max: 3_600, unit: 'seconds' }), {
+    group: 'Operation',
+    defaultText: '60 s',
+    doc: 'How long a worker may take until it listens, without the time during which it waits for the server of its journal.',
+    commandOnly: true,
+  }),
   envFile: optional('ENV_FILE', text({ pattern: /./, allowed: 'a file', placeholder: 'FILE' }), {
     group: 'Operation',
     doc: 'A file of `NAME=value` lines for variables that the environment does not set; read again on SIGHUP.',

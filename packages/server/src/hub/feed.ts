@@ -44,6 +44,8 @@ export interface FeedObserver {
   onEntry?(entry: Entry): void
   /** The end of the batch. */
   onBatchEnd?(): void
+  /** The journal takes no entries, or takes them again. */
+  onAvailability?(isAvailable: boolean): void
 }
 
 /** So many replaced epochs are remembered. */
@@ -151,6 +153,7 @@ export class Feed {
 
   #onAvailability(isAvailable: boolean, error: unknown): void {
     this.#isAvailable = isAvailable
+    for (const observer of this.#observers) observer.onAvailability?.(isAvailable)
     const { log, sharedState } = this.#options
     if (isAvailable) {
       log.info('journal.available', 'the journal takes entries again')

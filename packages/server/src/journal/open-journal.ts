@@ -29,6 +29,8 @@ export interface OpenJournalOptions {
   readonly log?: Logger
   /** Gives up waiting for the journal's server. Default: it is waited for as long as it takes. */
   readonly signal?: AbortSignal | undefined
+  /** Called when the waiting for the journal's server begins, and when it ends. */
+  readonly onWaiting?: ((isWaiting: boolean) => void) | undefined
 }
 
 /** A disk that writes back much at once answers late, and there is no other disk to turn to. */
@@ -45,7 +47,7 @@ const REMOTE_TIMEOUT_MS = 2000
  */
 export async function openJournal(url: string, options: OpenJournalOptions): Promise<Journal> {
   const { retention, timeoutMs, clock = systemClock, log = silentLogger } = options
-  const { signal = new AbortController().signal } = options
+  const { signal = new AbortController().signal, onWaiting } = options
   const remote = { retention, timeoutMs: timeoutMs ?? REMOTE_TIMEOUT_MS, clock, log }
   const scheme = /^[a-z]+:/i.exec(url)?.[0].toLowerCase()
   switch (scheme) {
@@ -60,10 +62,10 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
       })
     case 'redis:':
     case 'rediss:':
-      return openPatiently(() => openRedisJournal(url, { ...remote, signal }), { log, signal })
+      return openPatiently(() => openRedisJournal(url, { ...remote, signal }), { log, signal, onWaiting })
     case 'amqp:':
     case 'amqps:':
-      return openPatiently(() => openRabbitJournal(url, { ...remote, signal }), { log, signal })
+      return openPatiently(() => openRabbitJournal(url, { ...remote, signal }), { log, signal, onWaiting })
     default:
       throw invalid(`${withoutCredentials(url)} is no journal`)
   }

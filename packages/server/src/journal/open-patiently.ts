@@ -10,6 +10,8 @@ export interface PatienceOptions {
   readonly log: Logger
   /** Gives up. */
   readonly signal: AbortSignal
+  /** Called when the waiting begins, and when it ends. */
+  readonly onWaiting?: ((isWaiting: boolean) => void) | undefined
 }
 
 /**
@@ -18,7 +20,7 @@ export interface PatienceOptions {
  */
 export async function openPatiently<Opened>(
   open: () => Promise<Opened>,
-  { log, signal }: PatienceOptions,
+  { log, signal, onWaiting }: PatienceOptions,
 ): Promise<Opened> {
   const backoff = new ReconnectBackoff()
   let reason: LastcallError | undefined
@@ -26,7 +28,10 @@ export async function openPatiently<Opened>(
   while (!isGivenUp()) {
     try {
       const opened = await open()
-      if (reason) log.info('journal.available', 'the journal can be reached: the server starts')
+      if (reason) {
+        log.info('journal.available', 'the journal can be reached: the server starts')
+        onWaiting?.(false)
+      }
       return opened
     } catch (error) {
       if (isGivenUp()) break
@@ -35,6 +40,7 @@ export async function openPatiently<Opened>(
       if (reason?.message !== error.message) {
         log.error('journal.unavailable', { error }, `${error.message}; the server starts as soon as it can be reached`)
       }
+      if (!reason) onWaiting?.(true)
       reason = error
       await backoff.wait(signal)
     }

@@ -82,6 +82,8 @@ export function forkWorker(
         limits = message.limits
         send({ kind: 'start', identity, waitsToListen: true, ...start })
         return listener.onHello(message.workers)
+      case 'waiting':
+        return listener.onWaiting()
       case 'prepared':
         return listener.onPrepared()
       case 'ready':

@@ -6,36 +6,12 @@
  *     starting ──▶ serving ──▶ leaving ──▶ gone
  *         └── a worker could not start ──▶ leaving
  */
-import type { Clock } from '../clock.js'
 import type { Address } from '../http/listen.js'
 import type { Logger } from '../observability/log.js'
+import type { GenerationsOptions, Member } from './generations-options.js'
 import type { ToWorker, WorkerIdentity } from './messages.js'
 import { Replacements } from './replacements.js'
-import type { WorkerExit, WorkerListener, WorkerProcess } from './worker-process.js'
-
-export interface GenerationsOptions<Process extends WorkerProcess> {
-  start(identity: WorkerIdentity, listener: WorkerListener): Process
-  /** A generation is started: the first, or another one that is to take over. `onServing` or a failure follows. */
-  onStarting?(generation: number): void
-  /** All of a generation listen, and the one before, if any, was told to leave. */
-  onServing(address: Address, generation: number): void
-  /** The very first generation could not start. */
-  onNeverServed(exit: WorkerExit): void
-  onReloadFailed?(): void
-  /** A worker's process has ended. */
-  onExit?(member: Member<Process>, isCrash: boolean): void
-  /** The last worker of a generation that was leaving has gone. */
-  onGenerationGone?(generation: number): void
-  /** No process is left, in a shutdown. */
-  onNobodyLeft(): void
-  readonly clock: Clock
-  readonly log: Logger
-}
-
-export interface Member<Process> extends WorkerIdentity {
-  readonly process: Process
-  readonly isReady: boolean
-}
+import type { WorkerExit, WorkerProcess } from './worker-process.js'
 
 interface OwnMember<Process> extends WorkerIdentity {
   readonly process: Process
@@ -57,11 +33,10 @@ interface Generation<Process> {
   readonly replacements: Replacements
 }
 
-/** How long a worker may take until it listens: it may have a big journal to read. */
 const START_TIMEOUT_MS = 60_000
 
 /** The same for a generation: one worker prepares first, then all the others do, then all listen. */
-export const GENERATION_START_TIMEOUT_MS = 3 * START_TIMEOUT_MS
+export const generationStartTimeoutMs = (startTimeoutMs = START_TIMEOUT_MS): number => 3 * startTimeoutMs
 
 /** So many generations may be leaving at their leisure; when there are more, the oldest is told to hurry. */
 const MAX_LEAVING = 3
@@ -175,6 +150,7 @@ export class Generations<Process extends WorkerProcess> {
       onHello: (workers) => {
         if (generation.state === 'starting' && worker === 1) generation.size = workers
       },
+      onWaiting: () => this.#waits(generation, member),
       onPrepared: () => this.#prepared(generation, member),
       onReady: (address) => this.#ready(generation, member, address),
       onFailed: (message) => (member.failure ??= message),
@@ -194,11 +170,19 @@ export class Generations<Process extends WorkerProcess> {
   }
 
   #expectToListen(member: OwnMember<Process>): void {
+    const { clock, startTimeoutMs = START_TIMEOUT_MS } = this.#options
     member.stopWaiting()
-    member.stopWaiting = this.#options.clock.after(START_TIMEOUT_MS, () => {
-      member.failure = `it did not listen within ${String(START_TIMEOUT_MS / 1000)} s`
+    member.stopWaiting = clock.after(startTimeoutMs, () => {
+      member.failure = `it did not listen within ${String(startTimeoutMs / 1000)} s`
       member.process.kill()
     })
+  }
+
+  /** The outage of the journal's server is no failure of the worker: the timeout begins anew. */
+  #waits(generation: Generation<Process>, member: OwnMember<Process>): void {
+    if (member.isPrepared) return
+    this.#expectToListen(member)
+    if (generation.state === 'starting') this.#options.onWaiting?.()
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
-import type { Member } from './generations.js'
+import type { Member } from './generations-options.js'
 import type { WorkerProcess } from './worker-process.js'
 
 /** A worker's process of which it is known whether it still does something. */

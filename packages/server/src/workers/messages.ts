@@ -42,6 +42,8 @@ export type ToWorker =
 export type FromWorker =
   /** It is there and has read its configuration, with WORKERS in it. */
   | { readonly kind: 'hello'; readonly workers: number; readonly limits?: ShutdownLimits }
+  /** It waits for the journal's server: sent every second while it does. */
+  | { readonly kind: 'waiting' }
   /** It has read the journal and could listen. */
   | { readonly kind: 'prepared' }
   /** It listens. */

@@ -19,7 +19,8 @@ import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from '
 import { LAST_WORD_TIMEOUT_MS, type Notifier } from '../systemd/notifier.js'
 import { createNotifier } from '../systemd/notify-command.js'
 import { forkWorker, setUpWorkers, type ForkedWorker } from './forked-worker.js'
-import { Generations, type Member } from './generations.js'
+import type { Member } from './generations-options.js'
+import { Generations } from './generations.js'
 import { watchDescriptor } from './inherited-socket.js'
 import { Liveness } from './liveness.js'
 import type { WorkerIdentity } from './messages.js'
@@ -92,6 +93,8 @@ class Primary {
   constructor({ config, systemd, notifier, log }: PrimaryOptions) {
     const clock = systemClock
     const { listenFd, watchdogMs } = systemd
+    const { workerStartTimeoutSeconds: startSeconds } = config
+    const startTimeoutMs = startSeconds === undefined ? undefined : startSeconds * 1000
     this.#config = config
     this.#log = log
     this.#listenFd = listenFd
@@ -99,6 +102,7 @@ class Primary {
     this.#generations = new Generations<ForkedWorker>({
       start: (identity, listener) => this.#fork(identity, listener),
       onStarting: () => this.#service?.starting(),
+      onWaiting: () => this.#service?.waiting(),
       onServing: (address, generation) => this.#serving(address, generation),
       onReloadFailed: () => {
         this.#service?.reloadFailed()
@@ -111,6 +115,7 @@ class Primary {
         this.#supervision.closed()
         this.#end(0)
       },
+      startTimeoutMs,
       clock,
       log,
     })
@@ -127,7 +132,7 @@ class Primary {
     )
     this.#supervision = new Supervision({ generations, query, metrics: this.#metrics, clock, log })
     const supervision = this.#supervision
-    this.#service = notifier && new ServiceWatch({ notifier, supervision, clock, watchdogMs })
+    this.#service = notifier && new ServiceWatch({ notifier, supervision, clock, startTimeoutMs, watchdogMs })
     const bound = new ShutdownBound({
       limits: () => [...generations.members()].map(({ process: { limits = config } }) => limits),
       onExceeded: (waitedSeconds) => this.#endAtOnce(waitedSeconds),

@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.js'
 import type { Notifier } from '../systemd/notifier.js'
 import { ServiceReporter } from '../systemd/service-reporter.js'
-import { GENERATION_START_TIMEOUT_MS } from './generations.js'
+import { generationStartTimeoutMs } from './generations.js'
 import type { Supervision } from './supervision.js'
 
 export interface ServiceWatchOptions {
@@ -14,16 +14,22 @@ export interface ServiceWatchOptions {
   readonly clock: Clock
   /** WatchdogSec, in milliseconds; `undefined`: nobody watches. */
   readonly watchdogMs: number | undefined
+  /** WORKER_START_TIMEOUT, in milliseconds. Default: 60,000. */
+  readonly startTimeoutMs?: number | undefined
 }
 
-/** TimeoutStartSec is 90 s by default, and a generation may take longer: it is given up before this is over. */
-const EXTEND_START_BY_MS = GENERATION_START_TIMEOUT_MS + 10_000
+/** TimeoutStartSec is 90 s by default, and a generation may take longer: it is given up before its timeout and this are over. */
+const RESERVE_MS = 10_000
+
+/** How often the service manager is asked for more time while workers wait for the journal's server, in milliseconds. */
+const EXTEND_EVERY_MS = 30_000
 
 export class ServiceWatch {
   readonly #options: ServiceWatchOptions
   /** Since the first generation serves. */
   #reporter: ServiceReporter | undefined
   #isReloading = false
+  #extendedAtMs = -Infinity
 
   constructor(options: ServiceWatchOptions) {
     this.#options = options
@@ -36,7 +42,18 @@ export class ServiceWatch {
       this.#isReloading = true
       notifier.reloading()
     }
-    notifier.extendTimeout(EXTEND_START_BY_MS)
+    this.#extend()
+  }
+
+  /** A worker of the generation that starts waits for the journal's server: the start may take as long as the outage. */
+  waiting(): void {
+    if (this.#options.clock.monotonic() - this.#extendedAtMs >= EXTEND_EVERY_MS) this.#extend()
+  }
+
+  #extend(): void {
+    const { notifier, clock, startTimeoutMs } = this.#options
+    this.#extendedAtMs = clock.monotonic()
+    notifier.extendTimeout(generationStartTimeoutMs(startTimeoutMs) + RESERVE_MS)
   }
 
   /** A generation serves. */

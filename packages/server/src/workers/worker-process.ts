@@ -22,6 +22,8 @@ export interface WorkerExit {
 export interface WorkerListener {
   /** It has read its configuration: how many workers there shall be. */
   onHello(workers: number): void
+  /** It waits for the journal's server, and says so every second. */
+  onWaiting(): void
   /** It could listen, and waits until it is told to. */
   onPrepared(): void
   onReady(address: Address): void

@@ -3,7 +3,7 @@
  * because it is busy or about to end, is left out.
  */
 import type { ForkedWorker } from './forked-worker.js'
-import type { Member } from './generations.js'
+import type { Member } from './generations-options.js'
 import type { WorkerAnswers } from './messages.js'
 
 const ANSWER_TIMEOUT_MS = 500

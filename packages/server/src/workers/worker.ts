@@ -17,6 +17,7 @@ import { exitEvenIfStuck } from '../stuck-exit.js'
 import type { WorkerIdentity } from './messages.js'
 import { PrimaryLink, type Commands, type WorkerAnswering } from './primary-link.js'
 import { quietly } from './quiet-log.js'
+import { WaitingReport } from './waiting-report.js'
 
 const EXIT_FAILURE = 1
 const EXIT_CONFIG = 78
@@ -54,11 +55,14 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
     if (isOpen && !mayBeOpen) {
       throw new LastcallError('config_invalid', 'AUTH_*: a server that asks for tokens stops asking by a restart only')
     }
+    const waiting = new WaitingReport(clock, () => void link.tell({ kind: 'waiting' }))
     const assembled = await assembleServer(configOfOne(config, identity), {
       sharedSessionSecret: sessionSecret,
       log: quietly(log),
+      onWaitingForJournal: (isWaiting) => waiting.set(isWaiting),
       aggregateStatus: (own) => link.aggregateStatus(own),
     })
+    waiting.set(false)
     server = assembled
     exitEvenIfStuck(() => assembled.givenUp.length > 0 || assembled.health().journal === 'down')
     link.serve(commandsFor(assembled), answersOf(assembled))

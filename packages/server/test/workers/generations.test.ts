@@ -422,3 +422,32 @@ describe('the end of the primary', () => {
     expect(names()).toEqual(['1.1'])
   })
 })
+
+describe('a worker that waits for the server of its journal', () => {
+  const waitFor = (worker: FakeWorker, seconds: number): void => {
+    for (let second = 0; second < seconds; second++) {
+      clock.advance(1000)
+      worker.listener.onWaiting()
+    }
+  }
+
+  test('outlives the timeout, and serves when the journal is there', () => {
+    generations.begin()
+    const [first] = started as [FakeWorker]
+    first.listener.onHello(1)
+    waitFor(first, 600)
+    expect(first.wasKilled).toBe(false)
+    first.up(1)
+    expect(happened).toEqual(['serving 1'])
+  })
+
+  test('and reports no longer is killed after the timeout', () => {
+    generations.begin()
+    const [first] = started as [FakeWorker]
+    waitFor(first, 100)
+    clock.advance(59_999)
+    expect(first.wasKilled).toBe(false)
+    clock.advance(1)
+    expect(first.wasKilled).toBe(true)
+  })
+})

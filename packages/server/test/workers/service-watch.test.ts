@@ -8,6 +8,7 @@ import { FakeClock } from '../support/fake-clock.js'
 import { writtenNotifier } from '../support/written-notifier.js'
 
 interface World {
+  readonly clock: FakeClock
   readonly watch: ServiceWatch
   /** What was said since it was last asked, but for the status. */
   readonly said: () => Promise<string[]>
@@ -24,8 +25,10 @@ function start(): World {
     progress: () => Promise.resolve({ activeConnections: 0, remainingMs: 0, report: undefined }),
   }
   const notifier = { ...writtenNotifier(said), status: () => undefined }
-  const watch = new ServiceWatch({ notifier, supervision, clock: new FakeClock(), watchdogMs: undefined })
+  const clock = new FakeClock()
+  const watch = new ServiceWatch({ notifier, supervision, clock, watchdogMs: undefined })
   return {
+    clock,
     watch,
     async said() {
       await Promise.resolve()
@@ -88,4 +91,14 @@ test('who is stopped before it serves was never ready', async () => {
   enter('draining')
   enter('closed')
   expect(await said()).toEqual(['extend 190000'])
+})
+
+test('a start that waits for the journal asks for more time, now and then', async () => {
+  const { watch, said, clock } = start()
+  watch.starting()
+  for (let second = 0; second < 95; second++) {
+    clock.advance(1000)
+    watch.waiting()
+  }
+  expect(await said()).toEqual(Array.from({ length: 4 }, () => 'extend 190000'))
 })
