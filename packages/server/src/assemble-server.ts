@@ -126,8 +126,8 @@ export async function assembleServer(config: Config, assembly: Assembly): Promis
   closingSteps.add(
     { name: 'the connections', run: endConnections },
     { name: 'HTTP', run: () => http.close() },
-    { name: 'the messages that wait for the journal', run: () => delivery.close() },
-    { name: 'the journal', run: () => storage.close() },
+    { name: 'the messages that wait for the journal', run: () => delivery.close(), waitsForPeer: storage.hasServer },
+    { name: 'the journal', run: () => storage.close(), waitsForPeer: storage.hasServer },
   )
   return serverOf(parts)
 }

@@ -29,7 +29,7 @@ export class ClosingSteps {
     this.#log = log
   }
 
-  /** The names of the steps that did not end in time. */
+  /** The names of the steps that hang in this process: they did not end in time, and wait for no other machine. */
   get givenUp(): readonly string[] {
     return this.#givenUp
   }
@@ -41,10 +41,14 @@ export class ClosingSteps {
 
   async run(): Promise<void> {
     const timeoutSeconds = this.#timeoutSeconds
-    const givenUp = await runLastSteps(this.#steps, timeoutSeconds * 1000, this.#clock)
-    this.#givenUp = givenUp
-    if (givenUp.length === 0) return
-    const fields = { givenUp, timeoutSeconds }
-    this.#log.error('shutdown.given_up', fields, `the shutdown does not wait any longer for ${givenUp.join(' and ')}`)
+    const { hanging, abandoned } = await runLastSteps(this.#steps, timeoutSeconds * 1000, this.#clock)
+    this.#givenUp = hanging
+    if (hanging.length > 0) {
+      const text = `the shutdown does not wait any longer for ${hanging.join(' and ')}`
+      this.#log.error('shutdown.given_up', { givenUp: hanging, timeoutSeconds }, text)
+    }
+    if (abandoned.length === 0) return
+    const text = `the journal's server does not answer: the shutdown does not wait any longer for ${abandoned.join(' and ')}`
+    this.#log.warn('shutdown.given_up', { givenUp: abandoned, timeoutSeconds }, text)
   }
 }

@@ -3,6 +3,7 @@
  * secret for sessions that belongs to it.
  */
 import type { Clock } from './clock.js'
+import { isRemote } from './config/cross-checks.js'
 import { configuredSessionSecret } from './config/session-secret.js'
 import type { Config } from './config/schema.js'
 import { engineRetention } from './journal/entry-limit.js'
@@ -26,6 +27,8 @@ export interface ComposedJournal {
   readonly retention: Retention
   /** Signs sessions; `undefined`: neither the configuration nor the journal has a secret. */
   readonly sessionSecret: string | undefined
+  /** Whether a server on another machine keeps the journal. */
+  readonly hasServer: boolean
   /** Closes the journal, unless it is the application's. */
   close(): Promise<void>
 }
@@ -41,7 +44,13 @@ export async function composeJournal(
   }
   const configuredSecret = configuredSessionSecret(config)
   if (given) {
-    return { journal: given, retention, sessionSecret: configuredSecret, close: () => Promise.resolve() }
+    return {
+      journal: given,
+      retention,
+      sessionSecret: configuredSecret,
+      hasServer: false,
+      close: () => Promise.resolve(),
+    }
   }
   const { journalUrl, journalTimeoutSeconds } = config
   const journal = await openJournal(journalUrl, {
@@ -56,6 +65,7 @@ export async function composeJournal(
     journal,
     retention,
     sessionSecret: configuredSecret ?? (await sessionSecretBeside(journalUrl, log)),
+    hasServer: isRemote(config),
     close: () => journal.close(),
   }
 }

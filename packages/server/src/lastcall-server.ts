@@ -53,7 +53,7 @@ export interface AssembledServer extends LastcallServer {
   renewKeys(config: Config): void
   /** Accepts no more connections; those that exist continue. */
   stopListening(): void
-  /** The closing steps that did not end within CLOSE_TIMEOUT, and for which the shutdown did not wait any longer. */
+  /** The closing steps that hang in this process, and for which the shutdown did not wait longer than CLOSE_TIMEOUT. */
   readonly givenUp: readonly string[]
   /** The status of this process alone; over HTTP a worker reports the aggregate of all workers. */
   readonly ownStatus: ServerStatus

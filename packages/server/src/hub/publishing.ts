@@ -32,8 +32,11 @@ export interface PublishingObserver {
 /** A client with this many messages on their way into the journal is not read from until half of them are back. */
 const MAX_UNACKED = 64
 
-/** How long `close` waits for what is on its way into the journal. */
-const MAX_CLOSE_MS = 5000
+/**
+ * How long `close` waits for what is on its way into the journal: less than the last steps of a shutdown may take. An append
+ * that is under way after that is the journal's to end.
+ */
+const MAX_CLOSE_MS = 3000
 
 export class Publishing {
   readonly #options: PublishingOptions

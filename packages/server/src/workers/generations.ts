@@ -181,6 +181,8 @@ export class Generations<Process extends WorkerProcess> {
   /** The outage of the journal's server is no failure of the worker: the timeout begins anew. */
   #waits(generation: Generation<Process>, member: OwnMember<Process>): void {
     if (member.isPrepared) return
+    const { worker, generation: id } = member
+    this.#log.debug('worker.waiting', { worker, generation: id }, 'a worker waits for the server of its journal')
     this.#expectToListen(member)
     if (generation.state === 'starting') this.#options.onWaiting?.()
   }

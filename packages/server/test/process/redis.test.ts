@@ -36,6 +36,35 @@ describe.skipIf(lacksRedis())('the command, while Redis is away', () => {
     await redis.dispose()
   })
 
+  test.each([
+    ['without clients', 0],
+    ['with a client that waits for an ack', 1],
+  ])(
+    'that answers nothing any more, ends with 0 and reports what it gave up: %s',
+    { timeout: 60_000 },
+    async (_, clients) => {
+      const redis = await RedisServer.start()
+      const command = await Command.serving({
+        JOURNAL_URL: redis.url,
+        SESSION_SECRET,
+        JOURNAL_TIMEOUT: '60',
+        CLOSE_TIMEOUT: '4',
+        SHUTDOWN_TIMEOUT: '0',
+      })
+      const anna = await command.connect('anna')
+      redis.signal('SIGSTOP')
+      if (clients === 1) anna.send({ type: 'message', data: 'not confirmed', id: 'a' })
+      else await anna.leave()
+      command.signal('SIGTERM')
+      expect(await command.exited).toEqual({ code: 0, signal: null })
+      const givenUp = expect.arrayContaining(['the journal']) as string[]
+      expect(command.lines.filter(({ event }) => event === 'shutdown.given_up')).toMatchObject([
+        { level: 'warn', givenUp },
+      ])
+      await redis.dispose()
+    },
+  )
+
   test('ends at once with a wrong password, and does not repeat it', async () => {
     const redis = await RedisServer.start('--requirepass', 'right')
     const command = Command.start({ JOURNAL_URL: `redis://:hunter2@127.0.0.1:${redis.port}`, SESSION_SECRET })

@@ -66,7 +66,7 @@ beforeEach(() => {
   const line = (event: string, fields: LogFields | string): void => {
     lines.push({ event, fields: typeof fields === 'string' ? {} : fields })
   }
-  const log = { info: line, warn: line, error: line } as unknown as Logger
+  const log = { debug: line, info: line, warn: line, error: line } as unknown as Logger
   generations = new Generations<FakeWorker>({
     start(identity, listener) {
       const worker = new FakeWorker(identity, listener)
