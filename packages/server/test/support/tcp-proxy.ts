@@ -91,6 +91,12 @@ export class TcpProxy {
     for (const { far } of this.#pairs) far.unpipe().pause()
   }
 
+  /** Holds back what the target sends on the newest connection. */
+  stallNewestAnswers(): void {
+    const newest = [...this.#pairs].at(-1)
+    newest?.far.unpipe().pause()
+  }
+
   /** The clients read an end, and may go on writing to a peer that does not listen. */
   halfClose(): void {
     for (const { near, far } of this.#pairs) {

@@ -3,7 +3,8 @@
  *
  * It may not be, although the stream's end is beyond what was read: A reads 1 to 100. Redis restarts from a snapshot with 90
  * entries. C appends 30 more. A reconnects, finds 120 > 100, and its 91 to 100 are not those of C. So the last entry that
- * was read is read again, and its bytes are compared.
+ * was read is read again, and its bytes are compared. The same holds for the last entry that was confirmed: it may be lost
+ * before this instance has read it.
  */
 import { compareEpochs } from './epochs.js'
 
@@ -13,7 +14,7 @@ export interface StreamPlace {
   readonly offset: number
 }
 
-/** How far this instance has read. */
+/** How far this instance has read, or how far its appends are confirmed. */
 export interface OwnPlace extends StreamPlace {
   /** The entry at `offset`. `undefined`: this instance has read nothing in this epoch. */
   readonly bytes: Buffer | undefined

@@ -12,6 +12,7 @@ import { expectToFit } from '../retention.js'
 import { ByteBudget } from './byte-budget.js'
 import { dial } from './dial.js'
 import { EPOCHS_PER_MS, Epochs } from './epochs.js'
+import type { OwnPlace } from './log-matching.js'
 import type { RedisLink } from './redis-link.js'
 import { asUnavailable } from './redis-problems.js'
 import { RedisReader } from './redis-reader.js'
@@ -59,6 +60,8 @@ class RedisJournal implements Journal {
   readonly #writer: RedisWriter
   readonly #tails = new Set<OpenTail>()
   readonly #warnings = new Set<string>()
+  /** The newest entry that Redis has confirmed to the writer. */
+  #confirmed: OwnPlace | undefined
   #writerError: LastcallError | undefined
   #writing: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -75,6 +78,7 @@ class RedisJournal implements Journal {
     this.#writer = new RedisWriter({
       ...this.#common(),
       maxEntries: options.retention.maxEntries,
+      onConfirmed: (place) => (this.#confirmed = place),
       onState: (error) => {
         this.#writerError = error
         for (const tail of this.#tails) this.#tellAvailability(tail)
@@ -137,7 +141,8 @@ class RedisJournal implements Journal {
       tail.error = error
       this.#tellAvailability(tail)
     }
-    const options = { ...this.#common(), retention, timeoutMs, clock, onState }
+    const confirmed = (): OwnPlace | undefined => this.#confirmed
+    const options = { ...this.#common(), retention, timeoutMs, clock, confirmed, onState }
     const reader = new RedisReader(listener, options)
     const tail: OpenTail = { reader, running: reader.run(), error: undefined, isAvailable: true }
     this.#tails.add(tail)

@@ -89,7 +89,7 @@ export class RedisLink {
     return this.#within(timeoutMs, this.#client.sendCommand<unknown>(args))
   }
 
-  /** Commands in one MULTI. Rejects with the first error reply of any of them. */
+  /** Commands in one MULTI. A reply of a bulk string comes as a string. Rejects with the first error reply of any of them. */
   async transact(commands: readonly (readonly Argument[])[]): Promise<readonly unknown[]> {
     const multi = this.#client.multi()
     for (const args of commands) multi.addCommand([...args])

@@ -11,7 +11,7 @@ import { decodeEntry } from '../entry-codec.js'
 import type { Entry, JournalListener, Retention } from '../journal.js'
 import { Listeners } from '../listeners.js'
 import type { ByteBudget } from './byte-budget.js'
-import type { Epochs } from './epochs.js'
+import { compareEpochs, type Epochs } from './epochs.js'
 import { Gathering } from './gathering.js'
 import { copyOf, countHistory, historyBegin, nextCount } from './history-begin.js'
 import { matchLog, type Found, type OwnPlace, type StreamPlace } from './log-matching.js'
@@ -30,6 +30,8 @@ export interface ReaderOptions {
   readonly budget: ByteBudget
   readonly clock: Clock
   readonly log: Logger
+  /** The newest entry that Redis has confirmed to this instance's writer. */
+  readonly confirmed: () => OwnPlace | undefined
   /** Why the stream cannot be read. `undefined`: it can, and it is the one that was read before. */
   readonly onState: (error: LastcallError | undefined) => void
 }
@@ -53,6 +55,8 @@ export class RedisReader {
   #own: OwnPlace | undefined
   /** Where the stream ended when the reader began. */
   #headAtBegin: StreamPlace | undefined
+  /** The newest confirmed entry that stood in the stream when it was checked. */
+  #seenConfirmed: OwnPlace | undefined
   #averageBytes = 1024
   #hasSeenForeign = false
 
@@ -138,6 +142,8 @@ export class RedisReader {
   async #check(stream: RedisStream): Promise<OwnPlace> {
     for (let check = 0; check < MAX_CHECKS; check++) {
       const own = this.#own
+      // Before the head is asked for: what is confirmed later may stand behind that head.
+      const confirmed = this.#options.confirmed()
       const head = await stream.head()
       if (!own) {
         if (head) return this.#begin(stream, head)
@@ -145,7 +151,12 @@ export class RedisReader {
         continue
       }
       const match = matchLog(own, await this.#find(stream, own, head))
-      if (match.kind === 'same') return own
+      if (match.kind === 'same') {
+        const lost = await this.#lossOf(confirmed, stream, own, head)
+        if (lost === undefined) return own
+        await this.#beginEpoch(stream, lost)
+        continue
+      }
       if (match.kind === 'trimmed') {
         this.#warn('entries were trimmed before they were read', { nextOffset: match.nextOffset })
         return this.#moveTo(own.epoch, match.nextOffset - 1)
@@ -158,6 +169,25 @@ export class RedisReader {
       await this.#beginEpoch(stream, match.why)
     }
     throw new Error('the stream changes faster than it can be checked')
+  }
+
+  /**
+   * Why an entry that Redis has confirmed, and that this reader may not have read, is lost. The publisher waits for it, and
+   * must not acknowledge what it appends behind the loss. `undefined`: it stands in the stream, or a newer epoch ends the wait.
+   */
+  async #lossOf(
+    confirmed: OwnPlace | undefined,
+    stream: RedisStream,
+    own: OwnPlace,
+    head: StreamPlace | undefined,
+  ): Promise<string | undefined> {
+    if (!confirmed || compareEpochs(confirmed.epoch, own.epoch) < 0) return undefined
+    const isRead = confirmed.epoch === own.epoch && confirmed.offset <= own.offset
+    if (isRead && confirmed === this.#seenConfirmed) return undefined
+    const match = matchLog(confirmed, await this.#find(stream, confirmed, head))
+    if (match.kind === 'replaced') return `a confirmed entry is lost: ${match.why}`
+    this.#seenConfirmed = confirmed
+    return undefined
   }
 
   /** As little as the comparison needs. */

@@ -94,20 +94,24 @@ export class RedisStream {
   /**
    * Appends all or nothing, and has Redis keep about `maxEntries`.
    *
-   * @returns `gone`: there is no stream. `old-epoch`: another instance has begun a newer one. In both cases nothing was
-   *   appended.
+   * @param entries One at least.
+   * @returns The place of the last entry. `gone`: there is no stream. `old-epoch`: another instance has begun a newer one.
+   *   In both cases nothing was appended.
    */
-  async append(epoch: string, entries: readonly Buffer[], maxEntries: number): Promise<'done' | 'gone' | 'old-epoch'> {
+  async append(
+    epoch: string,
+    entries: readonly Buffer[],
+    maxEntries: number,
+  ): Promise<StreamPlace | 'gone' | 'old-epoch'> {
     const last = entries.length - 1
     const limit = ['MAXLEN', '~', String(maxEntries)]
     const commands = entries.map((bytes, index): Argument[] => {
       return ['XADD', this.#key, 'NOMKSTREAM', ...(index === last ? limit : []), `${epoch}-*`, FIELD, bytes]
     })
-    const [single, ...more] = commands
-    if (!single) return 'done'
+    const [single = [], ...more] = commands
     try {
       const replies = more.length === 0 ? [await this.link.call(single)] : await this.link.transact(commands)
-      return replies.includes(null) ? 'gone' : 'done'
+      return replies.includes(null) ? 'gone' : placeOf(replies.at(-1))
     } catch (error) {
       if (isIdTaken(error)) return 'old-epoch'
       throw error
@@ -149,8 +153,8 @@ function valueOf(fields: unknown): Buffer | undefined {
 }
 
 function placeOf(id: unknown): StreamPlace {
-  if (!Buffer.isBuffer(id)) throw new StreamBroken('a reply without an id')
-  const text = id.toString('latin1')
+  const text = Buffer.isBuffer(id) ? id.toString('latin1') : id
+  if (typeof text !== 'string') throw new StreamBroken('a reply without an id')
   const dash = text.indexOf('-')
   return { epoch: text.slice(0, dash), offset: Number(text.slice(dash + 1)) }
 }

@@ -8,6 +8,7 @@ import type { Logger } from '../../observability/log.js'
 import { ReconnectBackoff } from '../reconnect-backoff.js'
 import type { ByteBudget } from './byte-budget.js'
 import { isEpoch, type Epochs } from './epochs.js'
+import type { OwnPlace } from './log-matching.js'
 import type { RedisLink } from './redis-link.js'
 import { asUnavailable, explain, StreamBroken } from './redis-problems.js'
 import { RedisStream } from './redis-stream.js'
@@ -22,6 +23,8 @@ export interface WriterOptions {
   readonly epochs: Epochs
   readonly budget: ByteBudget
   readonly log: Logger
+  /** Redis has confirmed an append, whose last entry is at this place. */
+  readonly onConfirmed: (place: OwnPlace) => void
   /** Why nothing can be appended. `undefined`: it can. Called when it changes. */
   readonly onState: (error: LastcallError | undefined) => void
 }
@@ -181,8 +184,9 @@ export class RedisWriter {
     const stream = this.#stream
     if (!stream) throw new Error('there is no connection')
     const outcome = await stream.append(this.#epoch, entries, this.#options.maxEntries)
-    if (outcome === 'done') return
-    throw new Error(outcome === 'gone' ? 'the stream is gone' : 'another instance has begun a new epoch')
+    if (outcome === 'gone') throw new Error('the stream is gone')
+    if (outcome === 'old-epoch') throw new Error('another instance has begun a new epoch')
+    this.#options.onConfirmed({ ...outcome, bytes: entries.at(-1) })
   }
 }
 

@@ -334,6 +334,26 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
       await expectRecovery([deposed, newcomer])
     })
 
+    it('an older snapshot without an entry that was confirmed to an instance that had not read it', async () => {
+      const server = await serve()
+      const instance = await Instance.start('A', server.port)
+      instances.push(instance)
+      expect(await instance.append()).toBe(true)
+      await instance.until(({ lastOffset }) => lastOffset === 1)
+      await server.snapshot()
+      // The connection of the reader is the newest one.
+      instance.proxy.stallNewestAnswers()
+      expect(await instance.append()).toBe(true)
+      expect(instance.recorder.lastOffset).toBe(1)
+      instance.proxy.refuse()
+      await server.restartFromSnapshot()
+      instance.proxy.accept()
+      await instance.until(newEpoch)
+      await instance.until(up)
+      await expectRecovery([instance])
+      expect(instance.recorder.origins).not.toContain('A:2')
+    })
+
     it('a replica that lagged behind and was promoted', async () => {
       const primary = await serve()
       const replica = await serve()
