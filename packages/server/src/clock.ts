@@ -7,7 +7,10 @@ export interface Clock {
   now(): number
   /** Milliseconds that never go back: for durations. */
   monotonic(): number
-  /** Calls back after so many milliseconds; the answer calls it off. Does not keep the process alive. */
+  /**
+   * Calls back after so many milliseconds of the monotonic clock, never earlier; the answer calls it off. Does not keep the
+   * process alive.
+   */
   after(ms: number, callback: () => void): () => void
   /** Calls back every so many milliseconds; the answer ends it. Does not keep the process alive. */
   every(ms: number, callback: () => void): () => void
@@ -22,7 +25,14 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, ms).unref()
+    const dueMs = performance.now() + ms
+    // Node counts in whole milliseconds: its timer is up to one millisecond early.
+    const look = (): void => {
+      const leftMs = dueMs - performance.now()
+      if (leftMs > 0) timer = setTimeout(look, Math.ceil(leftMs)).unref()
+      else callback()
+    }
+    let timer = setTimeout(look, ms).unref()
     return () => clearTimeout(timer)
   },
   every(ms, callback) {
