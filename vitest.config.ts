@@ -6,6 +6,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     unstubEnvs: true,
+    // What a test waits for may take long on a busy machine. The default is 1 s.
+    expect: { poll: { timeout: 20_000 } },
     // Most of the time is spent waiting for processes, brokers and browsers: two files at once suit two cores, where
     // Vitest would run one at a time.
     maxWorkers: 2,

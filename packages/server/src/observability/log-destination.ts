@@ -49,6 +49,8 @@ export class BufferedDestination implements LogDestination {
   #retryMs = RETRY_MS
   /** The front of `#rest` that a thread is writing, and since when, by `performance.now()`. */
   #inThread: { readonly bytes: number; readonly sinceMs: number } | undefined
+  /** Where a regular file ends after what was written, in bytes. If others write to it, too, it ends later. */
+  #fileEnd: number
   #closed = false
   /** Since lines were last taken. */
   #dropped = 0
@@ -56,6 +58,7 @@ export class BufferedDestination implements LogDestination {
 
   constructor(fd: number) {
     this.#outlet = openOutlet(fd)
+    this.#fileEnd = this.#outlet.fileEnd() ?? 0
   }
 
   /** Whether every process that shares the descriptor has it in non-blocking mode. */
@@ -93,8 +96,10 @@ export class BufferedDestination implements LogDestination {
     const giveUpAtMs = performance.now() + EXIT_PATIENCE_MS
     if (this.#inThread) {
       if (performance.now() - this.#inThread.sinceMs > EXIT_PATIENCE_MS) return endWithoutThread()
-      // Its answer can't be heard any more. It has a moment to begin, so that the lines stay in order.
-      pause(RETRY_MS)
+      // The thread's answer cannot be heard any more. The process waits for its write, so that the lines stay in order.
+      const fileEnd = this.#fileEnd + this.#inThread.bytes
+      do pause(RETRY_MS)
+      while ((this.#outlet.fileEnd() ?? Infinity) < fileEnd && performance.now() < giveUpAtMs)
       this.#rest = this.#rest.subarray(this.#inThread.bytes)
     }
     while (!this.#writeNow()) {
@@ -154,6 +159,7 @@ export class BufferedDestination implements LogDestination {
   #wrote(bytes: number): void {
     if (bytes === 0) return
     this.#rest = this.#rest.subarray(bytes)
+    this.#fileEnd += bytes
     this.#retryMs = RETRY_MS
   }
 

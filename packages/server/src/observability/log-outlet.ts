@@ -29,6 +29,8 @@ export interface Outlet {
   writeNow(bytes: Buffer): number
   /** Writes in another thread. */
   writeInThread(bytes: Buffer, callback: (error: Error | null, written: number) => void): void
+  /** Where the file ends, in bytes. `undefined`: the descriptor is not that of a regular file. */
+  fileEnd(): number | undefined
   /** Closes what was opened here; the given descriptor stays open. */
   close(): void
 }
@@ -57,6 +59,14 @@ function outlet(fd: number, mode: OutletMode, close: () => void): Outlet {
       }
     },
     writeInThread: (bytes, callback) => write(fd, bytes, 0, bytes.length, null, callback),
+    fileEnd() {
+      try {
+        const stat = fstatSync(fd)
+        return stat.isFile() ? stat.size : undefined
+      } catch {
+        return undefined
+      }
+    },
     close,
   }
 }

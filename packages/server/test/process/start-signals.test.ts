@@ -79,7 +79,10 @@ describe('as PID 1', () => {
   test.skipIf(!unshare)('SIGTERM during the start is not lost', async () => {
     const command = start({}, { through: () => unshare ?? [] })
     const pid = await vi.waitFor(() => childOf(pidOf(command)), { interval: 1, timeout: 20_000 })
-    await vi.waitFor(() => expect(readFileSync(`/proc/${String(pid)}/comm`, 'utf8')).toBe('node\n'), { interval: 1 })
+    await vi.waitFor(() => expect(readFileSync(`/proc/${String(pid)}/comm`, 'utf8')).toBe('node\n'), {
+      interval: 1,
+      timeout: 20_000,
+    })
     await listening(pid)
     process.kill(pid, 'SIGTERM')
     expect(await command.exited).toEqual({ code: 0, signal: null })

@@ -96,7 +96,7 @@ test('a shutdown ends with a worker that is stopped, and its exit code is not 0'
     waitedSeconds: 6.1,
     workers: [{ worker: 1, generation: 1 }],
   })
-  await vi.waitFor(() => expect(isAlive(pid)).toBe(false))
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 20_000 })
 })
 
 test('the port opens when all workers are prepared, not with the first one', { timeout: 90_000 }, async () => {
