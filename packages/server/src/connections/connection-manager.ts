@@ -7,7 +7,7 @@ import { CLOSE_CODES, type CloseReason, type Locale, type ServerMessage } from '
 import { systemClock, type Clock } from '../clock.js'
 import { localized, type EncodeFrame } from '../frames.js'
 import { countIn, Stats } from '../observability/stats.js'
-import { SlicedTasks } from '../sliced-tasks.js'
+import { SlicedTasks, type Task } from '../sliced-tasks.js'
 import { CLOSES, type Close } from './closes.js'
 import { Connection, type ConnectionIdentity } from './connection.js'
 import type { Transport } from './transport.js'
@@ -70,7 +70,7 @@ export class ConnectionManager {
   /** Those being closed that are still there, with their code and when that becomes abrupt. Not all are in the registry any more. */
   readonly #closing = new Map<Connection, Closing>()
   #overdueTimer: (() => void) | undefined
-  /** What concerns many connections: in the order in which it was asked for, over several turns of the event loop. */
+  /** Work on many connections. The manager does it in the order of the calls, over several turns of the event loop. */
   readonly #tasks: SlicedTasks
   #isSweeping = false
   readonly #heartbeatSlots: number
@@ -177,17 +177,12 @@ export class ConnectionManager {
 
   /** Does this with each of these connections that is still there when its turn comes: with a few of them, at once. */
   #forEach(connections: readonly Connection[], action: (connection: Connection) => void, onEnd?: () => void): void {
-    let next = 0
-    const doPiece = (): boolean => {
-      for (const connection of connections.slice(next, (next += CONNECTIONS_A_PIECE))) {
-        if (this.#connections.get(connection.clientId) === connection) action(connection)
-      }
-      if (next < connections.length) return true
-      onEnd?.()
-      return false
+    const actIfThere = (connection: Connection): void => {
+      if (this.#connections.get(connection.clientId) === connection) action(connection)
     }
-    if (connections.length <= CONNECTIONS_A_PIECE && this.#tasks.isIdle) doPiece()
-    else this.#tasks.add(doPiece)
+    const task = inPieces(connections, actIfThere, onEnd)
+    if (connections.length <= CONNECTIONS_A_PIECE && this.#tasks.isIdle) task()
+    else this.#tasks.add(task)
   }
 
   /** Sends to one client on this instance; `false`: it is not here. */
@@ -260,13 +255,10 @@ export class ConnectionManager {
     const overdue = [...this.#closing].flatMap(([connection, { deadlineMs }]) =>
       now >= deadlineMs ? [connection] : [],
     )
-    let next = 0
-    this.#tasks.add(() => {
-      for (const connection of overdue.slice(next, (next += CONNECTIONS_A_PIECE))) {
-        if (this.#closing.has(connection)) connection.transport.terminate()
-      }
-      return next < overdue.length
-    })
+    const terminate = (connection: Connection): void => {
+      if (this.#closing.has(connection)) connection.transport.terminate()
+    }
+    this.#tasks.add(inPieces(overdue, terminate))
     if (this.#closing.size > 0) return
     this.#overdueTimer?.()
     this.#overdueTimer = undefined
@@ -327,3 +319,18 @@ const anonymous = (clientId: string): ConnectionIdentity => ({
   expiresAtMs: Infinity,
   allowedChannels: undefined,
 })
+
+/** A task that does this with each of these connections, 64 in a piece. */
+function inPieces(
+  connections: readonly Connection[],
+  action: (connection: Connection) => void,
+  onEnd?: () => void,
+): Task {
+  let next = 0
+  return () => {
+    for (const connection of connections.slice(next, (next += CONNECTIONS_A_PIECE))) action(connection)
+    if (next < connections.length) return true
+    onEnd?.()
+    return false
+  }
+}
