@@ -90,8 +90,8 @@ function checkOnLines(client, lines, report) {
 }
 
 /**
- * What the client received of the entries of this line on its connections outside this stretch: `told`, offsets, and
- * `delivered`, what the application was given of them.
+ * The entries of this line that the client received on its connections outside this stretch. `told` has their offsets;
+ * `delivered` has those that the client library passed to the application.
  */
 function elsewhereOf(covered, used, { delivered }) {
   const [{ line }] = covered

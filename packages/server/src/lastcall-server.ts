@@ -1,5 +1,5 @@
 /**
- * What a server can do: for an application that has created it, and for the command.
+ * The interface of a server: the part that an application uses, and the part that only the command uses.
  */
 import type { Server as HttpServer } from 'node:http'
 import type { Config } from './config/schema.js'

@@ -1,6 +1,6 @@
 /**
- * Tasks in the order of their arrival, a bounded time of each turn of the event loop: what concerns thousands of connections
- * at once must not keep the others waiting. Handshakes, catching up, broadcasts and the sweep are such tasks.
+ * Runs tasks in the order of their arrival, for a bounded time of each turn of the event loop: work on thousands of
+ * connections must not keep the others waiting. Handshakes, catching up, broadcasts and the sweep are such tasks.
  */
 import type { Clock } from './clock.js'
 
@@ -33,14 +33,14 @@ export class SlicedTasks {
     return this.#waiting.length === 0
   }
 
-  /** Begins it at once if this turn has time for it and nothing waits before it. What is left follows in the next turns. */
+  /** Begins the task at once if this turn has time for it and no task waits before it. Its rest follows in the next turns. */
   add(task: Task): void {
     const isNext = this.isIdle
     this.defer(task)
     if (isNext) this.#run()
   }
 
-  /** Begins it in the next turn. */
+  /** Begins the task in the next turn. */
   defer(task: Task): void {
     this.#waiting.push(task)
     this.#schedule()

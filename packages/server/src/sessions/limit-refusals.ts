@@ -5,8 +5,8 @@
 import type { Clock } from '../clock.js'
 
 /**
- * What was refused, or taken: a `subscribe`, for which there may be no channels left, or anything else. A client that sends
- * a refused `subscribe` and an accepted `unsubscribe` in turn goes on regardless as much as one that sends nothing else.
+ * The kinds of messages whose refusals are counted apart. A client that sends a refused `subscribe` and an accepted
+ * `unsubscribe` in turn ignores the refusals as much as a client that sends only `subscribe`.
  */
 export type LimitedKind = 'subscribe' | 'other'
 

@@ -26,9 +26,10 @@ export interface GracefulShutdownOptions {
   /** Called at each change of the state. */
   readonly onState?: (state: ShutdownState) => void
   /**
-   * Whether another instance is ready. If so, `seenElsewhere` is to be called for each client that it accepts, and the
-   * report waits for that, 100 ms at most. If not, clients are told when to return, and in mode `migrate` there are no
-   * slots until one is. Default: not known. Then clients get slots, and no hint.
+   * Whether another instance is ready. If so, the application calls `seenElsewhere` for each client that the other instance
+   * accepts, and the report waits for these calls, 100 ms at most. If not, the server tells clients when to return, and in
+   * mode `migrate` it assigns no slots until another instance is ready. Default: not known. Then clients get slots, and no
+   * hint.
    */
   readonly isAnotherReady?: () => boolean
   /** How long a restart takes until the server listens again, in milliseconds. Default: 500. */

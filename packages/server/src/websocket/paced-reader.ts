@@ -41,7 +41,7 @@ export class PacedReader implements TurnReader {
   #turn = 0
   #framesInTurn = 0
   #bytesInTurn = 0
-  /** What was read since a time less than a second ago, by the monotonic clock. */
+  /** The server counts frames and bytes since this time, by the monotonic clock. It begins anew after a second. */
   #recentSinceMs = 0
   #recentFrames = 0
   #recentBytes = 0

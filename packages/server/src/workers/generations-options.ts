@@ -1,5 +1,5 @@
 /**
- * What the count of the generations is given, and what it tells of a worker.
+ * The options of the generations of workers, and their reports on a worker.
  */
 import type { Clock } from '../clock.js'
 import type { Address } from '../http/listen.js'
@@ -13,7 +13,7 @@ export interface GenerationsOptions<Process extends WorkerProcess> {
   onStarting?(generation: number): void
   /** A worker of the generation that starts waits for the journal's server: called every second, for each of them. */
   onWaiting?(): void
-  /** All of a generation listen, and the one before, if any, was told to leave. */
+  /** All workers of a generation listen, and the primary has told the generation before it, if any, to leave. */
   onServing(address: Address, generation: number): void
   /** The very first generation could not start. */
   onNeverServed(exit: WorkerExit): void

@@ -1,5 +1,5 @@
 /**
- * What a worker reports to the primary while it waits for the journal's server: that it waits, once per second. A worker
+ * A worker that waits for the journal's server reports this to the primary once per second. A worker
  * whose event loop stands still reports nothing, and the primary's timeout ends it.
  */
 import type { Clock } from '../clock.js'

@@ -1,5 +1,5 @@
 /**
- * What concerns all connections at once: each turn of the event loop serves a bounded number of them. The clock of these tests
+ * Each turn of the event loop serves a bounded number of connections, also when work concerns all of them. The clock of these tests
  * goes on with each write, ping, close and termination, so that the work of a turn is counted and not timed.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -62,7 +62,7 @@ class Crowd {
   readonly stats = new Stats()
   readonly manager: ConnectionManager
   readonly transports: FakeTransport[] = []
-  /** What was done to connections since this was last set to 0. */
+  /** How many writes, pings, closes and terminations the manager has made since the test set this to 0. */
   done = 0
 
   constructor({ expiresAtMs = Infinity, answersClose = true, heartbeatIntervalSeconds = HEARTBEAT_S } = {}) {

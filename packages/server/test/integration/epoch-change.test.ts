@@ -1,6 +1,6 @@
 /**
- * A server whose journal is replaced by an empty one, over real sockets: what its clients are told until they are closed,
- * and what becomes of them then.
+ * A server whose journal is replaced by an empty one, over real sockets: the frames that its clients receive until the
+ * server closes them, and their return.
  */
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'

@@ -94,7 +94,7 @@ const step = fc.oneof(
   fc.record({ node: fc.constantFrom(...NODES), gone: fc.constant(true) }),
 )
 
-/** What each instance has declared, as pairs of a channel and a client. */
+/** The members that each instance has declared, as pairs of a channel and a client. */
 class DeclaredMembers {
   readonly #byNode = new Map<string, Set<string>>()
 
