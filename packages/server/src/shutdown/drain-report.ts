@@ -31,7 +31,7 @@ export interface DrainReport {
   readonly remaining: number
   /** Bytes that were still queued for those that were lost. */
   readonly bytesUnflushed: number
-  /** Messages that were taken from connections that ended before their ack. */
+  /** Messages of connections that ended before the ack. Clients that other instances accepted do not count: they get it there. */
   readonly messagesUnacked: number
   readonly maxEndsPerSecond: number
 }
@@ -49,13 +49,14 @@ export class DrainCounter {
   #left = 0
   /** The names of the clients that left and that no other instance has recorded since. */
   readonly #leftIds = new Set<string>()
-  #lastLeftAtMs = -Infinity
+  /** The clients that ended before their acks and that no other instance has recorded since, with the number of messages. */
+  readonly #unackedOf = new Map<string, number>()
+  #lastUnseenAtMs = -Infinity
   #moved = 0
   #closedAtDeadline = 0
   #closedInSlot = 0
   #lost = 0
   #bytesUnflushed = 0
-  #messagesUnacked = 0
   #maxEndsPerSecond = 0
   /** Which second, and the ends in it. */
   #second = -1
@@ -83,29 +84,38 @@ export class DrainCounter {
     else {
       this.#left++
       this.#leftIds.add(connection.clientId)
-      this.#lastLeftAtMs = monotonicMs
+      this.#lastUnseenAtMs = monotonicMs
     }
-    this.#messagesUnacked += connection.unacked
+    this.#countUnacked(connection, monotonicMs)
     const second = Math.floor((monotonicMs - this.#startedAtMs) / 1000)
     if (second !== this.#second) [this.#second, this.#endsInSecond] = [second, 0]
     this.#maxEndsPerSecond = Math.max(this.#maxEndsPerSecond, ++this.#endsInSecond)
   }
 
-  /** Another instance has let this client in. One that the server has closed stays closed by it. */
+  #countUnacked({ clientId, unacked, isElsewhere }: Connection, monotonicMs: number): void {
+    // A client that moves closes this connection as soon as the other instance has acknowledged its messages. This instance
+    // may read them from the journal later than that one.
+    if (unacked === 0 || isElsewhere) return
+    this.#unackedOf.set(clientId, (this.#unackedOf.get(clientId) ?? 0) + unacked)
+    this.#lastUnseenAtMs = monotonicMs
+  }
+
+  /** Another instance has accepted this client. One that the server has closed stays closed by it. */
   seenElsewhere(clientId: string): void {
+    this.#unackedOf.delete(clientId)
     if (!this.#leftIds.delete(clientId)) return
     this.#left--
     this.#moved++
   }
 
-  /** Whether another instance may still record a client that left, which then counts as moved. */
+  /** Whether the report changes if another instance records a client that has ended. */
   get hasUnseen(): boolean {
-    return this.#leftIds.size > 0
+    return this.#leftIds.size > 0 || this.#unackedOf.size > 0
   }
 
-  /** When the last one left that had not been seen elsewhere before, by the monotonic clock. */
-  get lastLeftAtMs(): number {
-    return this.#lastLeftAtMs
+  /** When the last connection ended whose record elsewhere would change the report, by the monotonic clock. */
+  get lastUnseenAtMs(): number {
+    return this.#lastUnseenAtMs
   }
 
   /** The number of connections that have ended so far. */
@@ -129,7 +139,7 @@ export class DrainCounter {
       lost: this.#lost,
       remaining: this.#atStart + this.#cameLater - this.gone,
       bytesUnflushed: this.#bytesUnflushed,
-      messagesUnacked: this.#messagesUnacked,
+      messagesUnacked: [...this.#unackedOf.values()].reduce((sum, count) => sum + count, 0),
       maxEndsPerSecond: this.#maxEndsPerSecond,
     }
   }

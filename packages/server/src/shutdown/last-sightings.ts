@@ -16,14 +16,14 @@ export class LastSightings {
     this.#clock = clock
   }
 
-  /** All clients that left have been recorded. */
+  /** All clients that have ended have been recorded. */
   complete(): void {
     this.#onComplete?.()
   }
 
   /** Resolves when `complete` is called, or when no record can be on the way any more. */
-  async wait({ hasUnseen, lastLeftAtMs }: DrainCounter): Promise<void> {
-    const timeLeftMs = lastLeftAtMs + SEEN_ELSEWHERE_WITHIN_MS - this.#clock.monotonic()
+  async wait({ hasUnseen, lastUnseenAtMs }: DrainCounter): Promise<void> {
+    const timeLeftMs = lastUnseenAtMs + SEEN_ELSEWHERE_WITHIN_MS - this.#clock.monotonic()
     if (!hasUnseen || timeLeftMs <= 0) return
     await new Promise<void>((resolve) => {
       const stop = this.#clock.after(timeLeftMs, resolve)

@@ -79,6 +79,26 @@ test('what was not flushed and not acked is summed up', () => {
   expect(drain.report(NOW, 2000, true)).toMatchObject({ bytesUnflushed: 111, messagesUnacked: 3 })
 })
 
+test('a client that another instance has accepted gets its acks there', () => {
+  const drain = counter(4)
+  drain.ended(ended(undefined, { clientId: 'moved-before', unacked: 3, isElsewhere: true }), 1000, 1100)
+  drain.ended(ended(undefined, { clientId: 'moved-after', unacked: 5 }), 1000, 1200)
+  drain.ended(ended('slot', { clientId: 'closed', unacked: 7 }), 1001, 1300)
+  drain.ended(ended(undefined, { clientId: 'unseen', unacked: 11 }), 1000, 1400)
+  expect(drain.report(NOW, 2000, false).messagesUnacked).toBe(23)
+  drain.seenElsewhere('moved-after')
+  drain.seenElsewhere('closed')
+  expect(drain.report(NOW, 2000, false).messagesUnacked).toBe(11)
+})
+
+test('the report waits for the record of a client that was closed before its ack', () => {
+  const drain = counter(1)
+  drain.ended(ended('slot', { clientId: 'closed', unacked: 1 }), 1001, 1300)
+  expect([drain.hasUnseen, drain.lastUnseenAtMs]).toEqual([true, 1300])
+  drain.seenElsewhere('closed')
+  expect(drain.hasUnseen).toBe(false)
+})
+
 test('the largest number of ends in one second is of the seconds since the beginning', () => {
   const drain = counter(10)
   for (const atMs of [1000, 1999, 2000, 2500, 2999, 5000, 5100]) drain.ended(ended(), 1000, atMs)
@@ -103,7 +123,7 @@ test('who is seen elsewhere after it left has moved, once', () => {
   const drain = counter(3)
   drain.ended(ended(undefined, { clientId: 'anna' }), 1000, 1100)
   drain.ended(ended(undefined, { clientId: 'bob' }), 1001, 1200)
-  expect([drain.hasUnseen, drain.lastLeftAtMs]).toEqual([true, 1200])
+  expect([drain.hasUnseen, drain.lastUnseenAtMs]).toEqual([true, 1200])
   drain.seenElsewhere('bob')
   drain.seenElsewhere('bob')
   drain.seenElsewhere('nobody')
