@@ -7,7 +7,7 @@ import { find, lacks } from '../../packages/server/test/support/programs.js'
 import { lacksRedis } from '../../packages/server/test/support/redis-server.js'
 import { runScript, type ScriptOutcome } from './run-script.js'
 
-const SMALL = ['--libraries', '80', '--plain', '20', '--rate', '80', '--spread', '4', '--before', '3', '--untimed']
+const SMALL = ['--libraries', '80', '--plain', '20', '--rate', '80', '--spread', '8', '--before', '3', '--untimed']
 
 const roll = (...args: readonly string[]): Promise<ScriptOutcome> => runScript('rollout.mjs', ...SMALL, ...args)
 
