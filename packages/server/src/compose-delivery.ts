@@ -56,6 +56,7 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
     timeoutMs: config.instanceTimeoutSeconds * 1000,
     hasPresence: config.presenceIntervalMs > 0,
     presenceListLimit: config.presenceListLimit,
+    clientsHere: () => clientsOf(connections),
     clock,
     stats,
     log,
@@ -109,6 +110,15 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
       await feed.close()
     },
   }
+}
+
+/** The clients with a connection that the server is not closing. */
+function clientsOf(connections: Pick<ConnectionManager, 'all'>): Map<string, ClaimedClient> {
+  const clients = new Map<string, ClaimedClient>()
+  for (const { clientId, identity, serverClose, transport } of connections.all()) {
+    if (!serverClose && transport.isOpen) clients.set(clientId, identity)
+  }
+  return clients
 }
 
 /** Closes the connections whose clientId another instance holds. */

@@ -94,7 +94,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     locale: config.locale,
     build: config.build,
     instances: cluster.instances,
-    holderElsewhere: (clientId) => cluster.holderElsewhere(clientId),
+    holderElsewhere: (clientId) => cluster.holderElsewhere(clientId) ?? cluster.reservationOf(clientId),
     waitForRelease: (clientId, maxWaitMs) => cluster.waitForRelease(clientId, maxWaitMs),
     isClosed: () => shutdown.isClosedToNewcomers,
     clock,

@@ -28,7 +28,7 @@ interface Declared {
 
 export class Claims {
   readonly #declared = new Map<string, Declared>()
-  readonly #holders = new Map<string, Holder>()
+  #holders = new Map<string, Holder>()
   /** How many clientIds each instance holds. */
   readonly #heldBy = new Map<string, number>()
 
@@ -88,11 +88,13 @@ export class Claims {
     this.#declared.delete(node)
   }
 
-  /** Forgets everything: the journal was replaced. */
-  clear(): void {
+  /** Forgets everything, because the journal was replaced. Returns who held which clientId until now. */
+  clear(): ReadonlyMap<string, Holder> {
+    const holders = this.#holders
     this.#declared.clear()
-    this.#holders.clear()
+    this.#holders = new Map()
     this.#heldBy.clear()
+    return holders
   }
 
   /** A hash of all claims that this instance has made and not released. */

@@ -13,6 +13,7 @@ import { Snapshots } from '../presence/snapshot.js'
 import { Claims, type ClaimOutcome, type Holder } from './claims.js'
 import { Instances } from './instances.js'
 import { ReleaseWaiters } from './release-waiters.js'
+import { ReservedNames, type FormerClients, type Reservation } from './reserved-names.js'
 import { RosterAssembly } from './roster.js'
 
 export interface ClusterStateOptions {
@@ -24,6 +25,8 @@ export interface ClusterStateOptions {
   readonly hasPresence: boolean
   /** How many clients a snapshot names per channel (PRESENCE_LIST_LIMIT). */
   readonly presenceListLimit: number
+  /** The clients that are connected to this instance, by their clientIds. */
+  readonly clientsHere: () => FormerClients['here']
   readonly clock: Pick<Clock, 'now' | 'after' | 'monotonic'>
   readonly stats: Stats
   readonly log: Logger
@@ -59,6 +62,7 @@ export class ClusterState {
   readonly instances: Instances
   readonly #options: ClusterStateOptions
   readonly #claims = new Claims()
+  readonly #reservedNames: ReservedNames
   readonly #membership = new Membership()
   readonly #snapshots: Snapshots
   readonly #rosters = new RosterAssembly()
@@ -76,6 +80,7 @@ export class ClusterState {
     this.#options = options
     this.instances = new Instances({ node, timeoutMs, clock })
     this.#complete.add(node)
+    this.#reservedNames = new ReservedNames({ node, clock })
     this.#releases = new ReleaseWaiters(clock)
     this.#snapshots = new Snapshots({ membership: this.#membership, listLimit: presenceListLimit })
     this.#handlers = {
@@ -109,6 +114,11 @@ export class ClusterState {
   holderElsewhere(clientId: string): Holder | undefined {
     const holder = this.#claims.holderOf(clientId)
     return holder?.node === this.#options.node ? undefined : holder
+  }
+
+  /** The client that is to return under this clientId since the journal was replaced; `undefined`: none. */
+  reservationOf(clientId: string): Reservation | undefined {
+    return this.#reservedNames.reservationOf(clientId)
   }
 
   /** Resolves when no other instance holds this clientId any more, or after this time. */
@@ -161,7 +171,7 @@ export class ClusterState {
   /** The journal was replaced: every instance contributes its state anew. */
   replaced(): void {
     this.instances.forget()
-    this.#claims.clear()
+    this.#reservedNames.reserve({ here: this.#options.clientsHere(), holders: this.#claims.clear() })
     this.#membership.clear()
     this.#snapshots.clear()
     this.#rosters.clear()
@@ -174,6 +184,11 @@ export class ClusterState {
   reconnected(): void {
     this.instances.renewLeases()
     this.#tell((observer) => observer.onStateMissed?.())
+  }
+
+  /** This instance has admitted a client under this clientId. */
+  admitted(clientId: string): void {
+    this.#reservedNames.returned(clientId)
   }
 
   // ——— one handler for each kind
@@ -245,7 +260,10 @@ export class ClusterState {
   #judge(node: string, claim: Claim, outcome: ClaimOutcome): void {
     const own = this.#options.node
     const hasWon = outcome.kind === 'held' || outcome.kind === 'superseded'
-    if (hasWon && node !== own) this.#tell((observer) => observer.onAdmittedElsewhere?.(claim.clientId))
+    if (hasWon && node !== own) {
+      this.#reservedNames.returned(claim.clientId)
+      this.#tell((observer) => observer.onAdmittedElsewhere?.(claim.clientId))
+    }
     if (outcome.kind === 'superseded' && outcome.loser.node === own) {
       const { loser } = outcome
       const isCertain = claim.isMoving || claim.admittedAt > loser.admittedAt

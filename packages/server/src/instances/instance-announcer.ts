@@ -118,6 +118,7 @@ export class InstanceAnnouncer {
 
   /** This instance has admitted a client, which joins these channels. */
   admitted(client: ClaimedClient, channels: Iterable<string>): void {
+    this.#options.state.admitted(client.clientId)
     this.#claims.claim(client)
     this.#presence.joined(client.clientId, channels, client.isMoving)
   }

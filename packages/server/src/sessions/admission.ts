@@ -87,7 +87,10 @@ export interface AdmissionOptions {
   /** This instance's. */
   readonly build: string
   readonly instances: Pick<Instances, 'isReadyBeside'>
-  /** The instance elsewhere that holds a clientId, and the hash of the session that it belongs to. */
+  /**
+   * The hash of the session that a clientId belongs to because of another connection than one here: of one to another
+   * instance, or of one before the journal was replaced, whose client is to return.
+   */
   readonly holderElsewhere: (clientId: string) => Pick<Holder, 'sessionHash'> | undefined
   /** Resolves when no other instance holds the clientId any more, or after so many milliseconds. */
   readonly waitForRelease: (clientId: string, maxWaitMs: number) => Promise<void>
@@ -217,16 +220,16 @@ export class Admission {
     const present = connections.get(clientId)
     const isSame =
       present !== undefined && (hasToken || (returning !== undefined && equal(returning, present.identity.session)))
+    if (!isSame && !hasToken && !this.#isFreeElsewhere(clientId, returning)) {
+      // The other instance may be about to go, or its connection half open.
+      return rejection('id_in_use', locale, ELSEWHERE_RETRY_MS)
+    }
     if (present && !isSame && !isOver(present)) {
       const holder = this.#nameHolders.ask(present)
       // Where tokens are asked for a name belongs to its token: the heartbeat ends a connection that is half open.
       const retryInMs = holder.isFree ? ABANDONED_RETRY_MS : holder.retryInMs
       if (!holder.isFree || this.#verifyToken) return rejection('id_in_use', locale, retryInMs)
       present.terminate('dead')
-    }
-    if (!present && !hasToken && !this.#isFreeElsewhere(clientId, returning)) {
-      // The other instance may be about to go, or its connection half open.
-      return rejection('id_in_use', locale, ELSEWHERE_RETRY_MS)
     }
     if (!present && !this.#hasRoom) return reject('max_connections')
     const connectionId = randomUUID()

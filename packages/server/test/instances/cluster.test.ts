@@ -33,6 +33,8 @@ class Node {
   readonly announcer: InstanceAnnouncer
   readonly stats = new Stats()
   readonly clients = new Map<string, { client: ClaimedClient; channels: string[] }>()
+  /** Clients of an epoch that has ended: connected, and no clients of the new one. */
+  readonly #former = new Map<string, ClaimedClient>()
   /** What clients of this instance are told. */
   readonly changes: VisibleChange[] = []
   /** `WHAT CLIENT` for each event of a connection. */
@@ -53,6 +55,7 @@ class Node {
       timeoutMs: TIMEOUT_MS,
       hasPresence: true,
       presenceListLimit: 10,
+      clientsHere: () => this.#former,
       clock,
       stats: this.stats,
       log: silentLogger,
@@ -109,6 +112,13 @@ class Node {
     const known = this.clients.get(clientId)
     this.clients.delete(clientId)
     if (known) this.announcer.ended(known.client, known.channels)
+  }
+
+  /** Its journal was replaced, and the server begins to close all connections. */
+  replaced(): void {
+    for (const [clientId, known] of this.clients) this.#former.set(clientId, known.client)
+    this.clients.clear()
+    this.state.replaced()
   }
 
   /** As the server closes the connection. */
@@ -368,6 +378,40 @@ describe('while the journal cannot be reached', () => {
       ['anna', 'borys'],
       ['anna', 'borys'],
     ])
+  })
+})
+
+describe('when the journal was replaced', () => {
+  const expected = (node: Node): boolean[] =>
+    ['anna', 'borys'].map((name) => node.state.reservationOf(name) !== undefined)
+
+  test('every instance reserves the names of all clients until they have returned', () => {
+    const [a, b] = [start('a'), start('b')]
+    a.enter('anna')
+    b.enter('borys')
+    settle()
+    for (const node of [a, b]) node.replaced()
+    settle()
+    expect([a, b].map(expected)).toEqual([
+      [true, true],
+      [true, true],
+    ])
+    b.enter('anna')
+    a.enter('borys')
+    settle()
+    expect([a, b].map(expected)).toEqual([
+      [false, false],
+      [false, false],
+    ])
+  })
+
+  test('an instance that is alone reserves the names of its clients', () => {
+    const a = start('a')
+    a.enter('anna')
+    a.replaced()
+    expect(expected(a)).toEqual([true, false])
+    a.enter('anna')
+    expect(expected(a)).toEqual([false, false])
   })
 })
 

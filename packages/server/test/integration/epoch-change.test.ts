@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import type { ServerOptions } from '../../src/index.js'
 import { lacksRedis, RedisServer } from '../support/redis-server.js'
 import { ReplaceableJournal } from '../support/replaceable-journal.js'
-import type { TestClient } from '../support/test-client.js'
+import { TestClient } from '../support/test-client.js'
 import { startServer, type TestServer } from '../support/test-server.js'
 
 const SESSION_SECRET = 'a secret that all instances have in common'
@@ -36,6 +36,22 @@ async function startCrowd(
 async function returning(client: TestClient): Promise<string> {
   const { clientId, session } = await client.first('welcome')
   return `${clientId}?session=${encodeURIComponent(session)}&cursor=${encodeURIComponent(client.cursor)}`
+}
+
+/** The answer to a client that has no session and asks for this name. */
+async function rejectedStranger(server: TestServer, name: string): Promise<unknown> {
+  const stranger = await TestClient.connect(`${server.webSocketUrl}/${name}`, { protocol: 'lastcall.v1' })
+  const { code } = await stranger.closed
+  return { code, messages: stranger.messages }
+}
+
+const REJECTED = { code: 4009, messages: [{ type: 'rejected', code: 4009, retryInMs: expect.any(Number) as number }] }
+
+/** Resolves when this client knows that the other one is there. */
+async function isPresentFor(client: TestClient, other: string): Promise<void> {
+  const { presence } = await client.first('welcome')
+  const isThereAlready = presence?.['lobby']?.clients.some(({ clientId }) => clientId === other)
+  if (!isThereAlready) await client.presence(({ joined }) => joined.includes(other))
 }
 
 /** Publishes until the server takes the message: a Redis that was emptied takes entries again a moment later. */
@@ -139,6 +155,33 @@ describe('when the journal was replaced', () => {
     expect((await last.closed).code).toBe(4010)
   })
 
+  test('a name stays with the client that was closed and has not returned', async () => {
+    const { journal, server, clients } = await startCrowd()
+    journal.replace()
+    const [first] = clients as [TestClient]
+    await first.closed
+    expect(await rejectedStranger(server, 'client-0')).toMatchObject(REJECTED)
+    const back = await server.connect(await returning(first), { protocol: 'lastcall.v1' })
+    await back.publish('of the new epoch')
+    await back.leave()
+    // The client has returned and left: its name is free.
+    await server.connect('client-0')
+  })
+
+  test('no other instance gives away the name of a client that waits for its close or has been closed', async () => {
+    const { journal, clients, last } = await startCrowd({ sessionSecret: SESSION_SECRET })
+    const other = await startServer({ journal, sessionSecret: SESSION_SECRET, presenceIntervalMs: 0 })
+    // The roster that the first instance appends when it reads of the other one stands before this.
+    await (await other.connect('vira')).publish('marker')
+    journal.replace()
+    expect(await rejectedStranger(other, `client-${CROWD - 1}`)).toMatchObject(REJECTED)
+    await Promise.all(clients.map(({ closed }) => closed))
+    expect(await rejectedStranger(other, 'client-0')).toMatchObject(REJECTED)
+    expect(await rejectedStranger(other, `client-${CROWD - 1}`)).toMatchObject(REJECTED)
+    const back = await other.connect(await returning(last), { protocol: 'lastcall.v1' })
+    expect(await back.first('welcome')).toMatchObject({ recovered: false })
+  })
+
   test('a shutdown that begins meanwhile does not wait for the pacing', async () => {
     const { journal, server, clients } = await startCrowd({ shutdownTimeoutSeconds: 600 })
     journal.replace()
@@ -168,10 +211,17 @@ describe.skipIf(lacksRedis())('two servers over a Redis that loses everything', 
     ]
     await clients[0].publish('of the old epoch')
     await clients[1].first('message')
+    // Each instance has read the other one's claims, which stand before the presence of their clients.
+    await isPresentFor(clients[0], 'bohdan')
+    await isPresentFor(clients[1], 'kateryna')
     await lose(redis)
     for (const client of clients) {
       expect((await client.closed).code).toBe(4010)
       expect(client.messages.at(-1)).toMatchObject({ type: 'closing', code: 4010 })
+    }
+    for (const server of servers) {
+      expect(await rejectedStranger(server, 'kateryna')).toMatchObject(REJECTED)
+      expect(await rejectedStranger(server, 'bohdan')).toMatchObject(REJECTED)
     }
     // They return to the other server each.
     const back = [

@@ -1,0 +1,81 @@
+/**
+ * The names of the clients that were connected when the journal was replaced, on all instances. All claims of the old epoch
+ * are void, and each client is without a connection until it has returned: meanwhile its name is reserved, so that no
+ * stranger takes it (docs/adr/0019). Each instance keeps what it knew; it appends nothing to the journal for this.
+ */
+import { MAX_CLOSES_PER_SECOND } from '../connections/close-pace.js'
+import type { Clock } from '../clock.js'
+import type { Claim } from '../journal/journal.js'
+import { hashOfSession, type ClaimedClient } from './claimed-client.js'
+import type { Holder } from './claims.js'
+
+/** The clients of the epoch that has ended, by their clientIds. */
+export interface FormerClients {
+  /** Those with a connection to this instance. */
+  readonly here: ReadonlyMap<string, Pick<ClaimedClient, 'session'>>
+  /** What the journal said of all instances; nothing, where this instance was alone. */
+  readonly holders: ReadonlyMap<string, Pick<Holder, 'node' | 'sessionHash'>>
+}
+
+/** What a newcomer proves when it is the client for which the name is reserved. */
+export type Reservation = Pick<Claim, 'sessionHash'>
+
+export interface ReservedNamesOptions {
+  /** The id of this instance. */
+  readonly node: string
+  readonly clock: Pick<Clock, 'after'>
+}
+
+/**
+ * How long a name stays reserved after the last close is due, in milliseconds. A client returns within a second of its close;
+ * an instance learns of the new epoch up to a few seconds after another one.
+ */
+const RETURN_MS = 10_000
+
+/** The names of so many epochs are reserved: a journal may be replaced again before all clients have returned. */
+const MAX_EPOCHS = 8
+
+interface Epoch extends FormerClients {
+  /** Clients that have returned in a later epoch. */
+  readonly returned: Set<string>
+}
+
+export class ReservedNames {
+  readonly #options: ReservedNamesOptions
+  /** The oldest first. */
+  #epochs: readonly Epoch[] = []
+
+  constructor(options: ReservedNamesOptions) {
+    this.#options = options
+  }
+
+  /** Reserves the names of all clients of the epoch that has just ended. */
+  reserve({ here, holders }: FormerClients): void {
+    const epoch: Epoch = { here, holders, returned: new Set() }
+    this.#epochs = [...this.#epochs, epoch].slice(-MAX_EPOCHS)
+    // No instance has more connections to close than this.
+    const connections = Math.max(here.size, holders.size)
+    const lastCloseMs = (connections / MAX_CLOSES_PER_SECOND) * 1000
+    this.#options.clock.after(lastCloseMs + RETURN_MS, () => {
+      this.#epochs = this.#epochs.filter((other) => other !== epoch)
+    })
+  }
+
+  /** `undefined`: no client is expected to return under this name. */
+  reservationOf(clientId: string): Reservation | undefined {
+    for (const { here, holders, returned } of this.#epochs.toReversed()) {
+      if (returned.has(clientId)) return undefined
+      const client = here.get(clientId)
+      if (client) return { sessionHash: hashOfSession(client.session) }
+      const holder = holders.get(clientId)
+      // A claim of this instance whose connection was closing has no client that returns.
+      if (holder && holder.node !== this.#options.node) return holder
+    }
+    return undefined
+  }
+
+  /** An instance has admitted a client under this name: from now on its claim in the new epoch protects the name. */
+  returned(clientId: string): void {
+    if (this.reservationOf(clientId)) this.#epochs.at(-1)?.returned.add(clientId)
+  }
+}
