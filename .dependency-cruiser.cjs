@@ -121,7 +121,12 @@ module.exports = {
       `${SRC}systemd/`,
       'Whoever is a process of its own tells systemd; a server as a library is a part of somebody else’s.',
     ),
-    onlyBy('zod-by-config', [`${SRC}config/`], npm('zod'), 'The configuration is checked in config/ alone.'),
+    onlyBy(
+      'zod-by-config-and-http',
+      [`${SRC}(config|http)/`],
+      npm('zod'),
+      'Only the configuration and the bodies of HTTP requests are checked by schemas.',
+    ),
     {
       name: 'leaves',
       comment: 'What everybody may import imports nothing.',

@@ -200,7 +200,7 @@ function serverOf(parts: Parts): AssembledServer {
     get givenUp() {
       return closingSteps.givenUp
     },
-    metricReadings: () => reports.metrics.getMetricsAsJSON(),
+    metricReadings: () => reports.metricReadings(),
     renewKeys(renewed) {
       const tls = tlsFilesOf(renewed)
       sessions.renewKeys(renewed)

@@ -4,7 +4,6 @@
  * configuration that is not valid.
  */
 import { isChannel, isClientId } from '@lastcall/protocol'
-import { SignJWT } from 'jose'
 import { configTable, flagsHelp } from './config/help.js'
 import { duration, mustBe } from './config/kinds.js'
 import { isWorker, loadConfig, type ConfigResult, type LoadedConfig } from './config/load-config.js'
@@ -115,6 +114,7 @@ async function token(argv: readonly string[]): Promise<number> {
     return complain(EXIT_CONFIG, ['AUTH_SECRET: must be set, because it signs the token'])
   }
   const issuedAt = Math.floor(Date.now() / 1_000)
+  const { SignJWT } = await import('jose')
   const jwt = new SignJWT({ ...(channels.length > 0 && { channels }) })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject(subject)

@@ -12,10 +12,10 @@ import type { EncodeFrame } from './frames.js'
 import type { Hub } from './hub/hub.js'
 import type { ClusterState } from './instances/cluster-state.js'
 import type { InstanceAnnouncer } from './instances/instance-announcer.js'
+import { lazily } from './lazily.js'
 import type { Logger } from './observability/log.js'
 import { countIn, type Stats } from './observability/stats.js'
 import { Admission } from './sessions/admission.js'
-import { createTokenVerifier, Sessions } from './sessions/authentication.js'
 import { ClientBudgets } from './sessions/client-budgets.js'
 import { HandshakeHandler } from './sessions/handshake-handler.js'
 import { HookCalls } from './sessions/hook-calls.js'
@@ -23,8 +23,10 @@ import type { Hooks } from './sessions/hooks.js'
 import { LateAnswers } from './sessions/late-answers.js'
 import { refuse } from './sessions/message-handler.js'
 import type { PendingHandshakes } from './sessions/pending-handshakes.js'
-import type { RemoteKeysObserver } from './sessions/remote-keys.js'
+import type { RemoteKeysContext, RemoteKeysObserver } from './sessions/remote-keys.js'
 import { SessionSetup } from './sessions/session-setup.js'
+import { Sessions } from './sessions/signed-sessions.js'
+import type { TokenVerifier } from './sessions/token-verifier.js'
 import type { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
 import { SlicedTasks } from './sliced-tasks.js'
 
@@ -86,7 +88,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
   const admission = new Admission({
     connections,
     sessions: new Sessions(sessionSecret),
-    verifyToken: createTokenVerifier(config, keysContext),
+    verifyToken: tokenVerifier(config, keysContext),
     allowsOrigin: config.allowedOrigins && originMatcher(config.allowedOrigins),
     maxConnections: withinDescriptors(config.maxConnections, lastingConnections, log),
     pending,
@@ -149,10 +151,21 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
   return {
     handle: inSlices(handler, clock),
     isOpen: !admission.asksForToken && !hookCalls.hasOnConnect,
-    renewKeys: (renewed) => admission.renewVerifier(createTokenVerifier(renewed, keysContext)),
+    renewKeys: (renewed) => admission.renewVerifier(tokenVerifier(renewed, keysContext)),
     sweep: () => budgets.sweep(clock.monotonic()),
     dispose: () => handler.dispose(),
   }
+}
+
+/** The verifier of what is configured; `undefined`: the server asks for no token. */
+function tokenVerifier(config: Config, context: RemoteKeysContext): TokenVerifier | undefined {
+  const { authSecret, authPublicKey, authJwksUrl } = config
+  if ((authSecret ?? authPublicKey ?? authJwksUrl) === undefined) return undefined
+  const verifier = lazily(async () => {
+    const { createTokenVerifier } = await import('./sessions/token-verifier.js')
+    return createTokenVerifier(config, context)
+  })
+  return async (token) => (await verifier())?.(token)
 }
 
 function inSlices(handler: HandshakeHandler, clock: Clock): ConnectionListener {

@@ -8,7 +8,9 @@ import { VERSION } from './config/version.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
 import type { ServerStatus } from './http/app.js'
 import type { Health } from './http/health.js'
-import { createMetrics } from './observability/metrics.js'
+import { PROMETHEUS_CONTENT_TYPE, type MetricsSource } from './http/metrics.js'
+import { lazily } from './lazily.js'
+import type { MetricReading } from './observability/metrics.js'
 import type { Readings, Stats } from './observability/stats.js'
 import type { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
 
@@ -26,18 +28,25 @@ export interface StatusParts {
 
 export interface ComposedStatus {
   ownHealth(): Health
-  readonly metrics: ReturnType<typeof createMetrics>
+  readonly metrics: MetricsSource
+  /** The values of `/metrics`. */
+  metricReadings(): Promise<readonly MetricReading[]>
   /** The status of this process alone, without the other workers. */
   readonly ownStatus: ServerStatus
 }
 
 export function composeStatus({ build }: Pick<Config, 'build'>, parts: StatusParts): ComposedStatus {
   const { node, shutdown, stats } = parts
-  const metrics = createMetrics(stats, () => readingsOf(parts), { version: VERSION, build, node })
+  const registry = lazily(async () => {
+    const { createMetrics } = await import('./observability/metrics.js')
+    return createMetrics(stats, () => readingsOf(parts), { version: VERSION, build, node })
+  })
+  const metrics = { contentType: PROMETHEUS_CONTENT_TYPE, metrics: async () => (await registry()).metrics() }
   const health = (): Health => healthOf(build, parts)
   return {
     ownHealth: health,
     metrics,
+    metricReadings: async () => (await registry()).getMetricsAsJSON(),
     ownStatus: {
       health,
       isReady: () => shutdown.isReady,

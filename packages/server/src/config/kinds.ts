@@ -3,7 +3,7 @@
  * Knows no variable.
  */
 import { isIP } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 import { withoutCredentials } from '../conceal.js'
 import { tokenKeyProblem } from './keys.js'
 import { isOriginPattern } from './origins.js'

@@ -3,7 +3,7 @@
  * checks, `--help` and docs/reference/configuration.md follow from this list.
  */
 import { BUILD_PATTERN, LOCALES } from '@lastcall/protocol'
-import { z } from 'zod'
+import * as z from 'zod'
 import { LOG_LEVELS } from '../observability/log.js'
 import { bytes, choice, duration, integer, origins, proxies, publicKey, secret, text, toggle, url } from './kinds.js'
 import { metaOf, optional, variable, type VariableMeta } from './variable.js'

@@ -1,7 +1,7 @@
 /**
  * How a configuration variable is declared: the schema of its value, and beside it everything else that is known about it.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { invariant } from '../invariant.js'
 import type { Kind } from './kinds.js'
 

@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify'
+import * as z from 'zod'
 import { ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
 import type { AddressReader } from './client-address.js'
 import { GuessLimit } from './guess-limit.js'
@@ -25,11 +26,6 @@ export interface ShutdownStatus {
   readonly report: object | undefined
 }
 
-interface ShutdownBody {
-  readonly timeoutSeconds?: number
-  readonly mode?: 'wait' | 'migrate'
-}
-
 export interface ApiDependencies {
   /** Must be presented as `Authorization: Bearer …` (RFC 6750). */
   readonly token: string
@@ -46,6 +42,14 @@ export interface ApiDependencies {
 const WHY = 'api'
 const MAX_TIMEOUT_SECONDS = 604_800
 
+/** The body of `POST /api/shutdown`; a request without a body takes the configured values. */
+const SHUTDOWN_BODY = z.strictObject({
+  timeoutSeconds: z.number().min(0).max(MAX_TIMEOUT_SECONDS).exactOptional(),
+  mode: z.enum(['wait', 'migrate']).exactOptional(),
+})
+
+type ShutdownBody = z.infer<typeof SHUTDOWN_BODY>
+
 const STATUS_SCHEMA = {
   type: 'object',
   required: ['state', 'remainingSeconds', 'report'],
@@ -56,15 +60,6 @@ const STATUS_SCHEMA = {
       description: 'What has happened so far, to whom; null without a shutdown.',
       anyOf: [{ type: 'object', additionalProperties: true }, { type: 'null' }],
     },
-  },
-} as const
-
-const BODY_SCHEMA = {
-  type: 'object',
-  additionalProperties: false,
-  properties: {
-    timeoutSeconds: { type: 'number', minimum: 0, maximum: MAX_TIMEOUT_SECONDS },
-    mode: { type: 'string', enum: ['wait', 'migrate'] },
   },
 } as const
 
@@ -96,11 +91,13 @@ export async function registerApi(app: FastifyInstance, deps: ApiDependencies): 
     api.addHook('onRequest', tokenCheck(deps))
     registerInstances(api, instances)
     api.get('/api/shutdown', { schema: schema('How a shutdown is going.') }, status)
-    api.post<{ Body: ShutdownBody | null }>(
+    api.post(
       '/api/shutdown',
-      { schema: schema('Begins a shutdown.', { body: { anyOf: [BODY_SCHEMA, { type: 'null' }] } }) },
+      { schema: schema('Begins a shutdown.', { body: schemaOf(SHUTDOWN_BODY.nullable()) }) },
       async (request, reply) => {
-        if (await control.begin(WHY, request.body ?? {})) return reply.code(202).send(await status())
+        const body = SHUTDOWN_BODY.safeParse(request.body ?? {})
+        if (!body.success) return reply.code(400).send(errorAnswer(400, problemsOf(body.error)))
+        if (await control.begin(WHY, body.data)) return reply.code(202).send(await status())
         return reply.code(409).send(await conflict('A shutdown cannot be begun'))
       },
     )
@@ -115,6 +112,15 @@ export async function registerApi(app: FastifyInstance, deps: ApiDependencies): 
     done()
   })
 }
+
+/** A schema of zod as the OpenAPI document has it. */
+function schemaOf(schema: z.ZodType): object {
+  return Object.fromEntries(Object.entries(z.toJSONSchema(schema)).filter(([name]) => name !== '$schema'))
+}
+
+/** Everything that is wrong with a body, each problem with the path of its field. */
+const problemsOf = ({ issues }: z.ZodError): string =>
+  issues.map(({ path, message }) => [...path, message].map(String).join(': ')).join('; ')
 
 /** A right token is always let through: somebody else's guesses from the same address must not lock its owner out. */
 function tokenCheck({ token, addressOf, monotonic, onWrongToken }: ApiDependencies): onRequestAsyncHookHandler {

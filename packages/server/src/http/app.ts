@@ -4,15 +4,23 @@
  */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import {
+  fastify,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify'
+import { lazily } from '../lazily.js'
 import { ERROR_ANSWER_SCHEMA, errorAnswer } from './answers.js'
 import { registerApi, type ApiDependencies, type ShutdownControl } from './api.js'
 import { registerHealth, type Health, type HealthDependencies } from './health.js'
 import type { HttpServers } from './http-servers.js'
 import { registerMetrics, type MetricsSource } from './metrics.js'
-import { registerDocs, registerOpenApi } from './openapi.js'
 import { registerPage } from './page.js'
 import { answerAndClose } from './raw-answer.js'
+import { SCHEMA_CONTROLLER } from './schema-compilers.js'
 import type { HeaderFields } from './security-headers.js'
 
 /** What is answered over HTTP: of one process, or of several that are one server. */
@@ -50,36 +58,40 @@ const MAX_BODY_BYTES = 1024
 
 /** A complete application that does not listen yet. Rejects when the page's files are missing. */
 export async function createApp(deps: AppDependencies): Promise<FastifyInstance> {
-  const app = await createBase(deps, 'everything')
-  await registerPage(app)
-  await registerAdmin(app, deps)
-  registerUpgradeRequired(app)
+  const app = createBase(deps, 'everything', listeningServer(deps))
+  await registerRoutes(app, deps, 'everything')
+  serveDocs(app, deps)
   await app.ready()
   return app
 }
 
-/** The same as two: what everybody may ask for, and what moves to a port of its own (ADMIN_PORT). */
+/** The same as two: the public routes, and those that move to a port of their own (ADMIN_PORT). */
 export async function createSplitApps(
   deps: AppDependencies,
 ): Promise<{ app: FastifyInstance; adminApp: FastifyInstance }> {
-  const app = await createBase(deps, 'public')
-  await registerPage(app)
-  registerUpgradeRequired(app)
+  const app = createBase(deps, 'public', listeningServer(deps))
+  await registerRoutes(app, deps, 'public')
   await app.ready()
-  const adminApp = await createBase(deps, 'admin')
-  await registerAdmin(adminApp, deps, app)
+  const adminApp = createBase(deps, 'admin', listeningServer(deps))
+  await registerRoutes(adminApp, deps, 'admin')
+  serveDocs(adminApp, deps)
   await adminApp.ready()
   return { app, adminApp }
 }
 
-/** With the document that sees the routes come, and the probes. */
-async function createBase(deps: AppDependencies, scope: Scope): Promise<FastifyInstance> {
+/** Makes the HTTP server of an application one that is counted and closed with the others. */
+const listeningServer = (deps: AppDependencies): FastifyServerOptions => ({
+  serverFactory: (handler) => deps.servers.create(handler),
+  rewriteUrl: ({ url = '/' }) => deps.originForm(url),
+})
+
+function createBase(deps: AppDependencies, scope: Scope, options: FastifyServerOptions = {}): FastifyInstance {
   const app = fastify({
+    ...options,
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
-    serverFactory: (handler) => deps.servers.create(handler),
+    schemaController: SCHEMA_CONTROLLER,
     routerOptions: { ignoreTrailingSlash: true },
-    rewriteUrl: ({ url = '/' }) => deps.originForm(url),
     // An address that can't be decoded is answered before any hook runs.
     frameworkErrors(error, _request, reply) {
       setCommonHeaders(reply, deps)
@@ -100,16 +112,38 @@ async function createBase(deps: AppDependencies, scope: Scope): Promise<FastifyI
   })
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply, deps.onError))
   app.setNotFoundHandler((request, reply) => answerNotFound(request, reply, routesOf(scope, deps)))
-  await registerOpenApi(app, deps.version)
-  registerHealth(app, deps)
   return app
 }
 
-/** @param publicApp Where the other routes are, if not here. */
-async function registerAdmin(app: FastifyInstance, deps: AppDependencies, publicApp?: FastifyInstance): Promise<void> {
-  await registerDocs(app, publicApp)
+async function registerRoutes(app: FastifyInstance, deps: AppDependencies, scope: Scope): Promise<void> {
+  registerHealth(app, deps)
+  if (scope !== 'admin') {
+    await registerPage(app)
+    registerUpgradeRequired(app)
+  }
+  if (scope === 'public') return
   if (deps.metrics) registerMetrics(app, deps.metrics)
   if (deps.api) await registerApi(app, deps.api)
+}
+
+/**
+ * Serves the OpenAPI document and its page from a second application. It has the same routes, describes them, and is made
+ * when somebody first asks: a start does not wait for what it loads.
+ */
+function serveDocs(app: FastifyInstance, deps: AppDependencies): void {
+  const docs = lazily(async () => {
+    const { registerDocs } = await import('./openapi.js')
+    const described = createBase(deps, 'everything')
+    await registerDocs(described, deps.version, (into) => registerRoutes(into, deps, 'everything'))
+    await described.ready()
+    return described
+  })
+  const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const described = await docs()
+    reply.hijack()
+    described.routing(request.raw, reply.raw)
+  }
+  for (const path of ['/openapi.json', '/docs', '/docs/*']) app.get(path, answer)
 }
 
 function setCommonHeaders(reply: FastifyReply, deps: AppDependencies): void {

@@ -4,7 +4,10 @@
  */
 import type { FastifyInstance } from 'fastify'
 
-/** What prom-client's `Registry` is to us. */
+/** The content type of version 0.0.4 of Prometheus's text format. */
+export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+/** The part of prom-client's `Registry` that the route needs. */
 export interface MetricsSource {
   /** For the answer's `Content-Type`. */
   readonly contentType: string

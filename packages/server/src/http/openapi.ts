@@ -1,6 +1,6 @@
 /**
- * `/docs` and `/openapi.json`: what this server offers over HTTP, from the routes' own schemas, and in words what it
- * offers over WebSockets, which OpenAPI cannot say.
+ * `/docs` and `/openapi.json`: the document describes the HTTP routes by their own schemas and, in prose, the WebSocket
+ * endpoint, which OpenAPI cannot express.
  */
 import { readFile } from 'node:fs/promises'
 import swagger from '@fastify/swagger'
@@ -62,19 +62,19 @@ const DOCS_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** Before the routes: it watches them come. `version` is this server's. */
-export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
+/** Must be called before the routes are registered, which the document describes. `version` is this server's. */
+async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'lastcall', version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
-      // Relative to wherever this document was fetched from, behind whatever proxy.
+      // Relative to the address from which the document was fetched, behind any proxy.
       servers: [{ url: '/' }],
       tags: [
         { name: 'page', description: 'For people' },
         { name: 'probes', description: 'For load balancers, orchestrators and Prometheus' },
         { name: 'websocket', description: 'For clients' },
-        { name: 'shutdown', description: 'For whoever has the ADMIN_TOKEN; not there without one' },
+        { name: 'shutdown', description: 'For an operator with the ADMIN_TOKEN; absent where none is set' },
       ],
       components: { securitySchemes: { adminToken: { type: 'http', scheme: 'bearer' } } },
     },
@@ -82,15 +82,17 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
 }
 
 /**
- * Serves the document and its page.
+ * Makes `app` the application that serves the document and its page.
  *
- * @param publicApp The application whose routes the document has, too, when these are served on another port.
+ * @param registerRoutes Registers the routes that the document describes.
  */
-export async function registerDocs(app: FastifyInstance, publicApp?: FastifyInstance): Promise<void> {
-  const document = (): object => {
-    const own = app.swagger()
-    return publicApp ? { ...own, paths: { ...publicApp.swagger().paths, ...own.paths } } : own
-  }
+export async function registerDocs(
+  app: FastifyInstance,
+  version: string,
+  registerRoutes: (app: FastifyInstance) => Promise<void>,
+): Promise<void> {
+  await registerOpenApi(app, version)
+  await registerRoutes(app)
   const icon = await readFile(new URL('icon.svg', PAGE_FOLDER), 'utf8')
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -101,10 +103,8 @@ export async function registerDocs(app: FastifyInstance, publicApp?: FastifyInst
       favicon: [{ filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any', content: icon }],
     },
     uiConfig: { deepLinking: true, validatorUrl: null },
-    transformSpecification: document,
-    transformSpecificationClone: false,
   })
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
-    reply.header('cache-control', 'no-cache').send(document()),
+    reply.header('cache-control', 'no-cache').send(app.swagger()),
   )
 }

@@ -1,5 +1,6 @@
 /**
- * Opens the journal that JOURNAL_URL names. The only file that knows the engines.
+ * Opens the journal that JOURNAL_URL names. The only file that knows the engines. Those of a broker are loaded only where
+ * the URL names one: their libraries take long to load.
  */
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,8 +12,6 @@ import { openFileJournal } from './file-journal.js'
 import type { EngineRetention, Journal } from './journal.js'
 import { MemoryJournal } from './memory-journal.js'
 import { openPatiently } from './open-patiently.js'
-import { openRabbitJournal } from './rabbit/rabbit-journal.js'
-import { openRedisJournal } from './redis/redis-journal.js'
 import { keptSessionSecret } from './session-secret.js'
 
 export interface OpenJournalOptions {
@@ -61,11 +60,15 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
         log,
       })
     case 'redis:':
-    case 'rediss:':
+    case 'rediss:': {
+      const { openRedisJournal } = await import('./redis/redis-journal.js')
       return openPatiently(() => openRedisJournal(url, { ...remote, signal }), { log, signal, onWaiting })
+    }
     case 'amqp:':
-    case 'amqps:':
+    case 'amqps:': {
+      const { openRabbitJournal } = await import('./rabbit/rabbit-journal.js')
       return openPatiently(() => openRabbitJournal(url, { ...remote, signal }), { log, signal, onWaiting })
+    }
     default:
       throw invalid(`${withoutCredentials(url)} is no journal`)
   }

@@ -21,8 +21,6 @@ export interface BuildInfo {
   readonly node: string
 }
 
-export const { PROMETHEUS_CONTENT_TYPE } = Registry
-
 /** A metric with its values, as one process tells it to another. */
 export type MetricReading = MetricObjectWithValues<MetricValue<string>>
 

@@ -4,7 +4,7 @@
 import type { Clock } from '../clock.js'
 import type { ServerStatus } from '../http/app.js'
 import type { Health } from '../http/health.js'
-import { PROMETHEUS_CONTENT_TYPE } from '../observability/metrics.js'
+import { PROMETHEUS_CONTENT_TYPE } from '../http/metrics.js'
 import type { FromWorker, PrimaryAnswers, ToWorker, WorkerAnswers } from './messages.js'
 import { answer, RpcChannel } from './rpc.js'
 import type { ShutdownLimits } from './shutdown-bound.js'

@@ -12,7 +12,8 @@ import {
 } from '../../src/sessions/admission.js'
 import { ConnectionManager } from '../../src/connections/connection-manager.js'
 import { originMatcher } from '../../src/config/origins.js'
-import { Sessions, type TokenClaims } from '../../src/sessions/authentication.js'
+import { Sessions } from '../../src/sessions/signed-sessions.js'
+import type { TokenClaims } from '../../src/sessions/token-verifier.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeTransport } from '../support/fake-transport.js'
 

@@ -1,8 +1,8 @@
 /**
- * Who somebody is: what a token says (JWT, RFC 7519, by `jose`), and the session with which a client proves that it is
- * the one that was here before.
+ * Verifies the tokens of clients (JWT, RFC 7519, by `jose`) and reads their claims. The server loads this file with the
+ * first token: the library takes long to load.
  */
-import { createPublicKey, hash, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { errors, jwtVerify, type CryptoKey, type JWTPayload, type JWTVerifyOptions } from 'jose'
 import { KeysUnavailable, RemoteKeys, type RemoteKeysContext } from './remote-keys.js'
 
@@ -135,72 +135,3 @@ function readClaims(payload: JWTPayload, toleranceSeconds: number): TokenClaims 
 
 const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'string')
-
-/** Whether one of these patterns names the channel: `*` stands for any characters, everything else for itself. */
-export function allowsChannel(patterns: readonly string[] | undefined, channel: string): boolean {
-  return patterns === undefined || patterns.some((pattern) => matches(pattern.split('*'), channel))
-}
-
-/** Without a regular expression: a pattern comes from outside and must not be able to take long. */
-function matches(literals: readonly string[], text: string): boolean {
-  const first = literals[0] as string
-  if (literals.length === 1) return text === first
-  const last = literals[literals.length - 1] as string
-  if (!text.startsWith(first) || !text.endsWith(last) || text.length < first.length + last.length) return false
-  let position = first.length
-  for (const literal of literals.slice(1, -1)) {
-    const found = text.indexOf(literal, position)
-    if (found < 0) return false
-    position = found + literal.length
-  }
-  return position <= text.length - last.length
-}
-
-/**
- * Sessions: `ID.MAC`. The id is that of the client's first connection and stays the same as long as it returns with it; the MAC
- * (HMAC-SHA256 with SESSION_SECRET) ties it to the clientId, so that every instance can check it.
- */
-export class Sessions {
-  readonly #innerKey: Buffer
-  readonly #outerKey: Buffer
-
-  /** @param secret The same on all instances; default: random, so that sessions end with this process. */
-  constructor(secret: string | undefined) {
-    const key = Buffer.alloc(HMAC_BLOCK_BYTES)
-    hash('sha256', secret ?? randomBytes(32), 'buffer').copy(key)
-    this.#innerKey = key.map((byte) => byte ^ 0x36) as Buffer
-    this.#outerKey = key.map((byte) => byte ^ 0x5c) as Buffer
-  }
-
-  /** A new session for this client; the id of its first connection is the session's too. */
-  issue(clientId: string, id: string): string {
-    return `${id}.${this.#mac(clientId, id)}`
-  }
-
-  /** Whether this server, or one with the same secret, issued it for this client. */
-  isValid(session: string, clientId: string): boolean {
-    const [id = '', mac = '', ...rest] = session.split('.')
-    return rest.length === 0 && equal(mac, this.#mac(clientId, id))
-  }
-
-  /**
-   * HMAC (RFC 2104) as two one-shot hashes: `createHmac` makes an object that the garbage collector has to finalise, which
-   * costs more than all else that admission does (17 µs of a handshake's 180).
-   */
-  #mac(clientId: string, id: string): string {
-    const inner = hash('sha256', Buffer.concat([this.#innerKey, Buffer.from(`${clientId}.${id}`)]), 'buffer')
-    return hash('sha256', Buffer.concat([this.#outerKey, inner]), 'base64url').slice(0, MAC_LENGTH)
-  }
-}
-
-/** Of SHA-256 (RFC 2104 section 2). */
-const HMAC_BLOCK_BYTES = 64
-
-/** Characters of base64url: 132 bits. */
-const MAC_LENGTH = 22
-
-/** Compares secrets in a time that tells nothing of them. */
-export function equal(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
-}
