@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundleCommand } from '../scripts/bundle-command.mjs'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 
@@ -44,6 +45,7 @@ export function changedServer(changes) {
     if (pieces.length !== 2) throw new Error(`${file} has ${pieces.length - 1} times: ${from}`)
     writeFileSync(path, pieces.join(to))
   }
+  bundleCommand(server)
   return { cli: join(server, 'bin/lastcall.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 

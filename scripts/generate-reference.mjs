@@ -68,7 +68,7 @@ async function metrics() {
 
 \`GET /metrics\` answers in the text format of Prometheus, unless \`METRICS=off\`. Besides these come the usual
 \`process_\` and \`nodejs_\` metrics of prom-client: CPU, memory, garbage collection, event loop lag
-(\`nodejs_eventloop_lag_p99_seconds\`).
+(\`nodejs_eventloop_lag_p99_seconds\`). The server measures these from the first request for \`/metrics\` on.
 
 With \`WORKERS\` it answers for all of them, whichever was asked: counters, histograms, \`lastcall_active_connections\` and
 \`lastcall_behind_connections\` are added up, and what a worker had counted stays counted when it has gone; every other

@@ -2,9 +2,8 @@
 // The command. The flags keep memory small: docs/adr/0012. This file is not in dist/, so that it exists when npm links
 // commands: before the first build of a checkout.
 //
-// It listens to signals before it loads anything else, for loading takes half a second on a small machine: SIGHUP would
-// end the process meanwhile, and SIGTERM would be lost where the process is PID 1 of a container. The command takes the
-// signals over, also those that have come by then.
+// It handles signals before it loads anything else: while the rest loads, SIGHUP would end the process, and SIGTERM would be
+// lost where the process is PID 1 of a container. The command takes the signals over, also those that have come by then.
 // An older Node fails in some library with a message that helps nobody.
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -17,7 +16,7 @@ const received = []
 const remember = (signal) => received.push(signal)
 for (const signal of signals) process.on(signal, remember)
 
-const { run } = await import('../dist/cli.js')
+const { run } = await import('../dist/command/cli.js')
 await run(process.argv.slice(2), (listener) => {
   for (const signal of signals) process.off(signal, remember).on(signal, listener)
   for (const signal of received.splice(0)) listener(signal)

@@ -37,6 +37,8 @@ export function nearestName(word: string, candidates: readonly string[], maxDist
   let nearest: string | undefined
   let nearestDistance = maxDistance + 1
   for (const candidate of candidates) {
+    // So many letters must be inserted or removed at least. The environment has dozens of names that are not ours.
+    if (Math.abs(candidate.length - word.length) >= nearestDistance) continue
     const distance = editDistance(word, candidate)
     if (distance < nearestDistance) [nearest, nearestDistance] = [candidate, distance]
   }
