@@ -199,7 +199,6 @@ export class GracefulShutdownManager {
     if (!state) return false
     this.#state = state
     for (const stop of this.#timers.splice(0)) stop()
-    this.#options.onState?.(state)
     for (const callback of this.#observers) callback(state)
     return true
   }

@@ -6,7 +6,6 @@ import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { EncodeFrame } from '../frames.js'
 import type { Logger } from '../observability/log.js'
 import type { ShutdownMode } from './drain-report.js'
-import type { ShutdownState } from './shutdown-state.js'
 
 export interface GracefulShutdownOptions {
   /** The connections that the shutdown warns and closes. */
@@ -23,8 +22,6 @@ export interface GracefulShutdownOptions {
   readonly closeCode?: number
   /** Called when the server begins to reject new clients: after SHUTDOWN_DELAY. */
   readonly onClosedToNewcomers?: () => void
-  /** Called at each change of the state. */
-  readonly onState?: (state: ShutdownState) => void
   /**
    * Whether another instance is ready. If so, the application calls `seenElsewhere` for each client that the other instance
    * accepts, and the report waits for these calls, 100 ms at most. If not, the server tells clients when to return, and in

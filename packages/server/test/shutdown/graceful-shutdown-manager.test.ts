@@ -52,11 +52,11 @@ function drill(options: Partial<GracefulShutdownOptions> = {}): Drill {
   const shutdown = new GracefulShutdownManager({
     connectionManager: connections,
     timeoutSeconds: 100,
-    onState: (state) => states.push(state),
     clock,
     log: log.log,
     ...options,
   })
+  shutdown.observe((state) => states.push(state))
   shutdown.started()
   let report: DrainReport | undefined
   void shutdown.waitForShutdown().then((value) => (report = value))
