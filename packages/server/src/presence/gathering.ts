@@ -49,6 +49,28 @@ export class Gathering {
     ]
   }
 
+  /** Takes so many net changes of one client in one channel out of the gathering, channel by channel. */
+  take(max: number): MembersChange[] {
+    const taken = new Gathering()
+    let room = max
+    for (const [channel, sets] of this.#channels) {
+      for (const side of ['left', 'joined'] as const) {
+        for (const clientId of sets[side]) {
+          if (room-- === 0) return taken.groups
+          sets[side].delete(clientId)
+          taken.#of(channel)[side].add(clientId)
+        }
+      }
+      this.#channels.delete(channel)
+    }
+    return taken.groups
+  }
+
+  /** Whether nothing has been gathered, not even a change that another one has cancelled. */
+  get isEmpty(): boolean {
+    return this.#channels.size === 0
+  }
+
   /** The next gathering begins. */
   clear(): void {
     this.#channels.clear()

@@ -72,6 +72,66 @@ test('a crowd that grows meanwhile extends the gathering', () => {
   expect(published).toHaveLength(1)
 })
 
+describe('a gathering that is too large for one entry', () => {
+  const names = (prefix: string, count: number): string[] =>
+    Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+  const sizes = (): number[] =>
+    published.map((changes) =>
+      changes.reduce((sum, { channels, joined, left }) => sum + channels.length * (joined.length + left.length), 0),
+    )
+
+  test('continues in entries 20 ms apart, each of at most 2,500 changes', () => {
+    for (const name of names('client', 60)) announcer.joined(name, names('channel', 99))
+    clock.advance(250)
+    expect(sizes()).toEqual([2500])
+    clock.advance(20)
+    expect(sizes()).toEqual([2500, 2500])
+    clock.advance(20)
+    expect(sizes()).toEqual([2500, 2500, 940])
+    clock.advance(1000)
+    expect(published).toHaveLength(3)
+    const pairs = published
+      .flat()
+      .flatMap(({ channels, joined }) =>
+        channels.flatMap((channel) => joined.map((clientId) => `${channel} ${clientId}`)),
+      )
+    expect(new Set(pairs).size).toBe(60 * 99)
+  })
+
+  test('names the clients of one large channel over several entries', () => {
+    memberCount = 100
+    for (const name of names('client', 3000)) announcer.joined(name, ['lobby'])
+    clock.advance(270)
+    expect(sizes()).toEqual([2500, 500])
+  })
+
+  test('does not mention a client that leaves before its join was appended', () => {
+    for (const name of names('client', 3000)) announcer.joined(name, ['lobby'])
+    clock.advance(250)
+    announcer.left('client-0', ['lobby'])
+    announcer.left('client-2999', ['lobby'])
+    clock.advance(20)
+    expect(published[1]).toEqual([
+      leaves(['lobby'], 'client-0'),
+      joins(['lobby'], ...names('client', 2999).slice(2500)),
+    ])
+  })
+
+  test('is appended at once at the end of the instance', () => {
+    for (const name of names('client', 6000)) announcer.joined(name, ['lobby'])
+    announcer.flush()
+    expect([sizes(), clock.running]).toEqual([[2500, 2500, 1000], 0])
+  })
+
+  test('ends when a roster contains the rest', () => {
+    for (const name of names('client', 3000)) announcer.joined(name, ['lobby'])
+    clock.advance(250)
+    announcer.discard()
+    clock.advance(1000)
+    expect([sizes(), clock.running]).toEqual([[2500], 0])
+  })
+})
+
 test('a moving client is announced without the delay of a crowd', () => {
   memberCount = 4000
   announcer.joined('borys', ['lobby'])
