@@ -216,7 +216,7 @@ export class Publisher<From extends Author> {
 }
 
 /** So many entries are appended, read back and delivered in one turn of the event loop; each takes some 20 µs. */
-const MAX_BATCH = 1024
+const MAX_BATCH = 512
 
 /** An entry without data is about this long, in characters. */
 const SIZE_WITHOUT_DATA = 64

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FilePlace } from './file-place.js'
 import { Program } from './program.js'
-import { message, record } from '../../src/testing/index.js'
+import type { JournalListener } from '../../src/journal/journal.js'
+import { message, record, Recorder } from '../../src/testing/index.js'
 
 const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name)
 /** Limits the size of files, also of a process that runs: to that process it is like a full disk. Linux has it. */
@@ -42,6 +43,34 @@ describe('file: among processes', () => {
     await Promise.all(starting.map((program) => program.end()))
     expect(new Set(starting.map(({ lines }) => lines[0])).size).toBe(1)
     expect((await place.read()).lastOffset).toBe(60)
+  })
+
+  it('reads what another process has written by the thousand a bounded part in each turn of the event loop', async () => {
+    const journal = await place.open()
+    const recorder = new Recorder()
+    const inTurns: number[] = []
+    let isNewTurn = true
+    const counting: JournalListener = {
+      onEpoch: (epoch, nextOffset) => recorder.onEpoch(epoch, nextOffset),
+      onAvailability: (available, error) => recorder.onAvailability(available, error),
+      onBatch: (entries) => {
+        if (isNewTurn) {
+          inTurns.push(0)
+          isNewTurn = false
+          setImmediate(() => (isNewTurn = true))
+        }
+        inTurns.push((inTurns.pop() ?? 0) + entries.length)
+        recorder.onBatch(entries)
+      },
+    }
+    await journal.tail(counting)
+    // The event loop of this process stands still while the other one appends.
+    const writer = [fixture('appender.mjs'), place.path, 'writer', '7000', '10']
+    expect(spawnSync(process.execPath, writer).status).toBe(0)
+    await recorder.until(({ entries }) => entries.length === 7000)
+    expect(inTurns.reduce((sum, count) => sum + count, 0)).toBe(7000)
+    // 512, and the rest of the last frame: the other process appends ten entries at once at most.
+    expect(Math.max(...inTurns)).toBeLessThanOrEqual(521)
   })
 
   it('tells each reader everything, in one order, whichever writer it came from', async () => {
