@@ -168,8 +168,8 @@ const folder = mkdtempSync(join(tmpdir(), 'lastcall-turns-'))
 }
 {
   const server = await Server.start(folder, 'three', { AUTH_SECRET: SECRET, SHUTDOWN_TIMEOUT: '1' })
-  const sockets = await crowd(server.port, `?token=${tokenThatExpiresIn(30)}`)
-  const closed = Promise.all(sockets.map((socket) => once(socket, 'close')))
+  const sockets = await crowd(server.port, `?token=${tokenThatExpiresIn(60)}`)
+  const closed = Promise.all(sockets.map((socket) => socket.closed || once(socket, 'close')))
   await sleep(6000)
   await server.longestTurn()
   await closed

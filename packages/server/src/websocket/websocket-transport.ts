@@ -10,6 +10,7 @@ import { WebSocket, WebSocketServer, type Server, type ServerOptions } from 'ws'
 import type { HttpRejection } from '../connections/front.js'
 import type { IncomingTransport, PauseReason, TransportListener } from '../connections/transport.js'
 import { PING_FRAME } from './frame.js'
+import { PacedEnds, type EndingConnection } from './paced-ends.js'
 import { PacedReader, type ReaderOwner } from './paced-reader.js'
 import { ReadingTurns } from './reading-turns.js'
 import type { HeaderFields } from '../http/security-headers.js'
@@ -29,6 +30,7 @@ export class WebSocketAcceptor {
   readonly #server: Server<typeof PeerSocket>
   readonly #maxBufferedBytes: number
   readonly #turns = new ReadingTurns()
+  readonly #ends = new PacedEnds()
   /** What is wrong with the handshake that is being answered. */
   #fault: Error | undefined
 
@@ -62,9 +64,8 @@ export class WebSocketAcceptor {
     // The answer to the handshake and what the callback writes, the welcome above all, leave in one system call.
     socket.cork()
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      callback(
-        new WebSocketTransport(webSocket, socket, { maxBufferedBytes: this.#maxBufferedBytes, turns: this.#turns }),
-      )
+      const context = { maxBufferedBytes: this.#maxBufferedBytes, turns: this.#turns, ends: this.#ends }
+      callback(new WebSocketTransport(webSocket, socket, context))
     })
     const fault = this.#fault
     if (fault) {
@@ -116,12 +117,13 @@ class PeerSocket extends WebSocket {
 interface TransportContext {
   readonly maxBufferedBytes: number
   readonly turns: ReadingTurns
+  readonly ends: PacedEnds
 }
 
 /** Why nothing is read, one bit for each reason. */
 const PAUSE_BITS = { unacked: 1, hook: 2, limit: 4 } as const satisfies Record<PauseReason, number>
 
-export class WebSocketTransport extends SocketTransport implements IncomingTransport, ReaderOwner {
+export class WebSocketTransport extends SocketTransport implements IncomingTransport, ReaderOwner, EndingConnection {
   readonly #webSocket: PeerSocket
   readonly sink: Duplex
   readonly #context: TransportContext
@@ -130,6 +132,8 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   /** What was wrong with the peer's frames, as the close code that told it. */
   #faultCode: number | undefined
   #closingCode: number | undefined
+  /** The peer has ended its side, or is gone; its turn to be ended has not come. */
+  #isEndDue = false
   /** Bits: why nothing is read, whatever the socket says. */
   #pauses = 0
   /** What was queued when the end began: a destroyed socket says that nothing is. */
@@ -142,6 +146,7 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
     this.sink = socket
     this.#context = context
     this.#reader = new PacedReader(this, webSocket, { socket, turns: context.turns })
+    context.ends.watch(socket, this)
     socket.on('data', onData)
     webSocket[TRANSPORT] = this
     ;(socket as Duplex & Carrier)[TRANSPORT] = this
@@ -158,7 +163,9 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   }
 
   get isOpen(): boolean {
-    return this.#webSocket.readyState === WebSocket.OPEN
+    if (this.#webSocket.readyState !== WebSocket.OPEN) return false
+    // What the peer sent before its end is read first, as if the end had not come yet.
+    return !this.#isEndDue || this.sink.readableLength > 0
   }
 
   get isFull(): boolean {
@@ -272,7 +279,13 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
     else if (error.code?.startsWith('WS_ERR_')) this.#faultCode = PROTOCOL_ERROR
   }
 
+  /** A peer that is gone holds no name and gets nothing more, though its end waits for its turn. */
+  onEndDue(): void {
+    this.#isEndDue = true
+  }
+
   onClose(code: number): void {
+    this.#context.ends.forget(this.sink)
     this.#reader.end()
     this.listener?.onClosed(this.#faultCode ?? code)
   }
