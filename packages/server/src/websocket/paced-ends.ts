@@ -14,12 +14,13 @@ export interface EndingConnection {
   onEndDue(): void
 }
 
-/**
- * What Node calls for each part that it has read from a socket; without a part at the end of the input or after an error.
- * Node documents neither this property nor another way to learn of an end before it is handled.
- */
+/** The part of a socket that reads. Node documents neither it nor another way to learn of an end before it is handled. */
 interface ReadHandle {
+  /** Node calls this for each part that it has read; without a part at the end of the input or after an error. */
   onread: (this: unknown, part: ArrayBuffer | undefined) => unknown
+  /** Not 0: nothing can be read any more, because of an error. */
+  readStart(): number
+  readStop(): number
 }
 
 interface WithHandle {
@@ -27,18 +28,18 @@ interface WithHandle {
 }
 
 export class PacedEnds {
-  readonly #waiting = new Set<Duplex>()
+  readonly #waiting = new Map<Duplex, ReadHandle>()
   #leftInTurn = MAX_ENDS_A_TURN
   #isScheduled = false
 
   /** Paces the end of this socket. A socket without the handle of Node (a stream of an application) ends by itself. */
   watch(socket: Duplex, connection: EndingConnection): void {
     const handle = (socket as Duplex & WithHandle)._handle
-    const onread = handle?.onread
-    if (!handle || typeof onread !== 'function') return
+    if (!isReadHandle(handle)) return
+    const { onread } = handle
     const isPaced = (): boolean => this.#hasToWait()
     const wait = (): void => {
-      this.#waiting.add(socket)
+      this.#waiting.set(socket, handle)
       connection.onEndDue()
     }
     handle.onread = function (part) {
@@ -72,15 +73,30 @@ export class PacedEnds {
   #nextTurn(): void {
     this.#isScheduled = false
     // The poll before may have used this turn up. The next poll makes those wait that find others waiting.
-    for (const socket of this.#waiting) {
+    for (const [socket, handle] of this.#waiting) {
       if (this.#leftInTurn === 0) break
       this.#leftInTurn--
       this.#waiting.delete(socket)
-      // As Node does at the end of the input. After an error `ws` cannot send the rest, and destroys the socket.
-      socket.push(null)
-      socket.read(0)
+      end(socket, handle)
     }
     this.#leftInTurn = MAX_ENDS_A_TURN
     if (this.#waiting.size > 0) this.#schedule()
   }
+}
+
+const isReadHandle = (handle: Partial<ReadHandle> | null | undefined): handle is ReadHandle =>
+  typeof handle?.onread === 'function' &&
+  typeof handle.readStart === 'function' &&
+  typeof handle.readStop === 'function'
+
+/** As Node does: it ends the readable side at the end of the input, and destroys the socket after an error. */
+function end(socket: Duplex, handle: ReadHandle): void {
+  if (handle.readStart() !== 0) {
+    // The peer has reset the connection. Over TLS an end of the writable side would wait for ever.
+    socket.destroy()
+    return
+  }
+  handle.readStop()
+  socket.push(null)
+  socket.read(0)
 }
