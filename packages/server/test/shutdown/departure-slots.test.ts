@@ -43,7 +43,7 @@ function drill() {
   }
   return {
     closedAt,
-    ticks(fromMs: number, toMs: number, everyMs = TICK_MS): void {
+    ticks: (fromMs: number, toMs: number, everyMs = TICK_MS): void => {
       for (let nowMs = fromMs; nowMs <= toMs; nowMs += everyMs) tick(nowMs)
     },
   }
