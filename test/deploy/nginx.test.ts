@@ -2,52 +2,15 @@
  * deploy/nginx/nginx.conf: valid by nginx's own word, its times by arithmetic, and run before two real servers.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { freePort } from '../../packages/server/test/support/free-port.js'
 import { find, lacks } from '../../packages/server/test/support/programs.js'
-import { askForShutdown, nameOf, nodeOf, oneOfEach, Proxy, temporaryFolder, twoServers } from './proxied.js'
-import { DEFAULTS, read, seconds, wordAfter } from './settings.js'
+import { adapt, TEXT } from './nginx-file.js'
+import { askForShutdown, nameOf, nodeOf, oneOfEach, Proxy, twoServers } from './proxied.js'
+import { DEFAULTS, seconds, wordAfter } from './settings.js'
 
 const NGINX = find('nginx')
-const TEXT = read('nginx/nginx.conf')
-
-interface Places {
-  readonly listen: number
-  readonly a: number
-  readonly b: number
-}
-
-interface Adapted {
-  readonly args: readonly string[]
-  readonly accessLog: string
-}
-
-/** The file with these ports, and with folders that an ordinary user may write to. */
-function adapt({ listen, a, b }: Places): Adapted {
-  const folder = temporaryFolder()
-  const accessLog = join(folder, 'access.log')
-  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  const paths = kinds.map((kind) => `${kind}_temp_path ${join(folder, kind)};`).join(' ')
-  mkdirSync(join(folder, 'logs'))
-  const file = join(folder, 'nginx.conf')
-  const changes: readonly (readonly [string, string])[] = [
-    ['http {', `http { ${paths}`],
-    ['/var/log/nginx/access.log', accessLog],
-    ['listen 80;', `listen 127.0.0.1:${listen};`],
-    ['127.0.0.1:8001', `127.0.0.1:${a}`],
-    ['127.0.0.1:8002', `127.0.0.1:${b}`],
-  ]
-  let text = TEXT
-  for (const [from, to] of changes) {
-    expect(text.split(from)).toHaveLength(2)
-    text = text.replace(from, to)
-  }
-  writeFileSync(file, text)
-  const globals = `daemon off; pid ${join(folder, 'pid')}; error_log stderr;`
-  return { args: ['-p', folder, '-e', 'stderr', '-c', file, '-g', globals], accessLog }
-}
 
 describe('its times', () => {
   test('let a WebSocket be quiet for three pings', () => {
