@@ -71,7 +71,7 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
     expect(await nodeOf(await proxy.connect('back'))).toBe(nameA) // It has fewer.
   })
 
-  test('what is for operators is not for the public, and no token gets into its log', async () => {
+  test('the public does not reach the routes for operators, and no token gets into its log', async () => {
     const [a, b] = await twoServers()
     const port = await freePort()
     const proxy = await Proxy.start(port, HAPROXY, ['-n', '200', '-f', FILE], {

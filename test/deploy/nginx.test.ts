@@ -67,7 +67,7 @@ describe.skipIf(lacks('Debian: nginx', NGINX))('run', () => {
     expect(readFileSync(accessLog, 'utf8')).not.toContain('hidden')
   })
 
-  test('what is for operators is not for the public', async () => {
+  test('the public does not reach the routes for operators', async () => {
     const [a, b] = await twoServers()
     const listen = await freePort()
     const proxy = await Proxy.start(listen, NGINX, adapt({ listen, a: a.port, b: b.port }).args)

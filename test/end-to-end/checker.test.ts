@@ -156,7 +156,7 @@ describe('nothing is found', () => {
   })
 })
 
-describe('what instances say to each other takes places', () => {
+describe('the entries of instances take offsets', () => {
   const server = (story: Story, ...what: ('started' | 'stopped' | 'killed')[]): Story => {
     for (const each of what) story.add({ type: 'server', instance: 'server-1', what: each })
     return story
@@ -198,7 +198,7 @@ describe('one journal', () => {
     ['what nobody said', ['invented'], talk().come('carl', 3).told('carl', 4, 'c-1').told('bob', 4, 'c-1')],
     ['an ack for what was not said', ['invented'], talk({ presence: true }).ack('bob', 4, 'b-1')],
     [
-      'what was said otherwise',
+      'a message with other content',
       ['altered', 'disagreement'],
       both().says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1', { digest: 'other' }),
     ],
@@ -444,7 +444,7 @@ describe('one client over all its connections', () => {
     expect(kinds(missed(given(1, 2, 3)))).toEqual(['wrong-missed'])
   })
 
-  test('what is out of reach where a library wanted to move to is no loss: it stays where it is', () => {
+  test('evicted entries at the target of a migration are no loss: the library stays on its link', () => {
     const first = { connection: 'bob#1' }
     const stays = (): Story =>
       both({ historySize: 1 })
@@ -466,7 +466,7 @@ describe('one client over all its connections', () => {
   })
 })
 
-describe('what one client said', () => {
+describe('the messages of one client', () => {
   test.each<[string, string[], Story]>([
     [
       'two messages that have changed places',
@@ -518,7 +518,7 @@ describe('what one client said', () => {
   })
 })
 
-test('what the run itself has noticed is a violation, too', () => {
+test('a fault that the run itself recorded is a violation, too', () => {
   const story = talk()
     .add({ type: 'stuck', text: 'bob' })
     .add({ type: 'server', instance: 'server-1', what: 'fault', text: 'ended with 1' })

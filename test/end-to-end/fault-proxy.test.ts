@@ -77,7 +77,7 @@ test('bytes pass in both directions, and so do ends', async () => {
   expect([client.text, client.error, faults]).toEqual(['welcome', undefined, []])
 })
 
-test('what is delayed and torn arrives whole and in order', async () => {
+test('delayed and split bytes arrive complete and in order', async () => {
   const random = new Random(1)
   const { client, server } = await connected({
     delayMs: () => random.between(0, 2),
@@ -162,7 +162,7 @@ test('a fate that looks at what comes decides where it ends', async () => {
   expect(client.text).toBe('here')
 })
 
-test('who is refused, or finds nobody, is reset', async () => {
+test('a connection that is refused, or that has no target, is reset', async () => {
   for (const target of [1, undefined]) {
     const proxy = new FaultProxy({ target: () => target, nextFate: () => ({ ...PASSES, fault: 'refuse' }) })
     const client = new End(connect(await proxy.listen(), '127.0.0.1'))

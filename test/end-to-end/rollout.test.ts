@@ -11,7 +11,7 @@ const SMALL = ['--libraries', '80', '--plain', '20', '--rate', '80', '--spread',
 
 const roll = (...args: readonly string[]): Promise<ScriptOutcome> => runScript('rollout.mjs', ...SMALL, ...args)
 
-describe('nobody notices', () => {
+describe('no client notices a deploy', () => {
   test.skipIf(lacks('Debian: haproxy', find('haproxy')))(
     'that two instances behind HAProxy are replaced one by one',
     async () => {
@@ -43,7 +43,7 @@ describe('nobody notices', () => {
   }, 180_000)
 })
 
-describe('what judges it', () => {
+describe('the verdict', () => {
   const report = {
     connectionsAtStart: 1,
     cameLater: 0,

@@ -49,7 +49,7 @@ class Chat {
   }
 }
 
-test('what is typed while the server is away arrives once it is back, and once only', async () => {
+test('a message that is typed during an outage arrives once, after the server is back', async () => {
   const server = await Command.start({ BROADCAST_INTERVAL: '0' })
   const anna = new Chat('anna', server.webSocketUrl)
   await anna.prints('* connected as anna')

@@ -30,7 +30,7 @@ test('without a WebSocket anywhere it says which option is missing', () => {
   vi.unstubAllGlobals()
 })
 
-test('what comes back is the same client at its place: name, session, cursor', async () => {
+test('a reconnect names the same client and position: name, session, cursor', async () => {
   const setup = await startOpen()
   setup.socket.hear(7)
   await reconnect(setup)
@@ -171,7 +171,7 @@ test('an attempt that leads to nothing is given up, even one that waits for its 
   expect(waiting.sockets).toHaveLength(1)
 })
 
-test('what a socket says that was given up is not heard', async () => {
+test('the client ignores the events of an abandoned socket', async () => {
   const setup = await startOpen()
   const old = setup.socket
   await setup.clock.advance(50_000)

@@ -160,7 +160,7 @@ test('after close every promise is settled, and nothing more is done', () => {
   )
 })
 
-test('what is said in a channel whose unsubscribe is on its way waits until it is subscribed to again', () => {
+test('a message to a channel with a pending unsubscribe waits until the client has subscribed again', () => {
   const world = new World()
   world.read(0)
   world.subscribe('news')
@@ -191,7 +191,7 @@ test('that it took over from itself may be read after any time', () => {
   check(world)
 })
 
-test('what the older link told while the replacement came is not told again by a replacement that could not recover', () => {
+test('a replacement that could not recover does not repeat what the older link delivered meanwhile', () => {
   const world = new World()
   world.receive(0)
   world.route(1)

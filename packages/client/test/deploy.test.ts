@@ -95,7 +95,7 @@ test('every client moves once, hears everything once and in order, and notices n
 
 const SPREAD_SECONDS = 3
 
-test('when the shutdown is called off in the middle, who has not moved stays', async () => {
+test('after a cancelled shutdown, clients that have not moved stay', async () => {
   const [old, fresh] = await startInstances({ shutdownSpreadSeconds: SPREAD_SECONDS })
   const ports = [old.port]
   const talkers = await startTalkers((await startForwarder(ports)).webSocketUrl)

@@ -24,7 +24,7 @@ test('everything the server says is told under its name', async () => {
   expect(told.error).toEqual([])
 })
 
-test('what came already is not told again', async () => {
+test('the client does not deliver an entry twice', async () => {
   const { socket, told } = await startOpen()
   for (const offset of [1, 2, 2, 1, 3]) socket.hear(offset)
   expect(dataOf(told.message)).toEqual([1, 2, 3])
@@ -74,7 +74,7 @@ test('after a loss it counts by the new journal', async () => {
   expect(setup.socket.parameter('cursor')).toBe('f:5')
 })
 
-test('what a handler throws does not stop the client, and is not swallowed', async () => {
+test('an exception of a handler does not stop the client, and is not swallowed', async () => {
   const thrown: unknown[] = []
   const onThrown = (error: unknown): void => void thrown.push(error)
   const listeners = process.listeners('uncaughtException')
@@ -158,7 +158,7 @@ test('its past is heard in order, once, though the client is further on', async 
   expect(heard).toEqual([5, 6, 7, 10])
 })
 
-test('who loses the connection before the answer asks again for what is missing', async () => {
+test('a client that loses the connection before the answer requests the missing entries again', async () => {
   const setup = await startOpen({ channels: ['games'] })
   setup.client.subscribe('news')
   setup.socket.hear(1, 1, 'news')
@@ -352,7 +352,7 @@ function memory(state?: SavedState): Store & { state: SavedState | undefined; sa
   }
 }
 
-test('who is made again with the same store is the same client at its place', async () => {
+test('a client that is created again with the same store has the same name and position', async () => {
   const store = memory()
   const first = await startOpen({ store })
   first.socket.hear(5)

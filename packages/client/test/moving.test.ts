@@ -81,7 +81,7 @@ test('a server that does not say its build is not to be avoided', async () => {
   expect(socket.parameter('avoid')).toBeNull()
 })
 
-test('who comes back after a loss avoids nobody', async () => {
+test('a client that reconnects after a lost connection avoids no build', async () => {
   const setup = await startOpen()
   await reconnect(setup)
   setup.socket.welcome({ build: 'b' })
@@ -103,7 +103,7 @@ test('the first connection is closed when the second has caught up, and the appl
   expect(moving.sockets).toHaveLength(2)
 })
 
-test('what both connections tell is heard once, whichever is first', async () => {
+test('an entry that both connections deliver reaches the application once, whichever is first', async () => {
   const moving = await startMoving()
   const { first, socket } = moving
   first.hear(1)
@@ -120,7 +120,7 @@ test('what both connections tell is heard once, whichever is first', async () =>
   expect(moving.told.message.map(({ offset }) => offset)).toEqual([1, 2, 3, 4, 5])
 })
 
-test('what is no entry is told by the connection that serves it', async () => {
+test('a frame that is no entry comes from the connection that serves the client', async () => {
   const { first, socket, told } = await startMoving()
   const periodic = { type: 'periodic', at: '', active: 1, uptimeSeconds: 1, text: '' } as const
   socket.welcome({ node: 'n2' })
@@ -159,7 +159,7 @@ test('the new connection is looked after as any other', async () => {
 
 // ——— what is said meanwhile
 
-test('what is said goes the old way until the replacement is ready, then waits for the acks, then goes the new way', async () => {
+test('messages go over the old link until the replacement is ready, wait for the acks, then go over the new one', async () => {
   const moving = await startMoving()
   const { first, socket } = moving
   const one = publish(moving, 1)
@@ -207,7 +207,7 @@ test('it waits for a second at most: what is not acked then is asked about on th
   expectNothingTold(moving)
 })
 
-test('what the old server refused for now is said on the new connection at once', async () => {
+test('a message that the old server refused temporarily is sent on the new connection at once', async () => {
   const moving = await startMoving()
   const { first, socket } = moving
   void publish(moving, 1)
@@ -513,7 +513,7 @@ test('where it has moved to it may be asked to move again', async () => {
 
 // ——— a device that sleeps
 
-test('who slept through its slot draws another one in the first half of what is left, and keeps that', async () => {
+test('a client that slept through its slot draws one in the first half of the remaining time, and keeps it', async () => {
   const setup = await startOpen({ random: () => 0.5 })
   announce(setup.socket, 1000, { deadlineInMs: 20_000 })
   setup.clock.sleep(10_000)
@@ -535,7 +535,7 @@ test('that slot is not farther away than the longest wait', async () => {
   expect(setup.sockets).toHaveLength(2)
 })
 
-test('who slept through the deadline finds out whether it is still connected, as ever', async () => {
+test('a client that slept through the deadline checks with a ping whether it is still connected', async () => {
   const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
   vi.stubGlobal('document', page)
   const setup = await startOpen({ connectTimeoutMs: 3000 })
@@ -590,7 +590,7 @@ test('one that is wanted while the replacement catches up is asked for there', a
   expect(socket.sentOf('subscribe')).toMatchObject([{ channels: ['news'], since: 'e:0' }])
 })
 
-test('what waited for a replacement that is lost is said where it was', async () => {
+test('messages that waited for a lost replacement are sent on the older link', async () => {
   const moving = await startMoving()
   const { first, socket: replacement } = moving
   void publish(moving, 1)

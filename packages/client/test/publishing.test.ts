@@ -29,7 +29,7 @@ test('a message to one client goes the same way', async () => {
   await expect(promise).resolves.toBe(5)
 })
 
-test('what is said before there is a connection is sent when there is one, in order', async () => {
+test('messages published before there is a connection are sent in order when it is open', async () => {
   const { client, socket } = await start()
   for (const data of [1, 2, 3]) void client.publish(data).catch(() => undefined)
   expect(socket.sent).toEqual([])
@@ -46,7 +46,7 @@ test('each message names the one before it that is not answered', async () => {
   expect(socket.sent.map(({ after }) => after)).toEqual([undefined, idOf(socket, 1), undefined])
 })
 
-test('what was not acked is sent again, with its id, only after the catch-up, and before what is newer', async () => {
+test('a message without an ack is sent again with its id, after the catch-up and before newer messages', async () => {
   const setup = await startOpen()
   const first = setup.socket
   const one = setup.client.publish(1)
@@ -106,7 +106,7 @@ test('a refusal for good rejects, and does not hold up the next message', async 
   await expect(next).resolves.toBe(1)
 })
 
-test('what was refused is said again before what was sent behind it is answered: that one will be refused, too', async () => {
+test('a refused message is sent again before the answer to its successor, which the server will refuse, too', async () => {
   const setup = await startOpen()
   for (const data of [1, 2, 3]) void setup.client.publish(data).catch(() => undefined)
   await reconnect(setup)
@@ -234,7 +234,7 @@ test.each([
   expect(socket.sent).toEqual([])
 })
 
-test('what has a JSON of its own is sent as that', async () => {
+test('a value with a toJSON method is sent in that form', async () => {
   const { client, socket } = await startOpen()
   const data = { at: new Date(0), big: { toJSON: () => '12n' }, none: undefined }
   void client.publish(data).catch(() => undefined)
@@ -262,7 +262,7 @@ test.each(['', 'x'.repeat(65)])('an id the server would not repeat is rejected: 
   expect(socket.sent).toEqual([])
 })
 
-test('what is said is what it was when it was said', async () => {
+test('the client sends the data as they were at the call of publish', async () => {
   const { client, socket } = await start()
   const data = { text: 'before' }
   void client.publish(data).catch(() => undefined)

@@ -42,7 +42,7 @@ test('a client without a name is given one, and keeps it', async () => {
   expect(client.clientId).toBe(clientId)
 })
 
-test('who was away hears what was said meanwhile, once, in order, then goes on', async () => {
+test('a client that was disconnected gets the messages it missed once, in order, and then new ones', async () => {
   const server = await startServer()
   const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
   const heard = new Heard(boris)

@@ -40,7 +40,7 @@ test('the codes that RFC 6455 keeps from being sent are not among ours', () => {
   for (const code of [1004, 1005, 1006, 1015]) expect(Object.values(CLOSE_CODES)).not.toContain(code)
 })
 
-test('what may pass by itself is temporary, what the client must change is not', () => {
+test('a cause that may pass by itself is temporary, a mistake of the client is not', () => {
   for (const code of ['rate_limited', 'journal_unavailable', 'shutting_down', 'internal'] as const) {
     expect(isTemporary(code)).toBe(true)
   }

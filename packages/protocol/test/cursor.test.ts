@@ -60,7 +60,7 @@ test('every cursor that the server writes is 1 to 256 visible ASCII characters',
   expect(parseCursor(longest)).toBeDefined()
 })
 
-test('what was written is read back', () => {
+test('a formatted cursor parses to the same value', () => {
   const cursors = fc.record({
     epoch: fc.stringMatching(/^[a-zA-Z0-9_-]{1,64}$/),
     offset: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
@@ -72,7 +72,7 @@ test('what was written is read back', () => {
   )
 })
 
-test('what is read is written the same: a cursor has one form', () => {
+test('a parsed cursor formats to the same text: a cursor has one form', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[a-z]{1,3}:[0-9]{1,17}$/)), (text) => {
       const cursor = parseCursor(text)

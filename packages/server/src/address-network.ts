@@ -1,7 +1,7 @@
 /** The network of an address that one host has to itself: what a limit for each address counts by. */
 import { isIPv6 } from 'node:net'
 
-/** A host with IPv6 has a network of 64 bits to itself (RFC 4291 section 2.5.1): it counts as one host with IPv4 does. */
+/** A host with IPv6 has a network of 64 bits to itself (RFC 4291 section 2.5.1), which counts like one IPv4 address. */
 export function networkOf(address: string | undefined): string {
   if (address === undefined || !isIPv6(address)) return address ?? ''
   const [head = '', tail] = address.split('::')

@@ -1,20 +1,20 @@
 /**
- * Time, as a parameter: what waits in production does not wait in a unit test.
+ * Time as a parameter, so that unit tests do not wait.
  */
 
 export interface Clock {
-  /** Milliseconds since 1970: for what people and other machines read. */
+  /** Milliseconds since 1970: for times that people and other machines read. */
   now(): number
-  /** Milliseconds that never go back: for durations. */
+  /** The monotonic clock, in milliseconds: for durations. */
   monotonic(): number
   /**
-   * Calls back after so many milliseconds of the monotonic clock, never earlier; the answer calls it off. Does not keep the
+   * Calls back after `ms` milliseconds of the monotonic clock, never earlier; the returned function cancels it. Does not keep the
    * process alive.
    */
   after(ms: number, callback: () => void): () => void
-  /** Calls back every so many milliseconds; the answer ends it. Does not keep the process alive. */
+  /** Calls back at this interval, in milliseconds; the returned function ends it. Does not keep the process alive. */
   every(ms: number, callback: () => void): () => void
-  /** Keeps the process alive until the answer is called, whatever else has ended. */
+  /** Keeps the process alive until the returned function is called. */
   keepAwake(): () => void
 }
 

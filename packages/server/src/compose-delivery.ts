@@ -22,7 +22,7 @@ export interface DeliveryParts {
   readonly journal: Journal
   readonly retention: Retention
   readonly connections: Pick<ConnectionManager, 'all' | 'closePolitely' | 'get' | 'getActiveCount'>
-  /** What most connections use. */
+  /** The encoding of most connections. */
   readonly encoding: TransportEncoding
   readonly clock: Clock
   readonly stats: Stats
@@ -31,9 +31,9 @@ export interface DeliveryParts {
 
 export interface ComposedDelivery {
   readonly hub: Hub
-  /** What the journal says of all instances. */
+  /** The state of all instances, as the journal records it. */
   readonly cluster: ClusterState
-  /** Tells the other instances of this one. */
+  /** Announces this instance to the others. */
   readonly announcer: InstanceAnnouncer
   /** The instances that share the journal, by their ids. This one is always among them, with the figures of this moment. */
   readonly instances: readonly InstanceInfo[]
@@ -41,9 +41,9 @@ export interface ComposedDelivery {
   read(): Promise<void>
   /** Begins to announce this instance to the others. */
   announce(): void
-  /** Evicts what is too old, and closes the clients that still needed it: to be called every second or so. */
+  /** Evicts old entries, and closes the clients that still needed them. Must be called every second or so. */
   sweep(): void
-  /** Publishes what was gathered, waits for what is on its way, and ends the reading. */
+  /** Publishes the gathered messages, waits for pending appends, and ends the reading of the journal. */
   close(): Promise<void>
 }
 

@@ -145,7 +145,7 @@ function appDependencies(config: Config, servers: HttpServers, parts: HttpParts)
     headers: securityHeaders(tls !== undefined),
     originForm,
     version: VERSION,
-    onError: (error) => log.error('http', { error }, 'a request could not be answered'),
+    onError: (error) => log.error('http', { error }, 'the server could not answer a request'),
   }
 }
 
@@ -166,7 +166,7 @@ function adminApi(
         { address: logAddresses ? address : undefined, isBlocked },
         isBlocked
           ? 'too many wrong ADMIN_TOKENs came from this address: it gets 429 for up to a minute'
-          : 'a wrong ADMIN_TOKEN was presented',
+          : 'a client sent a wrong ADMIN_TOKEN',
       ),
   }
 }

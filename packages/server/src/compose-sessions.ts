@@ -53,13 +53,13 @@ export interface SessionsComposition {
 
 export interface ComposedSessions {
   readonly handle: ConnectionListener
-  /** Whether anybody may connect under any free name. */
+  /** Whether any client may connect under any free name. */
   readonly isOpen: boolean
-  /** Checks the tokens of newcomers with other keys. */
+  /** Verifies the tokens of new clients with other keys. */
   renewKeys(config: Config): void
-  /** Forgets what is not needed any more: to be called every second or so. */
+  /** Drops idle budgets. Must be called every second or so. */
   sweep(): void
-  /** Cuts the rejected clients that are still there. */
+  /** Destroys the connections of rejected clients that still exist. */
   dispose(): void
 }
 
@@ -72,12 +72,12 @@ const MAX_CHANNELS = 100
  */
 const HANDSHAKES_STRETCH_MS = 4
 
-/** How long a newcomer waits for this instance to read what another one has told it of already. */
+/** How long a handshake waits until this instance has read the entries up to the client's cursor. */
 const MAX_WAIT_FOR_CURSOR_MS = 1000
 
 /**
- * The same, where the line to the journal may be silent: by then the journal has noticed that it is (RabbitMQ: 6 s, three
- * missed heartbeats), and the client is rejected instead of being told of a loss.
+ * The same for a journal on another machine whose connection may have failed silently. The journal notices that within this
+ * time (RabbitMQ: 6 s, three missed heartbeats), so the server rejects the client instead of reporting a loss to it.
  */
 const MAX_WAIT_FOR_REMOTE_CURSOR_MS = 7000
 
@@ -178,7 +178,7 @@ function inSlices(handler: HandshakeHandler, clock: Clock): ConnectionListener {
   }
 }
 
-/** One line when the keys are gone and one when they are back: an issuer that is down for an hour is not an hour of lines. */
+/** Logs one line when the keys become unavailable and one when they return, however long the outage of the issuer lasts. */
 function keysObserver(stats: Stats, log: Logger): RemoteKeysObserver {
   return {
     onFailed(error, isFirst) {
@@ -202,5 +202,8 @@ function withinDescriptors(maxConnections: number, lasting: number, log: Logger)
   return lasting
 }
 
-/** Enough for a client that loses its connection in the middle of the longest replay and begins again. */
+/**
+ * The burst of the replay budget: enough for a client that loses its connection in the middle of the longest replay and starts
+ * again.
+ */
 const defaultReplayBytes = ({ historyBytes }: Config): number => Math.max(2 * historyBytes, 16 * 1024 ** 2)

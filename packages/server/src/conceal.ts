@@ -1,8 +1,8 @@
 /**
- * A URL in the form in which it may be shown. It may be wrong in any way, and hold a password all the same.
+ * Hides the secrets of a URL for the log. The URL may be malformed and still contain a password.
  */
 
-/** Without user and password, and without the values of parameters that sound like a secret. */
+/** The URL without user and password, and without the values of parameters whose names suggest a secret. */
 export const withoutCredentials = (url: string): string =>
   url
     .replace(/^(?!file:)([a-z][a-z0-9+.-]*:\/+)?.*@/is, '$1(hidden)@')

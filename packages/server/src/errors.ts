@@ -1,13 +1,13 @@
 /**
- * The one class of errors that lastcall throws or rejects with. Callers match `code`, never the message.
- * What a client does wrong is not an error but a value: see the protocol package.
+ * The one class of errors that lastcall throws or rejects with. Callers match `code`, never the message. A mistake of a client
+ * is a value and not an error: see the protocol package.
  */
 
-/** Every code there is, and when it comes. */
+/** Every code, and when it occurs. */
 export type LastcallErrorCode =
   /** The journal could not take the entries: its disk is full, its server away. They may still appear later. */
   | 'journal_unavailable'
-  /** An entry larger than the journal keeps (HISTORY_BYTES). */
+  /** An entry is larger than the journal retains (HISTORY_BYTES). */
   | 'entry_too_large'
   /** The journal's file or server holds something else, is damaged, or was written by an incompatible version. */
   | 'journal_unusable'

@@ -1,6 +1,6 @@
 /**
- * The encoding of a text as the bytes that a transport writes. Which encoding that is, belongs to the transport: inner
- * code is handed a function.
+ * The encoding of a text as the bytes that a transport writes. The encoding belongs to the transport; inner code receives it as
+ * a function.
  */
 import type { Locale, ServerMessage } from '@lastcall/protocol'
 

@@ -1,5 +1,5 @@
 /**
- * The public door: nothing else is public.
+ * The public API of the package.
  */
 export { createServer, type ServerOptions } from './create-server.js'
 export type { AttachOptions, LastcallServer, ListenOptions } from './lastcall-server.js'

@@ -1,5 +1,5 @@
 /**
- * What must hold unless the server itself has a defect. Cheap enough to stay on in production.
+ * Conditions that hold unless the server has a defect. The check is cheap enough for production.
  */
 
 /** @throws {Error} with the message, when the condition does not hold. */

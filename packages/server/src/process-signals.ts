@@ -92,7 +92,7 @@ export class ProcessSignals {
     }
   }
 
-  /** Nobody has been served, and nothing has been acknowledged. */
+  /** The server has accepted no client and acknowledged no message. */
   #endStart(
     { onEnd, onGivenUp = () => undefined, timeoutMs = START_END_TIMEOUT_MS }: StartListener,
     signal: ShutdownSignal,

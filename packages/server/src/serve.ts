@@ -81,7 +81,10 @@ interface Reload {
   readonly log: Logger
 }
 
-/** Takes over what a running process can: TLS files and the keys of tokens. Whatever is wrong, the server serves on. */
+/**
+ * Applies the changes that a running process can: TLS files and the keys of tokens. After any problem the server continues
+ * unchanged.
+ */
 function reloader({ server, config, load, notifier, log }: Reload): () => void {
   let current = config
   return () => {

@@ -1,6 +1,6 @@
 /**
  * A hash of a set that does not depend on the order of its changes: each element is added or removed in constant time. It
- * tells two honest instances whether they agree on a state; it is no protection against somebody who wants a collision.
+ * tells two honest instances whether they agree on a state; it is no protection against a client that constructs a collision.
  */
 
 const FNV_PRIME = 0x01000193

@@ -17,7 +17,7 @@ export class SlicedTasks {
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #stretchMs: number
   #waiting: Task[] = []
-  /** How many of them are done. */
+  /** The number of its finished pieces. */
   #done = 0
   /** How long this turn of the event loop has been held. */
   #spentMs = 0
@@ -28,7 +28,7 @@ export class SlicedTasks {
     this.#stretchMs = stretchMs
   }
 
-  /** Whether nothing waits. */
+  /** Whether no task waits. */
   get isIdle(): boolean {
     return this.#waiting.length === 0
   }

@@ -25,10 +25,10 @@ export function exitWhenNotStuck(timeoutMs: number, onGivenUp: () => void): void
 }
 
 /**
- * Sees to it that a process that fails ends, also while a write is not answered: by SIGKILL then, so that its exit
- * status is 137. The log is written out before: its handler was registered first.
+ * Ensures that a failing process ends, also while a write does not return: it then kills itself by SIGKILL, so that its exit
+ * status is 137. The log is written before, because its handler was registered first.
  *
- * @param mayBeStuck whether a file operation that is under way may never end.
+ * @param mayBeStuck whether a pending file operation may never end.
  */
 export function exitEvenIfStuck(mayBeStuck: () => boolean): void {
   process.on('exit', (code) => {

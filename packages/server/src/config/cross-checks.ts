@@ -1,5 +1,5 @@
 /**
- * What variables must be to each other. Each variable alone is checked by its schema.
+ * The checks that concern several variables. The schema of a variable checks its value alone.
  */
 import { problemOfRabbitUrl } from '../journal/rabbit/address.js'
 import { isRedisUrl, parseRedisUrl } from '../journal/redis/redis-url.js'
@@ -7,12 +7,12 @@ import type { ConfigProblem } from './problems.js'
 import type { Config, ConfigKey } from './schema.js'
 
 interface CrossCheck {
-  /** The problem is said of the first; the check is made when all of these are valid by themselves. */
+  /** The problem names the first key. The check runs when the values of all keys are valid by themselves. */
   readonly keys: readonly [ConfigKey, ...ConfigKey[]]
   wrong(config: Config): boolean
-  /** Gets the names of `keys`, as the reader knows them. */
+  /** Receives the names of `keys` in the form that the operator used. */
   expected(...names: string[]): string
-  /** What is wrong in this configuration, instead of `expected`. Repeats no value: it may be secret. */
+  /** What is wrong in this configuration; replaces `expected`. It repeats no value, because a value may be secret. */
   detail?(config: Config): string | undefined
 }
 
@@ -20,11 +20,11 @@ const AUTH_KEYS = ['authSecret', 'authPublicKey', 'authJwksUrl'] as const
 
 const authKeys = (config: Config): number => AUTH_KEYS.filter((key) => config[key] !== undefined).length
 
-/** A claim that is to be checked while nobody is asked for a token: somebody believes to be protected who is not. */
+/** A required claim without a key: the server would check no token, and the operator would believe that it does. */
 const needsKey = (key: 'authIssuer' | 'authAudience'): CrossCheck => ({
   keys: [key, ...AUTH_KEYS],
   wrong: (config) => config[key] !== undefined && authKeys(config) === 0,
-  expected: (_, ...keys) => `needs one of ${keys.join(', ')}: without a key no token is asked for`,
+  expected: (_, ...keys) => `needs one of ${keys.join(', ')}: without a key the server checks no token`,
 })
 
 const redisProblem = ({ journalUrl }: Config): string | undefined => {
@@ -35,8 +35,8 @@ const redisProblem = ({ journalUrl }: Config): string | undefined => {
 const journalProblem = (config: Config): string | undefined =>
   redisProblem(config) ?? problemOfRabbitUrl(config.journalUrl)
 
-/** Instances on several machines: what one of them has signed, the others must accept. */
-/** Whether the journal is on another machine, or may be. */
+/** Instances on several machines must accept each other's sessions. */
+/** Whether the journal is, or may be, on another machine. */
 export const isRemote = ({ journalUrl }: Config): boolean => /^(redis|amqp)/i.test(journalUrl)
 
 const CHECKS: readonly CrossCheck[] = [
@@ -51,28 +51,28 @@ const CHECKS: readonly CrossCheck[] = [
     keys: ['sessionSecret', 'authSecret', 'journalUrl'],
     wrong: (config) => isRemote(config) && config.sessionSecret === undefined && config.authSecret === undefined,
     expected: (_, auth = '', journal = '') =>
-      `must be set, or ${auth}, and be the same on all instances: ${journal} is shared by several machines, and a client that reconnects to another instance must be able to prove there who it is`,
+      `must be set, or ${auth}, and be the same on all instances: ${journal} is shared by several machines, and a client that reconnects to another instance must be able to prove there that it is the same client`,
   },
   {
     keys: ['workers', 'journalUrl'],
     wrong: (config) => config.workers !== undefined && config.journalUrl.startsWith('memory:'),
     expected: (_, journal = '') =>
-      `needs a ${journal} that several processes can share, such as file:PATH or redis://HOST; what is in memory:, the others do not see`,
+      `needs a ${journal} that several processes can share, such as file:PATH or redis://HOST: other processes cannot read memory:`,
   },
   {
     keys: ['adminPort', 'port'],
     wrong: (config) => config.adminPort !== undefined && config.adminPort !== 0 && config.adminPort === config.port,
-    expected: (_, port = '') => `must not be ${port}: it is for a port of its own`,
+    expected: (_, port = '') => `must not be ${port}: it needs a port of its own`,
   },
   {
     keys: ['tlsCert', 'tlsKey'],
     wrong: (config) => config.tlsCert !== undefined && config.tlsKey === undefined,
-    expected: (_, key = '') => `needs ${key} beside it`,
+    expected: (_, key = '') => `needs ${key}, too`,
   },
   {
     keys: ['tlsKey', 'tlsCert'],
     wrong: (config) => config.tlsKey !== undefined && config.tlsCert === undefined,
-    expected: (_, cert = '') => `needs ${cert} beside it`,
+    expected: (_, cert = '') => `needs ${cert}, too`,
   },
   {
     keys: AUTH_KEYS,
@@ -84,21 +84,22 @@ const CHECKS: readonly CrossCheck[] = [
   {
     keys: ['maxPayloadBytes', 'historyBytes'],
     wrong: (config) => config.maxPayloadBytes > config.historyBytes,
-    expected: (_, history = '') => `must not be more than ${history}: a message that cannot be kept cannot be sent`,
+    expected: (_, history = '') =>
+      `must not be more than ${history}: the server must be able to retain the largest message`,
   },
   {
     keys: ['shutdownDelaySeconds', 'shutdownTimeoutSeconds'],
     wrong: (config) => config.shutdownDelaySeconds > config.shutdownTimeoutSeconds,
-    expected: (_, timeout = '') => `must not be more than ${timeout}, of which it is a part`,
+    expected: (_, timeout = '') => `must not be more than ${timeout}, because it is a part of that time`,
   },
   {
     keys: ['shutdownSpreadSeconds', 'shutdownTimeoutSeconds'],
     wrong: (config) => (config.shutdownSpreadSeconds ?? 0) > config.shutdownTimeoutSeconds,
-    expected: (_, timeout = '') => `must not be more than ${timeout}, of which it is a part`,
+    expected: (_, timeout = '') => `must not be more than ${timeout}, because it is a part of that time`,
   },
 ]
 
-/** `broken` are the keys whose value in `config` is only the default, because what was given is not valid. */
+/** @param broken The keys whose given value is not valid, so that `config` contains their default. */
 export function crossProblems(
   config: Config,
   broken: ReadonlySet<ConfigKey>,

@@ -1,6 +1,6 @@
 /**
- * The file of ENV_FILE: lines of `NAME=value`, below the environment and the flags. A process cannot be given another
- * environment while it runs, so this is where a reload finds a new configuration. Knows no variable.
+ * The file of ENV_FILE: lines of `NAME=value`. Flags and the environment take precedence. The environment of a running process
+ * cannot be replaced, so a reload reads new values from this file. This file knows no variable.
  */
 import { parseEnv } from 'node:util'
 import { nearestName } from './problems.js'
@@ -10,24 +10,24 @@ export type EnvFile =
   | { readonly ok: true; readonly values: Readonly<Record<string, string | undefined>> }
   | { readonly ok: false; readonly reason: string }
 
-/** Quotes, comments and `export` are as in Node's own `--env-file`. */
+/** Parses quotes, comments and `export` as Node's own `--env-file` does. */
 export function readEnvFile(path: string): EnvFile {
   const file = readUtf8File(path)
   return 'reason' in file ? { ok: false, reason: file.reason } : { ok: true, values: parseEnv(file.text) }
 }
 
-/** In shorter names one letter makes another word: HOME is no HOST. */
+/** The shortest name that is checked for typos: in shorter names one letter makes another word, such as HOME and HOST. */
 const MIN_TYPO_LENGTH = 6
 
-/** As somebody may write it who has set variables of many programs. */
+/** An operator who sets variables of many programs may write this prefix. */
 const PREFIX = /^LASTCALL_/
 
-/** `authSecret`, `AUTH-SECRET` and `AUTHSECRET` are alike. */
+/** Makes `authSecret`, `AUTH-SECRET` and `AUTHSECRET` equal. */
 const plain = (name: string): string => name.toUpperCase().replace(/[^A-Z0-9]/g, '')
 
 /**
- * Warnings about names that look like misspelt variables. Other names are not reported: the environment and the file serve
- * other programs, too, and a file may be written for a newer build.
+ * Warnings about names that look like misspelt variables. Other names cause no warning: the environment and the file serve
+ * other programs, too, and a file may contain variables of a newer build.
  */
 export function typosIn(values: Readonly<Record<string, unknown>>, names: readonly string[]): string[] {
   return Object.keys(values).flatMap((given) => {
@@ -36,7 +36,7 @@ export function typosIn(values: Readonly<Record<string, unknown>>, names: readon
   })
 }
 
-/** In the environment, where a similar name beside the right one belongs to another program: WORKER beside WORKERS. */
+/** The same for the environment, where a similar name beside the right one belongs to another program: WORKER beside WORKERS. */
 export function typosInEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   names: readonly string[],

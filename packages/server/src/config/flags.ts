@@ -1,10 +1,10 @@
 /**
- * Reads `--name value` and `--name=value`. Knows no variable: the names that exist are given.
+ * Reads `--name value` and `--name=value`. The caller passes the names that exist.
  */
 import { didYouMean, type ConfigProblem } from './problems.js'
 
 export interface ParsedFlags {
-  /** By name, without dashes. The last one counts. */
+  /** Values by name, without dashes. The last value of a name counts. */
   readonly values: ReadonlyMap<string, string>
   readonly problems: readonly ConfigProblem[]
 }

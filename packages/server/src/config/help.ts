@@ -1,5 +1,5 @@
 /**
- * What `--help` and `check` print about the variables.
+ * The texts of `--help` and `check` about the variables.
  */
 import { VARIABLES, type Config, type ConfigKey, type Variable } from './schema.js'
 import { GROUPS } from './variable.js'
@@ -9,13 +9,13 @@ const INDENT = ' '.repeat(6)
 
 const UNITS = { seconds: ' s', milliseconds: ' ms', bytes: ' bytes', entries: ' entries', clients: ' clients' } as const
 
-/** A value of a variable as a person reads it; secrets are not shown. */
+/** A value as text for people; secrets are hidden. */
 function displayed({ kind, defaultText }: Variable, value: unknown): string {
   if (value === undefined) return defaultText ?? 'none'
   return `${kind.toText(value)}${kind.unit ? UNITS[kind.unit] : ''}`
 }
 
-/** The default as a person reads it. */
+/** The default as text for people. */
 export const displayedDefault = (variable: Variable): string =>
   variable.defaultText ?? displayed(variable, variable.defaultValue)
 
@@ -35,7 +35,7 @@ export function flagsHelp(): string {
   return groups.join('\n')
 }
 
-/** Variable, value and where it comes from, one a line. */
+/** One line for each variable: its name, its value and the source of the value. */
 export function configTable(config: Config, sources: Readonly<Record<ConfigKey, ConfigSource>>): string {
   const rows = [
     ['VARIABLE', 'VALUE', 'FROM'],

@@ -1,16 +1,16 @@
 /**
- * Which public keys a server can work with. They are looked at when it starts: a key that no token can be checked with
- * would otherwise turn away every client, one after the other.
+ * Which public keys the server can use. It checks them at its start: with a key that cannot verify a token, it would reject
+ * every client later.
  */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 
-/** RFC 7518 sections 3.3 and 3.5; certificates of fewer are refused by browsers, too. */
+/** RFC 7518 sections 3.3 and 3.5. Browsers refuse certificates with fewer bits, too. */
 const MIN_RSA_BITS = 2048
 
-/** Those for which there is an algorithm of JWT (RFC 7518 section 3.4). */
+/** The curves that have an algorithm of JWT (RFC 7518 section 3.4). */
 const CURVES: readonly string[] = ['prime256v1', 'secp384r1', 'secp521r1']
 
-/** What is the matter with an RSA key, to follow its name; `undefined`: nothing, or it is another kind of key. */
+/** The problem of an RSA key, to follow its name; `undefined`: none, or the key is of another kind. */
 export function rsaProblem({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string | undefined {
   const bits = asymmetricKeyDetails?.modulusLength
   if (asymmetricKeyType !== 'rsa' && asymmetricKeyType !== 'rsa-pss') return undefined
@@ -18,7 +18,7 @@ export function rsaProblem({ asymmetricKeyType, asymmetricKeyDetails }: KeyObjec
   return `is an RSA key of ${String(bits)} bits, and must have at least ${String(MIN_RSA_BITS)}`
 }
 
-/** What is the matter with a key in PEM that is to check tokens; `undefined`: nothing. */
+/** The problem of a key in PEM that is to verify tokens; `undefined`: none. */
 export function tokenKeyProblem(pem: string): string | undefined {
   const notAKey = 'must be a public key or a certificate in PEM (-----BEGIN PUBLIC KEY-----)'
   if (!/-----BEGIN (PUBLIC KEY|RSA PUBLIC KEY|CERTIFICATE)-----/.test(pem)) return notAKey

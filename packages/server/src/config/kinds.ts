@@ -1,6 +1,6 @@
 /**
- * The kinds of values that configuration variables have: how each is read from text, checked, shown and described.
- * Knows no variable.
+ * The kinds of values of configuration variables: how each is parsed, checked, formatted and described. This file knows no
+ * variable.
  */
 import { isIP } from 'node:net'
 import * as z from 'zod'
@@ -9,29 +9,29 @@ import { tokenKeyProblem } from './keys.js'
 import { isOriginPattern } from './origins.js'
 
 export interface Kind<T> {
-  /** Checks a value, wherever it came from. */
+  /** Checks a value, from a text or from the options of a library call. */
   readonly schema: z.ZodType<T>
-  /** What a text means; something that `schema` refuses when it cannot be understood. */
+  /** Parses a text. Returns a value that `schema` rejects when the text cannot be parsed. */
   fromText(text: string): unknown
-  /** The value as somebody would have written it. */
+  /** The value as text, as an operator would write it. */
   toText(value: T): string
-  /** A given text without what must not be seen. Default: the text itself. */
+  /** A given text without its secret parts. Default: the text itself. */
   conceal?(text: string): string
-  /** Whether nobody may see it. */
+  /** Whether the value is secret. */
   readonly secret?: boolean
-  /** What may be given, to follow "must be". */
+  /** The allowed values, to follow "must be". */
   readonly allowed: string
-  /** How it may be written, where there is more than one way. */
+  /** Examples, where a value can be written in several ways. */
   readonly examples?: string
-  /** What is the matter with this value, where more can be said than `allowed` says. */
+  /** The problem of this value, where it is more specific than `allowed`. */
   problem?(value: unknown): string | undefined
   /** Stands for the value in `--help`. */
   readonly placeholder: string
-  /** Of the numbers, where they have one. */
+  /** The unit of numbers that have one. */
   readonly unit?: 'seconds' | 'milliseconds' | 'bytes' | 'entries' | 'clients'
 }
 
-/** What must be, as the rest of a sentence. */
+/** The requirement, to follow the name of the variable. */
 export const mustBe = ({ allowed, examples }: Kind<unknown>): string =>
   `must be ${allowed}${examples === undefined ? '' : `, such as ${examples}`}`
 
@@ -42,7 +42,7 @@ interface Range {
 
 const NUMBER = /^\d+(?:\.\d+)?$/
 
-/** A whole number. */
+/** An integer. */
 export function integer({ min, max, unit }: Range & { unit?: 'entries' | 'clients' }): Kind<number> {
   return {
     schema: z.int().min(min).max(max),
@@ -107,7 +107,7 @@ export function bytes({ min, max }: Range): Kind<number> {
 
 const inWords = (choices: readonly (string | number)[]): string => choices.join(', ').replace(/, ([^,]*)$/, ' or $1')
 
-/** One of a few, in any case; `aliases` are other words for some of them. */
+/** One of several words, in any letter case; `aliases` are other words for some of them. */
 export function choice<const T extends string | number>(
   choices: readonly T[],
   aliases: Readonly<Record<string, T>> = {},
@@ -154,7 +154,7 @@ interface TextOptions {
   readonly placeholder: string
 }
 
-/** A text that nobody may see. Its UTF-8 bytes count. */
+/** A secret text. Its length counts in UTF-8 bytes. */
 export function secret({ minBytes, why = '' }: { minBytes: number; why?: string }): Kind<string> {
   return {
     schema: z.string().refine((value) => Buffer.byteLength(value) >= minBytes),
@@ -167,7 +167,7 @@ export function secret({ minBytes, why = '' }: { minBytes: number; why?: string 
   }
 }
 
-/** A URL with one of these schemes (`https:`); user and password in it are not shown. */
+/** A URL with one of these schemes (`https:`). Its user and password are hidden. */
 export function url({ pattern, allowed }: { pattern: RegExp; allowed: string }): Kind<string> {
   return {
     schema: z.string().regex(pattern),
@@ -199,15 +199,15 @@ const listed = (given: string): string[] =>
     .map((each) => each.trim())
     .filter((each) => each !== '')
 
-/** Origins (RFC 6454): each as a browser sends it or as people write it, all subdomains of a host, or `null`. */
+/** Origins (RFC 6454): each in the form that a browser sends or people write, all subdomains of a host, or `null`. */
 export function origins(): Kind<readonly string[]> {
   return {
     schema: z.array(z.string().refine(isOriginPattern)).min(1),
     fromText: (given) => listed(given).map((each) => each.replace(/\/$/, '')),
     toText: (value) => value.join(','),
     allowed:
-      'a list of origins, such as https://example.com,http://localhost:8000; https://*.example.com are all subdomains, ' +
-      'null is what sandboxed frames and files send',
+      'a list of origins, such as https://example.com,http://localhost:8000; https://*.example.com names all subdomains, ' +
+      'and null the origin of sandboxed frames and files',
     placeholder: 'LIST',
   }
 }
@@ -222,7 +222,7 @@ function isNetwork(given: string): boolean {
   return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128))
 }
 
-/** Which proxies are trusted: all, none, or those at these addresses. */
+/** The trusted proxies: all, none, or those at these addresses. */
 export function proxies(): Kind<boolean | readonly string[]> {
   return {
     schema: z.union([z.boolean(), z.array(z.string().refine(isNetwork)).min(1)]),

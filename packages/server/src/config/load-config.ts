@@ -1,6 +1,6 @@
 /**
- * Makes a `Config`: for the command from flags, environment and ENV_FILE, in this order; for the library from options.
- * The only file that reads process.env. All problems are found at once.
+ * Creates a `Config`: for the command from flags, environment and ENV_FILE, in this order of precedence; for the library from
+ * options. Only this file reads process.env. It reports all problems at once.
  */
 import { LastcallError } from '../errors.js'
 import { crossProblems } from './cross-checks.js'
@@ -17,29 +17,29 @@ export type ConfigResult =
   | {
       readonly ok: true
       readonly config: Config
-      /** Where each value comes from. */
+      /** The source of each value. */
       readonly sources: Readonly<Record<ConfigKey, ConfigSource>>
-      /** The values of `commandFlags` that were given. */
+      /** The given values of `commandFlags`. */
       readonly commandFlags: ReadonlyMap<string, string>
-      /** What deserves a look and keeps nobody from starting. */
+      /** Warnings, which do not prevent the start. */
       readonly warnings: readonly string[]
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
 
-/** Set by the primary in the environment of its workers. */
+/** The primary sets this variable in the environment of its workers. */
 export const WORKER_VARIABLE = 'LASTCALL_WORKER'
 
-/** Set by the primary as well, where the descriptor of the log is not that of standard output. */
+/** The primary sets this variable, too, when the descriptor of the log is not that of standard output. */
 export const LOG_FD_VARIABLE = 'LASTCALL_LOG_FD'
 
-/** Whether this process was started by a primary, as one of its workers. */
+/** Whether a primary started this process as one of its workers. */
 export const isWorker = (): boolean => process.env[WORKER_VARIABLE] !== undefined && process.send !== undefined
 
 export type LoadedConfig = Extract<ConfigResult, { ok: true }>
 
 /**
- * Takes variables out of the environment that are not configuration but a word of the parent process to this one alone,
- * such as NOTIFY_SOCKET: a child that inherited them would believe that they are meant for it.
+ * Removes variables from the environment that the parent process addresses to this process alone, such as NOTIFY_SOCKET, and
+ * returns them: a child process that inherited them would use them as its own.
  */
 export function takeFromEnvironment<Name extends string>(
   names: readonly Name[],
@@ -56,11 +56,11 @@ export function takeFromEnvironment<Name extends string>(
 }
 
 export interface LoadConfigOptions {
-  /** Default: process.env. An empty text counts as not set. */
+  /** Default: process.env. An empty text counts as absent. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** What follows the command on the command line: flags, which win over the environment. Default: none. */
+  /** The arguments after the command. Flags take precedence over the environment. Default: none. */
   readonly argv?: readonly string[]
-  /** Flags that the command has besides those of the variables, without dashes. */
+  /** Flags of the command besides those of the variables, without dashes. */
   readonly commandFlags?: readonly string[]
 }
 
@@ -73,7 +73,7 @@ export function loadConfig({ env = process.env, argv = [], commandFlags = [] }: 
       { source: 'environment', name, text: env[name] },
       { source: 'file', name: `${name} in ENV_FILE`, text: file?.ok ? file.values[name] : undefined },
     ]
-    // Nothing at all counts as not set.
+    // An empty text counts as absent.
     return places
       .map(({ text, ...place }) => ({
         ...place,
@@ -83,7 +83,7 @@ export function loadConfig({ env = process.env, argv = [], commandFlags = [] }: 
       }))
       .find(({ text }) => text)
   }
-  // Where the file is can't be said in the file.
+  // The file itself cannot contain its own path.
   const place = find(VARIABLES.find(({ key }) => key === 'envFile') as Variable, undefined)
   const file = place?.text === undefined ? undefined : readEnvFile(place.text)
   const found = VARIABLES.flatMap((variable) => find(variable, variable.key === 'envFile' ? undefined : file) ?? [])
@@ -115,29 +115,29 @@ export function loadConfig({ env = process.env, argv = [], commandFlags = [] }: 
   }
 }
 
-const EDGES_LEFT_OUT = 'a byte order mark before the secret or line breaks behind it are left out'
+const EDGES_LEFT_OUT = 'the server ignores a byte order mark before the secret and line breaks after it'
 
 /**
- * A secret without what the file that it was copied from had around it: a line break at its end, a byte order mark. Blanks
- * may be part of it. One that consists of nothing else is left as it is, and is refused: it was not meant to be none.
+ * A secret without the surroundings that it had in a file: a line break at its end, a byte order mark. Blanks may be part of
+ * it. A secret that consists of nothing else is unchanged, so that the schema rejects it: the operator did not mean "none".
  */
 function withoutEdges(secret: string | undefined): string | undefined {
   return secret?.replace(/^\uFEFF|[\r\n]+$/g, '') || secret
 }
 
-/** A variable that is set, and where. */
+/** A variable with a value, and the source of the value. */
 interface Found {
   readonly variable: Variable
   readonly source: ConfigSource
-  /** As whoever set it knows it. */
+  /** The name in the form of its source: `PORT`, `--port`, or `PORT in ENV_FILE`. */
   readonly name: string
   readonly text: string | undefined
-  /** As it was given. */
+  /** The given text. */
   readonly raw: string | undefined
 }
 
 /**
- * The configuration for use as a library: the defaults, with these options instead of some of them.
+ * The configuration for use as a library: the defaults, with these options in place of some of them.
  *
  * @throws {LastcallError} `config_invalid`: the message lists every problem.
  */
@@ -166,11 +166,11 @@ export function configFrom(options: Partial<Config> = {}): Config {
 
 interface Given {
   readonly variable: Variable
-  /** As whoever gave it knows it. */
+  /** The name in the form of its source. */
   readonly name: string
-  /** What was given. */
+  /** The given value. */
   readonly raw: unknown
-  /** What that means. */
+  /** The parsed value. */
   readonly value: unknown
 }
 
@@ -204,7 +204,7 @@ function tlsProblems({ tlsCert, tlsKey }: Config, nameOf: (key: ConfigKey) => st
 }
 
 interface Checked {
-  /** Where something is wrong: the default. */
+  /** The values; the default where the given one is not valid. */
   readonly config: Config
   readonly problems: readonly ConfigProblem[]
 }

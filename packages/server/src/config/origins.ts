@@ -1,14 +1,14 @@
 /**
- * Origins (RFC 6454): how they are written in the configuration, and which of them a browser's `Origin` field is. Pure.
+ * Origins (RFC 6454): how the configuration writes them, and how a browser's `Origin` field is matched. Pure.
  */
 
-/** What a browser sends from a file, a sandboxed frame, or a redirect. */
+/** The origin that a browser sends for a file, a sandboxed frame, or a redirect. */
 const OPAQUE = 'null'
 
 const WILDCARD = /^([a-z][a-z0-9+.-]*:\/\/)\*\.(.+)$/i
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s*@\\]+$/i
 
-/** Whether a text names origins: one of them, all subdomains of a host (`https://*.example.com`), or `null`. */
+/** Whether a text names origins: one origin, all subdomains of a host (`https://*.example.com`), or `null`. */
 export function isOriginPattern(text: string): boolean {
   if (text === OPAQUE) return true
   const [, scheme, domain] = WILDCARD.exec(text) ?? []
@@ -16,17 +16,17 @@ export function isOriginPattern(text: string): boolean {
 }
 
 /**
- * The form in which origins can be compared: lower case, an internationalised host name in its ASCII form, and no port
- * that its scheme implies. `undefined`: the text is no origin.
+ * The normal form of an origin, for comparison: lower case, an internationalised host name in its ASCII form, and no port that
+ * its scheme implies. `undefined`: the text is no origin.
  */
 export function normalOrigin(text: string): string | undefined {
   if (!ORIGIN.test(text) || !URL.canParse(text)) return undefined
   const { origin } = new URL(text)
-  // Only for the schemes of the web are there names and ports to normalise: an extension's is opaque to URL.
+  // URL normalises names and ports only for the schemes of the web; it treats the origin of an extension as opaque.
   return origin === OPAQUE ? text.toLowerCase() : origin
 }
 
-/** Whether the value of an `Origin` field is one of those that the patterns name. */
+/** Whether the patterns name the value of an `Origin` field. */
 export function originMatcher(patterns: readonly string[]): (origin: string) => boolean {
   const exact = new Set<string>()
   const suffixes: { readonly scheme: string; readonly behind: string }[] = []
@@ -45,7 +45,7 @@ export function originMatcher(patterns: readonly string[]): (origin: string) => 
     if (exact.has(given)) return true
     const origin = normalOrigin(given)
     if (origin === undefined) return false
-    // Something must stand before the dot: the host itself is no subdomain of its own.
+    // The part before the dot must not be empty: the host itself is not a subdomain of itself.
     const isSubdomain = suffixes.some(
       ({ scheme, behind }) =>
         origin.startsWith(scheme) && origin.endsWith(behind) && origin.length > scheme.length + behind.length,

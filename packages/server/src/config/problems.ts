@@ -1,15 +1,15 @@
 /**
- * What can be wrong with a configuration, in a form that can be listed and printed.
+ * Problems of a configuration, as values that can be listed and printed.
  */
 import { inspect } from 'node:util'
 import type { Variable } from './schema.js'
 
 export interface ConfigProblem {
-  /** Where it was given: `PORT`, `--port`, or `port` in the options of a library call. */
+  /** The name in the form of its source: `PORT`, `--port`, or `port` in the options of a library call. */
   readonly name: string
-  /** What was given, ready to be shown: secrets are hidden. */
+  /** The given value as text; secrets are hidden. */
   readonly given?: string
-  /** What is the matter, or what would be allowed. */
+  /** The problem, or the allowed values. */
   readonly expected: string
 }
 
@@ -19,20 +19,20 @@ export const formatProblem = ({ name, given, expected }: ConfigProblem): string 
 
 const MAX_SHOWN_CHARACTERS = 100
 
-/** A given value in the form in which it may be shown. */
+/** A given value as text that may be shown. */
 export function shown(variable: Variable, given: unknown): string {
   if (variable.kind.conceal) return variable.kind.conceal(String(given))
   const quoted = typeof given === 'string' ? JSON.stringify(given) : inspect(given, { depth: 1, breakLength: Infinity })
   return quoted.length > MAX_SHOWN_CHARACTERS ? `${quoted.slice(0, MAX_SHOWN_CHARACTERS)}…` : quoted
 }
 
-/** " Did you mean X?" where one of the candidates is near enough, else nothing. */
+/** " Did you mean X?" when a candidate is near enough, else an empty text. */
 export function didYouMean(word: string, candidates: readonly string[], show = (name: string): string => name): string {
   const nearest = nearestName(word, candidates, Math.max(2, Math.floor(word.length / 4)))
   return nearest === undefined ? '' : `. Did you mean ${show(nearest)}?`
 }
 
-/** The candidate that is fewest letters away, if it is not more than so many. */
+/** The candidate with the smallest distance, if the distance is not above the limit. */
 export function nearestName(word: string, candidates: readonly string[], maxDistance: number): string | undefined {
   let nearest: string | undefined
   let nearestDistance = maxDistance + 1
@@ -45,7 +45,10 @@ export function nearestName(word: string, candidates: readonly string[], maxDist
   return nearest
 }
 
-/** How many letters must be put in, left out or replaced, or swapped with their neighbour (optimal string alignment). */
+/**
+ * The distance of two words: the number of letters to insert, remove, replace, or swap with their neighbour (optimal string
+ * alignment).
+ */
 function editDistance(from: string, to: string): number {
   let rowBefore: readonly number[] = []
   let row: readonly number[] = Array.from({ length: to.length + 1 }, (_, index) => index)

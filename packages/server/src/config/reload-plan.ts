@@ -1,13 +1,13 @@
 /**
- * What a running process can take over from a configuration that was read again, and what it can't. Pure.
+ * Which changes of a newly read configuration a running process can apply, and which need a restart. Pure.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { VARIABLES, type Config, type ConfigKey } from './schema.js'
 
 export interface ReloadPlan {
-  /** What is in force afterwards. */
+  /** The configuration after the reload. */
   readonly config: Config
-  /** The variables whose files or keys are read again. */
+  /** The variables whose files or keys the server reads again. */
   readonly renewed: readonly string[]
   /** The variables that have changed and need a restart. */
   readonly needRestart: readonly string[]
@@ -18,13 +18,13 @@ const AUTH_KEYS: readonly ConfigKey[] = ['authSecret', 'authPublicKey', 'authJwk
 
 const isSet = (config: Config, keys: readonly ConfigKey[]): boolean => keys.some((key) => config[key] !== undefined)
 
-/** A claim without a key is refused, so any of them will do. */
+/** Any of them turns authentication on: the configuration check rejects a claim without a key. */
 export const asksForToken = (config: Config): boolean => isSet(config, AUTH_KEYS)
 
 export function planReload(current: Config, next: Config): ReloadPlan {
-  // Whoever speaks TLS on a port can't stop speaking it, nor begin.
+  // A listening port can change its certificate, but cannot start or stop TLS.
   const tls = isSet(current, TLS_KEYS) && isSet(next, TLS_KEYS) ? TLS_KEYS : []
-  // A line that was lost from a file must not open the door to everybody: that takes a restart.
+  // Authentication can be turned off only by a restart: a line that is missing from a file must not admit every client.
   const auth = asksForToken(next) ? AUTH_KEYS : []
   const renewable = [...tls, ...auth]
   const names = (fits: (key: ConfigKey) => boolean): string[] =>

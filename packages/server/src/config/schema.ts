@@ -9,7 +9,7 @@ import { bytes, choice, duration, integer, origins, proxies, publicKey, secret, 
 import { metaOf, optional, variable, type VariableMeta } from './variable.js'
 import { VERSION } from './version.js'
 
-/** The longest delay of a timer: a week. A timer of Node with more than 24 days would fire at once. */
+/** The longest configurable time: a week. Node fires a timer of more than 24 days at once. */
 const MAX_TIMER_SECONDS = 604_800
 const HS256 = ': HS256 needs a key of 256 bits (RFC 7518 section 3.2)'
 
@@ -137,7 +137,7 @@ export const configSchema = z.object({
   maxBufferedBytes: variable('MAX_BUFFERED', bytes({ min: 1024, max: 1024 ** 3 }), {
     group: 'Connections and messages',
     default: 1_048_576,
-    doc: 'How much may wait for one client that does not read, before the server stops reading from it, too.',
+    doc: 'How many bytes may wait for a client that does not read, before the server stops reading from it, too.',
   }),
   maxMessagesPerMinute: variable('MAX_MESSAGES_PER_MINUTE', integer({ min: 0, max: 1_000_000 }), {
     group: 'Connections and messages',
@@ -147,12 +147,12 @@ export const configSchema = z.object({
   maxChannelsPerMinute: variable('MAX_CHANNELS_PER_MINUTE', integer({ min: 0, max: 1_000_000 }), {
     group: 'Connections and messages',
     default: 300,
-    doc: 'How many channels a client may subscribe to in a minute, those that its handshakes name included; all may come at once; 0 is no limit.',
+    doc: 'How many channels a client may subscribe to in a minute, those that its handshakes name included; it may use the budget at once; 0 is no limit.',
   }),
   maxReplayPerMinuteBytes: optional('MAX_REPLAY_PER_MINUTE', bytes({ min: 0, max: 1024 ** 4 }), {
     group: 'Connections and messages',
     defaultText: 'twice HISTORY_BYTES, at least 16 MiB',
-    doc: 'How much of the history a client may have replayed to it in a minute, by `?cursor=` and `since`; all of it may come at once, a replay counts as 16 KiB at least; 0 is no limit.',
+    doc: 'How many bytes of the history the server replays to a client in a minute, for `?cursor=` and `since`; the client may use the budget at once; a replay counts as 16 KiB at least; 0 is no limit.',
   }),
   broadcastIntervalSeconds: variable(
     'BROADCAST_INTERVAL',
@@ -166,17 +166,17 @@ export const configSchema = z.object({
   presenceIntervalMs: variable('PRESENCE_INTERVAL', duration({ min: 0, max: 60_000, unit: 'milliseconds' }), {
     group: 'Connections and messages',
     default: 250,
-    doc: 'Over how long joins and leaves are gathered into one message; 0 turns presence off.',
+    doc: 'The time over which the server gathers joins and leaves into one message; 0 turns presence off.',
   }),
   presenceListLimit: variable('PRESENCE_LIST_LIMIT', integer({ min: 0, max: 1000, unit: 'clients' }), {
     group: 'Connections and messages',
     default: 100,
-    doc: 'How many clients of a channel `welcome` and `subscribed` name; they count all of them.',
+    doc: 'How many clients of a channel `welcome` and `subscribed` list; their count includes all clients.',
   }),
   instanceTimeoutSeconds: variable('INSTANCE_TIMEOUT', duration({ min: 3, max: 600, unit: 'seconds' }), {
     group: 'Journal and history',
     default: 30,
-    doc: 'How long nothing may come from another instance before it counts as lost and its clients as gone; instances announce themselves every third of it.',
+    doc: 'How long another instance may append nothing before it counts as lost and its clients as gone; an instance announces itself every third of this time.',
   }),
   locale: variable('LOCALE', choice(LOCALES), {
     group: 'Connections and messages',
@@ -187,15 +187,15 @@ export const configSchema = z.object({
   authSecret: optional('AUTH_SECRET', secret({ minBytes: 32, why: HS256 }), {
     group: 'Access',
     defaultText: 'none: the server accepts every client',
-    doc: 'The key with which tokens (JWT, HS256) are signed.',
+    doc: 'The key with which the issuer signs tokens (JWT, HS256).',
   }),
   authPublicKey: optional('AUTH_PUBLIC_KEY', publicKey(), {
     group: 'Access',
-    doc: 'The public key that belongs to the private one with which tokens (JWT) are signed.',
+    doc: 'The public key of the private key with which the issuer signs tokens (JWT).',
   }),
   authJwksUrl: optional('AUTH_JWKS_URL', url({ pattern: /^https?:\/\/[^\s]+$/, allowed: 'an https: or http: URL' }), {
     group: 'Access',
-    doc: 'The address of the keys with which tokens (JWT) are signed (RFC 7517).',
+    doc: 'The address of the public keys of the issuer of tokens (JWT) (RFC 7517).',
   }),
   authIssuer: optional('AUTH_ISSUER', text({ pattern: /./, allowed: 'a text', placeholder: 'TEXT' }), {
     group: 'Access',
@@ -208,17 +208,17 @@ export const configSchema = z.object({
   jwtClockToleranceSeconds: variable('JWT_CLOCK_TOLERANCE', duration({ min: 0, max: 300, unit: 'seconds' }), {
     group: 'Access',
     default: 5,
-    doc: 'By how much the clock of the issuer may differ when the claims `nbf`, `iat` and `exp` of a token are checked.',
+    doc: 'How far the clock of the issuer may differ, when the server checks the claims `nbf`, `iat` and `exp` of a token.',
   }),
   sessionSecret: optional('SESSION_SECRET', secret({ minBytes: 32 }), {
     group: 'Access',
-    defaultText: 'made from AUTH_SECRET, else kept beside a `file:` journal, else random for each process',
-    doc: 'The key with which sessions are signed; it must be the same on all instances.',
+    defaultText: 'derived from AUTH_SECRET, else stored beside a `file:` journal, else random for each process',
+    doc: 'The key with which the server signs sessions; it must be the same on all instances.',
   }),
   adminToken: optional('ADMIN_TOKEN', secret({ minBytes: 16 }), {
     group: 'Access',
     defaultText: 'none: the API is off',
-    doc: 'The Bearer token that /api asks for.',
+    doc: 'The Bearer token that /api requires.',
   }),
   allowedOrigins: optional('ALLOWED_ORIGINS', origins(), {
     group: 'Access',
@@ -272,7 +272,7 @@ export const configSchema = z.object({
   logLevel: variable('LOG_LEVEL', choice(LOG_LEVELS, { warning: 'warn', critical: 'error', fatal: 'error' }), {
     group: 'Operation',
     default: 'info',
-    doc: 'The least severe lines that are logged; WARNING is `warn`, CRITICAL is `error`.',
+    doc: 'The least severe level that the server logs; WARNING is `warn`, CRITICAL is `error`.',
   }),
   logFormat: variable('LOG_FORMAT', choice(['auto', 'pretty', 'json']), {
     group: 'Operation',
@@ -328,7 +328,7 @@ export const configSchema = z.object({
   }),
 })
 
-/** Everything that can be configured. Units are in the names; a variable that may be absent is `undefined`. */
+/** The configuration of a server. Units are in the names; a variable without a value is `undefined`. */
 export type Config = Readonly<z.output<typeof configSchema>>
 
 export type ConfigKey = keyof Config

@@ -1,7 +1,7 @@
 /**
- * Text files that somebody has written for the server: ENV_FILE, certificates, keys. Owns their encoding: editors of some
- * systems put a byte order mark in front or write UTF-16, and a name that begins with such a mark is another name. A
- * server whose AUTH_SECRET were ignored for that would be open to everybody.
+ * Text files that operators write: ENV_FILE, certificates, keys. Owns their encoding. Some editors write a byte order mark or
+ * UTF-16, and a variable's name with such a mark is another name: a server that ignored its AUTH_SECRET for that reason would
+ * accept every client.
  */
 import { readFileSync } from 'node:fs'
 
@@ -14,7 +14,7 @@ const OTHER_MARKS: Readonly<Record<string, Buffer>> = {
 
 const begins = (bytes: Buffer, mark: Buffer): boolean => bytes.subarray(0, mark.length).equals(mark)
 
-/** The bytes of a text file without a byte order mark; a text instead: why it can't be used, to follow its name. */
+/** The bytes of a text file without a byte order mark, or as a text the reason why the file cannot be used, to follow its name. */
 export function readTextFile(path: string): Buffer | string {
   let bytes: Buffer
   try {
@@ -25,11 +25,14 @@ export function readTextFile(path: string): Buffer | string {
   if (begins(bytes, UTF8_MARK)) bytes = bytes.subarray(UTF8_MARK.length)
   const encoding = Object.entries(OTHER_MARKS).find(([, mark]) => begins(bytes, mark))?.[0]
   if (encoding !== undefined) return `is written in ${encoding}: save it in UTF-8`
-  // No text has one, and in UTF-16 every second byte of a name is one.
+  // Text contains no zero byte, but UTF-16 has one in every second byte of a name.
   return bytes.includes(0) ? 'contains zero bytes, as text in UTF-16 does: save it in UTF-8' : bytes
 }
 
-/** The same as a text. Explanations around the keys of a PEM file may be in any encoding; names and values may not. */
+/**
+ * The same as a text, which must be UTF-8. The explanations around the keys of a PEM file may be in any encoding; names and
+ * values may not.
+ */
 export function readUtf8File(path: string): { readonly text: string } | { readonly reason: string } {
   const bytes = readTextFile(path)
   if (typeof bytes === 'string') return { reason: bytes }

@@ -1,13 +1,13 @@
 /**
- * The files of TLS_CERT and TLS_KEY: read, and looked at before they are used, so that what is wrong with them is told
- * in the words of the configuration and not in those of OpenSSL at the first handshake.
+ * The files of TLS_CERT and TLS_KEY. They are read and checked before their use, so that a problem is reported in the words of
+ * the configuration and not in those of OpenSSL at the first handshake.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { rsaProblem } from './keys.js'
 import { readTextFile } from './text-file.js'
 
-/** What a TLS server needs. */
+/** The credentials of a TLS server. */
 export interface TlsFiles {
   /** The certificate chain, in PEM. */
   readonly cert: Buffer
@@ -16,12 +16,12 @@ export interface TlsFiles {
 }
 
 export interface TlsProblem {
-  /** Of which file it is said. */
+  /** The variable whose file has the problem. */
   readonly of: 'tlsCert' | 'tlsKey'
   readonly expected: string
 }
 
-/** Both files, or what is wrong with them. */
+/** Both files, or their problem. */
 export function readTlsFiles(certFile: string, keyFile: string): TlsFiles | TlsProblem {
   const cert = readTextFile(certFile)
   if (typeof cert === 'string') return { of: 'tlsCert', expected: cert }
@@ -34,11 +34,11 @@ export function readTlsFiles(certFile: string, keyFile: string): TlsFiles | TlsP
     return { of: 'tlsKey', expected: 'must be a file with a private key in PEM, without a passphrase' }
   }
   if (!certificate.checkPrivateKey(privateKey)) {
-    return { of: 'tlsKey', expected: 'must be the private key of the certificate, and is that of another one' }
+    return { of: 'tlsKey', expected: 'must be the private key of the certificate, but belongs to another one' }
   }
   const weakness = rsaProblem(privateKey)
   if (weakness !== undefined) return { of: 'tlsKey', expected: weakness }
-  // Whatever else OpenSSL refuses, a signature by SHA-1, for example.
+  // OpenSSL refuses more, for example a signature by SHA-1.
   const context = attempt(() => createSecureContext({ cert, key }))
   return context instanceof Error ? { of: 'tlsCert', expected: `cannot be used: ${context.message}` } : { cert, key }
 }

@@ -1,5 +1,5 @@
 /**
- * How a configuration variable is declared: the schema of its value, and beside it everything else that is known about it.
+ * The declaration of a configuration variable: the schema of its value, and its documentation.
  */
 import * as z from 'zod'
 import { invariant } from '../invariant.js'
@@ -25,7 +25,7 @@ interface About {
   readonly commandOnly?: true
 }
 
-/** Everything that is known about a variable, except its place in `Config`. */
+/** The declaration of a variable, except its place in `Config`. */
 export interface VariableMeta extends About {
   /** The name in the environment: `SHUTDOWN_TIMEOUT`. */
   readonly name: string

@@ -1,6 +1,6 @@
 /**
- * The pace of closes that the server makes for a reason of its own: no peer and no load balancer notices this many
- * reconnects per second.
+ * The pace of closes that the server decides on by itself: peers and load balancers handle this many reconnects per second
+ * without harm.
  */
 
 export const MAX_CLOSES_PER_SECOND = 1000

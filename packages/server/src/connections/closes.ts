@@ -10,7 +10,7 @@ export type ServerClose =
 
 export interface Close {
   readonly why: ServerClose
-  /** RFC 6455 section 7.4; 4000–4999 are this protocol's own. */
+  /** RFC 6455 section 7.4; 4000–4999 belong to this protocol. */
   readonly code: number
   readonly reason: CloseReason
 }
@@ -18,7 +18,7 @@ export interface Close {
 export const CLOSES = {
   /** A newer connection of the same client replaces this one. */
   takenOver: { why: 'takeover', code: CLOSE_CODES.takenOver, reason: 'takenOver' },
-  /** Another instance holds this clientId for somebody else, and its claim came first. */
+  /** Another client uses this clientId at another instance, whose claim came first. */
   idInUse: { why: 'takeover', code: CLOSE_CODES.idInUse, reason: 'idInUse' },
   /** An outage of the journal has left open which of two connections of the same client is the newer one. */
   claimOutdated: { why: 'takeover', code: CLOSE_CODES.tryAgainLater, reason: 'unavailable' },
@@ -33,6 +33,6 @@ export const CLOSES = {
   requested: { why: 'request', code: CLOSE_CODES.goingAway, reason: 'shuttingDown' },
   /** In mode `migrate` the client did not leave in its slot. SHUTDOWN_CLOSE_CODE may replace the code. */
   slotEnded: { why: 'slot', code: CLOSE_CODES.goingAway, reason: 'shuttingDown' },
-  /** The client did not leave until the deadline. SHUTDOWN_CLOSE_CODE may replace the code. */
+  /** The client did not leave before the deadline. SHUTDOWN_CLOSE_CODE may replace the code. */
   deadline: { why: 'deadline', code: CLOSE_CODES.goingAway, reason: 'shuttingDown' },
 } as const satisfies Record<string, Close>

@@ -1,6 +1,6 @@
 /**
- * The registry of connections, with the methods of the specification, the heartbeats and the closing of connections.
- * What clients say to each other goes through the hub; what is sent from here is this instance's own word.
+ * The registry of connections, with the methods of the specification, the heartbeats and the closing of connections. Messages
+ * of clients go through the hub; this class sends only the messages of this instance itself.
  */
 import { randomUUID } from 'node:crypto'
 import { CLOSE_CODES, type CloseReason, type Locale, type ServerMessage } from '@lastcall/protocol'
@@ -15,27 +15,27 @@ import type { Transport } from './transport.js'
 /** A message for all connections: the same, or one per language. A string is sent unchanged. */
 export type Broadcast = string | ServerMessage | ((locale: Locale) => ServerMessage)
 
-/** Told of each connection's beginning and end, after the registry knows. Must not throw. */
+/** Observes the beginning and the end of each connection, after the registry has changed. Must not throw. */
 export interface ConnectionObserver {
-  /** @param isTakeover The client was connected already: it did not come, it changed its connection. */
+  /** @param isTakeover The client was connected already: it replaced its connection. */
   onConnect?(connection: Connection, isTakeover: boolean): void
-  /** @param code The close code; 1006: it ended without one. */
+  /** @param code The close code; 1006: the connection ended without a close frame. */
   onDisconnect?(connection: Connection, code: number): void
 }
 
 export interface ConnectionManagerOptions {
   /** Seconds between pings; a connection that has not answered by the next one is terminated. Default: 25. */
   readonly heartbeatIntervalSeconds?: number
-  /** How long a polite close may take before it becomes abrupt, in seconds. Default: 5. */
+  /** How long a polite close may take before the server terminates the connection, in seconds. Default: 5. */
   readonly closeTimeoutSeconds?: number
-  /** Makes of a text what is written to a transport. Default: its UTF-8 bytes, for transports that frame themselves. */
+  /** Encodes a text for a transport. Default: its UTF-8 bytes, for transports that frame by themselves. */
   readonly encodeFrame?: EncodeFrame
   readonly clock?: Clock
   readonly stats?: Stats
 }
 
 export interface PoliteClose extends Close {
-  /** Is sent before the close frame, after everything that was due. */
+  /** A frame that is sent before the close frame, after everything that was due. */
   readonly lastFrame?: Buffer
 }
 
@@ -48,16 +48,16 @@ interface Closing {
 /** RFC 6455 section 7.1.5: a connection that ended without a close frame. */
 const ABNORMAL = 1006
 
-/** The sweep's longest step. */
+/** The longest interval of the sweep, in milliseconds. */
 const MAX_TICK_MS = 1000
 
 /** How long broadcasts, closes and the sweep together may hold the event loop at a stretch, in milliseconds. */
 const STRETCH_MS = 8
 
-/** So many connections are served before the time is looked at. */
+/** The number of connections that are served between two checks of the time. */
 const CONNECTIONS_A_PIECE = 64
 
-/** How often overdue closes are looked for while there are any. */
+/** The interval of the check for overdue closes, in milliseconds. */
 const OVERDUE_TICK_MS = 100
 
 export class ConnectionManager {
@@ -67,10 +67,13 @@ export class ConnectionManager {
   readonly #encodeFrame: EncodeFrame
   readonly #connections = new Map<string, Connection>()
   readonly #observers = new Set<ConnectionObserver>()
-  /** Those being closed that are still there, with their code and when that becomes abrupt. Not all are in the registry any more. */
+  /**
+   * The connections that are being closed and have not ended, with their close code and the time at which the server terminates
+   * them. Some have left the registry already.
+   */
   readonly #closing = new Map<Connection, Closing>()
   #overdueTimer: (() => void) | undefined
-  /** Work on many connections. The manager does it in the order of the calls, over several turns of the event loop. */
+  /** Work on many connections, in the order of the calls, over several turns of the event loop. */
   readonly #tasks: SlicedTasks
   #isSweeping = false
   readonly #heartbeatSlots: number
@@ -86,13 +89,13 @@ export class ConnectionManager {
     this.#tasks = new SlicedTasks({ clock: this.#clock, stretchMs: STRETCH_MS })
     this.#closeTimeoutMs = closeTimeoutSeconds * 1000
     this.#encodeFrame = options.encodeFrame ?? ((text) => Buffer.from(text))
-    // The pings of one interval are spread over its ticks: 10,000 at once would be felt.
+    // The pings of one interval are spread over its ticks: 10,000 pings at once would delay other work.
     const tickMs = Math.min(MAX_TICK_MS, heartbeatIntervalSeconds * 1000)
     this.#heartbeatSlots = Math.max(1, Math.round((heartbeatIntervalSeconds * 1000) / tickMs))
     this.#stopSweep = this.#clock.every(tickMs, () => this.#sweep())
   }
 
-  /** Tells an observer of every connection that begins or ends. The answer takes it back. */
+  /** Adds an observer of every connection that begins or ends. The returned function removes it. */
   observe(observer: ConnectionObserver): () => void {
     this.#observers.add(observer)
     return () => this.#observers.delete(observer)
@@ -101,8 +104,8 @@ export class ConnectionManager {
   // ——— the specification's methods
 
   /**
-   * Adds a connection. One of the same client that is there already is closed with 4001; its end is not told to
-   * observers, since the client did not leave.
+   * Adds a connection. The server closes an older one of the same client with 4001. Observers do not hear of its end, because
+   * the client did not leave.
    */
   connect(transport: Transport, who: string | ConnectionIdentity): Connection {
     const identity = typeof who === 'string' ? anonymous(who) : who
@@ -119,7 +122,7 @@ export class ConnectionManager {
     return connection
   }
 
-  /** Removes a connection that has ended. One that another has replaced is only let go of. */
+  /** Removes a connection that has ended. The registry entry of a connection that replaced it is unchanged. */
   disconnect(who: string | Connection, code: number = CLOSE_CODES.normal): void {
     const connection = typeof who === 'string' ? this.#connections.get(who) : who
     if (!connection) return
@@ -136,8 +139,8 @@ export class ConnectionManager {
   }
 
   /**
-   * Takes the name from a connection that is over for the server, because another client comes under it: its end is told
-   * to the observers now, not when its socket has ended.
+   * Releases the name of a connection that the server is closing, because another client connects under it: observers hear of
+   * its end now, not when its socket has ended.
    */
   release(clientId: string): void {
     const connection = this.#connections.get(clientId)
@@ -150,14 +153,14 @@ export class ConnectionManager {
 
   /**
    * Sends to all connections of this instance and returns their number. It writes to thousands over several turns of the event
-   * loop, to each after what was broadcast before. Connections that have ended are removed.
+   * loop. Each connection receives broadcasts in their order. Removes connections that have ended.
    */
   broadcast(message: Broadcast): number {
     const frameFor = this.#encoder(message)
     return this.#sendAll((connection) => frameFor(connection.locale))
   }
 
-  /** The same, with a message of its own for each. */
+  /** The same, with a separate message for each connection. */
   broadcastEach(messageFor: (connection: Connection) => ServerMessage): number {
     return this.#sendAll((connection) => this.#encodeFrame(JSON.stringify(messageFor(connection))))
   }
@@ -175,7 +178,7 @@ export class ConnectionManager {
     return count
   }
 
-  /** Does this with each of these connections that is still there when its turn comes: with a few of them, at once. */
+  /** Calls `action` for each of these connections that still exists at its turn. Few connections are handled at once. */
   #forEach(connections: readonly Connection[], action: (connection: Connection) => void, onEnd?: () => void): void {
     const actIfThere = (connection: Connection): void => {
       if (this.#connections.get(connection.clientId) === connection) action(connection)
@@ -185,7 +188,7 @@ export class ConnectionManager {
     else this.#tasks.add(task)
   }
 
-  /** Sends to one client on this instance; `false`: it is not here. */
+  /** Sends to one client of this instance; `false`: it is not connected here. */
   sendPersonalMessage(message: Broadcast, clientId: string): boolean {
     const connection = this.#connections.get(clientId)
     if (!connection?.transport.isOpen) return false
@@ -197,7 +200,7 @@ export class ConnectionManager {
     return this.#connections.size
   }
 
-  /** Closes all connections politely, at once. Resolves when the last one has ended, CLOSE_TIMEOUT later at most. */
+  /** Closes all connections politely, at once. Resolves when the last one has ended, after CLOSE_TIMEOUT at most. */
   async closeAllConnections(
     code: number = CLOSES.requested.code,
     reason: CloseReason = CLOSES.requested.reason,
@@ -214,7 +217,7 @@ export class ConnectionManager {
     return this.#connections.get(clientId)
   }
 
-  /** All connections, live: one that is added during an iteration may be visited or not. */
+  /** All connections, live: an iteration may or may not visit one that is added meanwhile. */
   all(): IterableIterator<Connection> {
     return this.#connections.values()
   }
@@ -226,8 +229,9 @@ export class ConnectionManager {
   }
 
   /**
-   * Closes one politely: nothing more is taken from it; it gets its acks and everything that is due, then the last
-   * frame, then the close frame; then it is read from until its own end. After CLOSE_TIMEOUT it is ended abruptly.
+   * Closes a connection politely. The server accepts no further message from it, sends its acks and everything that is due,
+   * then the last frame, then the close frame, and reads until the peer's end. After CLOSE_TIMEOUT it terminates the
+   * connection.
    */
   closePolitely(connection: Connection, how: PoliteClose): void {
     if (connection.serverClose) return
@@ -243,7 +247,7 @@ export class ConnectionManager {
     })
   }
 
-  /** Its socket is to end soon, by itself or abruptly. */
+  /** Expects the socket to end soon; the server terminates it otherwise. */
   #expectEnd(connection: Connection, code: number): void {
     if (this.#closing.has(connection)) return
     this.#closing.set(connection, { code, deadlineMs: this.#clock.monotonic() + this.#closeTimeoutMs })
@@ -299,7 +303,7 @@ export class ConnectionManager {
   }
 
   #ping(connection: Connection): void {
-    // The answers to pings of a connection that is not read from lie unread: its silence means nothing.
+    // The server does not read the pongs of a paused connection, so their absence means nothing.
     const isPaused = connection.transport.isPaused ?? false
     if (!connection.isAlive && !isPaused) connection.terminate('dead')
     connection.isAlive = isPaused
@@ -320,7 +324,7 @@ const anonymous = (clientId: string): ConnectionIdentity => ({
   allowedChannels: undefined,
 })
 
-/** A task that does this with each of these connections, 64 in a piece. */
+/** A task that calls `action` for each of these connections, 64 in a piece. */
 function inPieces(
   connections: readonly Connection[],
   action: (connection: Connection) => void,

@@ -1,13 +1,13 @@
 /**
- * How one kind of transport turns texts into bytes, and how many of its connections are written to at once. It belongs to
- * the transport, so that several kinds can live beside each other.
+ * How one kind of transport encodes texts as bytes, and writes to many of its connections at once. The encoding belongs to the
+ * transport, so that several kinds can coexist.
  */
 
-/** One object for all connections of a kind: encodings are compared by identity. */
+/** One object for all connections of a kind: the server compares encodings by identity. */
 export interface TransportEncoding {
   /** Unique among the encodings of a process, without spaces. */
   readonly name: string
-  /** Makes one frame of a text. */
+  /** Encodes a text as one frame. */
   encode(text: string): Buffer
   /** The text of a frame that `encode` made. */
   decode(frame: Buffer): string
@@ -15,7 +15,7 @@ export interface TransportEncoding {
   createGroup<Member extends GroupMember>(): FanOutGroup<Member>
 }
 
-/** What a group asks of a member. */
+/** The interface of a group's member. */
 export interface GroupMember {
   readonly transport: {
     readonly isOpen: boolean
@@ -24,18 +24,18 @@ export interface GroupMember {
   }
 }
 
-/** One write to a group, which ends when it has taken long enough. */
+/** One write to a group, which stops when its time is used up. */
 export interface FanOutPass<Member> {
-  /** Whether the members that are left must wait. Asked now and then. */
+  /** Whether the remaining members must wait. The group checks this now and then. */
   isOver(): boolean
-  /** The members that were not written to. */
+  /** The members without a write so far. */
   readonly left: Member[]
 }
 
-/** How many members are written to before a pass is asked whether it is over. A power of two. */
+/** The number of members between two checks whether a pass is over. A power of two. */
 export const MEMBERS_A_STEP = 256
 
-/** Connections that are written to at once. */
+/** Connections that receive the same frames in one write. */
 export interface FanOutGroup<Member> extends Iterable<Member> {
   readonly size: number
   add(member: Member): void
@@ -44,14 +44,14 @@ export interface FanOutGroup<Member> extends Iterable<Member> {
   /**
    * Writes the same frames to every member, or to as many as the pass has time for.
    *
-   * @returns the members that take no more without queueing (the frames were taken), and those that have vanished.
+   * @returns the members whose sockets are full now (they accepted the frames), and those that have ended.
    */
   write(frames: Buffer, pass?: FanOutPass<Member>): readonly Member[]
 }
 
 const NONE: readonly never[] = []
 
-/** A group for any transport: one call of `write` for each member. */
+/** A group for any transport: it calls `write` once for each member. */
 class WriteGroup<Member extends GroupMember> implements FanOutGroup<Member> {
   readonly #members = new Set<Member>()
 
@@ -89,7 +89,7 @@ class WriteGroup<Member extends GroupMember> implements FanOutGroup<Member> {
   }
 }
 
-/** The bytes of a text in UTF-8, for transports that frame by themselves. */
+/** The UTF-8 bytes of a text, for transports that frame by themselves. */
 export const UTF8_ENCODING: TransportEncoding = {
   name: 'utf8',
   encode: (text) => Buffer.from(text),

@@ -4,7 +4,7 @@
  */
 import type { IncomingTransport } from './transport.js'
 
-/** What a peer sends when it asks for a connection. Plain data: it can be logged, stored, and built by a test. */
+/** The handshake of a peer as plain data: it can be logged, stored, and built by a test. */
 export interface Handshake {
   /** The request target in origin form: path and query, still encoded. */
   readonly url: string
@@ -21,7 +21,7 @@ export interface Reply {
    * faulty: the front answers that by itself.
    */
   accept(callback: (transport: IncomingTransport) => void): void
-  /** Answers with an HTTP status and a text instead, and closes. */
+  /** Rejects with an HTTP status and a text, and closes the connection. */
   reject(answer: HttpRejection): void
 }
 
@@ -35,16 +35,16 @@ export interface HttpRejection {
 /** @param path The path under which the endpoint is served: a clientId may follow it, after a slash. */
 export type ConnectionListener = (handshake: Handshake, reply: Reply, path: string) => void
 
-/** @typeParam Host A server of somebody else that a front can serve on. */
+/** @typeParam Host A server of an application that a front can serve on. */
 export interface Front<Place, Address, Host> {
   /** Calls back for each handshake from now on. A front without a listener answers nothing. */
   onConnection(listener: ConnectionListener): void
   /** Binds an address of its own. Rejects when it is taken. */
   listen(place: Place): Promise<Address>
-  /** Serves the endpoint under `path` on a server that stays its owner's. */
+  /** Serves the endpoint under `path` on a server that its owner keeps. */
   adopt(host: Host, path: string): void
-  /** Accepts no more connections; those that exist go on. */
+  /** Accepts no more connections; existing ones continue. */
   stopListening(): void
-  /** Reports no handshake any more, and cuts the peers whose handshake was rejected and that still linger. */
+  /** Reports no further handshake, and destroys the sockets of rejected handshakes that have not ended. */
   close(): void
 }

@@ -1,63 +1,66 @@
 /**
- * What a connection needs of its socket. The WebSocket side implements it; tests and other transports may too.
+ * The interface of a connection's socket. `websocket/` implements it; tests and other transports may, too.
  */
 import type { TransportEncoding } from './encoding.js'
 
 /**
- * Why a peer is not read from: too many of its messages are on their way into the journal, a hook is asked about one, or
- * it has used up a budget.
+ * Why the server pauses reading from a peer: too many of its messages are on their way into the journal, a hook decides on one,
+ * or the peer has used up a budget.
  */
 export type PauseReason = 'unacked' | 'hook' | 'limit'
 
 export interface Transport {
-  /** How texts become frames here, and how many connections are written to at once. Default: UTF8_ENCODING. */
+  /** How this transport encodes texts, and writes to many connections at once. Default: UTF8_ENCODING. */
   readonly encoding?: TransportEncoding
-  /** Writes whole frames, after all that was written before. After the end of the socket: does nothing. */
+  /** Writes complete frames, after all earlier writes. After the end of the socket it does nothing. */
   write(frames: Buffer): void
-  /** The socket takes no more without queueing: wait for `onDrain`. */
+  /** The socket is full: wait for `onDrain`. */
   readonly isFull: boolean
-  /** Bytes that were written and that the operating system has not taken yet. */
+  /** Bytes that the operating system has not accepted yet. */
   readonly bufferedBytes: number
-  /** Whether it can still be written to. */
+  /** Whether writes are still possible. */
   readonly isOpen: boolean
-  /** Bytes that have arrived from the peer. A transport that cannot tell leaves it out. */
+  /** Bytes received from the peer. A transport that cannot count them omits this. */
   readonly bytesReceived?: number | undefined
   /** Whether `pause` is in force. Default: no. */
   readonly isPaused?: boolean
-  /** The code of the close frame that is on its way, ours or the answer to the peer's. 1005: it has none. */
+  /** The code of the close frame that was sent, as the server's own or as the answer to the peer's. 1005: it has none. */
   readonly closingCode?: number | undefined
-  /** Asks for a sign of life (`onAlive`). */
+  /** Requests a sign of life (`onAlive`). */
   ping(): void
-  /** Stops reading, so that the peer feels it (TCP backpressure). What had been read already may still be reported. */
+  /** Pauses reading, so that TCP backpressure reaches the peer. The transport may still report data that it has read already. */
   pause(reason: PauseReason): void
-  /** This reason is over: reads on if there is no other. */
+  /** Ends this reason, and continues reading if there is no other one. */
   resume(reason: PauseReason): void
-  /** Polite: ends every pause, sends what is queued and a close frame, then waits for the peer's, as long as CLOSE_TIMEOUT. */
+  /**
+   * Closes politely: ends every pause, sends queued bytes and a close frame, then waits for the peer's close frame for
+   * CLOSE_TIMEOUT.
+   */
   close(code: number, reason: string): void
-  /** Abrupt. */
+  /** Destroys the socket. */
   terminate(): void
 }
 
-/** What a socket tells its connection. */
+/** The events of a socket. */
 export interface TransportListener {
   onText(text: string): void
-  /** So many frames arrive that begin no message: pings, pongs, small fragments. Told before what they bring. */
+  /** This number of frames arrived that begin no message: pings, pongs, small fragments. Called before their effects. */
   onExtraFrames(count: number): void
-  /** A frame the protocol does not have. */
+  /** A frame that the protocol does not allow. */
   onBinary(): void
-  /** A pong came, or the peer took what was queued. */
+  /** A pong arrived, or the peer accepted queued bytes. */
   onAlive(): void
-  /** The socket takes more again. */
+  /** The socket accepts writes again. */
   onDrain(): void
-  /** A close frame is on its way, ours or the answer to the peer's: nothing may follow (RFC 6455 section 5.5.1). */
+  /** A close frame was sent, the server's own or the answer to the peer's: no frame may follow (RFC 6455 section 5.5.1). */
   onClosing(): void
-  /** The end, once. 1006: without a close frame of the peer. */
+  /** The end of the socket, once. 1006: the peer sent no close frame. */
   onClosed(code: number): void
 }
 
 /** A transport that a front has accepted. The listener may be set later, but in the same turn of the event loop. */
 export interface IncomingTransport extends Transport {
-  /** Whether the client asked for the strict dialect (`lastcall.v1`) and got it. */
+  /** Whether the client requested the subprotocol `lastcall.v1` and the server selected it. */
   readonly isStrict: boolean
   listener: TransportListener | undefined
 }

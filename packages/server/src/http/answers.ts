@@ -1,14 +1,14 @@
 /**
- * The shape that every error has that is answered over HTTP.
+ * The body of every error that the server answers over HTTP.
  */
 import { STATUS_CODES } from 'node:http'
 
 /** Every error, 4xx and 5xx alike, is this object. */
 export interface ErrorAnswer {
   readonly statusCode: number
-  /** The status in words (RFC 9110): programs match `statusCode`. */
+  /** The reason phrase of the status (RFC 9110). Programs compare `statusCode`. */
   readonly error: string
-  /** What to do instead, for people. */
+  /** Tells a person what to do. */
   readonly message: string
 }
 
@@ -24,7 +24,7 @@ export const ERROR_ANSWER_SCHEMA = {
   additionalProperties: false,
   properties: {
     statusCode: { type: 'integer' },
-    error: { type: 'string', description: 'The status in words.' },
-    message: { type: 'string', description: 'What to do instead.' },
+    error: { type: 'string', description: 'The reason phrase of the status.' },
+    message: { type: 'string', description: 'What the sender of the request can do.' },
   },
 } as const

@@ -1,6 +1,6 @@
 /**
- * `/api`: what an operator who has the ADMIN_TOKEN can ask for. The routes of the shutdown stand here; the shutdown itself
- * is handed in.
+ * `/api`: requests that an operator sends with the ADMIN_TOKEN. This file owns the routes of the shutdown; the shutdown itself
+ * is passed in.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify'
@@ -13,29 +13,29 @@ import { registerInstances, type InstanceStatus } from './instances-api.js'
 /** What the API needs of a shutdown. */
 export interface ShutdownControl {
   status(): ShutdownStatus | Promise<ShutdownStatus>
-  /** `false`: it can't be begun now. */
+  /** `false`: the present state of the server allows no start of a shutdown. */
   begin(why: string, request: ShutdownBody): boolean | Promise<boolean>
-  /** `false`: it can't be called off now. */
+  /** `false`: the present state of the server allows no cancellation. */
   cancel(why: string): boolean | Promise<boolean>
 }
 
 export interface ShutdownStatus {
   readonly state: string
   readonly remainingMs: number
-  /** What has happened so far; `undefined` without a shutdown. */
+  /** The report so far; `undefined` without a shutdown. */
   readonly report: object | undefined
 }
 
 export interface ApiDependencies {
-  /** Must be presented as `Authorization: Bearer …` (RFC 6750). */
+  /** The client sends it as `Authorization: Bearer …` (RFC 6750). */
   readonly token: string
   readonly shutdown: ShutdownControl
   /** The instances that share the journal, this one included. */
   readonly instances: () => readonly InstanceStatus[]
   readonly addressOf: AddressReader
-  /** Milliseconds that never go back. */
+  /** The monotonic clock, in milliseconds. */
   readonly monotonic: () => number
-  /** Somebody presented a wrong token. Called for the first one of an address in a minute, and when it has had too many. */
+  /** A client sent a wrong token. Called once per address and minute, and once more when the address exceeds the limit. */
   readonly onWrongToken?: ((address: string | undefined, isBlocked: boolean) => void) | undefined
 }
 
@@ -55,9 +55,12 @@ const STATUS_SCHEMA = {
   required: ['state', 'remainingSeconds', 'report'],
   properties: {
     state: { type: 'string', enum: ['starting', 'serving', 'draining', 'closing', 'closed'] },
-    remainingSeconds: { type: 'number', description: 'Until whoever is left will be closed; 0 without a shutdown.' },
+    remainingSeconds: {
+      type: 'number',
+      description: 'Until the server closes the remaining connections; 0 without a shutdown.',
+    },
     report: {
-      description: 'What has happened so far, to whom; null without a shutdown.',
+      description: 'The report so far; null without a shutdown.',
       anyOf: [{ type: 'object', additionalProperties: true }, { type: 'null' }],
     },
   },
@@ -71,7 +74,10 @@ const schema = (description: string, more: object = {}): object => ({
     '2xx': STATUS_SCHEMA,
     401: ERROR_ANSWER_SCHEMA,
     409: ERROR_ANSWER_SCHEMA,
-    429: { description: 'Too many wrong tokens from this address. A right one works.', ...ERROR_ANSWER_SCHEMA },
+    429: {
+      description: 'Too many wrong tokens from this address. The server still accepts the right one.',
+      ...ERROR_ANSWER_SCHEMA,
+    },
   },
   ...more,
 })
@@ -84,45 +90,45 @@ export async function registerApi(app: FastifyInstance, deps: ApiDependencies): 
   }
   const conflict = async (wish: string): Promise<object> => {
     const { state } = await control.status()
-    return errorAnswer(409, `${wish} while the server is ${state}`)
+    return errorAnswer(409, `${wish} while the server is ${state}.`)
   }
 
   await app.register((api, _options, done) => {
     api.addHook('onRequest', tokenCheck(deps))
     registerInstances(api, instances)
-    api.get('/api/shutdown', { schema: schema('How a shutdown is going.') }, status)
+    api.get('/api/shutdown', { schema: schema('Reports the progress of a shutdown.') }, status)
     api.post(
       '/api/shutdown',
-      { schema: schema('Begins a shutdown.', { body: schemaOf(SHUTDOWN_BODY.nullable()) }) },
+      { schema: schema('Starts a shutdown.', { body: schemaOf(SHUTDOWN_BODY.nullable()) }) },
       async (request, reply) => {
         const body = SHUTDOWN_BODY.safeParse(request.body ?? {})
         if (!body.success) return reply.code(400).send(errorAnswer(400, problemsOf(body.error)))
         if (await control.begin(WHY, body.data)) return reply.code(202).send(await status())
-        return reply.code(409).send(await conflict('A shutdown cannot be begun'))
+        return reply.code(409).send(await conflict('The server cannot start a shutdown'))
       },
     )
     api.delete(
       '/api/shutdown',
-      { schema: schema('Calls a shutdown off, while clients are still being waited for.') },
+      { schema: schema('Cancels a shutdown while the server still waits for clients.') },
       async (_request, reply) => {
         if (await control.cancel(WHY)) return reply.send(await status())
-        return reply.code(409).send(await conflict('Nothing can be called off'))
+        return reply.code(409).send(await conflict('The server has no shutdown that it can cancel'))
       },
     )
     done()
   })
 }
 
-/** A schema of zod as the OpenAPI document has it. */
+/** A zod schema in the form of the OpenAPI document. */
 function schemaOf(schema: z.ZodType): object {
   return Object.fromEntries(Object.entries(z.toJSONSchema(schema)).filter(([name]) => name !== '$schema'))
 }
 
-/** Everything that is wrong with a body, each problem with the path of its field. */
+/** All problems of a body, each with the path of its field. */
 const problemsOf = ({ issues }: z.ZodError): string =>
   issues.map(({ path, message }) => [...path, message].map(String).join(': ')).join('; ')
 
-/** A right token is always let through: somebody else's guesses from the same address must not lock its owner out. */
+/** The server always accepts the right token: guesses from the same address must not lock the operator out. */
 function tokenCheck({ token, addressOf, monotonic, onWrongToken }: ApiDependencies): onRequestAsyncHookHandler {
   const expected = digest(token)
   const limit = new GuessLimit()
@@ -137,16 +143,16 @@ function tokenCheck({ token, addressOf, monotonic, onWrongToken }: ApiDependenci
         await reply
           .code(429)
           .header('retry-after', Math.ceil(retryInMs / 1000))
-          .send(errorAnswer(429, 'Too many wrong tokens came from this address.'))
+          .send(errorAnswer(429, 'This address has sent too many wrong tokens. Send the right one, or wait.'))
         return
       }
     }
     await reply
       .code(401)
       .header('www-authenticate', 'Bearer')
-      .send(errorAnswer(401, 'The ADMIN_TOKEN is needed, as Authorization: Bearer …'))
+      .send(errorAnswer(401, 'Send the ADMIN_TOKEN as Authorization: Bearer …'))
   }
 }
 
-/** Of one length whatever was given, so that comparing tells nothing of it. */
+/** A hash has one length for every input, so the duration of the comparison reveals nothing about the token. */
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()

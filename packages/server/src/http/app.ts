@@ -1,6 +1,6 @@
 /**
- * Everything lastcall says over plain HTTP, and the only folder that knows Fastify. WebSockets are none of its business:
- * whoever serves them listens to `upgrade` on `app.server`.
+ * The HTTP application: every route over plain HTTP. Only this folder knows Fastify. It does not handle WebSockets: their front
+ * listens to `upgrade` on `app.server`.
  */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
@@ -23,7 +23,7 @@ import { answerAndClose } from './raw-answer.js'
 import { SCHEMA_CONTROLLER } from './schema-compilers.js'
 import type { HeaderFields } from './security-headers.js'
 
-/** What is answered over HTTP: of one process, or of several that are one server. */
+/** The state that the server reports over HTTP: that of one process, or the aggregate of several workers. */
 export interface ServerStatus {
   health(): Health | Promise<Health>
   isReady(): boolean | Promise<boolean>
@@ -32,28 +32,28 @@ export interface ServerStatus {
 }
 
 export interface AppDependencies extends HealthDependencies {
-  /** From then on every answer carries `Connection: close`, so that kept-alive connections leave too. */
+  /** When it returns true, every answer carries `Connection: close`, so that kept-alive connections end, too. */
   readonly isDraining: () => boolean
   /** `undefined`: there is no `/api`. */
   readonly api?: ApiDependencies | undefined
   /** `undefined`: `/metrics` is not found. */
   readonly metrics: MetricsSource | undefined
-  /** What it is served by. */
+  /** The HTTP servers beneath the application. */
   readonly servers: HttpServers
-  /** Stand in every answer. A page may replace the policy by its own. */
+  /** Header fields of every answer. A page may replace the policy by its own. */
   readonly headers: HeaderFields
   /** The request target in origin form: a proxy may send another one. */
   readonly originForm: (target: string) => string
-  /** Of this server, for the OpenAPI document. */
+  /** The version of this server, for the OpenAPI document. */
   readonly version: string
-  /** A handler failed; the client has been told 500 and no more. Default: nobody is told. */
+  /** Called when a handler failed. The client gets only a 500. Default: the error is dropped. */
   readonly onError?: (error: Error) => void
 }
 
-/** Which routes an application has. `/health` and `/ready` are everywhere. */
+/** The routes that an application has. `/health` and `/ready` belong to every scope. */
 type Scope = 'everything' | 'public' | 'admin'
 
-/** Nothing here takes a body. */
+/** No route reads a body. */
 const MAX_BODY_BYTES = 1024
 
 /** A complete application that does not listen yet. Rejects when the page's files are missing. */
@@ -79,7 +79,7 @@ export async function createSplitApps(
   return { app, adminApp }
 }
 
-/** Makes the HTTP server of an application one that is counted and closed with the others. */
+/** Registers the HTTP server of an application, so that it is counted and closed with the others. */
 const listeningServer = (deps: AppDependencies): FastifyServerOptions => ({
   serverFactory: (handler) => deps.servers.create(handler),
   rewriteUrl: ({ url = '/' }) => deps.originForm(url),
@@ -92,7 +92,7 @@ function createBase(deps: AppDependencies, scope: Scope, options: FastifyServerO
     bodyLimit: MAX_BODY_BYTES,
     schemaController: SCHEMA_CONTROLLER,
     routerOptions: { ignoreTrailingSlash: true },
-    // An address that can't be decoded is answered before any hook runs.
+    // Fastify answers an address that cannot be decoded before it runs any hook.
     frameworkErrors(error, _request, reply) {
       setCommonHeaders(reply, deps)
       answerError(error, reply, deps.onError)
@@ -100,12 +100,12 @@ function createBase(deps: AppDependencies, scope: Scope, options: FastifyServerO
     clientErrorHandler: (error, socket) => answerClientError(error, socket, deps.headers),
   })
 
-  // RFC 9112 section 3.2. Node would answer it, too, but without the headers of all other answers.
+  // RFC 9112 section 3.2. Node's own answer would lack the header fields of all other answers.
   app.addHook('onRequest', async ({ raw }, reply) => {
     if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return
     await reply.code(400).header('connection', 'close').send(errorAnswer(400, 'A request needs a Host header field.'))
   })
-  // When the answer is written, not when the request came: a shutdown may have begun in between.
+  // Runs when the answer is written: a shutdown may have started since the request arrived.
   app.addHook('onSend', (_request, reply, _payload, done) => {
     setCommonHeaders(reply, deps)
     done()
@@ -157,10 +157,10 @@ function answerError(error: FastifyError, reply: FastifyReply, onError: AppDepen
   const statusCode = error.statusCode ?? 500
   if (statusCode < 500) return reply.code(statusCode).send(errorAnswer(statusCode, error.message))
   onError?.(error)
-  return reply.code(500).send(errorAnswer(500, 'Something went wrong on our side.'))
+  return reply.code(500).send(errorAnswer(500, 'The server failed to handle this request. Its log has the cause.'))
 }
 
-/** What Node could not read: there is a socket, but no request. */
+/** Answers a request that Node could not parse: there is a socket, but no request. */
 function answerClientError(error: Error & { readonly code?: string }, socket: Socket, headers: HeaderFields): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
@@ -188,19 +188,19 @@ function routesOf(scope: Scope, { metrics }: AppDependencies): string {
 
 function answerNotFound(request: FastifyRequest, reply: FastifyReply, known: string): FastifyReply {
   const [path = ''] = request.url.slice(0, 200).split('?')
-  return reply.code(404).send(errorAnswer(404, `Nothing answers ${request.method} ${path}. There is ${known}.`))
+  return reply.code(404).send(errorAnswer(404, `No route matches ${request.method} ${path}. The server has ${known}.`))
 }
 
-/** Somebody opened a WebSocket's address in a browser, or a proxy has lost the `Upgrade` header. Says so. */
+/** Answers a plain request for the WebSocket endpoint: a person opened it in a browser, or a proxy dropped the `Upgrade` field. */
 function registerUpgradeRequired(app: FastifyInstance): void {
   const message =
-    'This is a WebSocket endpoint: connect with a WebSocket client, for example ' +
-    '`wscat -c ws://HOST/ws/anna`, or open / in a browser. If you did, a proxy in between has dropped the Upgrade header.'
+    'This is a WebSocket endpoint. Connect with a WebSocket client, for example ' +
+    '`wscat -c ws://HOST/ws/anna`, or open / in a browser. If you used one, a proxy on the way dropped the Upgrade header.'
   const schema = {
     tags: ['websocket'],
-    summary: 'Talk: WebSockets only, see above',
+    summary: 'Connect: WebSockets only, see above',
     response: {
-      101: { description: 'What a WebSocket handshake is answered with.', type: 'null' },
+      101: { description: 'The answer to a WebSocket handshake.', type: 'null' },
       426: { description: 'A request without `Upgrade: websocket`.', ...ERROR_ANSWER_SCHEMA },
     },
   } as const

@@ -1,6 +1,6 @@
 /**
- * The IP address of the client that sent a request: the peer's own, or behind trusted proxies (TRUST_PROXY) the one that
- * `X-Forwarded-For` names. Entries that an untrusted peer could have written are not believed.
+ * The IP address of the client that sent a request: the address of the peer, or behind trusted proxies (TRUST_PROXY) the one
+ * that `X-Forwarded-For` names. The server ignores entries that an untrusted peer could have written.
  */
 import proxyAddr from '@fastify/proxy-addr'
 import type { IncomingMessage } from 'node:http'
@@ -14,7 +14,7 @@ export function createAddressReader(trust: boolean | readonly string[]): Address
   const isTrusted = trust === true ? () => true : proxyAddr.compile([...trust])
   return (request) => {
     const { remoteAddress } = request.socket
-    // Without a peer there is nobody to believe.
+    // A closed socket has no peer address, and without one no proxy is trusted.
     if (remoteAddress === undefined) return undefined
     return plainAddress(proxyAddr(request, isTrusted)) ?? plainAddress(remoteAddress)
   }
@@ -23,7 +23,7 @@ export function createAddressReader(trust: boolean | readonly string[]): Address
 const MAPPED = /^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i
 const WITH_PORT = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::\d+)?$/i
 
-/** Without a port, which some proxies append, and without the prefix of an IPv4 address that is mapped into IPv6. */
+/** The address without the port that some proxies append, and without the prefix of an IPv4 address that is mapped into IPv6. */
 export function plainAddress(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   const [, inBrackets, v4] = WITH_PORT.exec(text) ?? []

@@ -1,29 +1,29 @@
 /**
- * How many file descriptors this process may have, and how they are shared: between connections that stay, and the reserve
- * for the journal, the log, probes and newcomers. Each process has a limit of its own, also with WORKERS.
+ * How many file descriptors this process may open, and how they are divided: connections, and a reserve for the journal, the
+ * log, probes and handshakes. Each process has a limit of its own, also with WORKERS.
  */
 import { readFileSync } from 'node:fs'
 
 export interface DescriptorShares {
-  /** So many connections may be open before idle ones are closed for the next; also the most WebSockets there can be. */
+  /** The number of open connections above which the server closes idle ones; also the limit of WebSockets. */
   readonly lasting: number
-  /** So many may be open for a moment beyond: requests of probes, handshakes. */
+  /** How many more may be open for a moment: requests of probes, handshakes. */
   readonly passing: number
 }
 
-/** What Node, the journal and the log keep open is about half of the smaller one. */
+/** Node, the journal and the log use about half of the smaller reserve. */
 const MIN_RESERVE = 64
 const MAX_RESERVE = 128
 const MIN_LASTING = 8
 
-/** `limit`: RLIMIT_NOFILE; `Infinity`: there is none. */
+/** @param limit RLIMIT_NOFILE; `Infinity` without a limit. */
 export function descriptorShares(limit: number): DescriptorShares {
   if (limit === Infinity) return { lasting: Infinity, passing: Infinity }
   const reserve = Math.max(MIN_RESERVE, Math.min(MAX_RESERVE, Math.floor(limit / 4)))
   return { lasting: Math.max(MIN_LASTING, limit - reserve), passing: Math.floor(reserve / 4) }
 }
 
-/** Node raises the limit of the shell to the hard limit when it starts; this is what results. Known on Linux only. */
+/** The limit in force: Node raises the shell's soft limit to the hard limit at its start. Known on Linux only. */
 export function descriptorLimit(): number {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8')

@@ -1,13 +1,13 @@
 /**
- * The limit on guesses at a secret, for each client address. Pure but for the time that it is given.
+ * The limit on guesses at a secret, for each client address. Pure: time is a parameter.
  */
 import { networkOf } from '../address-network.js'
 
-/** So many wrong guesses are answered; until the minute is over the rest are told to come later. */
+/** Wrong guesses per minute and address. Beyond this number the server answers 429 until the minute ends. */
 const MAX_GUESSES = 20
 const WINDOW_MS = 60_000
 
-/** The most addresses that are remembered; beyond that the oldest are forgotten. */
+/** The number of addresses that the limit stores. Beyond it the oldest are dropped. */
 const MAX_ADDRESSES = 10_000
 
 interface Guesses {
@@ -16,14 +16,14 @@ interface Guesses {
 }
 
 export interface Guess {
-  /** 0: it may be answered; otherwise milliseconds until the next one is. */
+  /** 0: the server may answer the guess. Otherwise the milliseconds until it may answer the next one. */
   readonly retryInMs: number
-  /** Whether it is the first one of its window, or the first one beyond the limit: a log is bounded, too. */
+  /** Whether the guess deserves a log line: the first one of its window, and the first one beyond the limit. */
   readonly isWorthALine: boolean
 }
 
 export class GuessLimit {
-  /** The oldest window first. */
+  /** Windows by address, the oldest first. */
   readonly #byAddress = new Map<string, Guesses>()
 
   /** Counts a wrong guess. */

@@ -1,6 +1,6 @@
 /**
- * `/health` and `/ready`. Liveness stays 200 while draining: a probe must not kill a server that is letting its clients
- * finish. Readiness turns 503 at once: no new clients, please.
+ * `/health` and `/ready`. `/health` answers 200 also during a drain: a failing liveness probe would make the orchestrator kill
+ * the server. `/ready` answers 503 as soon as a drain starts, so that load balancers send new clients elsewhere.
  */
 import type { FastifyInstance } from 'fastify'
 
@@ -11,25 +11,25 @@ export interface Health {
   readonly shutdownInProgress: boolean
   readonly uptimeSeconds: number
   readonly version: string
-  /** BUILD: what a deploy changes. */
+  /** BUILD. */
   readonly build: string
-  /** The name of this instance, as in `welcome`. */
+  /** The id of this instance, as in `welcome`. */
   readonly node: string
   readonly journal: 'up' | 'down'
-  /** With WORKERS: of how many processes this was asked, and how many answered in time. What is said is of those. */
+  /** With WORKERS: how many workers were asked, and how many answered in time. The other fields aggregate those answers. */
   readonly workers?: { readonly asked: number; readonly answered: number; readonly silent: number }
 }
 
 export interface HealthDependencies {
   readonly health: () => Health | Promise<Health>
-  /** Whether new clients should be sent here. */
+  /** Whether load balancers should send new clients here. */
   readonly isReady: () => boolean | Promise<boolean>
-  /** Whether this process is: the others of a whole may not be. */
+  /** Whether this process accepts new clients. With WORKERS other processes may still accept them. */
   readonly isDraining: () => boolean
 }
 
 const HEALTH_SCHEMA = {
-  description: 'The process lives; also while draining.',
+  description: 'The process runs, also during a drain.',
   type: 'object',
   required: [
     'status',
@@ -48,11 +48,11 @@ const HEALTH_SCHEMA = {
     shutdownInProgress: { type: 'boolean' },
     uptimeSeconds: { type: 'number', minimum: 0 },
     version: { type: 'string' },
-    build: { type: 'string', description: 'What a deploy changes.' },
-    node: { type: 'string', description: 'The name of this instance.' },
+    build: { type: 'string', description: 'The version that the instance runs (BUILD).' },
+    node: { type: 'string', description: 'The id of this instance.' },
     journal: { type: 'string', enum: ['up', 'down'] },
     workers: {
-      description: 'With WORKERS: how many processes were asked, and how many answered in time.',
+      description: 'With WORKERS: how many workers were asked, and how many answered in time.',
       type: 'object',
       required: ['asked', 'answered', 'silent'],
       additionalProperties: false,
@@ -62,7 +62,7 @@ const HEALTH_SCHEMA = {
         silent: {
           type: 'integer',
           minimum: 0,
-          description: 'Workers that give no sign of life; after WORKER_TIMEOUT they are replaced.',
+          description: 'Workers that do not answer; the primary replaces them after WORKER_TIMEOUT.',
         },
       },
     },
@@ -70,7 +70,7 @@ const HEALTH_SCHEMA = {
 } as const
 
 const READY_SCHEMA = {
-  description: 'New clients are welcome.',
+  description: 'The server accepts new clients.',
   type: 'object',
   required: ['status'],
   additionalProperties: false,
@@ -78,7 +78,7 @@ const READY_SCHEMA = {
 } as const
 
 const NOT_READY_SCHEMA = {
-  description: 'Send new clients elsewhere.',
+  description: 'The server accepts no new clients: send them elsewhere.',
   type: 'object',
   required: ['status', 'reason'],
   additionalProperties: false,
@@ -92,7 +92,11 @@ export function registerHealth(app: FastifyInstance, deps: HealthDependencies): 
   app.get(
     '/health',
     {
-      schema: { tags: ['probes'], summary: 'Liveness, and what this instance does', response: { 200: HEALTH_SCHEMA } },
+      schema: {
+        tags: ['probes'],
+        summary: 'Liveness, and the state of this instance',
+        response: { 200: HEALTH_SCHEMA },
+      },
     },
     async (_request, reply) => reply.header('cache-control', 'no-store').send(await deps.health()),
   )

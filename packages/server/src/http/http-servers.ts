@@ -9,11 +9,11 @@ import { descriptorShares, type DescriptorShares } from './descriptors.js'
 import { IdleConnections } from './idle-connections.js'
 
 export interface HttpServersOptions {
-  /** How long an idle HTTP connection is kept, in milliseconds; 0: 72 s. */
+  /** How long the server keeps an idle HTTP connection, in milliseconds; 0: 72 s. */
   readonly keepAliveTimeoutMs: number
-  /** How many idle HTTP connections are kept; beyond that the oldest is closed. Default: 100. */
+  /** How many idle HTTP connections the server keeps; beyond that it closes the oldest. Default: 100. */
   readonly maxIdle?: number
-  /** How many connections there may be. Default: as many as there are descriptors. */
+  /** The limit of connections. Default: the number of descriptors. */
   readonly shares?: DescriptorShares
   /** Certificate chain and private key, in PEM. `undefined`: plain HTTP. */
   readonly tls?: TlsIdentity | undefined
@@ -30,20 +30,20 @@ const DEFAULT_MAX_IDLE = 100
 const DEFAULT_KEEP_ALIVE_MS = 72_000
 
 /**
- * Who drips its request in byte by byte is cut off. Upgraded sockets are no longer HTTP's: these don't touch them.
- * Checked every CHECKING_INTERVAL_MS, so a request may live that much longer.
+ * The time limit of a request, against peers that send one byte by byte. It does not apply to upgraded sockets. Node checks it
+ * every CHECKING_INTERVAL_MS, so a request may last that much longer.
  */
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 15_000
 const CHECKING_INTERVAL_MS = 5_000
 
-/** The same for a handshake of TLS; Node's default is two minutes. */
+/** The time limit of a TLS handshake; Node's default is two minutes. */
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000
 
 export class HttpServers {
   readonly #options: HttpServersOptions
   readonly #servers: (Server | TlsServer)[] = []
-  /** What TLS is spoken over, or will be: `closeAllConnections` does not know who has not finished its handshake. */
+  /** The sockets beneath TLS: `closeAllConnections` of Node does not know those that are still in their TLS handshake. */
   readonly #beneathTls = new Set<Socket>()
   readonly #idleConnections: IdleConnections
   #tls: TlsIdentity | undefined
@@ -55,14 +55,14 @@ export class HttpServers {
     this.#tls = options.tls
   }
 
-  /** Another one, that does not listen yet. */
+  /** Creates another server, which does not listen yet. */
   create(handler: RequestListener): Server {
     const options: ServerOptions = {
       keepAliveTimeout: this.#options.keepAliveTimeoutMs || DEFAULT_KEEP_ALIVE_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: CHECKING_INTERVAL_MS,
-      // The application answers that, with the headers of all its answers.
+      // The application answers a request without Host, with the header fields of all its answers.
       requireHostHeader: false,
     }
     const server = this.#tls
@@ -72,11 +72,11 @@ export class HttpServers {
       : createServer(options, handler)
     this.#servers.push(server)
     this.#idleConnections.watch(server)
-    // To whoever is beneath a request they are alike; the types have no common name for them.
+    // Both kinds behave alike for a request; their types have no common name.
     return server
   }
 
-  /** The connection is no longer HTTP's: it does not count as idle. */
+  /** The connection was upgraded: it no longer counts as idle. */
   upgraded(socket: Socket): void {
     this.#idleConnections.upgraded(socket)
   }
@@ -89,20 +89,20 @@ export class HttpServers {
     return server.on('connection', (socket: Socket) => sockets.add(socket.once('close', forget)))
   }
 
-  /** Newcomers are shown this certificate; connections that are there stay as they are. Only where there was TLS before. */
+  /** Presents this certificate to new connections; existing ones are unchanged. Has no effect on servers without TLS. */
   renewTls(tls: TlsIdentity): void {
     this.#tls = tls
     for (const server of this.#servers) if (server instanceof TlsServer) server.setSecureContext(tls)
   }
 
   /**
-   * Takes no more connections; those that are there live on. Not `close` of `node:http`: that also cuts idle kept-alive
-   * connections, just when a request may be on its way, and stops looking for requests that drip in.
+   * Accepts no more connections; existing ones continue. Not `close` of `node:http`: it also closes idle kept-alive
+   * connections, on which a request may be arriving, and ends the check of slow requests.
    */
   stopListening(): void {
     for (const server of this.#servers) NetServer.prototype.close.call(server)
   }
-  /** Cuts all that are left: for the end, when upgraded ones have gone. */
+  /** Destroys all remaining connections: for the end, after the upgraded ones have closed. */
   closeAllConnections(): void {
     for (const server of this.#servers) server.closeAllConnections()
     for (const socket of this.#beneathTls) socket.destroy()

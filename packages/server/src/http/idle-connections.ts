@@ -1,7 +1,7 @@
 /**
- * The connections of the HTTP servers that nobody uses at the moment. Idle kept-alive ones are closed, the oldest first,
- * when they are more than MAX_IDLE_HTTP or when their descriptors are needed: hundreds of them would lock out clients,
- * probes and the journal. Knows no request and no answer.
+ * The idle connections of the HTTP servers. The server closes them, the oldest first, when they exceed MAX_IDLE_HTTP or when it
+ * needs their descriptors: hundreds of them would lock out clients, probes and the journal. This file reads no request and
+ * writes no answer.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
@@ -9,27 +9,27 @@ import type { Socket } from 'node:net'
 import type { DescriptorShares } from './descriptors.js'
 
 export interface IdleConnectionsOptions {
-  /** So many idle connections are kept. */
+  /** The limit of idle connections. */
   readonly maxIdle: number
   readonly shares: DescriptorShares
 }
 
 /**
- * Of a connection, for TLS has two sockets for one: the encrypted one beneath the one of the requests. A socket forgets
- * its peer when it is closed.
+ * Identifies a connection. TLS has two sockets for one connection: the encrypted one, and the one of the requests. Addresses
+ * are read early, because a socket forgets its peer when it closes.
  */
 const keyOf = ({ remoteAddress = '', remotePort = 0, localPort = 0 }: Socket): string =>
   `${remoteAddress} ${String(remotePort)} ${String(localPort)}`
 
 export class IdleConnections {
   readonly #options: IdleConnectionsOptions
-  /** All that are open, upgraded ones included. */
+  /** All open connections, upgraded ones included. */
   readonly #open = new Set<string>()
-  /** Those that have not sent a request yet, the oldest first. */
+  /** Connections that have not sent a request yet, the oldest first. */
   readonly #fresh = new Map<string, Socket>()
-  /** Those that wait for their next request, the oldest first. */
+  /** Connections that wait for their next request, the oldest first. */
   readonly #idle = new Map<string, Socket>()
-  /** Requests that are being answered, by connection: a client may send several at once. */
+  /** The number of unanswered requests by connection: a client may send several at once. */
   readonly #running = new Map<string, number>()
 
   constructor(options: IdleConnectionsOptions) {
@@ -46,8 +46,8 @@ export class IdleConnections {
   }
 
   /**
-   * The connection is no longer HTTP's, and is not closed here. The front calls this: a listener to `upgrade` of its own
-   * would keep Node from answering requests that offer an upgrade to a server without a front.
+   * The connection was upgraded: this class no longer closes it. The front calls this. A listener to `upgrade` here would keep
+   * Node from answering a request that offers an upgrade to a server without a front.
    */
   upgraded(socket: Socket): void {
     this.#used(socket)
@@ -61,7 +61,7 @@ export class IdleConnections {
     this.#makeRoom()
   }
 
-  /** A request has come. */
+  /** Counts a request that arrived. */
   #used(socket: Socket): string {
     const key = keyOf(socket)
     this.#fresh.delete(key)
@@ -82,7 +82,7 @@ export class IdleConnections {
     this.#makeRoom()
   }
 
-  /** Idle connections give way first, then those that have not sent a request yet: a probe sends it at once. */
+  /** The server closes idle connections first, then those without a first request: a probe sends its request at once. */
   #makeRoom(): void {
     const { lasting, passing } = this.#options.shares
     while (this.#open.size > lasting && this.#idle.size > 0) this.#closeOldest(this.#idle)

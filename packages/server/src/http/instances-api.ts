@@ -1,4 +1,4 @@
-/** `GET /api/instances`: the instances that share the journal, as the asked one knows them. */
+/** `GET /api/instances`: the instances that share the journal, as the instance that answers knows them. */
 import type { FastifyInstance } from 'fastify'
 import { ERROR_ANSWER_SCHEMA } from './answers.js'
 
@@ -6,11 +6,11 @@ export interface InstanceStatus {
   readonly node: string
   readonly build: string
   readonly state: string
-  /** Clients connected to it, when it announced itself last. */
+  /** The number of connected clients in its last announcement. */
   readonly connections: number
   /** Milliseconds from its newest append to the return of that entry. */
   readonly lagMs: number
-  /** By its own clock: milliseconds since 1970. */
+  /** Milliseconds since 1970, by the clock of that instance. */
   readonly startedAtMs: number
 }
 
@@ -19,17 +19,17 @@ const INSTANCE_SCHEMA = {
   required: ['node', 'build', 'state', 'connections', 'lagMs', 'startedAt'],
   properties: {
     node: { type: 'string', description: 'The id of the instance, as in `welcome`.' },
-    build: { type: 'string', description: 'What it runs (BUILD).' },
+    build: { type: 'string', description: 'The version that it runs (BUILD).' },
     state: { type: 'string', enum: ['starting', 'ready', 'draining'] },
-    connections: { type: 'integer', description: 'Clients connected to it, as it announced last.' },
+    connections: { type: 'integer', description: 'The number of connected clients in its last announcement.' },
     lagMs: { type: 'integer', description: 'From its newest append to the return of that entry.' },
-    startedAt: { type: 'string', format: 'date-time', description: 'By its own clock.' },
+    startedAt: { type: 'string', format: 'date-time', description: 'By the clock of that instance.' },
   },
 } as const
 
 const SCHEMA = {
   description:
-    'The instances that share the journal. An instance that was killed is listed until INSTANCE_TIMEOUT has passed.',
+    'Lists the instances that share the journal. A killed instance stays in the list until INSTANCE_TIMEOUT has passed.',
   tags: ['instances'],
   security: [{ adminToken: [] }],
   response: {

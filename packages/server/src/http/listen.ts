@@ -1,5 +1,5 @@
 /**
- * Where the server can be reached: a host and a port, or a socket that somebody else has opened.
+ * The addresses on which the server listens: a host and a port, or a listening socket that another process opened.
  */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
@@ -10,10 +10,10 @@ import { LastcallError } from '../errors.js'
 export interface Address {
   readonly host: string
   readonly port: number
-  /** Of the WebSocket endpoint; a clientId follows after a slash. */
+  /** The path of the WebSocket endpoint; a clientId follows after a slash. */
   readonly webSocketUrl: string
   readonly httpUrl: string
-  /** Where /metrics, /docs and /api are, with ADMIN_PORT. */
+  /** The URL of /metrics, /docs and /api, with ADMIN_PORT. */
   readonly adminUrl?: string
 }
 
@@ -23,11 +23,14 @@ export interface ListenWhere {
   /** The descriptor of a TCP socket that listens already, instead of host and port. */
   readonly fd: number | undefined
   readonly isTls: boolean
-  /** Of the WebSocket endpoint. */
+  /** The URL of the WebSocket endpoint. */
   readonly path: string
 }
 
-/** @throws {LastcallError} `config_invalid`: not a socket that can be listened on. Whatever else comes is the system's. */
+/**
+ * @throws {LastcallError} `config_invalid`: the descriptor is not a listening TCP socket. Other errors come from the operating
+ * system.
+ */
 export async function listen(app: FastifyInstance, { host, port, fd, isTls, path }: ListenWhere): Promise<Address> {
   if (fd === undefined) await app.listen({ host, port })
   else await listenOn(app.server, fd)
@@ -60,14 +63,14 @@ export async function listenAdmin(
   return `http${isTls ? 's' : ''}://${hostInUrl(host)}:${String(bound.port)}/`
 }
 
-/** Not by Fastify, which knows nothing of sockets that are open already. */
+/** Does not use Fastify's `listen`, which cannot take a socket that is open already. */
 async function listenOn(server: Server, fd: number): Promise<void> {
   try {
     server.listen({ fd })
     await once(server, 'listening')
     if (server.address() instanceof Object) return
     server.close()
-    throw new Error('it is a UNIX socket')
+    throw new Error('the socket is a UNIX socket')
   } catch (error) {
     throw new LastcallError(
       'config_invalid',

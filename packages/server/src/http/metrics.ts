@@ -1,6 +1,6 @@
 /**
- * `/metrics`, in the format of whoever collects them. It knows no metrics library: a registry is anything that can write
- * itself down.
+ * `/metrics`, in the format of its registry. This file knows no metrics library: a registry is anything that can write its
+ * metrics as text.
  */
 import type { FastifyInstance } from 'fastify'
 
@@ -9,9 +9,9 @@ export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8
 
 /** The part of prom-client's `Registry` that the route needs. */
 export interface MetricsSource {
-  /** For the answer's `Content-Type`. */
+  /** The value of `Content-Type`. */
   readonly contentType: string
-  /** All metrics, written down. */
+  /** All metrics as text. */
   metrics(): Promise<string>
 }
 
@@ -21,7 +21,7 @@ export function registerMetrics(app: FastifyInstance, source: MetricsSource): vo
     {
       schema: {
         tags: ['probes'],
-        summary: 'What an operator counts, for Prometheus',
+        summary: 'The metrics of the server, for Prometheus',
         response: {
           200: {
             description: 'The Prometheus text format.',

@@ -9,48 +9,48 @@ import type { FastifyInstance } from 'fastify'
 import { PAGE_FOLDER } from './page.js'
 
 const DESCRIPTION = `
-lastcall is a WebSocket broadcast server that closes like a good bar: everybody is told, everybody finishes, nobody is
-thrown out.
+lastcall is a WebSocket broadcast server. When it shuts down, it warns its clients, serves them until they have
+moved or the deadline comes, and loses no acknowledged message.
 
 ## The WebSocket endpoint
 
-Connect to \`/ws/{clientId}\` (1–64 of \`a-z A-Z 0-9 _ -\`), or to \`/ws\` and be given a name:
+Connect to \`/ws/{clientId}\` (1–64 of \`a-z A-Z 0-9 _ -\`), or to \`/ws\`, where the server chooses the name:
 
 \`\`\`
 wscat -s lastcall.v1 -c ws://localhost:8000/ws/anna
 \`\`\`
 
-Every frame is one JSON object with a \`type\`. The first one is \`welcome\`; it carries \`session\` (proves that a
-returning client is the same one) and \`cursor\`. Say something with
-\`{"type":"message","id":"1","data":"Hello"}\`: the others receive a \`message\`, you receive an \`ack\` with its
-\`offset\` once it is in the journal. \`direct\` speaks to one client, \`subscribe\` and \`unsubscribe\` choose channels,
-\`ping\` is answered with \`pong\`, behind everything that was there to say when it came.
+Every frame is one JSON object with a \`type\`. The first one is \`welcome\`. It contains \`session\`, with which a client
+that reconnects proves that it is the same client, and \`cursor\`. To publish, send
+\`{"type":"message","id":"1","data":"Hello"}\`: the other subscribers receive a \`message\`, and you receive an \`ack\` with
+its \`offset\` once the message is in the journal. \`direct\` publishes to one client. \`subscribe\` and \`unsubscribe\`
+choose channels. The server answers \`ping\` with \`pong\` after everything that was due to the client when the ping arrived.
 
 | query | meaning |
 | --- | --- |
 | \`cursor=EPOCH:OFFSET\` | resume after that entry: the epoch of \`welcome.cursor\`, the highest offset received |
-| \`session\` | what an earlier \`welcome\` gave |
-| \`channels=a,b\` | channels to be in besides \`lobby\` |
+| \`session\` | the value in an earlier \`welcome\` |
+| \`channels=a,b\` | channels to subscribe to besides \`lobby\` |
 | \`token\` | a JWT, where authentication is configured; also as \`Authorization: Bearer\` |
 
-With the subprotocol \`lastcall.v1\` every text must be one of the protocol's messages. Without it, a text that is not one
-of them is a message to \`lobby\`.
+With the subprotocol \`lastcall.v1\` every text must be one of the protocol's messages. Without it, the server publishes
+any other text to \`lobby\`.
 
-| close code | meaning | come back? |
+| close code | meaning | reconnect? |
 | --- | --- | --- |
-| 1000 | you asked for it | no |
+| 1000 | the client closed the connection | no |
 | 1001, 1012 | the server is shutting down | yes, with the cursor |
 | 1003 | invalid clientId, or a binary frame | no |
 | 1007, 1009 | not UTF-8; too large | no |
-| 1008 | no, wrong or expired token; abuse | with a new token |
-| 1013 | no room left, or the handshake could not be checked now | later |
-| 4001 | taken over by a newer connection of the same client | no |
-| 4008 | too slow: what was not read is no longer kept | yes, without the cursor |
-| 4009 | this clientId is in use by somebody else | no |
+| 1008 | missing, wrong or expired token; abuse | with a new token |
+| 1013 | the server is full, or could not check the handshake | later |
+| 4001 | a newer connection of the same client replaced this one | no |
+| 4008 | too slow: the server has evicted entries that the client has not received | yes, without the cursor |
+| 4009 | another client uses this clientId | no |
 | 4010 | the journal was replaced: \`recovered\` will be false | yes, with the cursor |
 `.trim()
 
-/** Swagger UI brings its styles as attributes and its icons as data. Nothing leaves this origin. */
+/** Swagger UI uses style attributes and icons in data URLs. The page loads nothing from other origins. */
 const DOCS_POLICY = [
   "default-src 'none'",
   "script-src 'self'",

@@ -1,13 +1,14 @@
 /**
- * `GET /`: the page, plain files from the package's `page/` folder, kept in memory. A browser asks every time and is told
- * "not modified": a deploy is seen at once and the page never mixes files of two builds for long.
+ * `GET /`: the page, plain files from the package's `page/` folder, kept in memory. A browser revalidates each file at every
+ * visit and gets 304 when it is unchanged: the browser sees a deploy at once, and the page does not mix files of two builds for
+ * long.
  */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** The same from `src/http/` and `dist/http/`. */
+/** The path is the same from `src/http/` and `dist/http/`. */
 export const PAGE_FOLDER = new URL('../../page/', import.meta.url)
 
 const CONTENT_TYPES = new Map([
@@ -18,8 +19,8 @@ const CONTENT_TYPES = new Map([
 ])
 
 /**
- * Nothing but its own files; `'self'` of connect-src includes this origin's ws: and wss: (CSP level 3). Trusted Types:
- * the page has no policy, so even a mistake could not turn data into markup.
+ * The page loads only its own files; `'self'` of connect-src includes this origin's ws: and wss: (CSP level 3). Trusted Types:
+ * the page has no policy, so a defect of the page cannot turn data into markup.
  */
 const PAGE_POLICY = [
   "default-src 'none'",
@@ -41,7 +42,10 @@ interface PageFile {
   readonly etag: string
 }
 
-/** Reads the page's files. Rejects when the package is incomplete: better at start than at the first visit. */
+/**
+ * Reads the page's files. Rejects when the package is incomplete, so that the server fails at its start and not at the first
+ * visit.
+ */
 async function loadPage(): Promise<readonly PageFile[]> {
   const names = (await readdir(PAGE_FOLDER)).filter((name) => CONTENT_TYPES.has(extname(name)))
   return Promise.all(
@@ -67,7 +71,7 @@ export async function registerPage(app: FastifyInstance): Promise<void> {
 
 const PAGE_SCHEMA = {
   tags: ['page'],
-  summary: 'A page to talk on',
+  summary: 'The chat page',
   response: {
     200: { description: 'The page.', content: { 'text/html': { schema: { type: 'string' } } } },
   },

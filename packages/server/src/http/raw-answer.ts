@@ -1,15 +1,15 @@
 /**
- * HTTP answers written to a bare socket: to handshakes that no WebSocket comes of, and to what is not HTTP at all.
+ * HTTP answers written to a bare socket: to rejected handshakes, and to input that is not HTTP.
  */
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { HttpRejection } from '../connections/front.js'
 import type { HeaderFields } from './security-headers.js'
 
-/** For so long a peer that has its answer may keep the connection. */
+/** How long a peer may keep the connection after it has received its answer. */
 const LINGER_MS = 1000
 
-/** Answers a handshake with a status and a text, and closes. */
+/** Answers a handshake with a status and a text, and closes the connection. */
 export function rejectHandshake(socket: Duplex, { status, text, retryInMs }: HttpRejection, more: HeaderFields): void {
   answerAndClose(socket, status, `${text}\n`, {
     'Content-Type': 'text/plain; charset=utf-8',
@@ -18,7 +18,7 @@ export function rejectHandshake(socket: Duplex, { status, text, retryInMs }: Htt
   })
 }
 
-/** Answers, and reads on to the peer's end: a socket that nobody reads never ends. */
+/** Answers, and reads until the peer's end: a socket that is not read never ends. */
 export function answerAndClose(socket: Duplex, status: number, body: string, fields: HeaderFields): void {
   socket.on('error', ignore)
   const overdue = setTimeout(() => socket.destroy(), LINGER_MS).unref()

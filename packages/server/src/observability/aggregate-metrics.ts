@@ -1,41 +1,41 @@
 /**
- * The metrics of several workers as those of one server. Counters and histograms are added up, and what a worker had
- * counted stays counted when it has gone: a sum that went down would look like a restart to Prometheus, and all of it
- * would be counted again. A gauge of which the sum says nothing, a lag for example, is shown for each worker.
+ * The metrics of several workers as those of one server. Counters and histograms are added up, and the counts of a worker that
+ * has ended remain: Prometheus would take a falling sum for a restart and count all of it again. A gauge whose sum has no
+ * meaning, a lag for example, is exported for each worker.
  */
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client'
 import { countDroppedLines, type MetricReading } from './metrics.js'
 
-/** Whose readings they are. */
+/** The worker of these readings. */
 export interface ReadingsOf {
   readonly worker: number
   readonly generation: number
 }
 
-/** Gauges that are as true for all together as for one. */
+/** Gauges that are equal for one worker and for all together. */
 const SUMMED_GAUGES: readonly string[] = ['lastcall_active_connections', 'lastcall_behind_connections']
 
 const isCumulative = ({ type }: MetricReading): boolean => {
-  // At run time it is a word; the types know only the numbers.
+  // At run time the type is a string; the type definitions list only numbers.
   const name = String(type)
   return name === 'counter' || name === 'histogram'
 }
 
 export class AggregateMetrics {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE
-  /** What the primary itself counts. */
+  /** The primary's own metrics. */
   readonly supervisor = new SupervisorMetrics()
   readonly #latest = new Map<string, { readonly of: ReadingsOf; readonly readings: readonly MetricReading[] }>()
-  /** What those who have gone had counted. */
+  /** The counts of the workers that have ended. */
   #departed: readonly MetricReading[] = []
   #folding: Promise<unknown> = Promise.resolve()
 
-  /** What a worker says now. */
+  /** Stores the present metrics of a worker. */
   update(of: ReadingsOf, readings: readonly MetricReading[]): void {
     this.#latest.set(keyOf(of), { of, readings })
   }
 
-  /** It has gone: what it said last is what is known. */
+  /** The worker has ended: its last metrics remain in the sum. */
   depart(of: ReadingsOf): void {
     const last = this.#latest.get(keyOf(of))
     this.#latest.delete(keyOf(of))
@@ -46,7 +46,7 @@ export class AggregateMetrics {
     })
   }
 
-  /** In the text format of Prometheus. */
+  /** All metrics in the text format of Prometheus. */
   async text(): Promise<string> {
     await this.#folding
     const each = [...this.#latest.values()].map(({ of, readings }) => readings.map((reading) => labelled(reading, of)))
@@ -63,7 +63,7 @@ function labelled(reading: MetricReading, { worker, generation }: ReadingsOf): M
   return { ...reading, values }
 }
 
-/** Everything is added up: what must not be has labels that nobody else has. */
+/** prom-client adds up all values with equal labels, so a value that must stay separate gets labels of its own. */
 const aggregate = (readings: readonly (readonly MetricReading[])[]): Registry =>
   AggregatorRegistry.aggregate(
     readings.map((each) => each.map((reading) => ({ ...reading, aggregator: 'sum' as const }))),
@@ -83,7 +83,7 @@ class SupervisorMetrics {
   })
   readonly #crashes = new Counter({
     name: 'lastcall_worker_crashes_total',
-    help: 'With WORKERS: workers that ended before their time and were replaced.',
+    help: 'With WORKERS: workers that ended unexpectedly and that the primary replaced.',
     registers: [this.registry],
   })
   readonly #reloads = new Counter({

@@ -1,40 +1,43 @@
 /**
- * Where log lines go: a file descriptor, written to in pieces instead of line by line, so that a line costs no system
- * call. Owns what waits for a reader, what is dropped when too much waits, and what the end of the process waits for; how
- * a descriptor is kept from blocking is log-outlet.ts. (pino's own destination retries for ever, with the process
- * blocked, once its reader has gone or the disk is full.)
+ * The destination of log lines: a file descriptor. Lines are written in pieces, so that a line costs no system call. Owns the
+ * lines that wait for a reader, the drop of lines when too many wait, and the wait at the end of the process; log-outlet.ts
+ * keeps a descriptor from blocking. (pino's own destination retries for ever, with the process blocked, once its reader has
+ * gone or the disk is full.)
  */
 import { errorCode, openOutlet, type Outlet } from './log-outlet.js'
 
 export interface LogDestination {
-  /** Takes one whole line. */
+  /** Takes one complete line. */
   write(line: string): void
-  /** Hands the operating system what it takes at this moment. Never waits, never throws. */
+  /** Writes as much as the operating system accepts now. Never waits, never throws. */
   flush(): void
-  /** Calls back with the number of dropped lines once the reader reads again; a line about it can then be written. */
+  /** Calls back with the number of dropped lines when the reader reads again, so that a log line can report it. */
   onDropped?(callback: (lines: number) => void): void
 }
 
-/** Written at once when this many bytes wait, and at the latest after FLUSH_AFTER_MS. */
+/** The lines are written at once when this many bytes wait, and otherwise after FLUSH_AFTER_MS. */
 const FLUSH_AT_BYTES = 16_384
 const FLUSH_AFTER_MS = 50
-/** What may wait for a slow reader or a full disk. Beyond it lines are dropped and counted. */
+/** How many bytes may wait for a slow reader or a full disk. Beyond it lines are dropped and counted. */
 const MAX_WAITING_BYTES = 1_048_576
-/** After a drop lines are taken again below this: else each line that the reader takes would bring one and its notice. */
+/**
+ * After a drop, lines are accepted again below this number of bytes. Otherwise each line that the reader takes would cause one
+ * new line and its notice.
+ */
 const RESUME_AT_BYTES = MAX_WAITING_BYTES / 2
 /** How long the end of the process waits for a slow reader. */
 const EXIT_PATIENCE_MS = 1_000
-/** Between two attempts; doubled while the reader takes nothing, so that a stopped one costs no processor time. */
+/** The time between two attempts. It doubles while the reader takes nothing, so that a stopped reader costs no processor time. */
 const RETRY_MS = 10
 const MAX_RETRY_MS = 160
 /**
- * Several processes may write to one pipe, as a server with WORKERS does: only so many bytes at once are never torn
- * apart by what another one writes (PIPE_BUF of Linux; POSIX grants 512).
+ * Several processes may write to one pipe, as a server with WORKERS does: the system keeps writes up to this size (PIPE_BUF of
+ * Linux; POSIX grants 512) in one piece.
  */
 const MAX_PIECE_BYTES = 4096
 const NEWLINE = 10
 
-/** Of all destinations of this process. */
+/** The dropped lines of all destinations of this process. */
 let droppedLines = 0
 
 /** How many lines this process has dropped because their reader was too slow. */
@@ -43,16 +46,16 @@ export const droppedLogLines = (): number => droppedLines
 export class BufferedDestination implements LogDestination {
   readonly #outlet: Outlet
   #lines = ''
-  /** What is not written yet, after what was gathered from `#lines`. */
+  /** Bytes that are not written yet, without the lines in `#lines`. */
   #rest: Buffer = Buffer.alloc(0)
   #timer: NodeJS.Timeout | undefined
   #retryMs = RETRY_MS
-  /** The front of `#rest` that a thread is writing, and since when, by `performance.now()`. */
+  /** The part at the front of `#rest` that a thread is writing, and its start by `performance.now()`. */
   #inThread: { readonly bytes: number; readonly sinceMs: number } | undefined
-  /** Where a regular file ends after what was written, in bytes. If others write to it, too, it ends later. */
+  /** The end of a regular file after the last write, in bytes. Other writers may have moved it further. */
   #fileEnd: number
   #closed = false
-  /** Since lines were last taken. */
+  /** Lines dropped since the reader last accepted lines. */
   #dropped = 0
   #onDropped: (lines: number) => void = () => undefined
 
@@ -91,12 +94,13 @@ export class BufferedDestination implements LogDestination {
     if (this.#waitingBytes <= RESUME_AT_BYTES) this.#tellOfDropped()
   }
 
-  /** For the end of the process: gives a slow reader a moment, for no later attempt comes. */
+  /** For the end of the process: waits a moment for a slow reader, because no later attempt follows. */
   flushAtExit(): void {
     const giveUpAtMs = performance.now() + EXIT_PATIENCE_MS
     if (this.#inThread) {
       if (performance.now() - this.#inThread.sinceMs > EXIT_PATIENCE_MS) return endWithoutThread()
-      // The thread's answer cannot be heard any more. The process waits for its write, so that the lines stay in order.
+      // The process can no longer receive the thread's answer. It waits for the thread's write, so that the lines stay in
+      // order.
       const fileEnd = this.#fileEnd + this.#inThread.bytes
       do pause(RETRY_MS)
       while ((this.#outlet.fileEnd() ?? Infinity) < fileEnd && performance.now() < giveUpAtMs)
@@ -118,7 +122,7 @@ export class BufferedDestination implements LogDestination {
     if (!this.#closed) this.#timer ??= setTimeout(() => this.flush(), delayMs).unref()
   }
 
-  /** The callback writes a line about it, which is taken like any other: so the number is set back before. */
+  /** The callback logs a line through this destination, so the count is reset before. */
   #tellOfDropped(): void {
     if (this.#dropped === 0) return
     const dropped = this.#dropped
@@ -143,9 +147,9 @@ export class BufferedDestination implements LogDestination {
 
   #writeInThread(): void {
     this.#gather()
-    // The callback of one that runs goes on with what has come meanwhile.
+    // The callback of a running write continues with the rest.
     if (this.#inThread || this.#rest.length === 0) return
-    // All of it at once: only in a pipe can lines be torn apart, and that is not what this is for.
+    // The thread writes all bytes at once: only a pipe can interleave lines, and pipes are not pooled.
     this.#inThread = { bytes: this.#rest.length, sinceMs: performance.now() }
     this.#outlet.writeInThread(this.#rest, (error, written) => {
       this.#inThread = undefined
@@ -175,7 +179,7 @@ export class BufferedDestination implements LogDestination {
     this.#lines = ''
   }
 
-  /** The reader has gone, as with `lastcall | head`: a server goes on without a log rather than die of it. */
+  /** The reader has gone, as with `lastcall | head`: the server continues without a log. */
   #hasEnded(error: unknown): boolean {
     if (errorCode(error) !== 'EPIPE' && errorCode(error) !== 'EBADF') return false
     this.#closed = true
@@ -192,14 +196,14 @@ function pause(durationMs: number): void {
 }
 
 /**
- * At its exit Node waits for the threads of its pool, also for one whose write never returns: a disk that hangs, a
- * terminal of another user that was stopped. So this process has no way out but this one.
+ * At its exit Node waits for the threads of its pool, also for a write that never returns: to a disk that hangs, or to a
+ * stopped terminal of another user. Only this call ends such a process.
  */
 function endWithoutThread(): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
-/** Whole lines off the front, as many as may be written at once; a longer line alone. */
+/** The complete lines at the front, as many as one write may contain; a longer line alone. */
 function pieceOf(lines: Buffer): Buffer {
   if (lines.length <= MAX_PIECE_BYTES) return lines
   const last = lines.lastIndexOf(NEWLINE, MAX_PIECE_BYTES - 1)
@@ -210,8 +214,9 @@ function pieceOf(lines: Buffer): Buffer {
 const standardStreams = new Map<number, BufferedDestination>()
 
 /**
- * A standard stream of the process: one buffer, whoever writes, written out when the process ends in whatever way it can
- * see. `fd`: 1 for standard output, 2 for standard error, or where the primary has put standard output.
+ * A standard stream of the process: one buffer for all writers, written out when the process ends in any way that it can
+ * observe. `fd`: 1 for standard output, 2 for standard error, or the descriptor on which the primary passed on its standard
+ * output.
  */
 export function standardDestination(fd: number): BufferedDestination {
   const existing = standardStreams.get(fd)

@@ -1,10 +1,11 @@
 /**
- * Why a server could not start, in one line that says what to do. A stack is logged only where nothing better is known.
+ * The reason why a server could not start, as one line that says what to do. The log contains a stack only for unknown
+ * failures.
  */
 import { LastcallError } from '../errors.js'
 import type { LogFields, Logger } from './log.js'
 
-/** Which variables a failure may be about. */
+/** The variables that a failure may concern. */
 export interface FailureContext {
   readonly adminPort?: number | undefined
 }
@@ -40,7 +41,7 @@ interface ListenFailure extends Error {
   readonly port?: number
 }
 
-/** What the system reports about a port, and what a person can do. */
+/** Advice for each error that the system reports about a port. */
 const ADVICE = {
   EADDRINUSE: (variable: string) => `another program uses this port. Stop it, or set ${variable} to another port`,
   EACCES: (variable: string) =>

@@ -65,33 +65,33 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /**
- * What is known besides the message, by name; names are camelCase and end in their unit. `error` takes anything that
- * was thrown. Never a token, never what a client said.
+ * Fields of a line besides its message; names are camelCase and end in their unit. `error` takes any thrown value. A field
+ * never contains a token or the content of a message.
  */
 export type LogFields = Readonly<Record<string, unknown>>
 
-/** Takes a line: either with fields or without. */
+/** Writes a line, with fields or without. */
 export interface LogLine {
   (event: LogEvent, message: string): void
   (event: LogEvent, fields: LogFields, message: string): void
 }
 
 export interface Logger {
-  /** Whether lines of this level are written: asked before fields are made that cost something. */
+  /** Whether lines of this level are written. A caller asks before it computes expensive fields. */
   enabled(level: LogLevel): boolean
   readonly debug: LogLine
   readonly info: LogLine
   readonly warn: LogLine
   readonly error: LogLine
-  /** A logger whose every line also has these fields. */
+  /** A logger that adds these fields to every line. */
   child(fields: LogFields): Logger
-  /** Hands the operating system what is still buffered, as far as the reader of the log takes it. Never waits. */
+  /** Writes buffered lines, as far as the reader of the log accepts them. Never waits. */
   flush(): void
 }
 
 const nothing = (): void => undefined
 
-/** Writes nothing. */
+/** A logger that writes nothing. */
 export const silentLogger: Logger = {
   enabled: () => false,
   debug: nothing,

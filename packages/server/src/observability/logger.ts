@@ -1,6 +1,6 @@
 /**
- * The log of the server, by pino: one JSON object a line, or something easier on the eye at a terminal. Owns the shape of
- * a line and that no secret gets into one; where lines go is log-destination.ts, what may be said is log.ts.
+ * The log of the server, by pino: one JSON object per line, or a readable form at a terminal. Owns the shape of a line and
+ * keeps secrets out of it. log-destination.ts writes the lines; log.ts lists the events.
  */
 import { isatty } from 'node:tty'
 import { pino, stdSerializers, type Logger as Pino } from 'pino'
@@ -21,10 +21,10 @@ export interface LoggerOptions {
   readonly fd?: number
 }
 
-/** A second net: these fields should not be in a log in the first place. */
+/** A second safeguard: no caller should pass these fields at all. */
 const SECRET_FIELDS = ['token', 'session', 'authorization', 'cookie', 'secret', 'password'] as const
 
-/** pino appends the messages of the causes to that of an error; one that quotes its cause would say it twice. */
+/** pino appends the messages of an error's causes to its own, so an error that quotes its cause would contain it twice. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const described = stdSerializers.err(error)
@@ -35,14 +35,17 @@ function describeError(error: unknown): unknown {
 
 const redacted = (): string => '[redacted]'
 
-/** By name of a field. As serializers they cost nothing where the field is absent; pino's `redact` costs every line. */
+/** Serializers by field name. They cost nothing where the field is absent; pino's `redact` costs time in every line. */
 const serializers = {
   error: describeError,
   headers: () => redacted(),
   ...Object.fromEntries(SECRET_FIELDS.map((name) => [name, redacted])),
 }
 
-/** As pino's, but made once per millisecond: where thousands come in at once it would cost a third of their lines. */
+/**
+ * pino's timestamp, but formatted once per millisecond: when thousands of clients connect at once, formatting it for each line
+ * would take a third of the time of their lines.
+ */
 function isoTime(): () => string {
   let madeAt = 0
   let made = ''
@@ -63,7 +66,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
   const root = pino(
     {
       level,
-      // No pid and hostname: whoever collects logs knows them, and `node` says which instance it is.
+      // No pid and hostname: the collector of the logs adds them, and `node` names the instance.
       base: null,
       timestamp: isoTime(),
       formatters: { level: (label) => ({ level: label }) },
@@ -74,7 +77,11 @@ export function createLogger(options: LoggerOptions = {}): Logger {
   )
   const logger = wrap(root, destination)
   destination.onDropped?.((dropped) =>
-    logger.warn('log.dropped', { dropped }, 'lines of the log were dropped: their reader did not read for a while'),
+    logger.warn(
+      'log.dropped',
+      { dropped },
+      'the server dropped lines of the log: their reader did not read for a while',
+    ),
   )
   return logger
 }
@@ -85,7 +92,7 @@ function wrap(logger: Pino, destination: LogDestination): Logger {
     debug: line(logger, 'debug'),
     info: line(logger, 'info'),
     warn: line(logger, 'warn'),
-    // Written out at once: if the process is about to end in a way nobody sees, this is the line that says why.
+    // An error is written at once: if the process ends right afterwards, this line explains why.
     error: line(logger, 'error', () => destination.flush()),
     child: (fields) => wrap(logger.child(fields), destination),
     flush: () => destination.flush(),

@@ -1,6 +1,6 @@
 /**
- * The metrics of an instance for Prometheus. Everything is counted elsewhere in plain numbers; here they get names, and
- * are read when somebody scrapes. Names follow https://prometheus.io/docs/practices/naming/.
+ * The metrics of an instance for Prometheus. Other files count in plain numbers; this file names the metrics and reads the
+ * numbers at each scrape. Names follow https://prometheus.io/docs/practices/naming/.
  */
 import { CLOSE_CODES } from '@lastcall/protocol'
 import {
@@ -14,19 +14,19 @@ import {
 import { droppedLogLines } from './log-destination.js'
 import type { Readings, Stats } from './stats.js'
 
-/** Which build this is: the labels of `lastcall_build_info`. */
+/** The build of this instance: the labels of `lastcall_build_info`. */
 export interface BuildInfo {
   readonly version: string
   readonly build: string
   readonly node: string
 }
 
-/** A metric with its values, as one process tells it to another. */
+/** A metric with its values, as a worker sends it to the primary. */
 export type MetricReading = MetricObjectWithValues<MetricValue<string>>
 
 const SHUTDOWN_STATES = ['starting', 'serving', 'draining', 'closing', 'closed'] as const
 
-/** Defines metrics in a registry. Each reads its value when somebody scrapes. Names get the prefix `lastcall_`. */
+/** Defines metrics in a registry. Each metric reads its value at a scrape. Names get the prefix `lastcall_`. */
 interface Definer {
   readonly counter: (name: string, help: string, read: () => number) => void
   readonly countersBy: (
@@ -124,8 +124,8 @@ function defineSpecified({ counter, gauge }: Definer, stats: Stats, readings: ()
 }
 
 function defineConnections({ counter, countersBy, gauge }: Definer, stats: Stats, readings: () => Readings): void {
-  counter('connects_total', 'Clients that were let in.', () => stats.connects)
-  countersBy(['rejections_total', 'reason'], 'Newcomers that were turned away.', () => stats.rejections)
+  counter('connects_total', 'Clients that the server accepted.', () => stats.connects)
+  countersBy(['rejections_total', 'reason'], 'Handshakes that the server rejected.', () => stats.rejections)
   countersBy(
     ['disconnects_total', 'code'],
     'Connections that ended, by close code; 1006 is an end without a close frame, `other` any code that is not in the protocol.',
@@ -136,22 +136,30 @@ function defineConnections({ counter, countersBy, gauge }: Definer, stats: Stats
     "Failures of the issuer's keys (jwks) and of the application's hooks; each may have cost a client or a message.",
     () => stats.dependencyFailures,
   )
-  counter('takeovers_total', 'Connections that were replaced by a newer one of the same client.', () => stats.takeovers)
+  counter('takeovers_total', 'Connections that a newer one of the same client replaced.', () => stats.takeovers)
   gauge(
     'behind_connections',
     'Clients that read more slowly than the server delivers; the server delivers to them from the window.',
     () => readings().behindConnections,
   )
-  countersBy(['resumes_total', 'outcome'], 'Clients that came back with a cursor.', () => [
+  countersBy(['resumes_total', 'outcome'], 'Clients that resumed with a cursor.', () => [
     ['recovered', stats.resumesRecovered],
     ['not_recovered', stats.resumesNotRecovered],
   ])
 }
 
 function defineMessages({ counter }: Definer, stats: Stats): void {
-  counter('messages_taken_total', 'Messages of clients that were taken for publishing.', () => stats.messagesTaken)
-  counter('duplicates_total', 'Messages sent again by clients, and not delivered again.', () => stats.duplicates)
-  counter('rate_limited_total', 'Messages not taken because their client sent too many.', () => stats.rateLimited)
+  counter(
+    'messages_taken_total',
+    'Messages of clients that the server accepted for publishing.',
+    () => stats.messagesTaken,
+  )
+  counter('duplicates_total', 'Retries of clients, which the server did not deliver again.', () => stats.duplicates)
+  counter(
+    'rate_limited_total',
+    'Messages that the server refused because their client sent too many.',
+    () => stats.rateLimited,
+  )
   counter('sent_bytes_total', 'Bytes written to clients.', () => stats.bytesSent)
 }
 
@@ -163,7 +171,7 @@ function defineJournal({ counter, gauge }: Definer, stats: Stats, readings: () =
     () => readings().journalLagMs / 1_000,
   )
   counter('journal_appends_total', 'Entries appended to the journal.', () => stats.appends)
-  counter('journal_append_failures_total', 'Entries that the journal did not take.', () => stats.appendFailures)
+  counter('journal_append_failures_total', 'Entries that the journal refused.', () => stats.appendFailures)
   counter(
     'journal_unknown_entries_total',
     'Entries of a newer version that this version skipped.',
@@ -202,8 +210,12 @@ function defineInstances({ counter, gauge, gaugesBy }: Definer, stats: Stats, re
 }
 
 function defineWindow({ gauge }: Definer, readings: () => Readings): void {
-  gauge('window_entries', 'Entries kept in memory for clients that come back.', () => readings().windowEntries)
-  gauge('window_bytes', 'Bytes of the entries kept in memory.', () => readings().windowBytes)
+  gauge(
+    'window_entries',
+    'Entries in the window, in memory, for clients that resume or are behind.',
+    () => readings().windowEntries,
+  )
+  gauge('window_bytes', 'Bytes of the entries in the window.', () => readings().windowBytes)
 }
 
 function defineShutdown({ gauge, gaugesBy }: Definer, readings: () => Readings): void {
@@ -227,13 +239,16 @@ function defineBuild(registry: Registry, info: BuildInfo): void {
   }).set({ ...info }, 1)
 }
 
-/** The protocol's own, those of RFC 6455 (section 7.4.1) and its registry, and what `@lastcall/client` says to a dead link. */
+/**
+ * Close codes of the protocol, of RFC 6455 (section 7.4.1) and its registry, and the one that `@lastcall/client` sends on a
+ * dead link.
+ */
 const KNOWN_CLOSE_CODES = new Set<number>([
   ...Object.values(CLOSE_CODES),
   ...[1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4000],
 ])
 
-/** Clients choose close codes, so a label that took any of them would have 2,000 values. */
+/** Clients choose close codes, so a label for every code would have 2,000 values. */
 function endsByLabel(ends: ReadonlyMap<number, number>): Map<string, number> {
   const byLabel = new Map<string, number>()
   for (const [code, count] of ends) {
@@ -245,7 +260,7 @@ function endsByLabel(ends: ReadonlyMap<number, number>): Map<string, number> {
 
 let ofThisProcess: Registry | undefined
 
-/** CPU, memory, garbage collection, event loop lag and the log: measured once, however many servers there are. */
+/** CPU, memory, garbage collection, event loop lag and the log: measured once per process, for any number of servers. */
 function processRegistry(): Registry {
   if (!ofThisProcess) {
     ofThisProcess = new Registry()
@@ -255,7 +270,7 @@ function processRegistry(): Registry {
   return ofThisProcess
 }
 
-/** Counts what this process has dropped of its log, in a registry. */
+/** Counts the dropped log lines of this process, in a registry. */
 export function countDroppedLines(registry: Registry): void {
   new Counter({
     name: 'lastcall_log_lines_dropped_total',

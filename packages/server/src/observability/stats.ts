@@ -1,6 +1,6 @@
 /**
- * What an instance counts. Plain numbers, so that the hot path pays an addition and inner parts know no metrics library;
- * metrics.ts reads them when somebody scrapes.
+ * The counters of an instance. Plain numbers, so that the hot path pays one addition and inner parts know no metrics library;
+ * metrics.ts reads them at a scrape.
  */
 
 /** Why a handshake was rejected. */
@@ -14,26 +14,26 @@ export type RejectionReason =
   | 'other_build_ready'
   | 'journal_unavailable'
   | 'forbidden_channel'
-  /** Its client has used up the budget of channels or of replayed history. */
+  /** The client has used up its budget of channels or of replayed history. */
   | 'rate_limited'
-  /** By the application. */
+  /** The application rejected it. */
   | 'refused'
-  /** The token could not be checked, or the application not be asked: whether the client may connect is not known. */
+  /** The server could not verify the token or call the application, so it does not know whether the client may connect. */
   | 'unavailable'
 
-/** What admission and the traffic depend on besides the journal, and what can fail without being a "no". */
+/** Dependencies of admission and traffic besides the journal. Their failure is not a rejection by them. */
 export type Dependency = 'jwks' | 'onConnect' | 'onMessage' | 'onDisconnect'
 
 export class Stats {
-  /** Connections that were let in. */
+  /** Accepted connections. */
   connects = 0
   rejections = new Map<RejectionReason, number>()
-  /** Connections that ended, by close code (1006: without one). */
+  /** Ended connections, by close code (1006: without a close frame). */
   ends = new Map<number, number>()
-  /** Failures of what is needed to decide on a client or a message. */
+  /** Failures of the dependencies that decide on a client or a message. */
   dependencyFailures = new Map<Dependency, number>()
   takeovers = 0
-  /** Messages of clients that were taken for publishing. */
+  /** Messages of clients that were accepted for publishing. */
   messagesTaken = 0
   rateLimited = 0
   /** Retries that were recognised and not delivered again. */
@@ -41,7 +41,7 @@ export class Stats {
   /** Messages delivered to connections: entries times recipients. */
   deliveries = 0
   bytesSent = 0
-  /** Connections that could not be written to because they had gone. */
+  /** Deliveries to connections that had already ended. */
   failedBroadcasts = 0
   /** Resumes by outcome. */
   resumesRecovered = 0
@@ -59,22 +59,22 @@ export class Stats {
   shutdownSeconds = 0
 }
 
-/** Adds one under a key. */
+/** Increments the counter of a key. */
 export function countIn<Key>(counts: Map<Key, number>, key: Key): void {
   counts.set(key, (counts.get(key) ?? 0) + 1)
 }
 
-/** What is so at this moment: read, not counted. */
+/** Present values, which are read at a scrape and not counted. */
 export interface Readings {
   readonly activeConnections: number
-  /** Connections that are being written to from the window instead of live. */
+  /** Connections that are behind: the server delivers to them from the window. */
   readonly behindConnections: number
   readonly windowEntries: number
   readonly windowBytes: number
   readonly journalAvailable: boolean
-  /** Milliseconds between an entry's taking and its reading back, for the newest one of this instance. */
+  /** Milliseconds from the acceptance of an entry to its return from the journal, for the newest one of this instance. */
   readonly journalLagMs: number
-  /** Instances that share the journal, this one included, as they say there; 0 with a journal of its own. */
+  /** Instances that share the journal, this one included, by the state that they record there; 0 with `memory:`. */
   readonly instancesStarting: number
   readonly instancesReady: number
   readonly instancesDraining: number
@@ -82,6 +82,6 @@ export interface Readings {
   readonly clusterClients: number
   /** `starting`, `serving`, `draining`, `closing` or `closed`. */
   readonly shutdownState: string
-  /** Milliseconds until a shutdown closes who is left; 0 while there is none. */
+  /** Milliseconds until a shutdown closes the remaining connections; 0 without a shutdown. */
   readonly shutdownRemainingMs: number
 }

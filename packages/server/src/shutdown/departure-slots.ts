@@ -34,7 +34,7 @@ export class DepartureSlots {
     this.#order.forEach((connection, index) => (connection.leaveAtMs = nowMs + slotMs(index, count, overMs)))
   }
 
-  /** Assigns a slot in the time that is left to a connection that came after the others. `share`: from 0 to 1. */
+  /** Assigns a slot in the remaining time to a connection that was added later. `share`: from 0 to 1. */
   assignLate(connection: Connection, nowMs: number, share: number): void {
     const leftMs = this.#endMs - nowMs
     connection.leaveAtMs = nowMs + share * Math.max(0, leftMs - graceMs(leftMs))

@@ -1,12 +1,12 @@
 /**
- * The arithmetic of a drain, pure: when reminders are due, when forced closes must begin, how many are due by now.
+ * The arithmetic of a drain, pure: when reminders are due, when forced closes must begin, and how many are due now.
  */
 import { MAX_CLOSES_PER_SECOND } from '../connections/close-pace.js'
 
 /** Seconds before the deadline at which all clients are reminded, besides half time. */
 const REMINDERS_BEFORE_SECONDS = [300, 60, 10] as const
 
-/** Reminders closer together than this are one. */
+/** Reminders that are closer together than this, in milliseconds, become one. */
 const REMINDER_DISTANCE_MS = 2000
 
 /**
@@ -22,20 +22,20 @@ export function reminderTimes(timeoutMs: number): number[] {
   return timeoutMs >= REMINDER_DISTANCE_MS ? times : []
 }
 
-/** The share of the whole time that forced closes may take at most. */
+/** The largest share of the timeout that forced closes may take. */
 const MAX_CLOSING_SHARE = 0.5
 
 /**
- * How long before the deadline the forced closes begin, in milliseconds: long enough that they are paced and still over
- * in time, and never more than half of what the clients were promised.
+ * How long before the deadline the forced closes begin, in milliseconds: long enough to pace them, and never more than half of
+ * the time that clients were promised.
  */
 export function closingTimeMs(remaining: number, timeoutMs: number): number {
   return Math.min((remaining / MAX_CLOSES_PER_SECOND) * 1000, timeoutMs * MAX_CLOSING_SHARE)
 }
 
 /**
- * How many closes are due now: *remaining ÷ time left*, for one tick. Computed anew each tick, so that who leaves by
- * itself slows it and a late tick catches up. Without time left: all.
+ * How many closes are due now: *remaining ÷ time left*, for one tick. Each tick computes it anew: connections that end by
+ * themselves lower the rate, and a late tick catches up. Without time left: all.
  */
 export function closesDue(remaining: number, timeLeftMs: number, tickMs: number): number {
   if (timeLeftMs <= tickMs) return remaining
@@ -50,27 +50,27 @@ const GRACE_SHARE = 0.05
 const MIN_GRACE_MS = 1500
 const MAX_GRACE_MS = 2000
 
-/** The longest spread that is chosen by itself. */
+/** The longest default spread, in milliseconds. */
 const DEFAULT_SPREAD_MS = 30_000
 
-/** Over how long departures are spread, in milliseconds: what was asked for, or the smaller of 30 s and half the time. */
+/** The time over which slots are spread, in milliseconds: the configured one, or the smaller of 30 s and half the timeout. */
 export const spreadMs = (asked: number | undefined, timeoutMs: number): number =>
   asked === undefined ? Math.min(DEFAULT_SPREAD_MS, timeoutMs / 2) : Math.min(asked, timeoutMs)
 
-/** How long after the beginning of its slot a client is closed in `migrate`, in milliseconds. */
+/** How long after the start of its slot a client is closed in mode `migrate`, in milliseconds. */
 export const graceMs = (overMs: number): number =>
   Math.min(overMs / 2, MAX_GRACE_MS, Math.max(MIN_GRACE_MS, overMs * GRACE_SHARE))
 
-/** When the slot of the so manieth (from 0) of so many clients begins: evenly, so that the last one's grace fits in. */
+/** The start of the slot of client `index` (from 0) out of `count`: evenly spread, so that the grace of the last one fits in. */
 export const slotMs = (index: number, count: number, overMs: number): number =>
   (index / count) * (overMs - graceMs(overMs))
 
 export interface ReturnPlan {
-  /** How many clients return. */
+  /** The number of clients that return. */
   readonly count: number
-  /** When the last one of them is closed. */
+  /** When the last one of them is closed, by the monotonic clock. */
   readonly endMs: number
-  /** From then on, until the server listens again. */
+  /** How long it then takes until the server listens again, in milliseconds. */
   readonly restartTimeMs: number
   /** From 0 to 1. */
   readonly random: () => number
@@ -86,13 +86,13 @@ export const returnTimes =
     Math.round(Math.max(0, endMs - nowMs) + restartTimeMs + random() * (count / MAX_CLOSES_PER_SECOND) * 1000)
 
 export interface Forecast {
-  /** Connections per second that went, over the time given. */
+  /** Connections that ended per second, over the given time. */
   readonly perSecond: number
   /** Milliseconds until all connections have ended at that rate; `undefined`: none ends. */
   readonly doneInMs: number | undefined
 }
 
-/** When it will be over at the present rate. */
+/** When the drain ends at the present rate. */
 export function forecast(remaining: number, gone: number, overMs: number): Forecast {
   const perSecond = overMs > 0 ? (gone * 1000) / overMs : 0
   return { perSecond, doneInMs: remaining === 0 ? 0 : perSecond > 0 ? (remaining / perSecond) * 1000 : undefined }

@@ -11,27 +11,33 @@ export type ShutdownMode = 'wait' | 'migrate'
 export interface DrainReport {
   /** ISO 8601, UTC. */
   readonly startedAt: string
-  /** `undefined` while it runs. */
+  /** `undefined` while the shutdown runs. */
   readonly endedAt: string | undefined
   readonly durationSeconds: number
-  /** What asked for it: a signal's name, or `request`. */
+  /** What requested the shutdown: the name of a signal, or `request`. */
   readonly why: string
   readonly mode: ShutdownMode
   readonly connectionsAtStart: number
   readonly cameLater: number
-  /** Left by themselves, or were closed for a reason of their own: an expired token, abuse, too slow. Not seen since. */
+  /**
+   * Clients that left by themselves or were closed for another reason (an expired token, abuse, too slow), and that no other
+   * instance has accepted since.
+   */
   readonly left: number
-  /** Left by themselves, and another instance has let them in: said in the journal. */
+  /** Clients that left by themselves and that another instance has accepted, as the journal records. */
   readonly moved: number
   readonly closedInSlot: number
-  /** Closed by the server at the deadline, and ended with a proper closing handshake. */
+  /** Closed by the server at the deadline, and ended with a complete closing handshake. */
   readonly closedAtDeadline: number
-  /** Ended without a closing handshake: reset, vanished, or too slow to take its end. */
+  /** Ended without a closing handshake: reset, vanished, or too slow to receive the close frame. */
   readonly lost: number
   readonly remaining: number
-  /** Bytes that were still queued for those that were lost. */
+  /** Bytes that were still queued for the lost connections. */
   readonly bytesUnflushed: number
-  /** Messages of connections that ended before the ack. Clients that other instances accepted do not count: they get it there. */
+  /**
+   * Messages of connections that ended before the ack. Clients that another instance has accepted do not count: that instance
+   * acknowledges their messages.
+   */
   readonly messagesUnacked: number
   readonly maxEndsPerSecond: number
 }
@@ -58,7 +64,7 @@ export class DrainCounter {
   #lost = 0
   #bytesUnflushed = 0
   #maxEndsPerSecond = 0
-  /** Which second, and the ends in it. */
+  /** The present second, and the number of ends in it. */
   #second = -1
   #endsInSecond = 0
 
@@ -93,14 +99,14 @@ export class DrainCounter {
   }
 
   #countUnacked({ clientId, unacked, isElsewhere }: Connection, monotonicMs: number): void {
-    // A client that moves closes this connection as soon as the other instance has acknowledged its messages. This instance
-    // may read them from the journal later than that one.
+    // A client that migrates closes this connection as soon as the other instance has acknowledged its messages. This instance
+    // may read them from the journal later than the other one.
     if (unacked === 0 || isElsewhere) return
     this.#unackedOf.set(clientId, (this.#unackedOf.get(clientId) ?? 0) + unacked)
     this.#lastUnseenAtMs = monotonicMs
   }
 
-  /** Another instance has accepted this client. One that the server has closed stays closed by it. */
+  /** Another instance has accepted this client. A client that this server has closed still counts as closed. */
   seenElsewhere(clientId: string): void {
     this.#unackedOf.delete(clientId)
     if (!this.#leftIds.delete(clientId)) return

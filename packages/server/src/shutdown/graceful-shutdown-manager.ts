@@ -8,7 +8,7 @@
  *     #tell('warning')        each client learns when its slot begins and when the deadline is
  *     #tell('reminder')       at half time, then 5 min, 1 min and 10 s before the deadline
  *     #closeEndedSlots        in mode `migrate`: a client that can only reconnect is closed when its slot ends; while no
- *                             other instance is ready nobody is, until the spread is over
+ *                             other instance is ready, the server closes none before the spread is over
  *     cancel                  until the deadline the server can go back to `serving`
  *     #checkDeadline, hurry   `closing`: the deadline is near, or a second signal came
  *     #closeRemaining         forced closes, paced, each with a last message and a close frame
@@ -55,7 +55,7 @@ export class GracefulShutdownManager {
   /** `undefined`: before the warning. */
   #departures: Departures | undefined
   #progress = new DrainProgress(0)
-  /** Stop the timers of the present state. */
+  /** Functions that stop the timers of the present state. */
   #timers: (() => void)[] = []
   readonly #lastSightings: LastSightings
   #finished: ((report: DrainReport) => void)[] = []
@@ -114,19 +114,19 @@ export class GracefulShutdownManager {
     return onShutdownSignals((signal) => this.handleSignal(signal))
   }
 
-  /** The first begins a shutdown, the second ends the waiting, the third ends the process. */
+  /** The first signal starts a shutdown, the second one ends the waiting, the third one ends the process. */
   handleSignal(signal: ShutdownSignal): void {
     this.#signals.handle(signal)
   }
 
-  /** Ends the waiting: every connection gets what is due and is closed, without a spread. `false`: no shutdown runs. */
+  /** Ends the waiting: the server writes what is due and closes every connection, without a spread. `false`: no shutdown runs. */
   hurry(): boolean {
     if (this.#state !== 'closing' && !this.#move('hurry')) return false
     this.#closeRemaining(0)
     return true
   }
 
-  /** Begins a shutdown. `false`: one runs already, and continues as it was begun. */
+  /** Starts a shutdown. `false`: one runs already, and continues unchanged. */
   begin(why: string, request: ShutdownRequest = {}): boolean {
     if (!nextState(this.#state, 'shutdown')) return false
     const { timeoutSeconds = 1800, mode = 'wait' } = this.#options
@@ -159,7 +159,7 @@ export class GracefulShutdownManager {
     return true
   }
 
-  /** Cancels a shutdown: clients may stay, and the server accepts new ones. `false`: it is too late, or none runs. */
+  /** Cancels a shutdown; the server accepts clients again. `false`: the deadline has passed, or no shutdown runs. */
   cancel(why: string): boolean {
     if (!this.#move('cancel')) return false
     this.#signals.reset()
@@ -208,7 +208,7 @@ export class GracefulShutdownManager {
     return this.isShuttingDown ? this.#deadlineInMs : 0
   }
 
-  /** By SHUTDOWN_TIMEOUT, or earlier: where no instance could take the clients, when they are kept no longer. */
+  /** The time of the forced closes: SHUTDOWN_TIMEOUT, or the end of the spread while no other instance is ready. */
   get #deadlineInMs(): number {
     const { keepUntilMs = Infinity } = this.#departures ?? {}
     return Math.max(0, Math.min(this.#timeoutInMs, Math.round(keepUntilMs - this.#clock.monotonic())))

@@ -1,14 +1,14 @@
 /**
- * The last steps of a shutdown, one after the other, within one bound: what does not end by then is given up, whatever
- * it waits for. A write that a disk never answers must not keep a process alive that no longer serves a client.
+ * The last steps of a shutdown, one after the other, within one bound. The shutdown gives up a step that does not end by then:
+ * a write that a disk never answers must not keep a process alive that no longer serves a client.
  */
 import type { Clock } from '../clock.js'
 
 export interface LastStep {
-  /** What is closed, in words: for the log. */
+  /** The name of the part that is closed, for the log. */
   readonly name: string
   readonly run: () => Promise<unknown>
-  /** Whether only another machine can keep it from ending, so that giving it up leaves nothing in this process. */
+  /** Whether the step can hang only because of another machine, so that giving it up leaves nothing in this process. */
   readonly waitsForPeer?: boolean
 }
 
@@ -19,16 +19,16 @@ export interface GivenUp {
   readonly abandoned: readonly string[]
 }
 
-/** What each step may take at least, in milliseconds: one that was given up must not cost those behind it their chance. */
+/** The least time that each step gets, in milliseconds: an earlier step that was given up must not prevent the later ones. */
 const MIN_STEP_MS = 500
 
-/** Resolves with the steps that were given up. Rejects as a step does, when all steps are over. */
+/** Resolves with the steps that were given up. Rejects with the error of a step after all steps are over. */
 export async function runLastSteps(steps: readonly LastStep[], timeoutMs: number, clock: Clock): Promise<GivenUp> {
   const endMs = clock.monotonic() + timeoutMs
   const hanging: string[] = []
   const abandoned: string[] = []
   const errors: unknown[] = []
-  // Its timers do not: a step that waits for one would end with the process, in the middle.
+  // The timers of a step do not keep the process awake: without this, the process would end while a step waits for one.
   const sleep = clock.keepAwake()
   for (const { name, run, waitsForPeer = false } of steps) {
     let stop = (): void => undefined

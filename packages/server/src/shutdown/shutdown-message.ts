@@ -1,5 +1,5 @@
 /**
- * The `shutdown` message of one phase, for each connection. The texts are made once per phase and language.
+ * The `shutdown` message of one phase, for each connection. The texts are encoded once per phase and language.
  */
 import { TEXTS, type ShutdownMessage, type ShutdownPhase } from '@lastcall/protocol'
 import type { Connection } from '../connections/connection.js'

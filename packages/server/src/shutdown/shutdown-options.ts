@@ -1,5 +1,5 @@
 /**
- * What the graceful shutdown of one server can be given: once for all, and for one shutdown.
+ * The options of the graceful shutdown of one server, and of a single shutdown.
  */
 import type { Clock } from '../clock.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
@@ -35,15 +35,18 @@ export interface GracefulShutdownOptions {
   readonly onEverybodyGone?: () => Promise<void> | void
   /** Called at a third signal. Default: the process exits with 1. */
   readonly onThirdSignal?: () => void
-  /** Makes of a text what is written to a transport. Default: its UTF-8 bytes. */
+  /** Encodes a text for a transport. Default: its UTF-8 bytes. */
   readonly encodeFrame?: EncodeFrame
   readonly clock?: Clock
   readonly log?: Logger
-  /** Where the slot of a latecomer lies, and when a client returns: from 0 to 1. Default: Math.random. */
+  /**
+   * A random number from 0 to 1: for the slot of a client that connects later, and for the time at which a client returns.
+   * Default: Math.random.
+   */
   readonly random?: () => number
 }
 
-/** What one shutdown may have otherwise than configured. */
+/** The options of one shutdown that replace the configured ones. */
 export interface ShutdownRequest {
   readonly timeoutSeconds?: number | undefined
   readonly mode?: ShutdownMode | undefined

@@ -1,5 +1,5 @@
 /**
- * The states of a server and what moves it from one to the next, as a pure table. Everything else asks it.
+ * The states of a server and the events that change them, as a pure table. All other code asks this table.
  *
  *     starting ──▶ serving ──▶ draining ──▶ closing ──▶ closed
  *                     ▲           │
@@ -8,8 +8,10 @@
 
 export type ShutdownState = 'starting' | 'serving' | 'draining' | 'closing' | 'closed'
 
-/** `started`: it listens. `shutdown`: a signal or a request. `hurry`: a second signal. `deadline`: time to close the remaining
- * connections. */
+/**
+ * `started`: the server listens. `shutdown`: a signal or a request. `hurry`: a second signal. `deadline`: time to close the
+ * remaining connections.
+ */
 export type ShutdownEvent = 'started' | 'shutdown' | 'cancel' | 'hurry' | 'deadline' | 'everybodyGone'
 
 const TABLE: Readonly<Record<ShutdownState, Readonly<Partial<Record<ShutdownEvent, ShutdownState>>>>> = {
@@ -20,10 +22,10 @@ const TABLE: Readonly<Record<ShutdownState, Readonly<Partial<Record<ShutdownEven
   closed: {},
 }
 
-/** The state after this event; `undefined`: the event means nothing in this state. */
+/** The state after this event; `undefined`: the event has no effect in this state. */
 export const nextState = (state: ShutdownState, event: ShutdownEvent): ShutdownState | undefined => TABLE[state][event]
 
-/** What `/ready` says. */
+/** The state that `/ready` reports. */
 export const isReady = (state: ShutdownState): boolean => state === 'serving'
 
 export const isShuttingDown = (state: ShutdownState): boolean =>

@@ -1,12 +1,15 @@
 /**
- * What the first, the second and the third signal of one shutdown ask for. A single server and the primary of several
- * workers escalate alike.
+ * The effects of the first, the second and the third signal of one shutdown. A single server and the primary of several workers
+ * escalate alike.
  */
 import type { Logger } from '../observability/log.js'
 import { SHUTDOWN_SIGNALS, type ShutdownSignal } from './signals.js'
 
 export interface SignalEscalationOptions {
-  /** The first signal. A shutdown that was requested before goes on: a platform asks first and sends SIGTERM then. */
+  /**
+   * The first signal: start a shutdown. One that was requested before continues, because a platform may request it first and
+   * then send SIGTERM.
+   */
   readonly begin: (signal: ShutdownSignal) => void
   /** The second signal: end the waiting and close the remaining clients. */
   readonly hurry: () => void
@@ -15,7 +18,7 @@ export interface SignalEscalationOptions {
   readonly log: Logger
 }
 
-/** For the line that reports the start of a shutdown: what a second signal does, when the first one started it. */
+/** The end of the line that reports the start of a shutdown: the effect of a second signal, when a signal started the shutdown. */
 export function secondSignalHint(why: string): string {
   if (!SHUTDOWN_SIGNALS.some((signal) => signal === why)) return ''
   const again = why === 'SIGINT' ? 'press Ctrl-C again' : `send ${why} again`

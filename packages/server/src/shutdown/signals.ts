@@ -6,7 +6,7 @@ export const SHUTDOWN_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 export type ShutdownSignal = (typeof SHUTDOWN_SIGNALS)[number]
 
-/** Calls back at each of them. The answer ends that, and the signals do what they did before. */
+/** Calls back at each of these signals. The returned function ends this and restores their earlier effect. */
 export function onShutdownSignals(callback: (signal: ShutdownSignal) => void): () => void {
   for (const signal of SHUTDOWN_SIGNALS) process.on(signal, callback)
   return () => {

@@ -1,6 +1,6 @@
 /**
- * What a service manager has left in the environment for this one process, pure: the notification socket, the watchdog,
- * the sockets that are open already. Reads no environment by itself (see `takeFromEnvironment`).
+ * The part of the environment that a service manager addresses to this one process: the notification socket, the watchdog, the
+ * listening sockets. Pure: `takeFromEnvironment` reads the environment.
  */
 import { LastcallError } from '../errors.js'
 
@@ -16,22 +16,20 @@ export const SYSTEMD_VARIABLES = [
 ] as const
 
 export interface SystemdEnvironment {
-  /** Where notifications go; `undefined`: nobody wants any. */
+  /** The socket for notifications; `undefined`: the service manager expects none. */
   readonly notifySocket: string | undefined
-  /** A sign of life is due more often than this, in milliseconds; `undefined`: nobody watches. */
+  /** The watchdog interval in milliseconds: a sign of life is due more often. `undefined`: no watchdog runs. */
   readonly watchdogMs: number | undefined
-  /** The descriptor of the listening socket that was handed over; `undefined`: none was. */
+  /** The descriptor of the inherited listening socket; `undefined`: there is none. */
   readonly listenFd: number | undefined
-  /** Whether systemd has started this very process (since version 248 it says so). */
+  /** Whether systemd started this process itself (it reports this since version 248). */
   readonly isService: boolean
 }
 
 /** SD_LISTEN_FDS_START. */
 const FIRST_LISTEN_FD = 3
 
-/**
- * @throws {LastcallError} `config_invalid`: sockets were handed over, and not exactly one.
- */
+/** @throws {LastcallError} `config_invalid`: the number of inherited sockets is not one. */
 export function systemdEnvironment(
   env: Readonly<Partial<Record<(typeof SYSTEMD_VARIABLES)[number], string | undefined>>>,
   pid: number,
@@ -42,7 +40,7 @@ export function systemdEnvironment(
   return {
     notifySocket: env.NOTIFY_SOCKET || undefined,
     watchdogMs: isWatched ? watchdogUsec / 1000 : undefined,
-    // Without LISTEN_PID, or with another's, they are meant for somebody else: a shell around this process, say.
+    // Without LISTEN_PID, or with that of another process, the sockets are for another process: a parent shell, for example.
     listenFd: env.LISTEN_FDS && isOurs(env.LISTEN_PID) ? onlyListenFd(env.LISTEN_FDS) : undefined,
     isService: isOurs(env.SYSTEMD_EXEC_PID),
   }
@@ -53,6 +51,6 @@ function onlyListenFd(count: string): number | undefined {
   if (count === '1') return FIRST_LISTEN_FD
   throw new LastcallError(
     'config_invalid',
-    `LISTEN_FDS=${JSON.stringify(count)}: must be 1, for one socket is served: leave one ListenStream= in the .socket unit`,
+    `LISTEN_FDS=${JSON.stringify(count)}: must be 1, because the server listens on one socket: leave one ListenStream= in the .socket unit`,
   )
 }

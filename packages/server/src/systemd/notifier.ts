@@ -1,42 +1,42 @@
 /**
- * What is said to the service manager (sd_notify(3)), in its order, and gathered: one message is under way at a time,
- * and what is said meanwhile waits as one more. Owns the words and the order; how a message gets there is passed in.
+ * The notifications to the service manager (sd_notify(3)), in their order. One message is under way at a time; states that are
+ * reported meanwhile wait in one more message. Owns the contents and the order; the delivery of a message is passed in.
  */
 import { systemClock, type Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
 
-/** For whoever serves: this process alone, or the primary of several. Nothing here waits, throws or fails. */
+/** Used by a single process, or by the primary of several workers. No method waits, throws or fails. */
 export interface Notifier {
-  /** The service is up: at the start, and after `reloading`. */
+  /** The service is up. Sent at the start, and after `reloading`. */
   ready(): void
-  /** A new configuration is being taken; `ready` follows, also when it was not taken. */
+  /** A reload has started. `ready` follows, also when the reload failed. */
   reloading(): void
-  /** The service ends. It can't be taken back, so not while a shutdown may still be called off. */
+  /** The service ends. systemd has no message that takes this back, so it is not sent while a shutdown may still be cancelled. */
   stopping(): void
-  /** One line for `systemctl status`. The newest wins. */
+  /** One line for `systemctl status`. The newest one replaces the others. */
   status(text: string): void
   /**
-   * The start, the reload or the stop that is under way may go on for so many milliseconds from now, whatever
-   * TimeoutStartSec and TimeoutStopSec say; to be repeated before they are over.
+   * Lets the present start, reload or stop take this many milliseconds from now, beyond TimeoutStartSec and TimeoutStopSec. The
+   * caller repeats it before that time has passed.
    */
   extendTimeout(ms: number): void
   /** A sign of life, for WatchdogSec. */
   alive(): void
-  /** Resolves when all that was said is delivered or has failed, at the latest after so many milliseconds. */
+  /** Resolves when all messages are delivered or have failed, at the latest after this many milliseconds. */
   flush(timeoutMs: number): Promise<void>
 }
 
-/** How long the end of a process waits until its last word is delivered. */
+/** How long the end of a process waits for the delivery of its last message. */
 export const LAST_WORD_TIMEOUT_MS = 1000
 
-/** Delivers one message, a list of VARIABLE=VALUE. Rejects when it could not. */
+/** Delivers one message, a list of VARIABLE=VALUE. Rejects when the delivery fails. */
 export type SendMessage = (assignments: readonly string[]) => Promise<void>
 
 export interface QueuedNotifierOptions {
   readonly send: SendMessage
   readonly log: Logger
   readonly clock?: Clock
-  /** CLOCK_MONOTONIC in microseconds, which is what `systemctl reload` compares with. Default: the system's. */
+  /** CLOCK_MONOTONIC in microseconds, as `systemctl reload` compares it. Default: the system's clock. */
   readonly monotonicUsec?: () => bigint
 }
 
@@ -44,14 +44,14 @@ type State = 'READY' | 'RELOADING' | 'STOPPING'
 
 interface Message {
   state?: State
-  /** When a reload began. */
+  /** The start of the last reload. */
   monotonicUsec?: bigint
   status?: string
   extendUsec?: number
   isAlive?: boolean
 }
 
-/** As long as anybody reads it; a datagram holds far more. */
+/** The limit of a status line, for its readers; a datagram could hold far more. */
 const MAX_STATUS_CHARACTERS = 500
 
 export class QueuedNotifier implements Notifier {
@@ -59,7 +59,7 @@ export class QueuedNotifier implements Notifier {
   readonly #log: Logger
   readonly #clock: Clock
   readonly #monotonicUsec: () => bigint
-  /** Not under way yet. Never more than the last few states: what was taken back before it was said is not said. */
+  /** Messages that are not under way yet: at most the last few states. A state that is replaced before its delivery is dropped. */
   readonly #waiting: Message[] = []
   #isSending = false
   #hasFailed = false
@@ -105,7 +105,7 @@ export class QueuedNotifier implements Notifier {
     })
   }
 
-  /** The message that waits for its turn. */
+  /** The last waiting message. */
   #last(): Message {
     const last = this.#waiting.at(-1)
     if (last) return last
@@ -113,13 +113,13 @@ export class QueuedNotifier implements Notifier {
     this.#waiting.push(message)
     if (!this.#isSending) {
       this.#isSending = true
-      // Later: what is said in one turn of the event loop is one message.
+      // Not at once, so that all reports of one turn of the event loop form one message.
       queueMicrotask(() => void this.#sendAll())
     }
     return message
   }
 
-  /** Only the newest state counts in one message, so each gets one of its own. */
+  /** A message carries one state only, because systemd obeys the last one in it. Each state gets its own message. */
   #enter(state: State): Message {
     const last = this.#last()
     if (last.state === undefined || last.state === state) {
@@ -161,5 +161,5 @@ function assignments({ state, monotonicUsec, status, extendUsec, isAlive }: Mess
   ]
 }
 
-/** Node's is CLOCK_MONOTONIC on Linux. */
+/** Node's monotonic clock is CLOCK_MONOTONIC on Linux. */
 const systemMonotonicUsec = (): bigint => process.hrtime.bigint() / 1000n

@@ -1,7 +1,7 @@
 /**
- * Delivers messages by the command systemd-notify, for Node has no sockets of the kind that NOTIFY_SOCKET is (ADR 11).
- * The command is run by a shell that is started once, while this process is small: to fork a server with 600 MB would
- * hold its event loop up for 10 ms, each time.
+ * Delivers messages by the command systemd-notify, because Node cannot open sockets of the kind of NOTIFY_SOCKET (ADR 11). A
+ * shell runs the command. The shell starts once, while this process is small: a fork of a server with 600 MB would block its
+ * event loop for 10 ms, each time.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -12,9 +12,9 @@ import type { SystemdEnvironment } from './environment.js'
 import { QueuedNotifier, type Notifier, type SendMessage } from './notifier.js'
 
 /**
- * One line in is one message, its assignments separated by tabs; one line out is its outcome: the exit code of
- * systemd-notify and what it complained of. Signals are the server's business: with KillMode=control-group systemd
- * sends them to this shell as well, and it has a shutdown to tell of. It ends with its standard input.
+ * Each input line is one message, its assignments separated by tabs. Each output line is its outcome: the exit code of
+ * systemd-notify, and its error text. The shell ignores signals: with KillMode=control-group systemd sends them to the shell,
+ * too, and the shell still has to report the shutdown. It ends with its standard input.
  */
 const SCRIPT = `
 export NOTIFY_SOCKET="$1"
@@ -35,9 +35,9 @@ interface Outcome {
 }
 
 /**
- * For one message at a time: the answer to one is waited for before the next is sent.
+ * Sends one message at a time: it waits for the outcome of one before it sends the next.
  *
- * @param socket NOTIFY_SOCKET, which is not in the environment any more
+ * @param socket NOTIFY_SOCKET, which the environment no longer contains.
  */
 function notifyCommand(socket: string): SendMessage {
   let outcome: Outcome | undefined
@@ -52,7 +52,7 @@ function notifyCommand(socket: string): SendMessage {
     }
     started.on('error', (error) => ended(error.message))
     started.on('exit', (code, signal) => ended(`its shell has ended (${String(signal ?? code)})`))
-    started.stdin.on('error', () => undefined) // It has ended, which is told above.
+    started.stdin.on('error', () => undefined) // The shell has ended, which the handler above reports.
     createInterface({ input: started.stdout }).on('line', (line) => {
       const [code = '', ...said] = line.split(' ')
       settle(code === '0' ? undefined : said.join(' ') || `systemd-notify ended with ${code}`)
@@ -60,7 +60,7 @@ function notifyCommand(socket: string): SendMessage {
     return started
   }
 
-  /** Idle, it does not keep this process; a message that is under way does, or the last one would not get there. */
+  /** An idle shell does not keep this process alive; a message that is under way does, or the last one would be lost. */
   function keepProcess(keep: boolean): void {
     for (const handle of [shell, shell?.stdin as Socket | undefined, shell?.stdout as Socket | undefined]) {
       if (keep) handle?.ref()
@@ -85,6 +85,6 @@ function notifyCommand(socket: string): SendMessage {
     })
 }
 
-/** What tells the service manager; `undefined`: nobody wants to know. */
+/** The notifier for the service manager; `undefined`: it expects no notifications. */
 export const createNotifier = ({ notifySocket }: SystemdEnvironment, log: Logger): Notifier | undefined =>
   notifySocket === undefined ? undefined : new QueuedNotifier({ send: notifyCommand(notifySocket), log })

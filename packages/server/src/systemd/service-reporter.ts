@@ -1,42 +1,42 @@
 /**
- * Tells the service manager how the service is doing: that it is up, how a shutdown goes, that it lives. Decides what is
- * said when; how it is said is the notifier's business, and what is so is asked of whoever knows it: this process's
- * shutdown, or a primary that adds its workers up.
+ * Reports the state of the service to the service manager: its start, the progress of a shutdown, signs of life. It decides
+ * what is sent when. The notifier sends it; the state comes from the shutdown of this process, or from a primary that
+ * aggregates its workers.
  */
 import { countOfConnections } from '../shutdown/drain-progress.js'
 import type { Clock } from '../clock.js'
 import type { ShutdownState } from '../shutdown/shutdown-state.js'
 import type { Notifier } from './notifier.js'
 
-/** What the status line says besides the state. */
+/** What the status line contains besides the state. */
 export interface Progress {
   readonly activeConnections: number
-  /** Milliseconds until who is left will be closed; 0 when no shutdown runs. */
+  /** Milliseconds until the remaining connections are closed; 0 without a shutdown. */
   readonly remainingMs: number
-  /** What has happened so far; `undefined`: no shutdown runs. */
+  /** The report so far; `undefined`: no shutdown runs. */
   readonly report: { readonly left: number; readonly moved: number; readonly lost: number } | undefined
 }
 
 export interface ServiceReporterOptions {
   readonly notifier: Notifier
-  /** Known at once: what is due because of it waits for nothing. */
+  /** The state, known without waiting, so that its notifications are sent at once. */
   readonly state: () => ShutdownState
-  /** Several processes have to be asked. `undefined`: nobody has answered, and what was told last stands. */
+  /** The progress. The primary has to query its workers. `undefined`: none has answered, and the last status line stays. */
   readonly progress: () => Progress | Promise<Progress | undefined>
   readonly clock: Clock
-  /** WatchdogSec, in milliseconds; `undefined`: nobody watches. */
+  /** WatchdogSec, in milliseconds; `undefined`: systemd runs no watchdog. */
   readonly watchdogMs: number | undefined
 }
 
-/** How often a shutdown is told of. */
+/** How often the progress of a shutdown is reported, in milliseconds. */
 const DRAINING_EVERY_MS = 10_000
 
-/** How often the number of connections is told otherwise, if it has changed. */
+/** How often the number of connections is reported otherwise, if it has changed, in milliseconds. */
 const SERVING_EVERY_MS = 60_000
 
 /**
- * What is asked for each time: so much that a machine on its knees may miss a few, so little that a server that hangs
- * in its shutdown is killed about a minute after TimeoutStopSec.
+ * The extension that each report requests. It is long enough that an overloaded machine may miss a few reports, and short
+ * enough that systemd kills a server that hangs in its shutdown about a minute after TimeoutStopSec.
  */
 const EXTEND_BY_MS = 60_000
 
@@ -46,22 +46,23 @@ export class ServiceReporter {
   #told = ''
   #isStopping = false
 
-  /** To be made when the server listens. */
+  /** Create it when the server listens. */
   constructor(options: ServiceReporterOptions) {
     const { notifier, state, clock, watchdogMs } = options
     this.#options = options
-    // Who is stopped before it listens is not up any more.
+    // Do not send READY=1 when a shutdown started before the server listened.
     if (state() === 'serving') notifier.ready()
-    // From the event loop: when it stands still, so does this, which is the point of it. Half, as sd_notify(3) advises.
+    // The timer runs in the event loop, so that a blocked event loop sends no sign of life. Half of the interval, as
+    // sd_notify(3) advises.
     if (watchdogMs !== undefined) clock.every(watchdogMs / 2, () => notifier.alive())
     this.stateChanged()
   }
 
-  /** To be called when the state has become another one. */
+  /** Must be called when the state has changed. */
   stateChanged(): void {
     const { notifier, clock } = this.#options
     const state = this.#options.state()
-    // Not while draining: it may be called off, and STOPPING can't be.
+    // Not while draining: a drain may be cancelled, and STOPPING=1 cannot be taken back.
     if (!this.#isStopping && (state === 'closing' || state === 'closed')) {
       this.#isStopping = true
       notifier.stopping()
@@ -81,7 +82,7 @@ export class ServiceReporter {
 
   #tellStatus(progress: Progress | undefined): void {
     if (!progress) return
-    // The state as it is now: it may have become another one while the others were asked.
+    // Reads the state again: it may have changed while the workers were queried.
     const text = statusText(this.#options.state(), progress)
     if (text !== this.#told) this.#options.notifier.status(text)
     this.#told = text

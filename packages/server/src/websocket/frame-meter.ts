@@ -1,10 +1,9 @@
 /**
- * Counts the frames in what a peer sends, before `ws` parses them: so a transport can stop between two frames, and frames
- * of which `ws` says nothing (fragments) can be charged for. It reads headers only (RFC 6455 section 5.2); `ws` finds the
- * faults.
+ * Counts the frames in a peer's input before `ws` parses them, so that a transport can stop between two frames and charge
+ * frames that `ws` does not report (fragments). It reads headers only (RFC 6455 section 5.2); `ws` detects invalid frames.
  */
 
-/** A fragment of at least this many bytes is not charged for: it costs what its bytes cost, however they are cut. */
+/** A fragment of at least this many bytes is not charged as a frame: its bytes cost the same in any number of fragments. */
 const LARGE_FRAGMENT_BYTES = 1024
 
 const CONTINUATION = 0
@@ -14,17 +13,17 @@ const MASK_BYTES = 4
 export class FrameMeter {
   /** The frames that began in the last measured part. */
   frames = 0
-  /** Those of them that begin no message: control frames, and continuations that are not large. */
+  /** The frames of that part that begin no message: control frames, and small continuations. */
   extraFrames = 0
-  /** Bytes of the present frame, its mask included, that are still to come. */
+  /** The bytes of the present frame, mask included, that have not arrived yet. */
   #bytesLeft = 0
-  /** Bytes of the present header that have been read. */
+  /** The number of bytes of the present header that have been read. */
   #headerBytes = 0
   #opcode = 0
   #length = 0
   #lengthBytes = 0
 
-  /** Reads on. The answer is where to stop: at the end of the chunk, or before the frame that would be one too many. */
+  /** Measures a chunk. Returns where to stop: at the end of the chunk, or before the frame that exceeds the limit. */
   measure(chunk: Buffer, maxFrames: number): number {
     this.frames = 0
     this.extraFrames = 0

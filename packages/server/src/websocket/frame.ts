@@ -1,6 +1,6 @@
 /**
- * Server frames (RFC 6455 section 5.2): unmasked, uncompressed, never fragmented. Made here rather than by `ws`, so that
- * a frame is made once for all who get it and several can be joined into one write.
+ * Server frames (RFC 6455 section 5.2): unmasked, uncompressed, never fragmented. `ws` does not encode them, so that one frame
+ * serves all recipients and several frames can be joined into one write.
  */
 
 const FIN_TEXT = 0x81
@@ -38,5 +38,5 @@ export function decodeTextFrame(frame: Buffer): string {
   return frame.toString('utf8', length < 126 ? 2 : length === 126 ? 4 : 10)
 }
 
-/** A ping without a payload: the same bytes for everybody. */
+/** A ping without a payload: the same bytes for all connections. */
 export const PING_FRAME: Buffer = Buffer.from([FIN_PING, 0])

@@ -1,6 +1,6 @@
 /**
- * The front over the HTTP servers of Node: takes their `upgrade` requests, tells handshakes from ordinary requests, and
- * completes or rejects them. Which connection comes of a handshake is decided behind it.
+ * The front over the HTTP servers of Node. It receives their `upgrade` requests, tells handshakes from ordinary requests, and
+ * completes or rejects them. The code behind it decides on each handshake.
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -12,25 +12,25 @@ import { asksForWebSocket, faultOf, isBelow, originForm } from './upgrade-reques
 import type { WebSocketAcceptor } from './websocket-transport.js'
 
 export interface NodeFrontOptions<Place, Address> {
-  /** The server of its own, with the path of the endpoint there. */
+  /** The front's own server, with the path of the endpoint on it. */
   readonly server: Server
   readonly path: string
-  /** Has the server of its own listen. */
+  /** Lets the front's own server listen. */
   readonly listen: (place: Place) => Promise<Address>
   readonly stopListening: () => void
   readonly acceptor: WebSocketAcceptor
-  /** The connection of this request asks for a WebSocket of an endpoint: it is not HTTP's any more. */
+  /** The request on this connection asks for a WebSocket of an endpoint: the connection no longer belongs to HTTP. */
   readonly onUpgrade: (request: IncomingMessage) => void
   /** The address of the client that sent a request. */
   readonly addressOf: (request: IncomingMessage) => string | undefined
-  /** Stand in every HTTP answer to a handshake. */
+  /** Header fields of every HTTP answer to a handshake. */
   readonly headers: HeaderFields
 }
 
 export class NodeFront<Place, Address> implements Front<Place, Address, Server> {
   readonly #options: NodeFrontOptions<Place, Address>
   readonly #stops: (() => void)[] = []
-  /** Those whose handshake came to nothing and that have not gone yet. */
+  /** Sockets whose handshake was rejected and that have not ended yet. */
   readonly #rejected = new Set<Duplex>()
   #listener: ConnectionListener | undefined
 
@@ -68,8 +68,8 @@ export class NodeFront<Place, Address> implements Front<Place, Address, Server> 
 
   #take(upgrade: Upgrade, path: string): void {
     const { request, socket } = upgrade
-    // Node has taken its own listeners off. A client may reset the connection while its handshake waits for an answer, and
-    // an `error` that nobody listens to ends the process.
+    // Node has removed its own listeners. A client may reset the connection while its handshake waits for an answer, and an
+    // `error` event without a listener ends the process.
     socket.on('error', ignore)
     this.#options.onUpgrade(request)
     const fault = faultOf(request)
@@ -102,7 +102,7 @@ export class NodeFront<Place, Address> implements Front<Place, Address, Server> 
 /** A request that asks for a WebSocket. */
 interface Upgrade {
   readonly request: IncomingMessage
-  /** In origin form. */
+  /** The request target in origin form. */
   readonly target: string
   readonly socket: Duplex
   readonly head: Buffer
@@ -114,7 +114,7 @@ interface Endpoint {
   refuse(upgrade: Upgrade, status: number, text: string): void
 }
 
-/** The endpoints of one server. Several fronts may serve on one: together they are one listener to `upgrade`. */
+/** The endpoints of one server. Several fronts may serve on one server; together they have one listener to `upgrade`. */
 class Endpoints {
   readonly #server: Server
   readonly #endpoints = new Set<Endpoint>()
@@ -123,7 +123,7 @@ class Endpoints {
     this.#server = server
   }
 
-  /** The answer takes it back. */
+  /** The returned function removes the endpoint. */
   add(endpoint: Endpoint): () => void {
     if (this.#endpoints.size === 0) this.#server.on('upgrade', this.#onUpgrade)
     this.#endpoints.add(endpoint)
@@ -137,14 +137,14 @@ class Endpoints {
     const { headers } = request
     const areOthers = this.#server.listenerCount('upgrade') > 1
     if (!asksForWebSocket(headers)) {
-      // Other listeners may want the protocol that it offers.
+      // Other listeners may support the offered protocol.
       if (!areOthers) handBack(this.#server, request, socket, head)
       return
     }
     const upgrade = { request, target: originForm(request.url ?? ''), socket, head }
     for (const endpoint of this.#endpoints) {
       if (!isBelow(endpoint.path, upgrade.target)) continue
-      // A list that also offers something else: this is what the server chooses.
+      // A list that also offers another protocol: the server chooses this one.
       headers.upgrade = 'websocket'
       endpoint.take(upgrade)
       return
@@ -165,5 +165,5 @@ function endpointsOf(server: Server): Endpoints {
 }
 
 function ignore(): void {
-  // `ws` finds the socket closed, or there is nobody to reject.
+  // `ws` finds the socket closed; or no front is left that could reject it.
 }

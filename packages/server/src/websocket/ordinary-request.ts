@@ -1,27 +1,27 @@
 /**
- * Gives a request back to its HTTP server as an ordinary one. Node takes the socket away from HTTP as soon as somebody
- * listens to `upgrade`, whatever protocol the request offers. A server that does not want that protocol ignores the
- * offer and answers the request (RFC 9110 section 7.8).
+ * Returns a request to its HTTP server as an ordinary one. Once a listener to `upgrade` exists, Node detaches the socket from
+ * HTTP for every protocol that a request offers. A server that does not support the offered protocol ignores the offer and
+ * answers the request (RFC 9110 section 7.8).
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 
-/** A response to an earlier request of this connection, which Node keeps there until it is finished. */
+/** A response to an earlier request of this connection. Node stores it there until it is finished. */
 interface WithResponse {
   readonly _httpMessage?: ServerResponse | null
 }
 
-/** @param head The bytes behind the header section: the beginning of the body. */
+/** @param head The bytes after the header section: the start of the body. */
 export function handBack(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   const handOver = (): void => {
     if (socket.destroyed) return
     socket.unshift(Buffer.concat([headOf(request), head]))
-    // Documented for `connection`: a socket may be handed to a server this way. TLS has been spoken already.
+    // Node documents this use of `connection`. On TLS the handshake is complete already.
     server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
   }
   const { _httpMessage: earlier } = socket as Duplex & WithResponse
-  // Responses follow the order of their requests. The server would not know of the earlier one.
+  // Responses follow the order of their requests, and the server would not know of the earlier one.
   if (!earlier) return handOver()
   socket.on('error', ignore)
   earlier.once('close', () => {
@@ -31,10 +31,10 @@ export function handBack(server: Server, request: IncomingMessage, socket: Duple
 }
 
 function ignore(): void {
-  // The response that is under way finds out by itself.
+  // The running response detects the end of the socket by itself.
 }
 
-/** The header section as it was sent, without the offer of another protocol. */
+/** The header section as the client sent it, without the offer of another protocol. */
 function headOf({ method = 'GET', url = '/', httpVersion, rawHeaders }: IncomingMessage): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -1,6 +1,6 @@
 /**
- * Reads one socket at the pace of the event loop: hands `ws` a bounded part of what arrives in each turn, and puts the rest
- * back to the socket until the next one.
+ * Reads one socket at the pace of the event loop: in each turn it passes a bounded part of the received bytes to `ws`, and
+ * returns the rest to the socket until the next turn.
  */
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
@@ -16,18 +16,18 @@ export interface ReaderOwner {
   onExtraFrames(count: number): void
 }
 
-/** So many frames of one connection are read in one turn. `ws` cuts a peer off that has 60 pongs to come. */
+/** The number of frames of one connection that are read in one turn. `ws` closes the connection of a peer with 60 pending pongs. */
 const MAX_FRAMES_A_TURN = 50
 
-/** So many bytes of one connection are read in one turn: one chunk of the operating system. */
+/** The number of bytes of one connection that are read in one turn: one chunk of the operating system. */
 const MAX_BYTES_A_TURN = 64 * 1024
 
-/** A connection of which less than this was read within the present second has a share in the time of those that send little. */
+/** A connection from which fewer bytes than this were read within the present second belongs to the light share. */
 const LIGHT_FRAMES = 16
 const LIGHT_BYTES = 16 * 1024
 const RECENT_MS = 1000
 
-/** The listener of `ws`, which parses what it is given. */
+/** The listener of `ws`, which parses the bytes that it receives. */
 type Parser = (this: Duplex, chunk: Buffer) => void
 
 export class PacedReader implements TurnReader {
@@ -37,22 +37,22 @@ export class PacedReader implements TurnReader {
   readonly #turns: ReadingTurns
   readonly #parse: Parser
   readonly #meter = new FrameMeter()
-  /** The turn in which it was last read from, and how much of it is used. */
+  /** The turn in which it was last read from, and the used part of that turn's budget. */
   #turn = 0
   #framesInTurn = 0
   #bytesInTurn = 0
-  /** The server counts frames and bytes since this time, by the monotonic clock. It begins anew after a second. */
+  /** The start of the present second of counting, by the monotonic clock. */
   #recentSinceMs = 0
   #recentFrames = 0
   #recentBytes = 0
-  /** Set while it waits for the next turn. */
+  /** Whether it waits for the next turn. */
   #isWaiting = false
-  /** What was taken from the socket and put back, in bytes. */
+  /** The number of bytes that were read and returned to the socket. */
   #putBackBytes = 0
-  /** Nothing that follows is parsed. */
+  /** Whether further bytes are dropped without parsing. */
   #isDeaf = false
 
-  /** Takes the place of the listener of `ws`, which would parse a chunk to its end: it may be 10,000 empty frames. */
+  /** Replaces the listener of `ws`, which would parse a chunk to its end: a chunk may contain 10,000 empty frames. */
   constructor(
     owner: ReaderOwner,
     webSocket: Pick<WebSocket, 'pause' | 'resume'>,
@@ -70,7 +70,7 @@ export class PacedReader implements TurnReader {
 
   /** A chunk has arrived. */
   onData(chunk: Buffer): void {
-    // What a closed socket still holds is read by `ws`.
+    // `ws` reads the bytes that a closed socket still has.
     if (this.#isDeaf || this.#socket.destroyed) return
     const startedAtMs = performance.now()
     this.#enterTurn(startedAtMs)
@@ -86,7 +86,7 @@ export class PacedReader implements TurnReader {
     this.#recentBytes += end
     if (extraFrames > 0) this.#owner.onExtraFrames(extraFrames)
     const isAll = end === chunk.length
-    // What answers them, 50 pongs for example, leaves in one system call.
+    // The answers, 50 pongs for example, leave in one system call.
     const isCorked = frames > 1
     if (isCorked) this.#socket.cork()
     this.#parse.call(this.#socket, isAll ? chunk : chunk.subarray(0, end))
@@ -117,14 +117,14 @@ export class PacedReader implements TurnReader {
     return this.#framesInTurn >= MAX_FRAMES_A_TURN || this.#bytesInTurn >= MAX_BYTES_A_TURN
   }
 
-  /** Puts back what this turn has no room for: so the socket does not end before it is read. */
+  /** Returns the bytes that exceed this turn's budget to the socket, so that the socket does not end before they are read. */
   #putBack(rest: Buffer): void {
-    // The part before it held the peer's close frame, or a fault.
+    // The part before it contained the peer's close frame, or an invalid frame.
     if (this.#isDeaf) return
     this.#webSocket.pause()
     this.#putBackBytes = rest.length
     this.#socket.unshift(rest)
-    // A connection that its owner has paused reads on when that is over.
+    // The owner has paused the connection; reading continues when it resumes.
     if (!this.#owner.mayRead) return
     this.#isWaiting = true
     this.#turns.wait(this.#share, this)
@@ -133,7 +133,7 @@ export class PacedReader implements TurnReader {
   readInTurn(): void {
     this.#isWaiting = false
     if (!this.#owner.mayRead) return
-    // Of a paused stream only what it is asked for: reading on by itself, it would not keep to the turn.
+    // Reads a bounded number of bytes from a paused stream: a flowing stream would exceed the turn's budget.
     if (this.#putBackBytes > 0) this.#socket.read(Math.min(this.#putBackBytes, this.#socket.readableLength))
     this.readOn()
   }
@@ -143,7 +143,7 @@ export class PacedReader implements TurnReader {
     if (this.#owner.mayRead && !this.#isWaiting) this.#webSocket.resume()
   }
 
-  /** Parses nothing more: the peer's close frame has come, or a fault. What follows is read and dropped. */
+  /** Stops parsing: the peer's close frame has arrived, or an invalid frame. Further bytes are read and dropped. */
   stop(): void {
     this.#isDeaf = true
   }

@@ -1,25 +1,25 @@
 /**
- * Shares each turn of the event loop among the connections that are read from: a connection gets a bounded amount of it,
- * and all of them together get a bounded time. A connection that has more to read waits for the next turn, in a queue.
- * Connections that send much share a time of their own, so that one which sends little never waits behind a flood.
+ * Shares each turn of the event loop among the connections that the server reads from: a connection gets a bounded number of
+ * bytes and frames, and all together get a bounded time. A connection that has more to read waits in a queue for the next turn.
+ * Connections that send much share a time of their own, so that one that sends little never waits behind a flood.
  */
 
-/** `light`: little of what the connection sends has been read of late; `heavy`: much has. */
+/** `light`: the server has read little from the connection of late; `heavy`: it has read much. */
 export type ReadingShare = 'light' | 'heavy'
 
 /** A connection as the queue sees it. */
 export interface TurnReader {
-  /** Its turn has come: reads on, and waits again if there is more. */
+  /** The connection's turn has come: it reads, and waits again if there is more. */
   readInTurn(): void
 }
 
-/** How long all connections of a share together may be read from in one turn, in milliseconds. */
+/** How long the server may read from all connections of a share together in one turn, in milliseconds. */
 const MAX_READING_MS = { light: 4, heavy: 4 } as const satisfies Record<ReadingShare, number>
 
 const SHARES = ['light', 'heavy'] as const
 
 export class ReadingTurns {
-  /** Grows with each turn in which something is read. */
+  /** Incremented with each turn in which the server reads. */
   #turn = 1
   #isScheduled = false
   readonly #spentMs = { light: 0, heavy: 0 }
@@ -31,17 +31,17 @@ export class ReadingTurns {
     return this.#turn
   }
 
-  /** Whether the time that this share has in this turn is used up. */
+  /** Whether this share has used up its time in this turn. */
   isOver(share: ReadingShare): boolean {
     return this.#spentMs[share] >= MAX_READING_MS[share]
   }
 
-  /** Adds to the time that was spent on reading in this turn. */
+  /** Adds to the reading time of this turn. */
   spend(share: ReadingShare, ms: number): void {
     this.#spentMs[share] += ms
   }
 
-  /** The connection has more to read than this turn has room for. */
+  /** The connection has more to read than this turn allows. */
   wait(share: ReadingShare, reader: TurnReader): void {
     this.#waiting[share].add(reader)
     this.#schedule()
@@ -68,7 +68,7 @@ export class ReadingTurns {
 
   #readShare(share: ReadingShare): void {
     const waiting = this.#waiting[share]
-    // A reader that waits again stands at the end of the queue: the loop ends with those that wait now.
+    // A reader that waits again moves to the end of the queue: the loop ends with those that wait now.
     let left = waiting.size
     for (const reader of waiting) {
       if (left-- === 0 || this.isOver(share)) break

@@ -1,9 +1,9 @@
 /**
- * What an HTTP request with an `Upgrade` field asks for. Pure: it reads the request and answers nothing.
+ * Classifies an HTTP request with an `Upgrade` field. Pure: it reads the request and answers nothing.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** Whether the request asks for a WebSocket. Proxies and curl offer `h2c` on requests that are ordinary otherwise. */
+/** Whether the request asks for a WebSocket. Proxies and curl offer `h2c` on requests that are otherwise ordinary. */
 export const asksForWebSocket = ({ upgrade }: IncomingHttpHeaders): boolean =>
   upgrade !== undefined &&
   (upgrade.toLowerCase() === 'websocket' ||
@@ -35,7 +35,7 @@ export interface UpgradeRequest {
   readonly rawHeaders: readonly string[]
 }
 
-/** What makes a handshake invalid before RFC 6455 is looked at (its section 4.2.1); `undefined`: nothing. */
+/** The reason why a handshake is invalid before the checks of RFC 6455 (its section 4.2.1); `undefined`: it is valid so far. */
 export function faultOf({ httpVersionMajor, httpVersionMinor, rawHeaders }: UpgradeRequest): string | undefined {
   if (httpVersionMajor < 1 || (httpVersionMajor === 1 && httpVersionMinor < 1)) {
     return 'A WebSocket handshake needs HTTP/1.1.'

@@ -1,6 +1,6 @@
 /**
- * The encoding of all WebSocket connections: frames are made once for everybody who gets them, and a fan-out writes to the
- * sockets themselves, because what is touched for each of thousands of connections is what a fan-out costs.
+ * The encoding of all WebSocket connections: one frame serves all recipients, and a fan-out writes to the sockets directly,
+ * because the work per connection dominates its cost.
  */
 import type { Duplex } from 'node:stream'
 import {
@@ -13,10 +13,10 @@ import {
 import { invariant } from '../invariant.js'
 import { decodeTextFrame, encodeTextFrame } from './frame.js'
 
-/** A transport whose socket takes these frames as they are. */
+/** A transport whose socket accepts these frames unchanged. */
 export abstract class SocketTransport {
   readonly encoding = WEBSOCKET_ENCODING
-  /** After `onClosing` nothing may be written here. */
+  /** No frame may be written after `onClosing`. */
   abstract readonly sink: Duplex
 }
 

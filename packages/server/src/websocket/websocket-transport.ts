@@ -1,6 +1,6 @@
 /**
- * A connection's socket over `ws`: the only file that knows that library. It does the handshake, the parsing, pongs and
- * the closing handshake; frames to clients are written to the socket beneath it, already made and joined.
+ * A connection's socket over `ws`: the only file that knows that library. `ws` does the handshake, the parsing, pongs and the
+ * closing handshake. The server writes encoded and joined frames directly to the socket beneath.
  */
 import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
@@ -17,9 +17,9 @@ import type { HeaderFields } from '../http/security-headers.js'
 import { SocketTransport } from './websocket-encoding.js'
 
 export interface WebSocketAcceptorOptions {
-  /** The largest message taken, in bytes; larger ones close the connection with 1009. */
+  /** The largest accepted message, in bytes; a larger one closes the connection with 1009. */
   readonly maxPayloadBytes: number
-  /** Beyond so many queued bytes a peer that does not read is not read from either. */
+  /** Above this number of queued bytes the server stops reading from the peer, too. */
   readonly maxBufferedBytes: number
   /** How long a closing handshake may take, in milliseconds. */
   readonly closeTimeoutMs: number
@@ -31,7 +31,7 @@ export class WebSocketAcceptor {
   readonly #maxBufferedBytes: number
   readonly #turns = new ReadingTurns()
   readonly #ends = new PacedEnds()
-  /** What is wrong with the handshake that is being answered. */
+  /** The fault of the handshake that is being answered. */
   #fault: Error | undefined
 
   constructor({ maxPayloadBytes, maxBufferedBytes, closeTimeoutMs }: WebSocketAcceptorOptions) {
@@ -47,7 +47,7 @@ export class WebSocketAcceptor {
       WebSocket: PeerSocket,
     }
     this.#server = new WebSocketServer<typeof PeerSocket>(options)
-    // `ws` says so before `handleUpgrade` returns.
+    // `ws` reports the fault before `handleUpgrade` returns.
     this.#server.on('wsClientError', (error) => (this.#fault = error))
   }
 
@@ -61,7 +61,7 @@ export class WebSocketAcceptor {
     callback: (transport: WebSocketTransport) => void,
     reject: (rejection: HttpRejection, fields: HeaderFields) => void,
   ): void {
-    // The answer to the handshake and what the callback writes, the welcome above all, leave in one system call.
+    // The answer to the handshake and the frames that the callback writes, `welcome` first, leave in one system call.
     socket.cork()
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       const context = { maxBufferedBytes: this.#maxBufferedBytes, turns: this.#turns, ends: this.#ends }
@@ -80,10 +80,10 @@ export class WebSocketAcceptor {
   }
 }
 
-/** The one of RFC 6455 (section 4.4: a faulty handshake is told which version the server speaks). */
+/** The header field of RFC 6455 section 4.4: the answer to a faulty handshake names the supported version. */
 const VERSION = '13'
 
-/** A socket that an HTTP server has let go of, with the request and the bytes behind it. */
+/** A socket that an HTTP server has detached, with the request and the bytes after it. */
 interface UpgradedSocket {
   readonly request: IncomingMessage
   readonly socket: Duplex
@@ -96,18 +96,18 @@ const NO_CODE = 1005
 
 const TRANSPORT = Symbol('transport')
 
-/** An emitter with the transport it belongs to: so all connections share their listeners. */
+/** An emitter with its transport, so that all connections share their listeners. */
 interface Carrier {
   [TRANSPORT]: WebSocketTransport
 }
 
 const transportOf = (emitter: object): WebSocketTransport => (emitter as Carrier)[TRANSPORT]
 
-/** Says when it begins to close, which `ws` does not. */
+/** Reports the start of its close, which `ws` does not. */
 class PeerSocket extends WebSocket {
   [TRANSPORT]: WebSocketTransport | undefined
 
-  /** `ws` calls it, too, to answer the peer's close frame. */
+  /** `ws` also calls it to answer the peer's close frame. */
   override close(code?: number, reason?: string | Buffer): void {
     super.close(code, reason)
     this[TRANSPORT]?.onClosing(code)
@@ -120,7 +120,7 @@ interface TransportContext {
   readonly ends: PacedEnds
 }
 
-/** Why nothing is read, one bit for each reason. */
+/** The reasons to pause reading, one bit each. */
 const PAUSE_BITS = { unacked: 1, hook: 2, limit: 4 } as const satisfies Record<PauseReason, number>
 
 export class WebSocketTransport extends SocketTransport implements IncomingTransport, ReaderOwner, EndingConnection {
@@ -129,14 +129,14 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   readonly #context: TransportContext
   readonly #reader: PacedReader
   #isClosingItself = false
-  /** What was wrong with the peer's frames, as the close code that told it. */
+  /** The fault of the peer's frames, as the close code of the answer. */
   #faultCode: number | undefined
   #closingCode: number | undefined
-  /** The peer has ended its side, or is gone; its turn to be ended has not come. */
+  /** The peer has ended its side or has gone, and the server has not handled the end yet. */
   #isEndDue = false
-  /** Bits: why nothing is read, whatever the socket says. */
+  /** The bits of the reasons to pause reading that are in force. */
   #pauses = 0
-  /** What was queued when the end began: a destroyed socket says that nothing is. */
+  /** The number of bytes that were queued when the end began: a destroyed socket reports 0. */
   #unflushedBytes = 0
   listener: TransportListener | undefined
 
@@ -157,7 +157,7 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
     socket.on('drain', onDrain)
   }
 
-  /** Whether the client asked for the strict dialect and got it. */
+  /** Whether the client requested `lastcall.v1` and the server selected it. */
   get isStrict(): boolean {
     return this.#webSocket.protocol === SUBPROTOCOL
   }
@@ -189,12 +189,12 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   }
 
   write(frames: Buffer): void {
-    // After a close frame nothing may follow (RFC 6455 section 5.5.1).
+    // No frame may follow a close frame (RFC 6455 section 5.5.1).
     if (!this.isOpen) return
     const { sink } = this
     const { maxBufferedBytes } = this.#context
-    // `drain` comes after a write that found the socket full. Where MAX_BUFFERED is less than that, a welcome alone may be more
-    // than it, and would leave the client unread.
+    // Node emits `drain` only after a write that filled the socket. When MAX_BUFFERED is smaller than its buffer, one `welcome`
+    // may exceed it, and the server would never read from the client.
     if (maxBufferedBytes < sink.writableHighWaterMark) sink.write(frames, this.#onWritten)
     else sink.write(frames)
     if (sink.writableLength > maxBufferedBytes) this.#webSocket.pause()
@@ -222,7 +222,8 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
     this.#isClosingItself = true
     this.#webSocket.close(code, reason)
     this.#isClosingItself = false
-    // The peer's answer must be read, else its end is a reset and it loses what was on its way.
+    // The server must read the peer's answer: otherwise the socket ends with a reset, and the peer loses the frames on their
+    // way.
     this.#pauses = 0
     this.#readOn()
     this.#unflushedBytes = this.sink.writableLength
@@ -243,7 +244,7 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
     return !this.isOpen || this.sink.writableLength <= this.#context.maxBufferedBytes
   }
 
-  // ——— what the socket says
+  // ——— events of the socket
 
   onData(chunk: Buffer): void {
     this.#reader.onData(chunk)
@@ -258,7 +259,7 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
     else this.listener?.onText(data.toString())
   }
 
-  /** The socket takes more again. */
+  /** The socket accepts writes again. */
   onDrain(): void {
     this.#readOn()
     this.listener?.onAlive()
@@ -267,12 +268,12 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
 
   onClosing(code = NO_CODE): void {
     this.#closingCode ??= code
-    // `ws` closes by itself when it has read a close frame or a fault, and then takes its listener from the socket.
+    // `ws` closes by itself when it has read a close frame or an invalid frame, and then removes its listener from the socket.
     if (!this.#isClosingItself) this.#reader.stop()
     this.listener?.onClosing()
   }
 
-  /** `ws` has closed the connection with the code that fits; only afterwards can the peer's own be missing. */
+  /** `ws` has closed the connection with the right code. Only after that may the peer's own close frame be missing. */
   onError(error: Error & { readonly code?: string }): void {
     if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#faultCode = CLOSE_CODES.tooLarge
     else if (error.code === 'WS_ERR_INVALID_UTF8') this.#faultCode = CLOSE_CODES.invalidText

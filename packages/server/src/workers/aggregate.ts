@@ -1,6 +1,6 @@
 /**
- * The health, report and shutdown status of several workers as those of one server. Pure: sums; where a sum has no
- * meaning, the largest or the earliest value.
+ * Aggregates the health, reports and shutdown states of several workers into those of one server. Pure. It adds numbers up;
+ * where a sum has no meaning, it takes the largest or the earliest value.
  */
 import type { Health } from '../http/health.js'
 import type { ShutdownStatus } from '../http/api.js'
@@ -13,18 +13,18 @@ export const connectionsOf = (statuses: readonly WorkerStatus[]): number =>
   sum(statuses, ({ health }) => health.activeConnections)
 
 export interface HealthParts {
-  /** Of those who answered. */
+  /** The answers that arrived in time. */
   readonly all: readonly Health[]
-  /** Of the generation that serves: what is the same for all of it is said from the first. */
+  /** The answers of the generation that serves. Fields that are equal in all of them come from the first. */
   readonly serving: readonly Health[]
   readonly asked: number
-  /** How many workers give no sign of life. */
+  /** How many workers do not answer liveness checks. */
   readonly silent: number
   readonly isShuttingDown: boolean
   readonly uptimeSeconds: number
 }
 
-/** `undefined`: nobody has answered. */
+/** `undefined`: no worker has answered. */
 export function healthOf({
   all,
   serving,
@@ -46,7 +46,7 @@ export function healthOf({
   }
 }
 
-/** The report of all; `undefined`: there is none. A number of ends per second is then one that was not exceeded. */
+/** The aggregate report; `undefined`: there is none. Its peak of ends per second is an upper bound. */
 export function reportOf(reports: readonly DrainReport[]): DrainReport | undefined {
   const [first] = reports
   if (!first) return undefined
@@ -79,7 +79,7 @@ type CountKey = Exclude<
   'durationSeconds'
 >
 
-/** The report of a worker that was cut off in the middle of it: who was there is lost. */
+/** The report of a worker that was killed during its drain: its remaining clients count as lost. */
 export const cutOff = (report: DrainReport, endedAt: string): DrainReport => ({
   ...report,
   endedAt,
@@ -89,9 +89,9 @@ export const cutOff = (report: DrainReport, endedAt: string): DrainReport => ({
 
 export interface ShutdownParts {
   readonly isShuttingDown: boolean
-  /** Of those who answered. */
+  /** The answers that arrived in time. */
   readonly statuses: readonly WorkerStatus[]
-  /** Of those who have ended since it began. */
+  /** Reports of the workers that have ended since the shutdown began. */
   readonly ended: readonly DrainReport[]
 }
 

@@ -1,12 +1,12 @@
 /**
- * How long the primary waits before it replaces a worker that crashed: not at all the first time, then longer after each
- * crash, because a worker that crashes at once would keep the machine busy with starts. Pure.
+ * How long the primary waits before it replaces a worker that crashed: no time after the first crash, then longer after each
+ * crash, because a worker that crashes at its start would keep the machine busy with starts. Pure.
  */
 
 const FIRST_DELAY_MS = 500
 const MAX_DELAY_MS = 30_000
 
-/** A worker that has lived for so long did not crash because of its start. */
+/** A worker that has run for this time did not crash because of its start. Milliseconds. */
 const LIVED_MS = 60_000
 
 export class CrashBackoff {

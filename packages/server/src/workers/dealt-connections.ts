@@ -1,24 +1,24 @@
 /**
- * The connections that the primary has dealt to one worker and that this worker has not accepted yet. node:cluster waits
- * for that without a bound: a newcomer dealt to a worker that is stopped, or that ends before it accepts, would hang for
- * ever. node:cluster says nothing about this in its interface, so this reads the messages that it sends; where a later
- * Node sends others, nothing is hung up on.
+ * The connections that the primary has dealt to one worker and that this worker has not accepted yet. node:cluster waits for
+ * that without a bound: a client that is dealt to a stopped worker, or to one that ends before it accepts, would hang for ever.
+ * node:cluster has no interface for this, so this class reads its internal messages; where a later Node sends other messages,
+ * the class closes no connection.
  */
 import type { ChildProcess } from 'node:child_process'
 import { Socket } from 'node:net'
 
-/** What node:cluster tells a worker with a connection, and what the worker answers. */
+/** The message with which node:cluster deals a connection, and the worker's answer. */
 interface ClusterMessage {
   readonly cmd: 'NODE_CLUSTER'
-  /** `newconn`: the connection comes with it. */
+  /** `newconn`: the message carries a connection. */
   readonly act?: string
   readonly seq?: number
-  /** The `seq` that is answered. */
+  /** The `seq` of the message that this one answers. */
   readonly ack?: number
 }
 
 export class DealtConnections {
-  /** Handles of connections that have not been accepted, by the number of the message. */
+  /** Handles of connections that the worker has not accepted, by the `seq` of the message. */
   readonly #waiting = new Map<number, object>()
 
   constructor(process: ChildProcess) {
@@ -37,14 +37,14 @@ export class DealtConnections {
   }
 
   /**
-   * Ends them: clients try again, and come to another worker. A worker that goes on later finds connections that have
-   * ended.
+   * Closes these connections, so that the clients reconnect and reach another worker. A worker that continues later finds them
+   * closed.
    */
   hangUp(): void {
     for (const handle of this.#waiting.values()) {
       const options = { handle, pauseOnCreate: true, allowHalfOpen: true }
       const socket = new Socket(options).on('error', () => undefined)
-      // The worker may have a copy of the descriptor: closing this one alone would tell the client nothing.
+      // The worker may have a copy of the descriptor: closing only this one would send the client nothing.
       socket.end(() => socket.destroy())
     }
     this.#waiting.clear()

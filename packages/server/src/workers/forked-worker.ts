@@ -1,6 +1,7 @@
 /**
- * A worker's process as the primary has it: started from the command's file as it is on the disk now, spoken to over its
- * channel, and listened to on standard error, where a process that can't even start says why.
+ * A worker's process as the primary sees it. The primary starts it from the command's present file and exchanges messages with
+ * it over its channel. It also reads the worker's standard error, because a process that fails at its start reports the cause
+ * there.
  */
 import cluster from 'node:cluster'
 import type { Clock } from '../clock.js'
@@ -14,43 +15,44 @@ import type { ShutdownLimits } from './shutdown-bound.js'
 import type { WorkerListener } from './worker-process.js'
 
 export interface ForkedWorker extends LivelyProcess {
-  /** As it has configured them; `undefined`: it has not said so. */
+  /** The worker's configured shutdown times; `undefined`: it has not reported them. */
   readonly limits: ShutdownLimits | undefined
   readonly rpc: RpcChannel<WorkerAnswers>
 }
 
-/** What the primary does with what is not for the one who counts the generations. */
+/** What the primary does with a worker's messages that do not concern the generations. */
 export interface ForkedWorkerListener extends WorkerListener {
-  /** It listens, and asks for tokens. */
+  /** The worker listens and requires tokens. */
   onProtected(): void
   onEnded(message: Extract<FromWorker, { kind: 'ended' }>): void
   onQuestion(question: Question<keyof PrimaryAnswers>): void
 }
 
-/** What is kept of its last words. */
+/** How many characters of its standard error the primary keeps. */
 const MAX_COMPLAINT_LENGTH = 2000
 
-/** After it a question is forgotten; a later answer is a sign of life all the same. */
+/** Timeout of a liveness query, in milliseconds. A later answer still counts as a sign of life. */
 const SIGN_OF_LIFE_TIMEOUT_MS = 1_000
 
-/** Where a worker finds the primary's standard output if that is not its own. */
+/** The descriptor on which a worker inherits the primary's standard output when it is not number 1. */
 const LOG_FD = 4
 
-/** Whether the primary's standard output is in a non-blocking mode that starting a process would take from it. */
+/** Whether the primary's standard output is in a non-blocking mode that the start of a child process would reset. */
 const isLogFragile = (): boolean => standardDestination(1).isShared
 
-/** How workers are started; before the first one. */
+/** Configures how workers start. Must be called before the first one. */
 export function setUpWorkers(): void {
-  // Whatever NODE_CLUSTER_SCHED_POLICY says: a worker that has stopped listening must be able to give a connection back.
+  // Overrides NODE_CLUSTER_SCHED_POLICY: a worker that has stopped listening must be able to return a connection.
   cluster.schedulingPolicy = cluster.SCHED_RR
-  // Who reads it may go away, and that must not end a primary.
+  // The reader of standard error may close it, and that must not end the primary.
   process.stderr.on('error', ignore)
   cluster.setupPrimary({
-    // As it was called, not resolved: where a deploy switches a symbolic link, the next worker follows it.
+    // The path as given, not resolved: when a deploy switches a symbolic link, the next worker follows it.
     exec: process.argv[1] ?? '',
     args: process.argv.slice(2),
-    // Descriptors 0 to 2 of a new process are switched to blocking mode, for everybody who shares them: each start of a
-    // worker would let a reader that has stopped stop all other processes of the server. From 3 on they are left alone.
+    // Node switches descriptors 0 to 2 of a new process to blocking mode, also for the other processes that share them: after
+    // each start of a worker, a reader that has stopped could block all processes of the server. Node leaves descriptors from 3
+    // on unchanged.
     stdio: isLogFragile() ? ['ignore', 'ignore', 'pipe', 'ipc', 1] : ['ignore', 'inherit', 'pipe', 'ipc'],
     serialization: 'advanced',
   })
@@ -63,7 +65,7 @@ export function forkWorker(
 ): ForkedWorker {
   const worker = cluster.fork({ [WORKER_VARIABLE]: '1', ...(isLogFragile() && { [LOG_FD_VARIABLE]: String(LOG_FD) }) })
   const send = (message: ToWorker): void => {
-    // A process that has just ended hears nothing, and nobody minds.
+    // A process that has just ended cannot receive the message, and needs none.
     if (worker.isConnected()) worker.process.send(message, ignore)
   }
   const rpc = new RpcChannel<WorkerAnswers>(send, clock)
@@ -98,7 +100,7 @@ export function forkWorker(
       case 'answer':
         return rpc.answered(message)
       default:
-      // Of another build, and nothing that this one knows.
+      // A message of another build, which this one does not know.
     }
   })
   let hasEnded = false
@@ -109,9 +111,9 @@ export function forkWorker(
     listener.onExit({ code, signal, complaint: complaint.trim() })
   }
   worker.process.once('close', onEnd)
-  // Not at `disconnect`, which does not come while a connection is on its way.
+  // Not at `disconnect`: Node does not emit it while a connection is on its way to the worker.
   worker.process.once('exit', () => dealt.hangUp())
-  // It could not even be started.
+  // Node emits this when it could not start the process.
   worker.on('error', (error) => {
     complaint += error.message
     if (worker.process.pid === undefined) onEnd(1, null)
@@ -131,12 +133,12 @@ export function forkWorker(
       return had
     },
     askForSignOfLife() {
-      // Whatever it answers, also that it does not know the question, shows that it lives.
+      // Any answer, also that the worker does not know the question, shows that it lives.
       rpc.ask('alive', { timeoutMs: SIGN_OF_LIFE_TIMEOUT_MS }).catch(ignore)
     },
   }
 }
 
 function ignore(): void {
-  // See where it is given.
+  // The comment at its use states the reason.
 }

@@ -1,5 +1,5 @@
 /**
- * The options of the generations of workers, and their reports on a worker.
+ * The options of the generations of workers, and their observer.
  */
 import type { Clock } from '../clock.js'
 import type { Address } from '../http/listen.js'
@@ -9,9 +9,9 @@ import type { WorkerExit, WorkerListener, WorkerProcess } from './worker-process
 
 export interface GenerationsOptions<Process extends WorkerProcess> {
   start(identity: WorkerIdentity, listener: WorkerListener): Process
-  /** A generation is started: the first, or another one that is to take over. `onServing` or a failure follows. */
+  /** A generation starts: the first, or one that is to replace another. `onServing` or a failure follows. */
   onStarting?(generation: number): void
-  /** A worker of the generation that starts waits for the journal's server: called every second, for each of them. */
+  /** A worker of the generation that starts waits for the journal's server. Called every second for each such worker. */
   onWaiting?(): void
   /** All workers of a generation listen, and the primary has told the generation before it, if any, to leave. */
   onServing(address: Address, generation: number): void
@@ -22,11 +22,11 @@ export interface GenerationsOptions<Process extends WorkerProcess> {
   onExit?(member: Member<Process>, isCrash: boolean): void
   /** The last worker of a generation that was leaving has gone. */
   onGenerationGone?(generation: number): void
-  /** No process is left, in a shutdown. */
+  /** In a shutdown: the last process has ended. */
   onNobodyLeft(): void
   /**
-   * How long a worker may take until it listens, in milliseconds (WORKER_START_TIMEOUT): it may have a big journal to
-   * read. Time during which it waits for the journal's server does not count. Default: 60,000.
+   * How long a worker may take until it listens, in milliseconds (WORKER_START_TIMEOUT): a large journal takes long to read.
+   * The time during which it waits for the journal's server does not count. Default: 60,000.
    */
   readonly startTimeoutMs?: number | undefined
   readonly clock: Clock

@@ -1,7 +1,7 @@
 /**
- * Which workers there are: a generation starts, takes over when all of it listens, and leaves when the next one has. Owns
- * who is started, replaced, told to leave and told to hurry, and why; processes, sockets and signals are none of its
- * business. Time and the starting of a process come in from outside.
+ * Which workers exist. A generation starts, takes over when all its workers listen, and leaves when the next one has taken
+ * over. This class decides when and why a worker is started, replaced, told to leave or told to hurry. It does not handle
+ * processes, sockets or signals: time and the start of a process are passed in.
  *
  *     starting ──▶ serving ──▶ leaving ──▶ gone
  *         └── a worker could not start ──▶ leaving
@@ -15,7 +15,7 @@ import type { WorkerExit, WorkerProcess } from './worker-process.js'
 
 interface OwnMember<Process> extends WorkerIdentity {
   readonly process: Process
-  /** It could listen. */
+  /** The worker is ready to listen. */
   isPrepared: boolean
   isReady: boolean
   failure: string | undefined
@@ -26,7 +26,7 @@ interface OwnMember<Process> extends WorkerIdentity {
 interface Generation<Process> {
   readonly id: number
   state: 'starting' | 'serving' | 'leaving'
-  /** How many workers it shall have: known when the first one has read its configuration. */
+  /** The number of workers that the generation needs. Known when the first one has read its configuration. */
   size: number
   hurried: boolean
   readonly members: Map<number, OwnMember<Process>>
@@ -35,10 +35,10 @@ interface Generation<Process> {
 
 const START_TIMEOUT_MS = 60_000
 
-/** The same for a generation: one worker prepares first, then all the others do, then all listen. */
+/** The state of a generation: the first worker prepares, then all others prepare, then all listen. */
 export const generationStartTimeoutMs = (startTimeoutMs = START_TIMEOUT_MS): number => 3 * startTimeoutMs
 
-/** So many generations may be leaving at their leisure; when there are more, the oldest is told to hurry. */
+/** The number of generations that may drain at once; beyond it the primary tells the oldest one to hurry. */
 const MAX_LEAVING = 3
 
 export class Generations<Process extends WorkerProcess> {
@@ -48,7 +48,7 @@ export class Generations<Process extends WorkerProcess> {
   #starting: Generation<Process> | undefined
   #serving: Generation<Process> | undefined
   #leaving: Generation<Process>[] = []
-  /** Whether another reload was asked for while one runs. */
+  /** Whether another reload was requested while one runs. */
   #again = false
   #isShuttingDown = false
   #isOver = false
@@ -58,17 +58,17 @@ export class Generations<Process extends WorkerProcess> {
     this.#log = options.log
   }
 
-  /** Everybody who has a process, the oldest first. */
+  /** All workers that have a process, the oldest first. */
   *members(): Generator<Member<Process>> {
     for (const { members } of this.#all()) yield* members.values()
   }
 
-  /** The generation that serves; 0: none does yet. */
+  /** The id of the generation that serves; 0: none serves yet. */
   get serving(): number {
     return this.#serving?.id ?? 0
   }
 
-  /** Starts a generation; `reload` all but the first. */
+  /** Starts the first generation. `reload` starts all others. */
   begin(): void {
     const generation: Generation<Process> = {
       id: ++this.#lastId,
@@ -80,11 +80,11 @@ export class Generations<Process extends WorkerProcess> {
     }
     this.#starting = generation
     this.#options.onStarting?.(generation.id)
-    // One first: it knows how many there shall be, and if it can't start, the others needn't try.
+    // The first worker starts alone: it reads the number of workers, and if it cannot start, the others could not either.
     this.#start(generation, 1)
   }
 
-  /** Starts another generation that is to take over. While one starts, one more follows it, however often asked for. */
+  /** Starts a generation that is to take over. While one starts, a further call makes exactly one more follow it. */
   reload(): void {
     if (this.#isOver) return
     if (this.#isShuttingDown) {
@@ -98,7 +98,7 @@ export class Generations<Process extends WorkerProcess> {
     }
   }
 
-  /** Tells everybody who serves; who has not begun to is ended. `onNobodyLeft` follows. */
+  /** Sends the shutdown to all workers that serve, and kills those that do not listen yet. `onNobodyLeft` follows. */
   shutdown(message: ToWorker): void {
     this.#isShuttingDown = true
     this.#again = false
@@ -110,7 +110,7 @@ export class Generations<Process extends WorkerProcess> {
     this.#endIfNobodyLeft()
   }
 
-  /** The shutdown was called off: whoever has gone meanwhile is replaced. */
+  /** The shutdown was cancelled: replaces the workers that have ended meanwhile. */
   resume(): void {
     this.#isShuttingDown = false
     const generation = this.#serving
@@ -120,17 +120,17 @@ export class Generations<Process extends WorkerProcess> {
     }
   }
 
-  /** No more waiting, for anybody. */
+  /** Ends the waiting of all workers. */
   hurry(): void {
     for (const { process } of this.members()) process.send({ kind: 'hurry' })
   }
 
-  /** The same for those who are leaving because of a reload. */
+  /** Ends the waiting of the workers that leave because of a reload. */
   hurryLeaving(): void {
     for (const generation of this.#leaving) this.#hurry(generation)
   }
 
-  /** The primary itself is about to end: nobody is started any more, whatever happens. */
+  /** The primary is about to end: from now on no worker is started. */
   end(): void {
     this.#isOver = true
     for (const { replacements } of this.#all()) replacements.callOff()
@@ -178,7 +178,7 @@ export class Generations<Process extends WorkerProcess> {
     })
   }
 
-  /** The outage of the journal's server is no failure of the worker: the timeout begins anew. */
+  /** An outage of the journal's server is no failure of the worker: its timeout begins anew. */
   #waits(generation: Generation<Process>, member: OwnMember<Process>): void {
     if (member.isPrepared) return
     const { worker, generation: id } = member
@@ -188,8 +188,8 @@ export class Generations<Process extends WorkerProcess> {
   }
 
   /**
-   * The port opens when all of a generation are prepared: with the first one, every client that waits for the server to
-   * start would be connected to that one.
+   * The port opens when all workers of a generation are prepared. If the first one listened alone, it would receive every
+   * client that waits for the server to start.
    */
   #prepared(generation: Generation<Process>, member: OwnMember<Process>): void {
     member.stopWaiting()
@@ -219,7 +219,7 @@ export class Generations<Process extends WorkerProcess> {
     member.isPrepared = true
     this.#log.info('worker.started', { worker, generation: generation.id, pid: process.pid }, 'a worker listens')
     if (generation.state !== 'starting') return
-    // One of an older build listens without being told to.
+    // A worker of an older build listens without the message `listen`.
     if (!isPrepared) this.#listenTogether(generation)
     if ([...generation.members.values()].every(({ isReady }) => isReady)) this.#takeOver(generation, address)
   }
@@ -261,7 +261,7 @@ export class Generations<Process extends WorkerProcess> {
     else this.#log.warn('worker.ended', fields, 'a worker ended unexpectedly')
   }
 
-  /** A worker of a generation that is starting could not: the whole generation is of no use. */
+  /** A worker of a starting generation failed: the generation is given up. */
   #failed(generation: Generation<Process>, member: OwnMember<Process>, exit: WorkerExit): void {
     const { code, signal, complaint } = exit
     const ending = signal === null ? `exit code ${String(code)}` : signal
@@ -276,7 +276,7 @@ export class Generations<Process extends WorkerProcess> {
     this.#reloadAgain()
   }
 
-  /** Ends the start of a generation. Who of it listened already may have clients, to whom it says good-bye. */
+  /** Gives up the start of a generation. Workers of it that listen already may have clients, so they drain. */
   #abandon(generation: Generation<Process>, reason: string, message: ToWorker): void {
     this.#starting = undefined
     if (this.#serving) {
@@ -297,7 +297,7 @@ export class Generations<Process extends WorkerProcess> {
     for (const oldest of leisurely.slice(0, Math.max(0, leisurely.length - MAX_LEAVING))) this.#hurry(oldest)
   }
 
-  /** Who does not listen yet has nobody to take leave of. */
+  /** A worker that does not listen yet has no clients, so it is killed and does not drain. */
   #tell({ members }: Generation<Process>, message: ToWorker): void {
     for (const { isReady, process } of members.values()) {
       if (isReady) process.send(message)

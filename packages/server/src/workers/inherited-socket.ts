@@ -1,11 +1,11 @@
 /**
- * Whether the socket that was handed over to this process is still there. node:cluster opens a descriptor for the workers
- * and closes it when the last one that listens has gone; nobody can open it again then, and its number is soon another
- * file's. A port is simply bound anew.
+ * Whether the socket that this process inherited is still open. node:cluster opens a descriptor for the workers and closes it
+ * when the last worker that listens has ended. No process can open it again then, and another file soon gets its number. A port
+ * has no such problem: the primary binds it again.
  */
 import { fstatSync } from 'node:fs'
 
-/** To be called while it is there. The answer tells whether the descriptor still is the same socket. */
+/** Must be called while the socket is open. The returned function reports whether the descriptor is still the same socket. */
 export function watchDescriptor(fd: number): () => boolean {
   const inode = inodeOf(fd)
   return () => inode !== undefined && inodeOf(fd) === inode
@@ -15,7 +15,7 @@ function inodeOf(fd: number): number | undefined {
   try {
     return fstatSync(fd).ino
   } catch {
-    // Nothing is open there.
+    // The descriptor is closed.
     return undefined
   }
 }

@@ -1,26 +1,27 @@
 /**
- * A sign of life of every worker, once per second. A worker that gives none for WORKER_TIMEOUT, because it was stopped or
- * is busy without end, is killed: its clients hang meanwhile, and no other worker can serve them. Newcomers that were dealt
- * to it are hung up on after 5 s, so that they come again and to another worker. Replacing it is generations.ts's part.
+ * Checks every worker for a sign of life once per second. The primary kills a worker that gives none for WORKER_TIMEOUT,
+ * because it is stopped or its event loop is busy: its clients hang, and no other worker can serve them. After 5 s the primary
+ * closes the new connections that it has dealt to that worker, so that the clients reconnect to another one. generations.ts
+ * replaces the worker.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
 import type { Member } from './generations-options.js'
 import type { WorkerProcess } from './worker-process.js'
 
-/** A worker's process of which it is known whether it still does something. */
+/** A worker's process whose liveness can be checked. */
 export interface LivelyProcess extends WorkerProcess {
-  /** Whether it has sent anything since this was asked last. */
+  /** Whether the process has sent anything since the last call. */
   takeSignOfLife(): boolean
-  /** Asks it for anything. */
+  /** Sends it a query. Any answer is a sign of life. */
   askForSignOfLife(): void
-  /** Ends the connections that were dealt to it and that it has not accepted. */
+  /** Closes the connections that it was dealt and has not accepted. */
   hangUpOnNewcomers(): void
 }
 
 export interface LivenessOptions {
   readonly members: () => Iterable<Member<LivelyProcess>>
-  /** WORKER_TIMEOUT. Default: 30. */
+  /** WORKER_TIMEOUT, in seconds. Default: 30. */
   readonly timeoutSeconds: number | undefined
   readonly clock: Clock
   readonly log: Logger
@@ -28,16 +29,16 @@ export interface LivenessOptions {
 
 const DEFAULT_TIMEOUT_SECONDS = 30
 const CHECK_EVERY_MS = 1_000
-/** One check without a sign may be a long turn of the event loop. */
+/** The number of missed checks before the log reports it: one missed check may be a long turn of the event loop. */
 const SILENT_AFTER_CHECKS = 2
-/** Longer than a turn of the event loop on a busy machine; a newcomer then tries again and comes to another worker. */
+/** Longer than a turn of the event loop on a busy machine. Then the client reconnects to another worker. */
 const HANG_UP_AFTER_CHECKS = 5
 
 export class Liveness {
   readonly #options: LivenessOptions
   /**
-   * Checks without a sign of life, by process. Counted instead of measured: where the primary was stopped as well, as a
-   * laptop that sleeps does with all processes, no time has passed for any of them.
+   * Missed checks by process. The class counts checks instead of measuring time: when the machine suspends all processes, the
+   * primary included, no check is missed.
    */
   readonly #missed = new WeakMap<LivelyProcess, number>()
   readonly stop: () => void
@@ -54,7 +55,7 @@ export class Liveness {
   #check(): void {
     const { members, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS, log } = this.#options
     for (const { process, isReady, worker, generation } of members()) {
-      // One that is starting has a timeout of its own.
+      // A starting worker has a timeout of its own.
       if (!isReady) continue
       const missed = process.takeSignOfLife() ? 0 : (this.#missed.get(process) ?? 0) + 1
       this.#missed.set(process, missed)

@@ -1,6 +1,6 @@
 /**
- * What the primary and a worker say to each other over their channel. The two may be of different builds, for a reload
- * starts the new build beneath the old primary: what is not known is ignored, and a field is only ever added.
+ * The messages between the primary and a worker. The two may be of different builds, because a reload starts the new build
+ * under the old primary: a receiver ignores unknown messages, and a change may only add fields.
  */
 import type { Address } from '../http/listen.js'
 import type { Health } from '../http/health.js'
@@ -10,7 +10,7 @@ import type { DrainReport } from '../shutdown/drain-report.js'
 import type { ShutdownRequest } from '../shutdown/shutdown-options.js'
 import type { ShutdownLimits } from './shutdown-bound.js'
 
-/** Which worker it is: its number, from 1, in its generation, from 1. */
+/** The identity of a worker: its number, from 1, in its generation, from 1. */
 export interface WorkerIdentity {
   readonly worker: number
   readonly generation: number
@@ -20,42 +20,42 @@ export type ToWorker =
   | {
       readonly kind: 'start'
       readonly identity: WorkerIdentity
-      /** For who has configured none: a session is to be valid at every worker. */
+      /** For a worker without SESSION_SECRET: a session must be valid at every worker. */
       readonly sessionSecret: string
-      /** Whether it may serve without asking for tokens: not where those who serve now ask for them. */
+      /** Whether the worker may accept clients without a token: not when the workers that serve now require tokens. */
       readonly mayBeOpen: boolean
-      /** Whether it waits for `listen` when it is prepared to. A primary of an older build does not say it. */
+      /** Whether a prepared worker waits for `listen`. A primary of an older build does not send this field. */
       readonly waitsToListen?: boolean
-      /** The descriptor, in the primary, of the socket to serve instead of HOST and PORT; none: those. */
+      /** The descriptor, in the primary, of the socket to serve; without it the worker listens on HOST and PORT. */
       readonly listenFd?: number | undefined
     }
-  /** All that start together are prepared. */
+  /** All workers of the generation are prepared: listen. */
   | { readonly kind: 'listen' }
-  /** Another generation has taken over: no more newcomers, and good-bye to who is there. */
+  /** Another generation has taken over: stop listening and drain. */
   | { readonly kind: 'leave' }
   | { readonly kind: 'shutdown'; readonly why: string; readonly request: ShutdownRequest }
-  /** No more waiting. */
+  /** End the waiting of the drain. */
   | { readonly kind: 'hurry' }
   | Question<keyof WorkerAnswers>
   | Answer
 
 export type FromWorker =
-  /** It is there and has read its configuration, with WORKERS in it. */
+  /** The worker has started and has read its configuration, WORKERS included. */
   | { readonly kind: 'hello'; readonly workers: number; readonly limits?: ShutdownLimits }
-  /** It waits for the journal's server: sent every second while it does. */
+  /** The worker waits for the journal's server. Sent every second meanwhile. */
   | { readonly kind: 'waiting' }
-  /** It has read the journal and could listen. */
+  /** The worker has read the journal and is ready to listen. */
   | { readonly kind: 'prepared' }
-  /** It listens. */
+  /** The worker listens. */
   | { readonly kind: 'ready'; readonly address: Address; readonly isOpen: boolean }
-  /** It can't, and ends. */
+  /** The worker cannot start, and ends. */
   | { readonly kind: 'failed'; readonly message: string }
-  /** Everybody has gone and everything is closed. */
+  /** The worker's last connection has ended, and the worker has closed everything. */
   | { readonly kind: 'ended'; readonly report: DrainReport; readonly metrics: readonly MetricReading[] }
   | Question<keyof PrimaryAnswers>
   | Answer
 
-/** What a worker can be asked. */
+/** The queries that a worker answers. */
 export interface WorkerAnswers {
   standing: WorkerStatus
   metrics: readonly MetricReading[]
@@ -63,7 +63,7 @@ export interface WorkerAnswers {
   alive: true
 }
 
-/** What the primary can be asked. */
+/** The queries that the primary answers. */
 export interface PrimaryAnswers {
   health: Health
   ready: boolean
@@ -73,7 +73,7 @@ export interface PrimaryAnswers {
   cancel: boolean
 }
 
-/** How one worker does. */
+/** The state of one worker. */
 export interface WorkerStatus {
   readonly health: Health
   readonly state: string
@@ -92,6 +92,6 @@ export interface Answer {
   readonly kind: 'answer'
   readonly id: number
   readonly content?: unknown
-  /** Why there is none. */
+  /** The error, when there is no result. */
   readonly error?: string
 }

@@ -1,5 +1,5 @@
 /**
- * A worker's end of the channel to the primary: says hello, is told what to do, asks what only the primary knows.
+ * A worker's end of the channel to the primary: it sends `hello`, receives instructions, and queries the state of all workers.
  */
 import type { Clock } from '../clock.js'
 import type { ServerStatus } from '../http/app.js'
@@ -10,10 +10,13 @@ import { answer, RpcChannel } from './rpc.js'
 import type { ShutdownLimits } from './shutdown-bound.js'
 import { singleFlight } from './single-flight.js'
 
-/** Longer than the primary waits for the workers, and shorter than the second after which many a probe gives up. */
+/** Longer than the primary waits for the workers, and shorter than the one-second timeout of many probes. Milliseconds. */
 const ANSWER_TIMEOUT_MS = 800
 
-/** What changes something is waited for longer: that it was done and not told would be worse. */
+/**
+ * A query that changes the state gets a longer timeout: a reported failure of a change that took place would mislead the
+ * operator.
+ */
 const CHANGE_TIMEOUT_MS = 12_000
 
 type Start = Extract<ToWorker, { kind: 'start' }>
@@ -36,27 +39,27 @@ export class PrimaryLink {
     process.once('disconnect', () => this.#rpc.giveUp())
   }
 
-  /** Says that it is there, and resolves with who it is to be. */
+  /** Sends `hello`. Resolves with the identity that the primary assigns. */
   async hello(workers: number, limits: ShutdownLimits): Promise<Start> {
     const start = new Promise<Start>((resolve) => (this.#onStart = resolve))
     await this.tell({ kind: 'hello', workers, limits })
     return start
   }
 
-  /** Says that it could listen, and resolves when it may. */
+  /** Sends `prepared`. Resolves when the worker may listen. */
   async prepared(): Promise<void> {
     const listen = new Promise<void>((resolve) => (this.#onListen = resolve))
     await this.tell({ kind: 'prepared' })
     await listen
   }
 
-  /** From now on it does as it is told and answers. */
+  /** From now on the worker obeys the primary's messages and answers its queries. */
   serve(commands: Commands, answers: WorkerAnswering): void {
     this.#commands = commands
     this.#answers = answers
   }
 
-  /** Resolves when it is on its way; also when nobody is there any more. */
+  /** Resolves when the message has been sent, or when the primary has ended. */
   tell(message: FromWorker): Promise<void> {
     return new Promise((resolve) => {
       if (process.send && process.connected) process.send(message, undefined, undefined, () => resolve())
@@ -82,13 +85,13 @@ export class PrimaryLink {
       case 'hurry':
         return this.#commands?.hurry(message)
       default:
-      // Of another build, and nothing that this one knows.
+      // A message of another build, which this one does not know.
     }
   }
 
   /**
-   * What is answered over HTTP. A probe gets this worker's own answer when the primary gives none: it lives, and a probe
-   * that fails would have all of it killed.
+   * The status that this worker reports over HTTP: the aggregate of all workers. When the primary does not answer, a probe gets
+   * this worker's own status, because a failing probe would make the platform kill all workers.
    */
   aggregateStatus(own: ServerStatus): ServerStatus {
     const ask = <About extends keyof PrimaryAnswers>(

@@ -1,7 +1,7 @@
 /**
  * `lastcall serve` with WORKERS: the primary process, which only supervises. It owns the port and deals connections to the
- * workers (node:cluster does that), starts the workers, handles signals, and answers for all workers together. It serves no
- * client itself, so that it contains little that can fail.
+ * workers (node:cluster does that), starts the workers, handles signals, and reports the state of all workers as one. It serves
+ * no client itself, so that it contains little that can fail.
  */
 import { randomBytes } from 'node:crypto'
 import { logStartupWarnings } from '../startup-warnings.js'
@@ -38,7 +38,7 @@ export async function runPrimary(loaded: LoadedConfig, signals: ProcessSignals):
     signals.starting({
       onEnd: (signal) => log.info('shutdown.closed', { signal }, 'closed before the start was complete'),
     })
-    // Before any worker is started, which would inherit what is meant for this process.
+    // Runs before the first worker starts, because workers would inherit these variables, which are for this process alone.
     const systemd = systemdEnvironment(takeFromEnvironment(SYSTEMD_VARIABLES), process.pid)
     return await supervise(loaded, { systemd, signals, log })
   } catch (error) {
@@ -56,7 +56,7 @@ interface Surroundings {
 }
 
 async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surroundings): Promise<number> {
-  // Nothing else may be left to keep the process alive while a worker that crashed waits for its replacement.
+  // While a crashed worker waits for its replacement, nothing else may keep the process alive.
   const keepAlive = setInterval(() => undefined, 2 ** 30)
   const notifier = createNotifier(systemd, log)
   logStartupWarnings(loaded, systemd, log)
@@ -70,7 +70,7 @@ async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surrou
 interface PrimaryOptions {
   readonly config: Config
   readonly systemd: SystemdEnvironment
-  /** `undefined`: systemd does not expect reports. */
+  /** `undefined`: systemd expects no reports. */
   readonly notifier: Notifier | undefined
   readonly log: Logger
 }
@@ -86,7 +86,7 @@ class Primary {
   readonly #liveness: Liveness
   readonly #supervision: Supervision
   readonly #service: ServiceWatch | undefined
-  /** Whether workers may accept clients without a token: not after a worker that asks for tokens has served. */
+  /** Whether workers may accept clients without a token. `false` once a worker that requires tokens has served. */
   #mayBeOpen = true
   #resolveExitCode: (code: number) => void = () => undefined
 
@@ -202,7 +202,7 @@ class Primary {
     this.#log.error(
       'error',
       { listenFd: this.#listenFd },
-      'the last worker has closed the socket that was handed over: restart the service',
+      'the last worker has closed the inherited socket: restart the service',
     )
     this.#end(1)
   }

@@ -1,5 +1,5 @@
 /**
- * A worker's log: what the primary says for the whole is only worth a line for debugging in each of the workers.
+ * A worker's log. Events that the primary logs for all workers become debug lines in each worker.
  */
 import type { LogEvent, LogFields, Logger, LogLine } from '../observability/log.js'
 

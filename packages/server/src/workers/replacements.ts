@@ -1,6 +1,5 @@
 /**
- * The workers of one generation that have crashed, and when another one takes the place of each. Owns the delays and the
- * waiting; starting a process is passed in.
+ * The crashed workers of one generation, and when each is replaced. Owns the delays; the start of a process is passed in.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
@@ -14,16 +13,16 @@ export interface ReplacementsOptions {
 
 export class Replacements {
   readonly #options: ReplacementsOptions
-  /** By the worker's number. */
+  /** Backoffs, by the worker's number. */
   readonly #backoffs = new Map<number, CrashBackoff>()
-  /** Calls one off that is waited for, by the worker's number. */
+  /** Functions that cancel a pending replacement, by the worker's number. */
   readonly #waiting = new Map<number, () => void>()
 
   constructor(options: ReplacementsOptions) {
     this.#options = options
   }
 
-  /** Has one started that takes this one's place, which served for so many milliseconds: at once, or after a while. */
+  /** Replaces a worker that has run for `livedMs` milliseconds: at once, or after its backoff. */
   replace({ worker, generation }: WorkerIdentity, servedMs: number, start: () => void): void {
     const { clock, log } = this.#options
     const backoff = this.#backoffs.get(worker) ?? new CrashBackoff()
@@ -38,7 +37,7 @@ export class Replacements {
     this.#waiting.set(worker, clock.after(delayMs, startLater))
   }
 
-  /** Nobody who is still waited for is started. */
+  /** Cancels all pending replacements. */
   callOff(): void {
     for (const callOff of this.#waiting.values()) callOff()
     this.#waiting.clear()

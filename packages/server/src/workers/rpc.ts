@@ -10,7 +10,7 @@ interface Waiting {
   readonly stopWaiting: () => void
 }
 
-/** `Answers`: what can be asked, and what comes back. */
+/** @typeParam Answers The queries, each with the type of its answer. */
 export class RpcChannel<Answers> {
   readonly #send: (question: Question<keyof Answers & string>) => void
   readonly #clock: Clock
@@ -22,7 +22,7 @@ export class RpcChannel<Answers> {
     this.#clock = clock
   }
 
-  /** Rejects when the answer does not come in time, or is that there is none. */
+  /** Rejects when no answer arrives in time, and when the other side answers with an error. */
   ask<About extends keyof Answers & string>(
     about: About,
     { content, timeoutMs }: { content?: unknown; timeoutMs: number },
@@ -38,7 +38,7 @@ export class RpcChannel<Answers> {
     }) as Promise<Answers[About]>
   }
 
-  /** An answer has come; one that is late or unasked for is nobody's. */
+  /** Settles the call of an answer. A late or unknown answer is ignored. */
   answered({ id, content, error }: Answer): void {
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
@@ -47,13 +47,13 @@ export class RpcChannel<Answers> {
     else waiting?.reject(new Error(error))
   }
 
-  /** Nobody is left who could answer. */
+  /** Rejects all pending calls: the other side has ended. */
   giveUp(): void {
     for (const id of [...this.#waiting.keys()]) this.answered({ kind: 'answer', id, error: 'the other side has gone' })
   }
 }
 
-/** Answers a question of the other side. */
+/** Answers a query of the other side. */
 export function answer<Answers>(
   { id, about, content }: Question,
   answers: { readonly [About in keyof Answers]: (content: unknown) => Answers[About] | Promise<Answers[About]> },

@@ -1,6 +1,6 @@
 /**
- * Tells the service manager how the whole is doing. What one server has to tell too is the ServiceReporter's business;
- * what is added is that generations start: at first, and again with each reload.
+ * Reports the state of all workers to the service manager. ServiceReporter reports the state of any server; this class adds the
+ * starts of generations: the first one, and one at each reload.
  */
 import type { Clock } from '../clock.js'
 import type { Notifier } from '../systemd/notifier.js'
@@ -12,21 +12,27 @@ export interface ServiceWatchOptions {
   readonly notifier: Notifier
   readonly supervision: Pick<Supervision, 'state' | 'progress'>
   readonly clock: Clock
-  /** WatchdogSec, in milliseconds; `undefined`: nobody watches. */
+  /** WatchdogSec, in milliseconds; `undefined`: systemd runs no watchdog. */
   readonly watchdogMs: number | undefined
   /** WORKER_START_TIMEOUT, in milliseconds. Default: 60,000. */
   readonly startTimeoutMs?: number | undefined
 }
 
-/** TimeoutStartSec is 90 s by default, and a generation may take longer: it is given up before its timeout and this are over. */
+/**
+ * The margin between the primary's timeout of a start and the time that it requests from systemd (TimeoutStartSec is 90 s by
+ * default), in milliseconds: the primary gives up a start before systemd does.
+ */
 const RESERVE_MS = 10_000
 
-/** How often the service manager is asked for more time while workers wait for the journal's server, in milliseconds. */
+/**
+ * How often the primary requests more time from the service manager while workers wait for the journal's server, in
+ * milliseconds.
+ */
 const EXTEND_EVERY_MS = 30_000
 
 export class ServiceWatch {
   readonly #options: ServiceWatchOptions
-  /** Since the first generation serves. */
+  /** `undefined` until the first generation serves. */
   #reporter: ServiceReporter | undefined
   #isReloading = false
   #extendedAtMs = -Infinity
@@ -35,7 +41,7 @@ export class ServiceWatch {
     this.#options = options
   }
 
-  /** A generation is started. */
+  /** A generation starts. */
   starting(): void {
     const { notifier } = this.#options
     if (this.#reporter) {
@@ -45,7 +51,7 @@ export class ServiceWatch {
     this.#extend()
   }
 
-  /** A worker of the generation that starts waits for the journal's server: the start may take as long as the outage. */
+  /** A worker of the starting generation waits for the journal's server: the start may take as long as the outage. */
   waiting(): void {
     if (this.#options.clock.monotonic() - this.#extendedAtMs >= EXTEND_EVERY_MS) this.#extend()
   }
@@ -67,18 +73,18 @@ export class ServiceWatch {
     this.#endReload()
   }
 
-  /** The generation that was started does not serve: the old one goes on. */
+  /** The started generation has failed: the old one continues. */
   reloadFailed(): void {
     this.#endReload()
   }
 
-  /** The state of the whole has become another one. */
+  /** The aggregate state has changed. */
   stateChanged(): void {
     this.#endReload()
     this.#reporter?.stateChanged()
   }
 
-  /** Who is shutting down is not ready behind it; a shutdown that has ended a reload may yet be called off. */
+  /** Do not send READY=1 once a shutdown has started, except when it ended a reload and is then cancelled. */
   #endReload(): void {
     const { notifier, supervision } = this.#options
     if (!this.#isReloading || supervision.state !== 'serving') return

@@ -1,25 +1,25 @@
 /**
- * The end of a shutdown of several workers, whatever they do: each ends by itself at its deadline, and one that does not,
- * because it was stopped or hangs, is killed a moment later. Owns how long that is.
+ * The bound on a shutdown of several workers. Each worker ends by itself at its deadline; the primary kills one that does not,
+ * because it is stopped or hangs, a moment later. Owns the length of that bound.
  */
 import type { Clock } from '../clock.js'
 import type { ShutdownState } from '../shutdown/shutdown-state.js'
 
-/** What a worker has configured, in seconds. */
+/** The configured times of a worker, in seconds. */
 export interface ShutdownLimits {
   readonly shutdownTimeoutSeconds: number
   readonly closeTimeoutSeconds: number
 }
 
 export interface ShutdownBoundOptions {
-  /** Of all workers that are left. */
+  /** The times of all remaining workers. */
   readonly limits: () => readonly ShutdownLimits[]
-  /** Called when the time is over. */
+  /** Called at the bound. */
   readonly onExceeded: (waitedSeconds: number) => void
   readonly clock: Clock
 }
 
-/** For the end of a process whose last client has gone. */
+/** The time that a process needs to end after its last client has left, in milliseconds. */
 const MARGIN_SECONDS = 5
 
 export class ShutdownBound {
@@ -31,7 +31,7 @@ export class ShutdownBound {
     this.#options = options
   }
 
-  /** `timeoutSeconds`: what whoever began the shutdown has asked for instead of SHUTDOWN_TIMEOUT. */
+  /** @param timeoutSeconds Replaces SHUTDOWN_TIMEOUT, when the request for the shutdown contained it. */
   stateChanged(state: ShutdownState, timeoutSeconds?: number): void {
     const limits = this.#options.limits()
     if (limits.length === 0) return
@@ -47,7 +47,7 @@ export class ShutdownBound {
     }
   }
 
-  /** Never later than was said before. */
+  /** Shortens the bound; it never becomes later. */
   #endWithin(seconds: number): void {
     const { clock, onExceeded } = this.#options
     const endsAtMs = clock.monotonic() + seconds * 1_000

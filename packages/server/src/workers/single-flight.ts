@@ -1,6 +1,6 @@
 /**
- * One call at a time, whose answer is for all who ask meanwhile. `/health` is open to everybody, and a thousand questions a
- * second must not become a thousand times as many messages as there are workers.
+ * Runs one call at a time and gives its result to all callers that arrive meanwhile. `/health` is public: a thousand requests
+ * per second must not become a thousand messages to each worker.
  */
 export function singleFlight<T>(call: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined

@@ -1,6 +1,6 @@
 /**
- * The shutdown of the whole, and what is answered for the whole: the workers each have their own, and this tells them when
- * and adds them up. Owns the state of the whole, and no process.
+ * The shutdown of all workers, and the aggregate of their states. Each worker has a shutdown of its own; this class starts,
+ * cancels and aggregates them. Owns the aggregate state, and no process.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
@@ -33,12 +33,12 @@ export interface SupervisionOptions {
 }
 
 export interface SupervisionObserver {
-  /** A shutdown has changed the state. `timeoutSeconds`: the request's, which replaces SHUTDOWN_TIMEOUT. */
+  /** A shutdown has changed the state. `timeoutSeconds`: the value of the request, which replaces SHUTDOWN_TIMEOUT. */
   onState(state: ShutdownState, timeoutSeconds?: number): void
   onThirdSignal(): void
 }
 
-/** Long: a worker that has called it off and is not believed would serve on for ever. */
+/** Long: if the primary missed a worker's answer that it has cancelled, that worker would serve on while the primary shuts down. */
 const CANCEL_TIMEOUT_MS = 10_000
 
 interface Asked {
@@ -103,14 +103,14 @@ export class Supervision {
     return state !== undefined
   }
 
-  /** How many are connected to all workers, and how they leave; `undefined`: no worker has answered. */
+  /** The number of connections of all workers, and how they end; `undefined`: no worker has answered. */
   async progress(): Promise<Progress | undefined> {
     const { asked, statuses } = await this.#ask()
     if (asked > 0 && statuses.length === 0) return undefined
     return { activeConnections: connectionsOf(statuses), ...this.#status(statuses) }
   }
 
-  /** What any worker may ask, for somebody who asked it over HTTP. */
+  /** The queries that any worker may send because of an HTTP request. */
   readonly answers: {
     readonly [About in keyof PrimaryAnswers]: (
       content: unknown,
@@ -127,12 +127,12 @@ export class Supervision {
     cancel: (content) => this.#cancel((content as { why: string }).why),
   }
 
-  /** The first begins a shutdown, the second ends the waiting, the third ends everything at once. */
+  /** The first signal starts a shutdown, the second one ends the waiting, the third one ends all processes at once. */
   handleSignal(signal: ShutdownSignal): void {
     this.#signals.handle(signal)
   }
 
-  /** Begins the shutdown of all. `false`: it runs already. */
+  /** Starts the shutdown of all workers. `false`: it runs already. */
   begin(why: string, request: ShutdownRequest = {}): boolean {
     const { generations, clock, log } = this.#options
     if (!this.#move('shutdown')) return false
@@ -145,7 +145,7 @@ export class Supervision {
       `the shutdown of all workers has started${secondSignalHint(why)}`,
     )
     this.#stopProgress = clock.every(PROGRESS_EVERY_MS, () => void this.#logProgress())
-    // Those who leave because of a reload have a deadline of their own, that may be later.
+    // Workers that leave because of a reload have a deadline of their own, which may be later.
     if (request.timeoutSeconds !== undefined) {
       this.#stopHurry = clock.after(request.timeoutSeconds * 1000, () => generations.hurryLeaving())
     }
@@ -154,24 +154,24 @@ export class Supervision {
     return true
   }
 
-  /** A worker has said good-bye to everybody. */
+  /** The last connection of a worker has ended. */
   ended(worker: WorkerIdentity, report: DrainReport): void {
     this.#reports.ended(worker, report)
   }
 
-  /** A worker's process is gone. */
+  /** A worker's process has ended. */
   exited(worker: WorkerIdentity): void {
     this.#reports.exited(worker, new Date(this.#options.clock.now()).toISOString())
   }
 
-  /** All of a generation that was leaving have gone: told at once, or with the rest where everything ends. */
+  /** All workers of a leaving generation have ended: logs its report now, or with the others during a shutdown. */
   generationGone(generation: number): void {
     if (this.#isShuttingDown) return
     const report = this.#reports.take(generation)
     if (report) this.#options.log.info('shutdown.report', { ...report, generation }, 'an old generation has ended')
   }
 
-  /** Nobody is left. */
+  /** No process is left. */
   closed(): void {
     if (!this.#move('everybodyGone')) return
     const { log, clock } = this.#options
@@ -190,13 +190,14 @@ export class Supervision {
     if (!this.#isShuttingDown) return false
     const { answers } = await query.ask('cancel', {
       content: { why },
-      // Who leaves because of a reload leaves.
+      // Workers that leave because of a reload keep leaving.
       fits: ({ generation }) => generation === generations.serving,
       timeoutMs: CANCEL_TIMEOUT_MS,
     })
     if (!answers.some(({ content }) => content)) return false
     if (!this.#move('cancel')) {
-      // A second signal came while the workers were asked. It prevails, also where a worker has called its shutdown off.
+      // A second signal arrived while the primary queried the workers. It prevails, also when a worker has cancelled its
+      // shutdown.
       if (this.#state === 'closing') {
         generations.shutdown({ kind: 'shutdown', why, request: {} })
         generations.hurry()
@@ -240,7 +241,7 @@ export class Supervision {
     const { asked, answers } = await this.#options.query.ask('standing', fits && { fits })
     for (const { member, content } of answers) this.#reports.heard(member, content.report)
     const statuses = answers.map(({ content }) => content)
-    // Of all of them: one that has not answered may still be called back.
+    // Only when all workers have answered: the cancellation may still reach a worker that has not.
     if (!fits && asked === statuses.length && this.#status(statuses).state === 'closing') this.#enterClosing()
     return { asked, statuses }
   }
@@ -253,7 +254,7 @@ export class Supervision {
     if (this.#move('hurry')) this.#tellState()
   }
 
-  /** In a shutdown: of all. */
+  /** The progress of a shutdown, over all workers. */
   async #logProgress(): Promise<void> {
     const { clock } = this.#options
     const running = (await this.#ask()).statuses.filter(({ report }) => report !== undefined)
@@ -264,7 +265,7 @@ export class Supervision {
     this.#options.log.info('shutdown.progress', fields, connectionsLeft(fields.remaining))
   }
 
-  /** After a reload: how many are still at the old workers. */
+  /** The progress after a reload: the number of connections at the old workers. */
   async #watchLeaving(): Promise<void> {
     const { generations, log } = this.#options
     if (this.#isShuttingDown) return

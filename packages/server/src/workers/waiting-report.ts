@@ -1,6 +1,6 @@
 /**
- * A worker that waits for the journal's server reports this to the primary once per second. A worker
- * whose event loop stands still reports nothing, and the primary's timeout ends it.
+ * A worker that waits for the journal's server reports this to the primary once per second. A worker whose event loop is
+ * blocked reports nothing, and the primary's timeout ends it.
  */
 import type { Clock } from '../clock.js'
 

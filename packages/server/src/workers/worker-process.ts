@@ -1,5 +1,5 @@
 /**
- * A worker's process as far as whoever counts them needs to know it: how it is spoken to, and what it tells.
+ * The part of a worker's process that the generations need: the messages to it, and its events.
  */
 import type { Address } from '../http/listen.js'
 import type { ToWorker } from './messages.js'
@@ -7,27 +7,27 @@ import type { ToWorker } from './messages.js'
 export interface WorkerProcess {
   readonly pid: number | undefined
   send(message: ToWorker): void
-  /** Ends it at once. */
+  /** Kills the process. */
   kill(): void
 }
 
 export interface WorkerExit {
   readonly code: number | null
   readonly signal: string | null
-  /** What it said last on standard error. */
+  /** The end of its standard error. */
   readonly complaint: string
 }
 
-/** What a worker's process tells. */
+/** The events of a worker's process. */
 export interface WorkerListener {
-  /** It has read its configuration: how many workers there shall be. */
+  /** The worker has read its configuration, with the number of workers. */
   onHello(workers: number): void
-  /** It waits for the journal's server, and says so every second. */
+  /** The worker waits for the journal's server. Emitted every second meanwhile. */
   onWaiting(): void
-  /** It could listen, and waits until it is told to. */
+  /** The worker is ready to listen, and waits for `listen`. */
   onPrepared(): void
   onReady(address: Address): void
-  /** Why it is about to end. */
+  /** The reason why it is about to end. */
   onFailed(message: string): void
   onExit(exit: WorkerExit): void
 }

@@ -15,9 +15,9 @@ export interface WorkerReplies<Content> {
 
 export interface WorkerQueryOptions {
   readonly content?: unknown
-  /** Which workers are asked. Default: all. */
+  /** Selects the workers. Default: all. */
   readonly fits?: (member: Member<ForkedWorker>) => boolean
-  /** Default: 500. */
+  /** In milliseconds. Default: 500. */
   readonly timeoutMs?: number
 }
 
@@ -25,7 +25,10 @@ export class WorkerQuery {
   readonly #members: () => Iterable<Member<ForkedWorker>>
   readonly #isSilent: (member: Member<ForkedWorker>) => boolean
 
-  /** `isSilent`: a worker that gives no sign of life counts as one that did not answer, and nobody waits for it. */
+  /**
+   * `isSilent`: a worker that does not answer liveness checks counts as one without an answer, and the query does not wait for
+   * it.
+   */
   constructor(
     members: () => Iterable<Member<ForkedWorker>>,
     isSilent: (member: Member<ForkedWorker>) => boolean = () => false,
@@ -34,12 +37,12 @@ export class WorkerQuery {
     this.#isSilent = isSilent
   }
 
-  /** How many of those who listen give no sign of life. */
+  /** How many listening workers do not answer liveness checks. */
   get silentCount(): number {
     return [...this.#members()].filter((member) => member.isReady && this.#isSilent(member)).length
   }
 
-  /** Only those who listen, or did, are asked. */
+  /** The query reaches only workers that listen or have listened. */
   async ask<About extends keyof WorkerAnswers>(
     about: About,
     { content, fits = () => true, timeoutMs = ANSWER_TIMEOUT_MS }: WorkerQueryOptions = {},
@@ -52,7 +55,7 @@ export class WorkerQuery {
         try {
           return [{ member, content: await rpc.ask(about, { content, timeoutMs }) }]
         } catch {
-          // The caller counts who is missing.
+          // The caller counts the missing replies.
           return []
         }
       }),

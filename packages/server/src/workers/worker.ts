@@ -1,6 +1,6 @@
 /**
- * A worker: serves like a single process, but listens to the primary instead of to signals, and lets it answer for the
- * whole what it is asked over HTTP.
+ * A worker: it serves like a single process, but obeys the primary's messages instead of signals, and answers HTTP requests for
+ * the state with the primary's aggregate.
  */
 import cluster from 'node:cluster'
 import { assembleServer } from '../assemble-server.js'
@@ -23,16 +23,16 @@ const EXIT_FAILURE = 1
 const EXIT_CONFIG = 78
 
 /**
- * After a reload: how long newcomers are still welcome whose connection was accepted before this worker stopped
- * listening, and who have not asked for anything yet.
+ * After a reload: how long the worker still accepts clients whose connection it accepted before it stopped listening, and that
+ * have not sent a request yet.
  */
 const LEAVE_DELAY_SECONDS = 3
 
-/** Serves until the primary has it shut down. Resolves with the exit code. */
+/** Serves until the primary shuts it down. Resolves with the exit code. */
 export async function runWorker({ config }: LoadedConfig, signals: ProcessSignals): Promise<number> {
   const clock = systemClock
   let server: AssembledServer | undefined
-  // A terminal sends Ctrl-C to the whole group of processes: the primary hears it too, and it must not count twice.
+  // A terminal sends Ctrl-C to the process group, the primary included: the worker ignores it, so that it does not count twice.
   let isOrphan = false
   const hurryOrphan = (): void => {
     if (isOrphan) server?.shutdown.hurry()
@@ -49,11 +49,11 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
   })
   try {
     if (config.workers === undefined) {
-      throw new LastcallError('config_invalid', 'WORKERS: cannot be taken away by a reload: that needs a restart')
+      throw new LastcallError('config_invalid', 'WORKERS: a reload cannot remove it. Restart the server')
     }
     const isOpen = !asksForToken(config)
     if (isOpen && !mayBeOpen) {
-      throw new LastcallError('config_invalid', 'AUTH_*: a server that asks for tokens stops asking by a restart only')
+      throw new LastcallError('config_invalid', 'AUTH_*: a reload cannot turn authentication off. Restart the server')
     }
     const waiting = new WaitingReport(clock, () => void link.tell({ kind: 'waiting' }))
     const assembled = await assembleServer(configOfOne(config, identity), {
@@ -71,7 +71,8 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
     onPrimaryGone(() => {
       isOrphan = true
       log.error('error', 'the primary has ended: this worker drains and ends')
-      // Nobody supervises it any more, and another server may have taken its place: it does not wait for thirty minutes.
+      // No primary supervises this worker any more, and another server may have replaced it: it does not wait for the default
+      // of thirty minutes.
       if (!assembled.shutdown.begin('orphaned', { mode: 'migrate' })) assembled.shutdown.hurry()
     })
     await link.tell({ kind: 'ready', address, isOpen })
@@ -87,13 +88,13 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
   }
 }
 
-/** What is of the whole in the configuration, as one worker's part of it. */
+/** The configuration of one worker: its share of the limits that hold for all workers together. */
 export function configOfOne(config: Config, { worker }: WorkerIdentity): Config {
   const { workers = 1, maxConnections } = config
   const share = Math.floor(maxConnections / workers) + (worker <= maxConnections % workers ? 1 : 0)
   return {
     ...config,
-    // 0 would be no limit.
+    // A share of 0 would mean "no limit".
     maxConnections: maxConnections === 0 ? 0 : Math.max(1, share),
   }
 }
@@ -123,10 +124,10 @@ const answersOf = ({ shutdown, ownStatus, metricReadings }: AssembledServer): Wo
   cancel: (content) => shutdown.cancel((content as { why: string }).why),
 })
 
-/** Calls back when the channel to the primary is closed. By itself Node would end a worker then, whoever is connected. */
+/** Calls back when the channel to the primary closes. By default Node would then end the worker and its connections. */
 function onPrimaryGone(callback: () => void): void {
   process.prependOnceListener('disconnect', () => {
-    // What keeps Node from it: as if this worker had disconnected on purpose.
+    // This keeps Node from ending the process: it believes that this worker disconnected on purpose.
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
     callback()
   })

@@ -49,7 +49,7 @@ test('quotes, comments and several lines are read as in other such files', () =>
   ])
 })
 
-test('what is empty in the environment is taken from the file, and what is empty in the file is not set', () => {
+test('an empty variable of the environment comes from the file, and an empty one of the file is not set', () => {
   const { config, sources } = loaded('LOCALE=en\nPORT=\n', { LOCALE: '' })
   expect(config).toMatchObject({ locale: 'en', port: 8000 })
   expect(sources.port).toBe('default')

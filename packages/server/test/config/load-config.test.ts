@@ -185,25 +185,25 @@ describe('variables that belong together', () => {
 
   test('the largest message must fit into what is kept', () => {
     expect(problems({ MAX_PAYLOAD: '1m', HISTORY_BYTES: '512k' })).toEqual([
-      'MAX_PAYLOAD: must not be more than HISTORY_BYTES: a message that cannot be kept cannot be sent',
+      'MAX_PAYLOAD: must not be more than HISTORY_BYTES: the server must be able to retain the largest message',
     ])
     expect(problems({ MAX_PAYLOAD: '1m', HISTORY_BYTES: '1m' })).toEqual([])
   })
 
   test('the delay is a part of the shutdown', () => {
     expect(problems({ SHUTDOWN_TIMEOUT: '10', SHUTDOWN_DELAY: '11' })).toEqual([
-      'SHUTDOWN_DELAY: must not be more than SHUTDOWN_TIMEOUT, of which it is a part',
+      'SHUTDOWN_DELAY: must not be more than SHUTDOWN_TIMEOUT, because it is a part of that time',
     ])
     expect(problems({ SHUTDOWN_TIMEOUT: '10', SHUTDOWN_DELAY: '10' })).toEqual([])
   })
 
   test.each<[Partial<Config>, string[]]>([
-    [{ tlsCert: 'cert.pem' }, ['tlsCert: needs tlsKey beside it']],
-    [{ tlsKey: 'key.pem' }, ['tlsKey: needs tlsCert beside it']],
+    [{ tlsCert: 'cert.pem' }, ['tlsCert: needs tlsKey, too']],
+    [{ tlsKey: 'key.pem' }, ['tlsKey: needs tlsCert, too']],
     [{ tlsCert: 'cert.pem', tlsKey: 'key.pem' }, []],
     [
       { shutdownSpreadSeconds: 1801 },
-      ['shutdownSpreadSeconds: must not be more than shutdownTimeoutSeconds, of which it is a part'],
+      ['shutdownSpreadSeconds: must not be more than shutdownTimeoutSeconds, because it is a part of that time'],
     ],
   ])('that are not served yet are checked all the same: %j', (values, expected) => {
     const found = crossProblems({ ...configFrom(), ...values }, new Set(), (key) => key)

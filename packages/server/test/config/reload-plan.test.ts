@@ -61,7 +61,7 @@ test('TLS files are read again even if they have the same names, but TLS is not 
   expect(planReload(tls, plain)).toEqual({ config: tls, renewed: [], needRestart: ['TLS_CERT', 'TLS_KEY'] })
 })
 
-test('what was taken over once is what a later one is compared with', () => {
+test('a later reload is compared with the configuration that the last one applied', () => {
   const { config: current } = planReload(config({ AUTH_SECRET: SECRET }), config({ AUTH_SECRET: OTHER }))
   expect(planReload(current, config({ AUTH_SECRET: OTHER }))).toMatchObject({ needRestart: [] })
 })

@@ -80,7 +80,7 @@ test('a key that is locked', () => {
 })
 
 test('the key of another certificate is a problem of the configuration, however it was given', () => {
-  const problem = 'must be the private key of the certificate, and is that of another one'
+  const problem = 'must be the private key of the certificate, but belongs to another one'
   expect(readTlsFiles(certFile('first'), keyFile('second'))).toEqual({ of: 'tlsKey', expected: problem })
 
   const env = { TLS_CERT: certFile('first'), TLS_KEY: keyFile('second') }

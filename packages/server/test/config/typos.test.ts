@@ -26,7 +26,7 @@ test('a name beside the variable that it resembles belongs to another program', 
   expect(warnings({ WORKER: '1', WORKERS: '2' })).toEqual([])
 })
 
-test('what shells, containers, service managers and build systems set is not reported', () => {
+test('variables of shells, containers, service managers and build systems cause no warning', () => {
   const names = `
     PATH HOME HOSTNAME HOSTTYPE HOST_NAME SHELL SHLVL TERM TERM_PROGRAM LANG LANGUAGE LC_ALL LC_CTYPE LOGNAME USER USERNAME
     PWD OLDPWD MAIL EDITOR VISUAL PAGER DISPLAY COLORTERM NO_COLOR FORCE_COLOR TMPDIR TEMP TZ MACHTYPE OSTYPE SSH_CLIENT

@@ -88,7 +88,7 @@ describe('/metrics', () => {
     expect(await answer.json()).toEqual({
       statusCode: 500,
       error: 'Internal Server Error',
-      message: 'Something went wrong on our side.',
+      message: 'The server failed to handle this request. Its log has the cause.',
     })
     expect(errors).toEqual([failure])
   })
@@ -168,7 +168,7 @@ describe('errors', () => {
       statusCode: 404,
       error: 'Not Found',
       message:
-        'Nothing answers GET /wss/anna. There is the page /, /health, /ready, /docs, /openapi.json, and WebSockets at /ws/{clientId}.',
+        'No route matches GET /wss/anna. The server has the page /, /health, /ready, /docs, /openapi.json, and WebSockets at /ws/{clientId}.',
     })
   })
 
@@ -215,7 +215,7 @@ test('HEAD has the headers of GET and no body', async () => {
   }
 })
 
-test('who drips a request in is cut off in time', async () => {
+test('the server cuts off a client that sends its request byte by byte', async () => {
   const { app } = await startApp()
   expect(app.server.headersTimeout).toBe(10_000)
   expect(app.server.requestTimeout).toBe(15_000)

@@ -92,7 +92,7 @@ describe('its policy', () => {
 })
 
 describe('caching', () => {
-  test('who has the page is told so, whatever a proxy made of its tag', async () => {
+  test('a browser that has the page gets 304, also with the tag that a proxy changed', async () => {
     const { get } = await startApp()
     const first = await get('/')
     const etag = first.headers.get('etag') ?? ''
@@ -107,7 +107,7 @@ describe('caching', () => {
     }
   })
 
-  test('who has another one gets this one', async () => {
+  test('a browser that has another version gets this one', async () => {
     const { get } = await startApp()
     const answer = await get('/', { headers: { 'if-none-match': '"other"' } })
     expect(answer.status).toBe(200)

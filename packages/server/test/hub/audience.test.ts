@@ -45,7 +45,7 @@ test('a channel knows its audiences and how many are in it, also those that are 
   expect(['lobby', 'news', 'sport'].map((channel) => countIn(audiences, channel))).toEqual([3, 1, 0])
 })
 
-test('who is closing does not go live', () => {
+test('a closing connection does not go live', () => {
   const audience = new Audiences<GroupMember>().enter(['lobby'], 'uk')
   const transport = new FakeTransport()
   transport.isOpen = false
@@ -53,7 +53,7 @@ test('who is closing does not go live', () => {
   expect(audience.live.size).toBe(0)
 })
 
-test('who leaves is not live any more, and an audience of nobody is forgotten', () => {
+test('a connection that leaves is not live any more, and an empty audience is removed', () => {
   const audiences = new Audiences<GroupMember>()
   const [anna, bob] = [member(), member()]
   const audience = audiences.enter(['lobby'], 'uk')

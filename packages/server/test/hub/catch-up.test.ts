@@ -98,11 +98,11 @@ describe('of an entry', () => {
     expect(to('bob', direct, [])).toBe('direct')
   })
 
-  test('who says something to itself gets the ack alone', () => {
+  test('a client that sends itself a direct message gets only the ack', () => {
     expect(to('anna', directEntry({ from: 'anna', to: 'anna' }))).toBe('ack')
   })
 
-  test('who comes alone is not told of itself', () => {
+  test('a client that joins alone gets no presence of itself', () => {
     expect(to('anna', presenceEntry({ joined: ['anna'] }))).toBeUndefined()
     expect(to('bob', presenceEntry({ joined: ['anna'] }))).toBe('presence')
   })

@@ -67,7 +67,7 @@ test('a placeholder is delivered to nobody, does not count as unknown, and can b
   expect([bob.start.recovered, stats.unknownEntries]).toEqual([true, 0])
 })
 
-describe('who comes', () => {
+describe('a connection that joins', () => {
   async function withHistory(): Promise<TestHub> {
     const made = await openHub({ retention: { maxEntries: 5, maxAgeMs: Infinity, maxBytes: Infinity } })
     made.journal.say(...chatter(10))
@@ -176,7 +176,7 @@ describe('a connection whose socket is full', () => {
   })
 })
 
-describe('whoever comes, falls behind, drains and changes channels, whenever that is', () => {
+describe('connections that join, fall behind, drain and change channels at any time', () => {
   const CLIENTS = ['anna', 'bob', 'cleo'] as const
   const who = fc.nat(CLIENTS.length - 1)
   type Step =
@@ -539,7 +539,7 @@ describe('publishing', () => {
   })
 })
 
-describe('what is on its way into the journal', () => {
+describe('a message on its way into the journal', () => {
   test('fails when the journal is replaced, and its author waits for its close', async () => {
     const { hub, journal, join, failures } = await openHub()
     const anna = join('anna')

@@ -75,7 +75,7 @@ test('a turn that brings thousands of messages is several appends, in their orde
   expect(data).toEqual(Array.from({ length: 3000 }, (_, index) => String(index)))
 })
 
-test('what one turn of the event loop brings is one append, in its order; what comes meanwhile is the next', async () => {
+test('the messages of one turn of the event loop are one append, in order; later ones are the next', async () => {
   const { publisher: p, journal, clock } = publisher()
   clock.advance(5)
   p.publish(says(1), author())
@@ -212,7 +212,7 @@ describe('when the journal fails', () => {
     expect(errors).toMatchObject([{ code: 'journal_unavailable', temporary: true, cause: disk }])
   })
 
-  test('what comes afterwards goes to the journal again', async () => {
+  test('later messages go to the journal again', async () => {
     const { publisher: p, journal, told } = publisher()
     const anna = author()
     p.publish(says(1, 'x'), anna)
@@ -294,7 +294,7 @@ describe('when the journal was replaced', () => {
     expect(anna.unacked).toBe(0)
   })
 
-  test('what was not appended yet is not appended any more', async () => {
+  test('messages that wait for their append are dropped', async () => {
     const { publisher: p, journal } = publisher()
     p.publish(says(1, 'x'), author())
     p.failAll(replaced)

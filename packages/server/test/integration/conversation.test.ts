@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { startServer } from '../support/test-server.js'
 
 describe('A, B and C', () => {
-  test('what A says reaches B and C once each, and A gets the ack', async () => {
+  test('a message of A reaches B and C once each, and A gets the ack', async () => {
     const server = await startServer()
     const [a, b, c] = [await server.connect('A'), await server.connect('B'), await server.connect('C')]
     const offset = await a.publish({ text: 'hello', ключ: [1, null] }, { id: 'first' })
@@ -71,7 +71,7 @@ describe('A, B and C', () => {
   })
 })
 
-test('everybody hears everything in one order', async () => {
+test('all clients get all messages in one order', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const clients = await Promise.all(['a', 'b', 'c', 'd'].map((name) => server.connect(name)))
   for (let index = 0; index < 50; index++) {

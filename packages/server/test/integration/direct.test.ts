@@ -35,7 +35,7 @@ test('the same one twice is delivered once, and acked with the same offset', asy
   expect(new Set(acks.map(({ offset }) => offset)).size).toBe(1)
 })
 
-test('who was away gets it when it comes back with its cursor', async () => {
+test('a client that was disconnected gets it when it resumes with its cursor', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const [a, b] = [await server.connect('a'), await server.connect('b')]
   const { cursor } = b

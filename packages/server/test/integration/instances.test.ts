@@ -103,7 +103,7 @@ test('the welcome says which build it is', async () => {
   expect(await (await server.connect('anna')).first('welcome')).toMatchObject({ build: '2026-11-23+abc' })
 })
 
-describe('who avoids a build', () => {
+describe('a client that avoids a build', () => {
   const knock = async (server: TestServer, query: string): Promise<number> => {
     const client = await TestClient.connect(`${server.webSocketUrl}/anna?${query}`)
     const outcome = await Promise.race([client.first('welcome').catch(() => undefined), client.closed])
@@ -235,7 +235,7 @@ describe('the report', () => {
   })
 })
 
-describe('who only moves', () => {
+describe('a client that migrates', () => {
   const presence = { presenceIntervalMs: 50 }
 
   /** Everything that a client was told of who came (`+anna`) and left (`-anna`), up to the coming of a marker. */

@@ -149,7 +149,7 @@ describe('in the strict dialect', () => {
     expect(await a.first('error')).toMatchObject({ code: 'unknown_type', id: 'x' })
   })
 
-  test('what is wrong is told in the language of the client', async () => {
+  test('the server reports an error in the language of the client', async () => {
     const server = await quiet()
     const a = await server.connect('a', { ...STRICT, headers: { 'accept-language': 'en' } })
     a.send('nonsense')

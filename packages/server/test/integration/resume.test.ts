@@ -24,7 +24,7 @@ async function say(client: TestClient, count: number, padding = ''): Promise<voi
 }
 
 describe('with its cursor a client gets', () => {
-  test('what it missed, in order, and then what is new', async () => {
+  test('the messages it missed, in order, and then new ones', async () => {
     const server = await quiet()
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     await say(a, 100)
@@ -84,7 +84,7 @@ describe('with its cursor a client gets', () => {
     ])
   })
 
-  test('what the channels it is in now have had, and of others nothing', async () => {
+  test('the entries of its present channels, and of no others', async () => {
     const server = await quiet()
     const a = await server.connect('a?channels=news,sport')
     const { cursor } = await a.first('welcome')
@@ -249,7 +249,7 @@ describe('subscribing with `since`', () => {
     },
   )
 
-  test('who loses the connection before `subscribed` asks again and misses nothing', async () => {
+  test('a client that loses the connection before `subscribed` requests again and misses nothing', async () => {
     const server = await quiet()
     const [a, b] = [await server.connect('a?channels=news'), await server.connect('b')]
     const { cursor } = await b.first('welcome')

@@ -46,7 +46,7 @@ const isBehind = (connection: Connection | undefined): boolean =>
   connection !== undefined && subscriberOf(connection)?.catchUp !== undefined
 
 describe('while it drains', () => {
-  test('everybody is warned, each in its language, and messages flow on', async () => {
+  test('each client is warned in its language, and messages continue', async () => {
     const server = await start()
     const a = await server.connect('a')
     const b = await server.connect('b', { headers: { 'accept-language': 'en' } })
@@ -99,7 +99,7 @@ describe('while it drains', () => {
     expect(await ended).toMatchObject({ connectionsAtStart: 1, cameLater: 0, left: 1 })
   })
 
-  test('who is in the middle of the handshake when it begins is turned away, too', async () => {
+  test('a client in the middle of its handshake at that moment is rejected, too', async () => {
     const server = await start()
     const a = await server.connect('a')
     const epoch = a.cursor.split(':')[0] as string
@@ -171,7 +171,7 @@ describe('when the last client has left', () => {
     addsUp(report)
   })
 
-  test('who was turned away and does not hang up does not hold it up', async () => {
+  test('a rejected client that keeps its connection does not delay the shutdown', async () => {
     const server = await start({ closeTimeoutSeconds: 60 })
     const a = await server.connect('a')
     const ended = server.close()
@@ -212,7 +212,7 @@ describe('when the last client has left', () => {
 })
 
 describe('at the deadline', () => {
-  test('who stays is told, closed with 1001, and the report adds up', async () => {
+  test('a client that stays gets the last frame and 1001, and the report adds up', async () => {
     const server = await start({ shutdownTimeoutSeconds: 0.6 })
     const staying = await Promise.all(range(1, 20).map((index) => server.connect(`stays${index}`)))
     const leaving = await Promise.all(range(1, 5).map((index) => server.connect(`leaves${index}`)))
@@ -258,7 +258,7 @@ describe('at the deadline', () => {
     expect(report).toMatchObject({ closedAtDeadline: 2, lost: 0, bytesUnflushed: 0, messagesUnacked: 0 })
   })
 
-  test('who never reads is cut off after CLOSE_TIMEOUT, and counted as lost with what it has not taken', async () => {
+  test('a client that never reads is terminated after CLOSE_TIMEOUT, and counts as lost with its unread bytes', async () => {
     const server = await start({ shutdownTimeoutSeconds: 0.1, closeTimeoutSeconds: 0.3 })
     const speaker = await server.connect('speaker')
     const slow = await RawClient.connect(server, 'slow')
@@ -271,7 +271,7 @@ describe('at the deadline', () => {
     slow.socket.destroy()
   })
 
-  test('who does not answer the close is waited for no longer than CLOSE_TIMEOUT', async () => {
+  test('the server waits for a client that does not answer the close no longer than CLOSE_TIMEOUT', async () => {
     const server = await start({ shutdownTimeoutSeconds: 0.1, closeTimeoutSeconds: 0.2 })
     const mute = await RawClient.connect(server, 'mute')
     const report = await server.close()

@@ -29,7 +29,7 @@ async function floodWith(reader: TestClient, speaker: TestClient, count: number)
 const start = (some: Parameters<typeof startServer>[0] = {}): Promise<TestServer> =>
   startServer({ presenceIntervalMs: 0, closeTimeoutSeconds: 2, ...some })
 
-test('who stops reading while 32 MB are said gets everything in order when it reads on', async () => {
+test('a client that stops reading during 32 MB gets all of them in order when it reads on', async () => {
   const server = await start()
   const [speaker, other] = [await server.connect('speaker'), await server.connect('other')]
   const slow = await RawClient.connect(server, 'slow')
@@ -49,7 +49,7 @@ test('who stops reading while 32 MB are said gets everything in order when it re
   slow.socket.destroy()
 })
 
-test('who reads in fits and starts gets everything in order, all the time', async () => {
+test('a client that reads with pauses gets everything in order', async () => {
   const server = await start()
   const speaker = await server.connect('speaker')
   const slow = await RawClient.connect(server, 'slow')
@@ -128,7 +128,7 @@ describe('when what it has not read is no longer kept', () => {
   })
 })
 
-test('who does not read but keeps asking is not answered without end', async () => {
+test('the server bounds its answers to a client that sends requests and does not read', async () => {
   const server = await start({ maxBufferedBytes: 65_536 })
   const speaker = await server.connect('speaker')
   const greedy = await RawClient.connect(server, 'greedy', { headers: { 'Sec-WebSocket-Protocol': 'lastcall.v1' } })

@@ -40,7 +40,7 @@ test('every answer over TLS tells browsers to use TLS only', async () => {
   }
 })
 
-test('who speaks something else is hung up on, and nobody minds', async () => {
+test('a peer without TLS is disconnected, and no other client is affected', async () => {
   const server = await startServer(TLS)
   const a = await server.connect('a', { ca: CA })
   const socket = connect(server.port, '127.0.0.1')

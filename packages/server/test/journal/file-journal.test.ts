@@ -309,7 +309,7 @@ describe('file:', () => {
     })
   })
 
-  describe('what is no journal is refused and left as it is', () => {
+  describe('a file that is no journal is refused and left unchanged', () => {
     const header: SegmentHeader = { epoch: newEpoch(), firstOffset: 1, bytesBefore: 0, limit: 1000, mark: newMark() }
     /** As LMDB begins its data.mdb. */
     const lmdb = Buffer.concat([Buffer.alloc(16), Buffer.from('0800dec0efbe01000000', 'hex'), Buffer.alloc(8000)])
@@ -367,7 +367,7 @@ describe('file:', () => {
       await expect(place.open({}, join(place.path, 'below'))).rejects.toMatchObject({ code: 'journal_unusable' })
     })
 
-    it.skipIf(process.getuid?.() === 0)('what may not be read or written', async () => {
+    it.skipIf(process.getuid?.() === 0)('a file that the user may not read or write', async () => {
       await fill(1)
       chmodSync(place.segment, 0o400)
       await expect(place.open()).rejects.toThrow(/no permission \(EACCES\)/)

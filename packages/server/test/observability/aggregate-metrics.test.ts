@@ -52,7 +52,7 @@ test('counters and the connections are added up, by their labels', async () => {
   ])
 })
 
-test('what the sum says nothing of is shown for each worker', async () => {
+test('a gauge whose sum has no meaning is exported for each worker', async () => {
   const aggregate = new AggregateMetrics()
   aggregate.update({ worker: 1, generation: 1 }, await read(new Stats()))
   aggregate.update(
@@ -70,7 +70,7 @@ test('what the sum says nothing of is shown for each worker', async () => {
   expect(samples(text, 'process_cpu_seconds_total')).toHaveLength(1)
 })
 
-test('what somebody counted who has gone stays counted, and its gauges go', async () => {
+test('the counts of a worker that has ended remain, and its gauges disappear', async () => {
   const aggregate = new AggregateMetrics()
   aggregate.update({ worker: 1, generation: 1 }, await read(counted(2)))
   aggregate.update({ worker: 1, generation: 2 }, await read(counted(5)))

@@ -72,7 +72,7 @@ describe('within a process', () => {
     destination.flushAtExit()
   })
 
-  test('what a slow reader cannot take waits, up to a bound; beyond it lines are dropped and counted', () => {
+  test('lines wait for a slow reader up to a bound; beyond it they are dropped and counted', () => {
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
     const end = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)

@@ -96,7 +96,7 @@ describe('as JSON', () => {
     expect(lines()).toMatchObject([{ error: { message: logged } }])
   })
 
-  test('what is not an error can be logged as one', () => {
+  test('a thrown value that is no Error can be logged as one', () => {
     const { logger, lines } = recording()
     logger.error('error', { error: 'thrown text' }, 'It broke')
     expect(lines()).toMatchObject([{ error: 'thrown text' }])

@@ -62,7 +62,7 @@ test('the keys of tokens change for newcomers, who is in stays in, and what need
   expect(await command.exited).toEqual({ code: 0, signal: null })
 })
 
-test('what is broken is told, and everything is as it was', async () => {
+test('a reload of a broken file is logged and changes nothing', async () => {
   writeFileSync(ENV_FILE, `AUTH_SECRET=${OLD_SECRET}\n`)
   const command = await Command.serving({ ENV_FILE })
   writeFileSync(ENV_FILE, `AUTH_SECRET=short\nLOCALE=de\n`)

@@ -114,7 +114,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
   })
 })
 
-describe('what cannot be told', () => {
+describe('a report that cannot be delivered', () => {
   test.each([
     ['there is no systemd-notify', (path: string) => symlinkSync('/bin/sh', join(path, 'sh')), 'not found'],
     ['there is no shell', () => undefined, 'ENOENT'],

@@ -219,7 +219,7 @@ describe('a process that does not answer', () => {
   })
 })
 
-describe('what can not start', () => {
+describe('a server that cannot start', () => {
   test('a journal in memory is a problem of the configuration: exit code 78', async () => {
     const command = Command.start({ WORKERS: '2', JOURNAL_URL: 'memory:' })
     expect(await command.exited).toEqual({ code: 78, signal: null })

@@ -260,7 +260,7 @@ describe('MAX_CONNECTIONS', () => {
   })
 })
 
-describe('who avoids a build', () => {
+describe('a client that avoids a build', () => {
   const beside = (ready: string | undefined): Partial<AdmissionOptions> => ({
     build: 'old',
     instances: { isReadyBeside: (build) => ready !== undefined && ready !== build },
@@ -364,7 +364,7 @@ describe('a shutdown', () => {
   })
 })
 
-describe('what is wrong is told', () => {
+describe('the server reports the mistake', () => {
   test('in the language of the newcomer, else of the server', () => {
     expect(decide({ clientId: 'bad id', acceptLanguage: 'en' })).toMatchObject({ locale: 'en' })
     expect(decide({ clientId: 'bad id' })).toMatchObject({ locale: 'uk' })

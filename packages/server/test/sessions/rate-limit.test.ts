@@ -18,7 +18,7 @@ test('a minute’s messages may come at once, the next one is too many and is to
   expect(limit.take(bucket, 1000)).toBe(1000)
 })
 
-test('who is told to wait and waits that long is let through', () => {
+test('a client that waits as long as it was told to is accepted', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 100_000 }),
@@ -42,7 +42,7 @@ test('who is told to wait and waits that long is let through', () => {
   )
 })
 
-test('nobody is told to wait again for what rounding took', () => {
+test('no client has to wait again because of rounding', () => {
   const limit = new RateLimit(1)
   const bucket = limit.open(0)
   limit.take(bucket, 0)

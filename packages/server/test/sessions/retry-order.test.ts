@@ -23,7 +23,7 @@ async function sendUntilTaken(client: TestClient, message: Said): Promise<void> 
   }
 }
 
-test('what is to come after a message that was not taken for now is not taken either', async () => {
+test('the server refuses the successor of a message that it refused temporarily', async () => {
   const server = await startServer({ presenceIntervalMs: 0, maxMessagesPerMinute: 60 })
   const boris = await server.connect('boris')
   const anna = await server.connect('anna')

@@ -45,7 +45,7 @@ const counter = (connections: number): DrainCounter =>
 const sumOf = (report: DrainReport): number =>
   report.left + report.moved + report.closedInSlot + report.closedAtDeadline + report.lost + report.remaining
 
-test('who went by itself, who was closed, and who was lost are counted apart', () => {
+test('clients that left, clients that were closed and lost clients are counted separately', () => {
   const drain = counter(5)
   drain.ended(ended(), 1000, 1100)
   drain.ended(ended(), 1001, 1200)
@@ -66,13 +66,13 @@ test('who went by itself, who was closed, and who was lost are counted apart', (
   })
 })
 
-test('who was closed at the deadline but never answered is lost: what was on its way may not have arrived', () => {
+test('a client that was closed at the deadline and never answered is lost: its bytes may not have arrived', () => {
   const drain = counter(1)
   drain.ended(ended('deadline'), 1006, 1100)
   expect(drain.report(NOW, 2000, true)).toMatchObject({ closedAtDeadline: 0, lost: 1, remaining: 0 })
 })
 
-test('what was not flushed and not acked is summed up', () => {
+test('the report adds up unflushed bytes and messages without an ack', () => {
   const drain = counter(2)
   drain.ended(ended('deadline', { bufferedBytes: 100, unacked: 1 }), 1006, 1100)
   drain.ended(ended(undefined, { bufferedBytes: 11, unacked: 2 }), 1006, 1200)
@@ -112,14 +112,14 @@ test('the end is when it ended', () => {
   })
 })
 
-test('who was seen elsewhere before it left has moved', () => {
+test('a client that another instance accepted before it left has moved', () => {
   const drain = counter(1)
   drain.ended(ended(undefined, { isElsewhere: true }), 1000, 1100)
   expect(drain.report(NOW, 2000, true)).toMatchObject({ left: 0, moved: 1, remaining: 0 })
   expect(drain.hasUnseen).toBe(false)
 })
 
-test('who is seen elsewhere after it left has moved, once', () => {
+test('a client that another instance accepts after it left has moved, once', () => {
   const drain = counter(3)
   drain.ended(ended(undefined, { clientId: 'anna' }), 1000, 1100)
   drain.ended(ended(undefined, { clientId: 'bob' }), 1001, 1200)
@@ -133,7 +133,7 @@ test('who is seen elsewhere after it left has moved, once', () => {
   expect(drain.hasUnseen).toBe(false)
 })
 
-test('who was closed, or lost, stays so wherever it comes back', () => {
+test('a client that was closed or lost stays so, whichever instance accepts it later', () => {
   const drain = counter(6)
   for (const isElsewhere of [false, true]) {
     drain.ended(ended('slot', { clientId: 'a', isElsewhere }), 1001, 1100)

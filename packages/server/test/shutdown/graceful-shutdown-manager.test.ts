@@ -178,7 +178,7 @@ describe('a shutdown', () => {
 })
 
 describe('at the deadline', () => {
-  test('who is left is told, and closed with 1001', async () => {
+  test('a remaining client gets the last frame and 1001', async () => {
     const { shutdown, join, clock, ended, states } = drill({ timeoutSeconds: 100 })
     const anna = join('anna')
     shutdown.begin('request')
@@ -226,7 +226,7 @@ describe('at the deadline', () => {
     expect(await ended()).toMatchObject({ closedAtDeadline: 2000, remaining: 0 })
   })
 
-  test('who does not answer the close is cut off after CLOSE_TIMEOUT and counted as lost', async () => {
+  test('a client that does not answer the close is terminated after CLOSE_TIMEOUT and counts as lost', async () => {
     const { shutdown, join, clock, ended } = drill({ timeoutSeconds: 10 })
     const anna = join('anna', { answersClose: false })
     shutdown.begin('request')
@@ -498,7 +498,7 @@ describe('hurrying', () => {
   })
 })
 
-describe('who comes in the middle of the handshake when it begins', () => {
+describe('a client in the middle of its handshake when the shutdown begins', () => {
   test('is warned like all others, and counted', async () => {
     const { shutdown, join, ended } = drill()
     const anna = join('anna')
@@ -536,7 +536,7 @@ describe('a takeover while it drains', () => {
   })
 })
 
-describe('who is seen elsewhere', () => {
+describe('a client that another instance accepts', () => {
   const beside = { isAnotherReady: () => true }
 
   test('before it leaves has moved, and nobody waits for more', async () => {
@@ -695,7 +695,7 @@ describe('at the end', () => {
     expect(log.of('error')).toHaveLength(1)
   })
 
-  test('who asks afterwards is given the same report', async () => {
+  test('a later caller gets the same report', async () => {
     const { shutdown, join, clock } = drill()
     const anna = join('anna')
     shutdown.begin('request')
@@ -759,7 +759,7 @@ describe('without another instance that is ready', () => {
     for (const transport of all) expect(told(transport).at(-1)?.returnInMs).toBe(500 + 100)
   })
 
-  test('nobody is told when to return where one is ready, or where that is not known', () => {
+  test('clients get no time to return when another instance is ready, or when that is not known', () => {
     for (const options of [{ isAnotherReady: () => true }, {}]) {
       const { shutdown, join } = drill(options)
       const anna = join('anna')

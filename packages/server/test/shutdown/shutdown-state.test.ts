@@ -28,7 +28,7 @@ test.each(STATES.flatMap((state) => EVENTS.map((event) => [state, event, TABLE[s
   },
 )
 
-test('what has begun to close can not be taken back, and what is closed stays so', () => {
+test('a server that closes cannot return to serving, and a closed one stays closed', () => {
   const reachableFrom = (state: ShutdownState, seen = new Set<ShutdownState>()): Set<ShutdownState> => {
     for (const event of EVENTS) {
       const next = nextState(state, event)

@@ -46,7 +46,7 @@ describe('sockets', () => {
   })
 })
 
-test('what is taken out of the environment is not there any more for children, and the rest is', () => {
+test('child processes do not inherit the variables that were taken, and inherit all others', () => {
   const env: Record<string, string | undefined> = { LISTEN_FDS: '1', PATH: '/bin' }
   expect(takeFromEnvironment(['LISTEN_FDS', 'LISTEN_PID'], env)).toEqual({ LISTEN_FDS: '1' })
   expect(env).toEqual({ PATH: '/bin' })

@@ -49,7 +49,7 @@ function start(): World {
   }
 }
 
-test('what is said in one turn is one message', async () => {
+test('the states of one turn of the event loop form one message', async () => {
   const { notifier, sent, settle } = start()
   notifier.ready()
   notifier.status('Serving')

@@ -95,7 +95,7 @@ test('STOPPING is said when there is no way back, and time is asked for until th
   expect(said()).toEqual(['extend 60000'])
 })
 
-test('who is stopped before it listens was never ready', () => {
+test('a server that is stopped before it listens sends no READY', () => {
   expect(start({ state: 'draining' }).said()).not.toContain('READY')
 })
 
@@ -113,14 +113,14 @@ test('one connection is one connection', () => {
   expect(statusText('serving', progress)).toBe('Serving 1 connection')
 })
 
-test('who has nobody left is stopping at once', () => {
+test('a server without connections sends STOPPING at once', () => {
   const { said, enter } = start()
   said()
   enter('closed')
   expect(said()).toContain('STOPPING')
 })
 
-test('what others have to be asked for holds up nothing, and is told with the state of when it is known', async () => {
+test('a slow query of the progress delays nothing, and is reported with the state at its answer', async () => {
   const asked: ((answer: Progress) => void)[] = []
   const { said, enter } = start({ ask: () => new Promise((resolve) => asked.push(resolve)) })
   const answer = async (activeConnections: number): Promise<void> => {
@@ -137,7 +137,7 @@ test('what others have to be asked for holds up nothing, and is told with the st
   expect(said()).toEqual(['Closing 2 connections'])
 })
 
-test('what was told last stands while nobody answers', async () => {
+test('the last status line stays while no worker answers', async () => {
   let answer: Progress | undefined = { activeConnections: 3, remainingMs: 0, report: undefined }
   const { clock, said } = start({ ask: () => Promise.resolve(answer) })
   await Promise.resolve()

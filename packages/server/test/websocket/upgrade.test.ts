@@ -209,7 +209,7 @@ describe('a token in the handshake', () => {
   })
 })
 
-test('who resets the connection in the middle of the handshake harms nobody', async () => {
+test('a client that resets the connection in the middle of its handshake harms no other', async () => {
   const server = await startServer({ authSecret: SECRET })
   for (const path of ['/ws/anna?token=x', '/ws/anna', '/nowhere', '/ws/bad%20id']) {
     const socket = connect(server.port, server.host)

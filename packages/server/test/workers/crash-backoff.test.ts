@@ -11,7 +11,7 @@ test('not at all, then twice as long each time, up to a bound', () => {
   expect(delays(new CrashBackoff(), 10)).toEqual([0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
 })
 
-test('who has lived a while is replaced at once again', () => {
+test('a worker that has run for a while is replaced at once again', () => {
   const backoff = new CrashBackoff()
   delays(backoff, 8)
   expect(backoff.after(59_999)).toBe(30_000)

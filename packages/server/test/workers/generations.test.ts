@@ -123,7 +123,7 @@ describe('at start', () => {
     expect(generations.serving).toBe(1)
   })
 
-  test('nobody listens before all are prepared', () => {
+  test('no worker listens before all are prepared', () => {
     generations.begin()
     worker('1.1').prepared(3)
     expect(names()).toEqual(['1.1', '1.2', '1.3'])
@@ -159,14 +159,14 @@ describe('at start', () => {
     expect(worker('1.2').told).toEqual(['listen'])
   })
 
-  test('who can not start ends it all, with its exit code', () => {
+  test('a worker that cannot start ends the primary with its exit code', () => {
     generations.begin()
     worker('1.1').end({ code: 78, signal: null, complaint: 'PORT: must be' })
     expect(happened).toEqual(['never served: 78'])
     expect(logged('worker.ended')).toMatchObject([{ code: 78, reason: 'PORT: must be' }])
   })
 
-  test('who does not listen in time is ended', () => {
+  test('a worker that does not listen in time is killed', () => {
     generations.begin()
     clock.advance(59_999)
     expect(worker('1.1').wasKilled).toBe(false)
@@ -176,7 +176,7 @@ describe('at start', () => {
     expect(logged('worker.ended')).toMatchObject([{ reason: 'it did not listen within 60 s' }])
   })
 
-  test('who listens is not ended later', () => {
+  test('a worker that listens is not killed later', () => {
     serve(1)
     clock.advance(120_000)
     expect(worker('1.1').wasKilled).toBe(false)

@@ -39,14 +39,14 @@ test('no answer is told after the time that was given, and one that comes later 
   reply(0, 'anna')
 })
 
-test('nobody left to answer is told at once', async () => {
+test('pending calls reject at once when the other side has ended', async () => {
   const name = questions.ask('name', { timeoutMs: 100 })
   questions.giveUp()
   await expect(name).rejects.toThrow('the other side has gone')
   expect(clock.running).toBe(0)
 })
 
-test('what cannot be answered is said, and what another build might ask', async () => {
+test('a failing query and an unknown query of another build are answered with an error', async () => {
   const answers: Answer[] = []
   const say = (about: string): Promise<Answer> =>
     new Promise((resolve) => {

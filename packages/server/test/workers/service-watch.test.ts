@@ -85,7 +85,7 @@ test('but it is when that shutdown is called off', async () => {
   expect(await said()).toEqual(['READY'])
 })
 
-test('who is stopped before it serves was never ready', async () => {
+test('a server that is stopped before it serves sends no READY', async () => {
   const { watch, said, enter } = start()
   watch.starting()
   enter('draining')

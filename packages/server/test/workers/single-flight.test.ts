@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest'
 import { singleFlight } from '../../src/workers/single-flight.js'
 
-test('who asks while a call runs gets its answer, who asks later another one', async () => {
+test('a caller gets the result of the running call, and a later caller another one', async () => {
   const finish: ((answer: number) => void)[] = []
   const ask = singleFlight(() => new Promise<number>((resolve) => finish.push(resolve)))
   const [one, two] = [ask(), ask()]

@@ -142,7 +142,7 @@ describe('a URL of Redis', () => {
   })
 })
 
-describe('what a server says about itself', () => {
+describe('the description of a server', () => {
   const info = (...lines: string[]): string => ['# Server', ...lines, ''].join('\r\n')
 
   it('must be version 7, or Valkey, which says which Redis it equals', () => {
