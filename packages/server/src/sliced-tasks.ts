@@ -17,7 +17,7 @@ export class SlicedTasks {
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #stretchMs: number
   #waiting: Task[] = []
-  /** The number of its finished pieces. */
+  /** The number of tasks at the front of the queue that are done. */
   #done = 0
   /** How long this turn of the event loop has been held. */
   #spentMs = 0

@@ -16,7 +16,7 @@ export const LOG_EVENTS = {
   'keys.unavailable': 'The keys of AUTH_JWKS_URL cannot be fetched. Those that were fetched before stay in use.',
   'keys.available': 'The keys of AUTH_JWKS_URL have been fetched again.',
   'admin.wrong_token':
-    'A wrong ADMIN_TOKEN was presented: the first one of an address in a minute, and the first one beyond the limit.',
+    'A client sent a wrong ADMIN_TOKEN: the first one of an address in a minute, and the first one beyond the limit.',
   takeover: 'A newer connection of the same client replaced an older one.',
   message: "The server accepted a client's message (level debug). The line has its size, never its content.",
   behind:
