@@ -1,21 +1,21 @@
 /**
- * The channels the application wants, and how far the server has been asked for them. A channel that was asked for while
- * the client was somewhere in the journal has a position of its own until the server has replayed what came since.
+ * The channels that the application wants, and the state of each subscription at the server. A channel that the client
+ * subscribes to while it is behind has a position of its own until the server has replayed its entries.
  */
 import { LOBBY } from './messages.js'
 import type { Position } from './position.js'
 
 interface Entry {
   isWanted: boolean
-  /** The server counts us in. */
+  /** The server has subscribed the client. */
   isActive: boolean
-  /** Heard up to this offset, where that is not the client's own position: `subscribed` has not come yet. */
+  /** The channel's own position, where it differs from the client's: `subscribed` has not arrived yet. */
   position: Position | undefined
-  /** The request that is not answered. */
+  /** The pending request. */
   request: string | undefined
 }
 
-/** What to ask of the server: channel by channel, so that one which is refused takes no other along. */
+/** The requests to send: one per channel, so that the refusal of one affects no other. */
 export interface Request {
   readonly type: 'subscribe' | 'unsubscribe'
   readonly id: string
@@ -29,12 +29,12 @@ export class Channels {
   readonly #entries = new Map<string, Entry>()
   #isInLobby = false
 
-  /** @param isNeeded Whether something is still to be said in a channel: so long it is kept, wanted or not. */
+  /** @param isNeeded Whether messages to a channel still wait for an ack. Until then the channel stays, wanted or not. */
   constructor(isNeeded: (channel: string) => boolean) {
     this.#isNeeded = isNeeded
   }
 
-  /** @param position Hear it from here on; `undefined`: it is named in the next handshake. */
+  /** @param position The start of the subscription; `undefined`: the next handshake names the channel. */
   want(channel: string, position: Position | undefined): void {
     const entry = this.#entries.get(channel)
     if (!entry) {
@@ -43,7 +43,7 @@ export class Channels {
       this.#entries.set(channel, { isWanted: true, isActive, position, request: undefined })
     } else if (!entry.isWanted) {
       entry.isWanted = true
-      // If its unsubscribe is on the way, or done, it will have to be asked for again.
+      // If its unsubscribe is pending or done, the client has to subscribe again.
       if (!entry.isActive || entry.request !== undefined) entry.position = position
     }
   }
@@ -53,19 +53,19 @@ export class Channels {
     if (entry) entry.isWanted = false
   }
 
-  /** Whether what is said there concerns the application. `undefined`: said to this client alone. */
+  /** Whether the application wants the messages of this channel. `undefined`: a direct message. */
   hears(channel: string | undefined): boolean {
     return channel === undefined || channel === LOBBY || this.#entries.get(channel)?.isWanted === true
   }
 
-  /** Whether a message to it would not come before its own `subscribe`, nor after its `unsubscribe`. */
+  /** Whether a message to it would neither precede its `subscribe` nor follow its `unsubscribe`. */
   isReady(channel: string): boolean {
     const entry = this.#entries.get(channel)
-    // What is asked of an active one is to be left out: that would come first, too.
+    // The pending request of an active channel is an `unsubscribe`, which would precede the message.
     return !entry || (entry.isActive && entry.request === undefined)
   }
 
-  /** Those to name in the handshake: what they missed is in the stream that is resumed. */
+  /** The channels that the handshake names: the resumed stream contains what the client missed in them. */
   get established(): string[] {
     const named: string[] = []
     for (const [channel, entry] of this.#entries) {
@@ -74,12 +74,12 @@ export class Channels {
     return named
   }
 
-  /** Whether a request is not answered. */
+  /** Whether a request is pending. */
   get isAsking(): boolean {
     return [...this.#entries.values()].some(({ request }) => request !== undefined)
   }
 
-  /** Whether these are the channels in which the server counts us in, as far as the client knows of them. */
+  /** Whether the server has subscribed the client to exactly these channels, as far as the client knows. */
   areIn(joined: readonly string[]): boolean {
     return (
       this.#isInLobby === joined.includes(LOBBY) &&
@@ -88,7 +88,7 @@ export class Channels {
   }
 
   /**
-   * Takes an offset of a channel that has its own position. `undefined`: it has none; otherwise whether this is new.
+   * Advances a channel's own position. Returns `undefined` when the channel has none, otherwise whether the offset is new.
    */
   advance(channel: string | undefined, offset: number, cursor?: string): boolean | undefined {
     const entry = this.#entries.get(channel ?? '')
@@ -100,11 +100,11 @@ export class Channels {
   }
 
   /**
-   * The server has let the client in.
+   * The server has accepted the client.
    *
-   * @param joined Where it counts us in.
-   * @param start What the connection begins with.
-   * @param isGapless Whether the positions still count; otherwise everything begins at `start`.
+   * @param joined The channels to which the server has subscribed it.
+   * @param start The position at which the connection begins.
+   * @param isGapless Whether the positions are still valid; otherwise every channel begins at `start`.
    */
   welcomed(joined: readonly string[], start: Position, isGapless: boolean): void {
     this.#isInLobby = joined.includes(LOBBY)
@@ -114,7 +114,7 @@ export class Channels {
     }
   }
 
-  /** What is to be asked now. */
+  /** The requests to send now. */
   requests(newId: () => string): Request[] {
     const requests: Request[] = []
     for (const [channel, entry] of this.#entries) {
@@ -132,29 +132,29 @@ export class Channels {
   /**
    * The answer to a request for this channel.
    *
-   * @param isActive Whether the server counts us in now. Default: as before, nothing was done for now.
+   * @param isActive Whether the client is subscribed now. Default: unchanged, the server refused temporarily.
    */
   answered(channel: string | undefined, isActive?: boolean): void {
     const entry = this.#entries.get(channel ?? '')
     if (!entry) return
     entry.request = undefined
     entry.isActive = isActive ?? entry.isActive
-    // One that could not be left: nothing of it is to be asked for again if it is wanted again by now.
+    // An unsubscribe that failed: if the application wants the channel again by now, the client needs no replay of it.
     if (entry.isActive) entry.position = undefined
   }
 
-  /** The channel that this request is about. */
+  /** The channel of this request. */
   channelOf(id: string | undefined): string | undefined {
     if (id !== undefined) for (const [channel, { request }] of this.#entries) if (request === id) return channel
     return undefined
   }
 
-  /** The server won't let the client in there. */
+  /** The server refused the subscription for good. */
   lost(channel: string): void {
     this.#entries.delete(channel)
   }
 
-  /** The connection is gone. */
+  /** The connection has ended. */
   cut(): void {
     for (const entry of this.#entries.values()) {
       entry.isActive = false

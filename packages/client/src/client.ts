@@ -1,6 +1,6 @@
 /**
- * The client as the application sees it, and the thin layer of sockets, timers and promises that carries out what the
- * state machine (core.ts) decides.
+ * The public class of the client, and the thin layer of sockets, timers and promises that carries out the decisions of the
+ * state machine (core.ts).
  */
 import { systemClock, type Clock } from './clock.js'
 import { Core } from './core.js'
@@ -17,9 +17,12 @@ import type { ClientOptions, SavedState } from './options.js'
 import { ChannelSubscription, type MessageHandler, type Subscription } from './subscription.js'
 
 export interface PublishOptions {
-  /** Default: `lobby`. Any other must have been subscribed to. */
+  /** Default: `lobby`. The client must have subscribed to any other channel. */
   readonly channel?: string | undefined
-  /** 1–64 characters, unique for this client: the server takes a second message with it for a retry. Default: random. */
+  /**
+   * 1–64 characters, unique for this client: the idempotency key. The server treats a second message with the same id as a
+   * retry. Default: random.
+   */
   readonly id?: string | undefined
 }
 
@@ -33,7 +36,7 @@ export class Client {
   readonly #core: Core
   readonly #emitter = new Emitter()
   readonly #links = new Map<LinkState, Link>()
-  /** The messages that the server has not answered yet, by their ids. */
+  /** The pending promises of messages, by their ids. */
   readonly #pending = new Map<string, Promise<number>>()
   readonly #subscriptions = new Map<string, Set<ChannelSubscription>>()
   readonly #stopWatching: () => void
@@ -46,9 +49,9 @@ export class Client {
   #lastSaved: string | undefined
 
   /**
-   * Begins to connect at once.
+   * Starts to connect at once.
    *
-   * @throws {TypeError} There is no WebSocket, the URL is none, or a name in `channels` is none.
+   * @throws {TypeError} The environment has no WebSocket, the URL is not valid, or `channels` contains an invalid name.
    */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const { webSocket = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket } = options
@@ -67,12 +70,12 @@ export class Client {
     void this.#start()
   }
 
-  /** Whether it is connected. */
+  /** The state of the client. */
   get state(): ClientState {
     return this.#core.state
   }
 
-  /** The client's name; `undefined` until it has one. */
+  /** The clientId; `undefined` until the server has chosen one. */
   get clientId(): string | undefined {
     return this.#core.clientId
   }
@@ -84,8 +87,8 @@ export class Client {
 
   /**
    * Publishes to a channel. Resolves with the message's offset once the server's journal has it: from then on every
-   * client in the channel gets it. The message waits while there is no connection; after a lost connection the client
-   * sends it again, in order, and the server takes it once.
+   * subscriber of the channel gets it. While the client has no connection, the message waits. After a lost connection the
+   * client sends it again, in order, and the journal contains it once.
    *
    * @param data Any JSON value. The option `stringify` encodes others.
    * @throws {ClientError} As a rejection: `queue_full`, `closed`, `outcome_unknown`, or why the server refused it.
@@ -122,19 +125,19 @@ export class Client {
     return subscription
   }
 
-  /** Closes the client for good. Messages without an ack are rejected: to be sure of them, await their promises first. */
+  /** Closes the client for good. The promises of messages without an ack reject with `closed`: await them before you close. */
   close(): void {
     this.#run(() => this.#core.close())
   }
 
-  // ——— inside
+  // ——— internals
 
   async #start(): Promise<void> {
     let saved: SavedState | undefined
     try {
-      // Not in the constructor: the application shall be able to add handlers and subscribe first.
+      // Runs after the constructor, so that the application can add handlers and subscribe first.
       const loaded = (await this.#options.store?.load()) ?? undefined
-      if (loaded && !isSavedState(loaded)) throw new TypeError('what the store holds is not the state of a client')
+      if (loaded && !isSavedState(loaded)) throw new TypeError('the store does not contain the state of a client')
       saved = loaded
     } catch (error) {
       this.#fail('store_failed', error)
@@ -146,8 +149,8 @@ export class Client {
   async #send(data: unknown, channel?: string, to?: string, id = this.#newId()): Promise<number> {
     const known = this.#pending.get(id)
     if (known) return known
-    // The server could not name the message that it refuses.
-    if (!/^.{1,64}$/s.test(id)) throw new ClientError('bad_message', `not an id: ${id}`)
+    // An `error` of the server could not name a message with such an id.
+    if (!/^.{1,64}$/s.test(id)) throw new ClientError('bad_message', `an id must have 1 to 64 characters: ${id}`)
     const json = encodeData(data, this.#options.stringify)
     const promise = new Promise<number>((resolve, reject) => {
       this.#run((nowMs) => this.#core.publish({ id, channel, to, data: json, resolve, reject }, nowMs))
@@ -163,7 +166,7 @@ export class Client {
     const others = this.#subscriptions.get(channel)
     if (!others?.delete(subscription) || others.size > 0) return
     this.#subscriptions.delete(channel)
-    // The channels of the options stay, also without a subscription.
+    // Channels of the options stay subscribed without a Subscription object.
     if (this.#options.channels?.includes(channel)) return
     this.#run((nowMs) => this.#core.unsubscribe(channel, nowMs))
   }
@@ -180,14 +183,14 @@ export class Client {
     )
   }
 
-  /** Gives the state machine an input and does what it decides. A handler may call in again: that is done in its turn. */
+  /** Passes an input to the state machine and carries out its effects. A handler may call the client again; that call is queued. */
   #run(input: (nowMs: number) => void): void {
     input(this.#clock.now())
     if (this.#isRunning) return
     this.#isRunning = true
     const { queue } = this.#core.effects
     try {
-      // Effects that are added meanwhile are carried out, too.
+      // The loop includes effects that are added meanwhile.
       for (let effect = queue.shift(); effect; effect = queue.shift()) this.#carryOut(effect)
     } finally {
       this.#isRunning = false
@@ -265,7 +268,7 @@ export class Client {
 
   #setTimer(): void {
     const { wakeAtMs } = this.#core
-    // A timer that is due earlier stays: each message puts off the next ping, and a timer per message has its price.
+    // A timer that is due earlier stays: each message postpones the next ping, and a new timer per message would cost time.
     if (wakeAtMs >= this.#timerAtMs && wakeAtMs < Infinity) return
     this.#timer?.()
     this.#timerAtMs = wakeAtMs
@@ -301,7 +304,7 @@ function isSavedState(value: unknown): value is SavedState {
   return [clientId, session, cursor].every((part) => typeof part === 'string')
 }
 
-/** A name that the server refuses would spoil the handshake for all others. */
+/** The server would reject the handshake because of one invalid name, and with it all other channels. */
 function checked(channel: string): string {
   if (!/^[\w.:-]{1,64}$/.test(channel)) throw new TypeError(`not a channel: ${channel}`)
   return channel

@@ -1,12 +1,12 @@
 /**
- * The time of the client: a parameter, so that tests need not wait.
+ * Time as a parameter, so that tests do not wait.
  */
 
 /** Time, for tests. */
 export interface Clock {
-  /** Milliseconds that never go back. */
+  /** The monotonic clock, in milliseconds. */
   now(): number
-  /** Calls back after so many milliseconds. @returns Cancels the call. */
+  /** Calls back after `ms` milliseconds. @returns Cancels the call. */
   after(ms: number, callback: () => void): () => void
 }
 

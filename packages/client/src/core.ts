@@ -26,14 +26,14 @@ import { Sender } from './sender.js'
 /** The options of the client that concern the state machine. */
 export type CoreOptions = Pick<ClientOptions, 'clientId' | 'token' | 'connectTimeoutMs' | 'maxQueue'> & Bounds
 
-/** For so long a replacement waits for the answers to what the client sent on the link that it replaces. */
+/** How long a replacement waits for the acks of the link that it replaces, in milliseconds. */
 const SETTLE_MS = 1000
 
-/** Not in the protocol's table: the client closes a connection that it takes for dead. */
+/** A code outside the protocol's table: the client closes a connection that no longer responds. */
 const CLOSE_DEAD = 4000
 const CLOSE_NORMAL = 1000
 const CLOSE_ABNORMAL = 1006
-/** The server let in another connection of this client, on the same instance. */
+/** The server accepted another connection of this client on the same instance. */
 const TAKEN_OVER = 4001
 
 export class Core {
@@ -50,13 +50,13 @@ export class Core {
   #state: ClientState = 'connecting'
   /** The client publishes on the first one; if there is none, the next attempt is due. A second one is the replacement. */
   #links: LinkState[] = []
-  /** How the client was closed. */
+  /** The cause of the close of the client. */
   #end: ConnectionDetails | undefined
   #clientId: string | undefined
   #session: string | undefined
   #node: string | undefined
 
-  /** @param newId Makes ids for the client's own requests. */
+  /** @param newId Creates ids for the client's own requests. */
   constructor(options: CoreOptions, newId: () => string) {
     this.#options = options
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000
@@ -74,22 +74,22 @@ export class Core {
     return this.#clientId
   }
 
-  /** What to begin with another time; `undefined` before the server has let the client in. */
+  /** The state for the store; `undefined` before the server has accepted the client. */
   get saved(): SavedState | undefined {
     return this.#session === undefined ? undefined : (this.#self as SavedState)
   }
 
-  /** Who the client is and how far it has received, as far as it knows. */
+  /** The identity and the position of the client, as far as it knows them. */
   get #self(): Pick<Handshake, keyof SavedState> {
     return { clientId: this.#clientId, session: this.#session, cursor: this.#progress.cursor }
   }
 
-  /** When `tick` wants to be called, by the clock that all the `nowMs` come from. */
+  /** The time of the next call of `tick`, by the clock of all the `nowMs`. */
   get wakeAtMs(): number {
     return Math.min(this.#reconnect.atMs, ...this.#links.map(({ wakeAtMs }) => wakeAtMs))
   }
 
-  /** Begins. The state of another client is of no use. */
+  /** Starts. A saved state of another clientId is ignored. */
   start(saved: SavedState | undefined, nowMs: number): void {
     if (this.#isClosed) return
     if (saved && (this.#clientId ?? saved.clientId) === saved.clientId) {
@@ -106,11 +106,11 @@ export class Core {
       this.#outbox.add(outgoing)
       if (this.#isClosed) this.#outbox.drop(this.#end)
       else this.#flush(nowMs)
-    } else outgoing.reject(new ClientError('queue_full', `${size} messages are waiting already`))
+    } else outgoing.reject(new ClientError('queue_full', `${size} messages wait for their ack already`))
   }
 
   subscribe(channel: string, nowMs: number): void {
-    // Before the first handshake the channel can still be named there, and gets what the client missed like all others.
+    // Before the first handshake the client can still name the channel there, and the resumed stream includes it.
     this.#channels.want(channel, this.#progress.position)
     this.#rechannel(nowMs)
   }
@@ -133,27 +133,27 @@ export class Core {
     }
     const [link] = this.#links
     if (link?.slot.isDue(nowMs, this.#options)) {
-      // An answer that is under way would be lost, and with it what the server has replayed of a channel so far.
+      // Leaving now would lose a pending answer, and with it the entries of a channel that the server has replayed so far.
       if (this.#channels.isAsking) link.slot.again(nowMs, this.#options)
       else this.#open(link.welcome?.build, nowMs)
     }
     this.#flush(nowMs)
   }
 
-  /** The network is back, or the user looks at the page again: a good moment to try, and to doubt an old connection. */
+  /** The network is back, or the user returns to the page: reconnect now, and check an old connection. */
   woken(nowMs: number): void {
     const [link] = this.#links
     if (this.#reconnect.atMs < Infinity) this.#connect(nowMs)
     else if (link?.welcome) this.#sender.ping(link, nowMs, this.#connectTimeoutMs)
   }
 
-  /** A link has ended, or has not come about. */
+  /** A link has ended, or could not be established. */
   ended(link: LinkState, end: LinkEnd, nowMs: number): void {
     if (!this.#links.includes(link)) return
     const { code } = end
-    // A server that rejects a client and names the time of the next attempt wants it back, whatever the code.
+    // A server that rejects a client and names the time of the next attempt expects it again, whatever the code.
     const comeBack = !link.welcome && link.returnInMs !== undefined ? 'yes' : comeBackAfter(code)
-    // The server would reject a fresh token again; an expired one is another matter.
+    // A new token helps only after the server has accepted the old one and it has expired.
     const canRenew = typeof this.#options.token === 'function' && link.welcome
     // The client's own attempt took over: the replacement, or an abandoned one.
     const isHandOver = code === TAKEN_OVER && (this.#replacement || this.#lateTakeover.isPossible)
@@ -177,13 +177,13 @@ export class Core {
     } else if (message.type !== 'welcome' && message.type !== 'rejected') {
       link.received(message, nowMs)
       if (link === this.#links[0] || 'offset' in message) this.#take(link, message, nowMs)
-      // The client would have to leave it at once.
+      // The instance drains: the client would have to leave it at once.
       else if (message.type === 'shutdown') this.#drop(link, CLOSE_NORMAL, nowMs)
     }
     this.#flush(nowMs)
   }
 
-  /** A frame that no lastcall server sends. A link that begins with one leads to some other server. */
+  /** A frame that no lastcall server sends. If it is the first one of a link, the URL leads to another kind of server. */
   misunderstood(link: LinkState, nowMs: number): void {
     if (!link.welcome && this.#links.includes(link)) {
       this.#drop(link, CLOSE_NORMAL, nowMs, 'not a lastcall server', 'later')
@@ -207,7 +207,7 @@ export class Core {
 
   // ——— links
 
-  /** The link that is to take the place of the first one. */
+  /** The link that is to replace the first one. */
   get #replacement(): LinkState | undefined {
     return this.#links[1]
   }
@@ -242,7 +242,7 @@ export class Core {
     this.#promote(link, nowMs)
   }
 
-  /** From now on the client publishes on this link. It closes the one before it. */
+  /** Promotes the replacement: from now on the client publishes on this link. Closes the link before it. */
   #promote(link: LinkState, nowMs: number): void {
     const { welcome } = link
     if (!welcome) return
@@ -271,7 +271,7 @@ export class Core {
     this.#lost(link, { code: CLOSE_ABNORMAL, reason }, comeBack, nowMs)
   }
 
-  /** The client goes on with the link that is left: the older one, or the replacement, as far as that one has come. */
+  /** The client continues with the remaining link: the older one, or the replacement in its present state. */
   #lost(lost: LinkState, { code, reason, cause }: LinkEnd, comeBack: ComeBack, nowMs: number): void {
     const wasFirst = lost === this.#links[0]
     if (!lost.welcome || !wasFirst) this.#lateTakeover.expect(nowMs)
@@ -286,12 +286,12 @@ export class Core {
         if (lost.isStable(nowMs)) this.#reconnect.attempts = 0
         nextAttemptInMs = this.#reconnect.schedule(nowMs, comeBack === 'later', lost.returnInMs)
       }
-      // A replacement that has taken over is in: its welcome arrives in a moment.
+      // The server has accepted a replacement that took over: its `welcome` is about to arrive.
       if (this.#node !== undefined && !(link && comeBack === 'no')) {
         this.#setState('reconnecting', this.#reconnect.details(code, reason, nextAttemptInMs))
       }
     }
-    // The client moves on its own account: that an instance rejects the replacement is no error.
+    // The client migrates by itself, so the rejection of a replacement is no error.
     if (!lost.welcome && (wasFirst || cause !== undefined)) {
       const problem = reason || `the connection ended before the welcome (${code})`
       const details = this.#reconnect.details(code, reason, nextAttemptInMs)
@@ -309,17 +309,17 @@ export class Core {
     this.effects.emit('close', { code, reason })
   }
 
-  /** The application wants other channels. A replacement that is not let in yet would only keep them waiting. */
+  /** The channels have changed. The client drops a replacement without `welcome`, because it would delay the change. */
   #rechannel(nowMs: number): void {
     if (this.#replacement && !this.#replacement.welcome) this.#drop(this.#replacement, CLOSE_NORMAL, nowMs)
     this.#flush(nowMs)
   }
 
-  /** Sends what may be sent now. */
+  /** Sends all frames that may be sent now. */
   #flush(nowMs: number): void {
     const replacement = this.#replacement
     if (replacement?.isCaughtUp) {
-      // What was sent on the old link must be in the journal before what follows it: nothing more is sent there.
+      // Messages of the old link must be in the journal before their successors: the client sends nothing more on it.
       replacement.deadlineMs = Math.min(replacement.deadlineMs, nowMs + SETTLE_MS)
       if (this.#outbox.isLanded) this.#promote(replacement, nowMs)
     }
@@ -327,9 +327,9 @@ export class Core {
     if (!link?.welcome || nowMs < link.sendNotBeforeMs) return
     link.sendNotBeforeMs = 0
     if (this.#lateTakeover.isToBeAsked(nowMs)) this.#sender.ping(link, nowMs)
-    // A replacement would not be in the channel that is asked for.
+    // A replacement would lack the requested channel.
     if (!this.#replacement) {
-      // Another link has delivered more: to ask this one for what follows would be to ask for a gap.
+      // Another link has delivered more, so a request on this one would skip entries.
       if (link.offset < this.#progress.offset) this.#sender.ping(link, nowMs)
       else this.#sender.requests(link)
     }

@@ -1,22 +1,22 @@
 /**
- * What the state machine (core.ts) wants sockets, promises and the application to do, in order.
+ * The effects that the state machine (core.ts) requests from sockets, promises and the application, in order.
  */
 import type { ConnectionDetails } from './connection-details.js'
 import type { ClientError } from './errors.js'
 import type { ClientEvents, ClientState, EventDetails } from './events.js'
 import type { LinkState } from './link-state.js'
 
-/** What a handshake names. */
+/** The parameters of a handshake. */
 export interface Handshake {
   readonly clientId: string | undefined
   readonly session: string | undefined
   readonly cursor: string | undefined
   readonly channels: readonly string[]
-  /** Not on an instance of this build, if there is another: the client is about to leave one. */
+  /** Connect to an instance of another build if there is one: the client is about to leave an instance of this build. */
   readonly avoid: string | undefined
 }
 
-/** `isDead`: nothing has arrived from the peer, so its answer is not waited for. */
+/** `isDead`: the peer no longer responds, so the client does not wait for its close frame. */
 export type Effect =
   | readonly ['connect', link: LinkState, handshake: Handshake]
   | readonly ['send', link: LinkState, text: string]
@@ -33,7 +33,7 @@ export type EmitEffect = {
   ]
 }[keyof ClientEvents]
 
-/** The effects in order. The caller of the state machine takes them out. */
+/** The effects in order. The caller of the state machine removes and carries out each one. */
 export class Effects {
   readonly queue: Effect[] = []
 

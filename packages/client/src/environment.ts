@@ -1,15 +1,16 @@
 /**
- * What a browser tells its pages and workers. Node tells nothing, and that is fine.
+ * The events by which a browser reports the network and the visibility of a page. Node has none of them, and the client works
+ * without.
  */
 
 export interface EnvironmentListener {
-  /** The network is back, or the page is looked at again. */
+  /** The network is back, or the page is visible again. */
   readonly onWake: () => void
-  /** The page is left or hidden; it may not come back. */
+  /** The page is closed or hidden, perhaps for good. */
   readonly onHide: () => void
 }
 
-/** Listens. The answer ends it. */
+/** Adds the listeners. The returned function removes them. */
 export function watchEnvironment({ onWake, onHide }: EnvironmentListener): () => void {
   const page = (globalThis as { document?: Document }).document
   const onVisibility = (): void => {

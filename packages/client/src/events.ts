@@ -1,5 +1,5 @@
 /**
- * The events of the client, and who listens to them.
+ * The events of the client, and their handlers.
  */
 import type { ConnectionDetails } from './connection-details.js'
 import type { ClientError } from './errors.js'
@@ -14,16 +14,16 @@ import type {
 } from './messages.js'
 
 /**
- * `connecting`: the server has not let the client in yet. `open`: connected. `reconnecting`: the connection was lost, and
+ * `connecting`: the server has not accepted the client yet. `open`: connected. `reconnecting`: the connection was lost, and
  * the client tries to resume. `closed`: for good.
  */
 export type ClientState = 'connecting' | 'open' | 'reconnecting' | 'closed'
 
-/** Whether the client received what was published while it was away. */
+/** Whether the client missed messages while it was disconnected. */
 export interface Recovery {
   /**
-   * `true`: everything that was missed follows, in order. `false`, once per loss: something in these channels, or direct
-   * messages, were out of the server's reach; the application should fetch its state anew.
+   * `true`: the server replays everything that the client missed, in order. `false`, once per loss: the server has evicted
+   * entries of these channels, or direct messages; the application should fetch its state again.
    */
   readonly recovered: boolean
   readonly channels: readonly string[]
@@ -35,23 +35,23 @@ export interface Move {
   readonly to: string
 }
 
-/** The server takes nothing for now: messages and subscriptions wait. */
+/** The server refuses messages temporarily: messages and subscriptions wait. */
 export interface Throttled {
-  /** Why: `rate_limited`, or `journal_unavailable`, `internal`. */
+  /** The cause: `rate_limited`, `journal_unavailable` or `internal`. */
   readonly code: ServerErrorCode
   /** Milliseconds until the client sends again. */
   readonly retryInMs: number
 }
 
-/** The end. */
+/** The client is closed. */
 export interface Closing {
-  /** Of the close frame; 1000 after `close()`. */
+  /** The code of the close frame; 1000 after `close()`. */
   readonly code: number
   readonly reason: string
 }
 
 export interface ClientEvents {
-  /** It changed. The handler's second argument is `ConnectionDetails`. */
+  /** The state changed. The handler's second argument is `ConnectionDetails`. */
   state: ClientState
   /** A message in any of the client's channels, after the handlers of its subscriptions. */
   message: ChannelMessage
@@ -60,12 +60,12 @@ export interface ClientEvents {
   periodic: PeriodicMessage
   shutdown: ShutdownMessage
   shutdownCancelled: ShutdownCancelledMessage
-  /** After each return to the server. */
+  /** After each reconnect. */
   recovered: Recovery
   move: Move
-  /** Once per refusal that makes the client wait. */
+  /** Once per refusal after which the client waits. */
   throttled: Throttled
-  /** What went wrong and belongs to no promise. The client goes on. */
+  /** An error that belongs to no promise. The client continues. */
   error: ClientError
   close: Closing
 }
@@ -99,7 +99,7 @@ export class Emitter {
   }
 }
 
-/** Calls a handler of the application. The application must catch what it throws; the client goes on. */
+/** Calls a handler of the application. Rethrows its exception in a task of its own, so that the client continues. */
 export function call(handler: () => void): void {
   try {
     handler()

@@ -1,6 +1,6 @@
 /**
- * Reads the frames of the server. A frame that is not of the protocol is a value here, never an exception: a wrong URL
- * leads to servers that speak another protocol.
+ * Parses the frames of the server. A frame that does not follow the protocol is a value here, because a wrong URL leads to
+ * servers that speak another protocol.
  */
 import type { ServerMessage } from './messages.js'
 
@@ -24,7 +24,7 @@ const changes: Check = (value) =>
   Array.isArray(value) && value.every((change: { channel?: unknown } | null) => text(change?.channel))
 const answer = { id, channels: texts, cursor, recovered: optional(flag, null) }
 
-/** The fields on which the client relies. It passes on the others as they are. */
+/** The fields on which the client relies. It passes on all others unchecked. */
 const FRAMES: Readonly<Record<ServerMessage['type'], Readonly<Record<string, Check>>>> = {
   welcome: {
     clientId: text,
@@ -52,11 +52,11 @@ const FRAMES: Readonly<Record<ServerMessage['type'], Readonly<Record<string, Che
 }
 
 /**
- * Reads one frame.
+ * Parses one frame.
  *
- * @param parse Reads the frame's `data` in place of JSON.parse.
- * @returns `undefined`: of a type that this client does not know, to be ignored.
- * @throws When the frame is not of the protocol, or `parse` fails.
+ * @param parse Parses the frame in place of JSON.parse.
+ * @returns `undefined`: the client does not know this type, and ignores the frame.
+ * @throws When the frame does not follow the protocol, or `parse` fails.
  */
 export function readFrame(frame: unknown, parse?: (json: string) => unknown): ServerMessage | undefined {
   if (typeof frame !== 'string') throw new TypeError('a binary frame')

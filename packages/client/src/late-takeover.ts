@@ -1,16 +1,16 @@
 /**
- * Whether a close code 4001 may be of the client's own making. An attempt that the client has abandoned may still reach
- * the server: a proxy kept its handshake, say. The server then lets it in, and closes the connection that is open with
- * 4001. The client reconnects after such a takeover, and stays closed after one by another client.
+ * Whether the client itself caused a close with 4001. An attempt that the client has abandoned may still reach the server, for
+ * example because a proxy delayed its handshake. The server then accepts it, and closes the open connection with 4001. The
+ * client reconnects after such a takeover, and stays closed after one by another client.
  */
 
-/** For so long the handshake of an abandoned attempt may still reach the server. */
+/** How long the handshake of an abandoned attempt may still reach the server, in milliseconds. */
 const LATE_MS = 30_000
 
 export class LateTakeover {
   #untilMs = Infinity
 
-  /** An attempt was abandoned. */
+  /** The client abandoned an attempt. */
   expect(nowMs: number): void {
     this.#untilMs = nowMs + LATE_MS
   }
@@ -27,12 +27,12 @@ export class LateTakeover {
     return nowMs >= this.#untilMs
   }
 
-  /** A pong arrived: if its ping was sent late enough, no takeover can follow. */
+  /** A pong arrived: if the client sent its ping late enough, no takeover can follow. */
   answered(pingedAtMs: number): void {
     if (pingedAtMs >= this.#untilMs) this.settle()
   }
 
-  /** The takeover happened, or cannot happen any more. */
+  /** The takeover has happened, or has become impossible. */
   settle(): void {
     this.#untilMs = Infinity
   }

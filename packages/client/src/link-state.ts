@@ -1,35 +1,37 @@
 /**
- * One link as the state machine knows it: whether the server let it in, how far it has received, whether it is alive,
- * what its server is about to do. A link is one connection, from the first attempt to its end; core.ts decides what it
- * is used for.
+ * The state of one link: whether the server accepted it, how far it has received, whether it is alive, and what its server has
+ * announced. A link is one connection, from the first attempt to its end; core.ts decides its use.
  */
 import type { ServerMessage, WelcomeMessage } from './messages.js'
 import { positionAt } from './position.js'
 import { Slot } from './slot.js'
 
-/** A connection that lasted this long counts as a good one. */
+/** A connection that lasted this long, in milliseconds, resets the backoff. */
 const STABLE_AFTER_MS = 5000
 
 export class LinkState {
-  /** The frame that let it in. */
+  /** The `welcome` frame. */
   welcome: WelcomeMessage | undefined
-  /** It has received everything up to here, or begins here. The client may have received more on another link. */
+  /** The link has received everything up to this offset, or begins here. Another link may have received more. */
   offset: number
-  /** The server let it in and has sent all that the journal had. If not, acks of earlier messages may precede a `pong`. */
+  /**
+   * The server accepted the link and has replayed everything that the journal contained. Before that, acks of earlier messages
+   * may precede a `pong`.
+   */
   isCaughtUp = false
-  /** When the client is to leave it. */
+  /** The slot at which the client leaves this link. */
   readonly slot = new Slot()
-  /** When it is given up unless the server has let it in, or it has caught up. */
+  /** The client gives the link up at this time, unless the server has accepted it, or it has caught up. */
   deadlineMs: number
-  /** The server asked not to be sent anything before; 0: it did not. */
+  /** The server requested no messages before this time; 0: it made no such request. */
   sendNotBeforeMs = 0
-  /** The server asked the client to return so many milliseconds after the end of this connection. */
+  /** The server requested that the client return this many milliseconds after the end of this connection. */
   returnInMs: number | undefined
-  /** When the last `ping` was sent. */
+  /** The time of the last `ping`. */
   pingedAtMs = 0
   #welcomedAtMs = Infinity
   #heartbeatMs = 0
-  /** When a `ping` is due; until when something must arrive after it. */
+  /** When a `ping` is due, and the time by which a frame must arrive after it. */
   #pingAtMs = Infinity
   #pongDeadlineMs = Infinity
 
@@ -48,12 +50,12 @@ export class LinkState {
     )
   }
 
-  /** Whether it has taken too long, or nothing arrived after a `ping`. */
+  /** Whether the link exceeded its deadline, or no frame arrived after a `ping`. */
   isOverdue(nowMs: number): boolean {
     return nowMs >= this.deadlineMs || nowMs >= this.#pongDeadlineMs
   }
 
-  /** Whether it lasted: the next attempt counts as the first one again. */
+  /** Whether the connection lasted, so that the next attempt counts as the first one again. */
   isStable(nowMs: number): boolean {
     return nowMs - this.#welcomedAtMs >= STABLE_AFTER_MS
   }
@@ -61,7 +63,7 @@ export class LinkState {
   welcomed(welcome: WelcomeMessage, nowMs: number): void {
     this.welcome = welcome
     this.isCaughtUp = true
-    // A cursor that tells no offset: the link begins where its handshake asked it to, or the client counts anew.
+    // The cursor contains no offset: the link begins at the position that its handshake named, or the client counts anew.
     this.offset = positionAt(welcome.cursor, welcome.recovered ? this.offset : 0).offset
     this.#welcomedAtMs = nowMs
     this.#heartbeatMs = Math.max(1, welcome.heartbeatSeconds) * 1000
@@ -73,7 +75,7 @@ export class LinkState {
     return nowMs >= this.#pingAtMs
   }
 
-  /** Whether to send a `ping`: one at a time. Something must arrive within a heartbeat, or within `patienceMs`. */
+  /** Whether to send a `ping`; only one is pending at a time. A frame must arrive within a heartbeat, or within `patienceMs`. */
   ping(nowMs: number, patienceMs = Infinity): boolean {
     const isFirst = this.#pongDeadlineMs === Infinity
     if (isFirst) {
@@ -94,7 +96,7 @@ export class LinkState {
     if (isPinging) this.#pongDeadlineMs = aliveUntilMs
     if (!('offset' in message)) return
     this.offset = Math.max(this.offset, message.offset)
-    // Frames without an offset do not put off the ping: the cursor of a client that no entry concerns has to move, too.
+    // Frames without an offset do not postpone the ping: the cursor must advance also when no entry concerns the client.
     if (!isPinging) this.#pingAtMs = aliveUntilMs
   }
 }

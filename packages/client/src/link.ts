@@ -1,11 +1,11 @@
 /**
- * One connection: a WebSocket, from its handshake to its end. Tells its listener each frame, and its end, once.
+ * One connection: a WebSocket, from its handshake to its end. Reports each frame to its listener, and its end once.
  */
 import type { Clock } from './clock.js'
 import type { Handshake } from './effects.js'
 import { SUBPROTOCOL } from './messages.js'
 
-/** What is needed of a WebSocket: those of browsers, of Node and of `ws` have it. */
+/** The part of a WebSocket that the client uses; those of browsers, of Node and of `ws` have it. */
 export interface WebSocketLike {
   onmessage: ((event: never) => void) | null
   onclose: ((event: never) => void) | null
@@ -16,12 +16,12 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocol: string) => WebSocketLike
 
-/** How a link ended, or why it did not come about. */
+/** How a link ended, or why it could not be established. */
 export interface LinkEnd {
-  /** 1006: without a close frame. */
+  /** The close code; 1006: without a close frame. */
   readonly code: number
   readonly reason: string
-  /** The exception behind it: the token was not to be had, the socket could not be made or written to. */
+  /** The exception that caused it: `token()` failed, or the socket could not be created or written to. */
   readonly cause?: unknown
 }
 
@@ -31,7 +31,10 @@ export interface LinkListener {
   onEnd(end: LinkEnd): void
 }
 
-/** A server that is stopped or hung answers no close. Then `ws` would keep the socket, and Node alive, for 30 s. */
+/**
+ * A stopped or hung server sends no close frame. Without this bound `ws` would keep the socket, and the process, alive for 30
+ * s.
+ */
 const CLOSE_TIMEOUT_MS = 1000
 
 export class Link {
@@ -64,7 +67,7 @@ export class Link {
 
   send(text: string): void {
     try {
-      // On a socket that is closing it does nothing, or throws, as in Cloudflare Workers.
+      // On a closing socket this does nothing, or throws, as in Cloudflare Workers.
       this.#socket?.send(text)
     } catch (cause) {
       const socket = this.#socket
@@ -73,12 +76,15 @@ export class Link {
     }
   }
 
-  /** The end is not told any more. `isDead`: nothing comes from the peer, so its answer is not waited for. */
+  /**
+   * Closes the link; the listener does not hear of its end. `isDead`: the peer no longer responds, so the client does not wait
+   * for its close frame.
+   */
   close(code: number, isDead: boolean): void {
     this.#isOver = true
     const socket = this.#socket
     if (!socket) return
-    // Only `ws` has it. Browsers bound the wait themselves.
+    // Only `ws` has `terminate`. Browsers bound the wait themselves.
     const terminate = socket.terminate && (() => closeQuietly(() => socket.terminate?.()))
     if (isDead && terminate) terminate()
     else {
@@ -95,7 +101,7 @@ export class Link {
       this.#stopCloseTimer?.()
       this.#end({ code, reason: reason || this.#problem })
     }
-    // `ws` throws an error that nobody listens to, and describes it here; in browsers there is no description.
+    // `ws` throws an error event without a listener, and describes the error here; browsers give no description.
     socket.onerror = ({ message = '' }: { message?: string }) => void (this.#problem = message)
   }
 
@@ -110,16 +116,16 @@ export class Link {
   }
 }
 
-/** A socket of an unusual kind may throw when it is closed twice, or too early. There is nothing left to do about it. */
+/** Some implementations throw when a socket is closed twice, or too early. The client has no use for that error. */
 function closeQuietly(close: () => void): void {
   try {
     close()
   } catch {
-    // The client has let go of it.
+    // The client no longer uses this socket.
   }
 }
 
-/** The endpoint's URL as a WebSocket has it. In a browser it may be relative. */
+/** The URL of the endpoint in the form for a WebSocket. In a browser it may be relative. */
 export function endpointOf(url: string | URL): string {
   const endpoint = new URL(url, (globalThis as { location?: { href: string } }).location?.href)
   endpoint.protocol = endpoint.protocol.replace('http', 'ws')

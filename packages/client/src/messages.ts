@@ -1,6 +1,6 @@
 /**
- * The frames of the server, as far as the client uses them. These are declarations of the client's own, so that the
- * package needs no other one; a test compares them with @lastcall/protocol.
+ * The frames of the server, as far as the client uses them. The client declares them itself, so that the package has no
+ * dependency; a test compares them with @lastcall/protocol.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -13,12 +13,12 @@ export interface WelcomeMessage {
   readonly recovered: boolean | null
   readonly channels: readonly string[]
   readonly node: string
-  /** Of the server; an older one does not say it. */
+  /** The build of the server; an older server omits it. */
   readonly build?: string
   readonly heartbeatSeconds: number
 }
 
-/** The server did not let the client in: the close frame follows. */
+/** The server rejected the client: the close frame follows. */
 export interface RejectedMessage {
   readonly type: 'rejected'
   /** The code of the close frame. */
@@ -54,9 +54,9 @@ export interface ChannelMessage extends Placed {
   readonly channel: string
   readonly from: string
   readonly data: Json
-  /** The sender's own id for it. */
+  /** The id that the sender chose. */
   readonly id?: string
-  /** When the server took it: ISO 8601, UTC. */
+  /** When the server accepted it: ISO 8601, UTC. */
   readonly at: string
 }
 
@@ -94,7 +94,7 @@ export interface PresenceMessage extends Placed {
   readonly text: string
 }
 
-/** A sign of life of the server, every so often. */
+/** The periodic message of the server. */
 export interface PeriodicMessage {
   readonly type: 'periodic'
   readonly at: string
@@ -107,18 +107,18 @@ export interface PeriodicMessage {
 export interface ShutdownMessage {
   readonly type: 'shutdown'
   readonly phase: 'warning' | 'reminder' | 'closing'
-  /** Milliseconds until the server closes the connections that are left. */
+  /** Milliseconds until the server closes the remaining connections. */
   readonly deadlineInMs: number
   /** Milliseconds until this client's slot to move to another instance; `null`: it may stay until the deadline. */
   readonly leaveInMs: number | null
   /** Milliseconds after the close at which this client should return; without it the client's own backoff decides. */
   readonly returnInMs?: number
-  /** Connections that are still there. */
+  /** The number of remaining connections. */
   readonly remaining: number
   readonly text: string
 }
 
-/** The server goes on after all. */
+/** The server has cancelled the shutdown. */
 export interface ShutdownCancelledMessage {
   readonly type: 'shutdownCancelled'
   readonly text: string
@@ -132,7 +132,7 @@ export interface SubscribedMessage {
   readonly recovered: boolean | null
 }
 
-/** Why the server did not take something. A newer server may know more. */
+/** Why the server refused a frame. A newer server may send codes that this client does not know. */
 export type ServerErrorCode =
   | 'bad_message'
   | 'unknown_type'
@@ -152,7 +152,7 @@ export interface ErrorMessage {
   readonly temporary: boolean
   readonly id?: string
   readonly retryInMs?: number
-  /** How many messages without an `id` it answers; absent: one. */
+  /** The number of messages without an `id` that this error answers; absent: one. */
   readonly count?: number
 }
 
@@ -175,8 +175,8 @@ export type ServerMessage =
   | ErrorMessage
   | PongMessage
 
-/** The channel everybody is in. */
+/** The channel to which every client is subscribed. */
 export const LOBBY = 'lobby'
 
-/** Asks for the strict dialect. */
+/** The subprotocol of the strict dialect. */
 export const SUBPROTOCOL = 'lastcall.v1'

@@ -1,50 +1,50 @@
 /**
- * What the application has said and the server has not answered yet, in order. Knows what may be sent, what has to be
- * sent again, and nothing of time or sockets.
+ * The messages of the application without an ack, in order. Decides which may be sent, and which must be sent again. Knows
+ * neither time nor sockets.
  */
 
 import type { ConnectionDetails } from './connection-details.js'
 import { ClientError } from './errors.js'
 
-/** One message on its way. */
+/** One message without an ack. */
 export interface Outgoing {
   readonly id: string
-  /** `undefined`: to one client. */
+  /** `undefined`: a direct message. */
   readonly channel: string | undefined
   readonly to: string | undefined
   /** JSON text. */
   readonly data: string
-  /** It is in the journal, at this offset. */
+  /** The journal contains the message, at this offset. */
   readonly resolve: (offset: number) => void
-  /** It never will be, or that can't be found out. */
+  /** The journal will not contain it, or the client cannot find out. */
   readonly reject: (error: ClientError) => void
 }
 
 interface Item {
   readonly outgoing: Outgoing
-  /** Sent on this connection, not answered. */
+  /** Sent on this connection, and not answered. */
   isInFlight: boolean
-  /** It may be in the journal: it was sent on some connection, and its refusal did not come or did not rule that out. */
+  /** The journal may contain it: the client sent it on some connection, and no refusal has ruled that out. */
   isInDoubt: boolean
-  /** The same, before it was sent on this connection. */
+  /** The same, before the client sent it on this connection. */
   wasInDoubt: boolean
 }
 
-/** What the server takes without holding the connection up. */
+/** The number of messages in flight that the server accepts before it stops reading. */
 const MAX_IN_FLIGHT = 64
 
 export class Outbox {
-  /** In the order of the application. */
+  /** In the order of the calls of `publish`. */
   readonly #items = new Map<string, Item>()
   #inFlight = 0
-  /** How many may be in flight: one after a refusal, then twice as many with each ack. */
+  /** The limit of messages in flight: one after a refusal, then twice as many with each ack. */
   #window = MAX_IN_FLIGHT
 
   get size(): number {
     return this.#items.size
   }
 
-  /** Whether nothing is in flight. */
+  /** Whether no message is in flight. */
   get isLanded(): boolean {
     return this.#inFlight === 0
   }
@@ -58,7 +58,7 @@ export class Outbox {
     return this.#items.has(id)
   }
 
-  /** Whether something is still to be said in this channel. */
+  /** Whether messages to this channel wait for an ack. */
   needs(channel: string): boolean {
     for (const { outgoing } of this.#items.values()) if (outgoing.channel === channel) return true
     return false
@@ -68,7 +68,7 @@ export class Outbox {
     this.#items.set(outgoing.id, { outgoing, isInFlight: false, isInDoubt: false, wasInDoubt: false })
   }
 
-  /** The frames that may be sent now. A message to a channel that is not ready waits, and what comes after it too. */
+  /** The frames that may be sent now. A message to a channel that is not ready waits, and so do all messages after it. */
   take(isReady: (channel: string) => boolean): string[] {
     const frames: string[] = []
     let after: string | undefined
@@ -86,7 +86,7 @@ export class Outbox {
     return frames
   }
 
-  /** It is in the journal. `false`: not one of these. */
+  /** The journal contains the message. `false`: it is none of these. */
   acked(id: string, offset: number): boolean {
     this.#window = Math.min(MAX_IN_FLIGHT, this.#window * 2)
     const outgoing = this.#remove(id)
@@ -94,15 +94,15 @@ export class Outbox {
     return outgoing !== undefined
   }
 
-  /** It was refused for good. */
+  /** The server refused the message for good. */
   refused(id: string, error: ClientError): void {
     this.#remove(id)?.reject(error)
   }
 
   /**
-   * It was not taken for now.
+   * The server refused the message temporarily.
    *
-   * @param isCertain Whether it will not come into the journal all the same.
+   * @param isCertain Whether the journal certainly does not contain it.
    */
   postponed(id: string, isCertain: boolean): void {
     const item = this.#items.get(id)
@@ -112,7 +112,7 @@ export class Outbox {
     this.#window = 1
   }
 
-  /** The connection is gone: whatever was in flight is to be sent again, once it is clear that it was not taken. */
+  /** The connection has ended: the messages in flight are sent again, once it is certain that the journal does not contain them. */
   cut(): void {
     for (const item of this.#items.values()) item.isInFlight = false
     this.#inFlight = 0
@@ -122,7 +122,11 @@ export class Outbox {
   /** Rejects the messages whose answers the server can no longer give. */
   dropInDoubt(details?: ConnectionDetails): void {
     for (const [id, { isInDoubt }] of this.#items) {
-      if (isInDoubt) this.refused(id, new ClientError('outcome_unknown', 'the answer is lost', undefined, details))
+      if (isInDoubt)
+        this.refused(
+          id,
+          new ClientError('outcome_unknown', 'the connection was lost before the ack', undefined, details),
+        )
     }
   }
 
@@ -148,7 +152,7 @@ export class Outbox {
   }
 }
 
-/** `after`: if the server does not take that one for now, it is not to take this one either. */
+/** `after`: if the server refuses that message temporarily, it must refuse this one, too. */
 function frameOf({ id, channel, to, data }: Outgoing, after: string | undefined): string {
   const fields = JSON.stringify({ type: to === undefined ? 'message' : 'direct', channel, to, id, after })
   return `${fields.slice(0, -1)},"data":${data}}`

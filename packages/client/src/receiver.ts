@@ -1,6 +1,6 @@
 /**
- * What the client does with the frames that it receives on a link, apart from those that concern the link itself: it
- * passes on what is new, and settles what was asked for.
+ * Handles the frames of a link, except those that concern the link itself: passes new ones to the application, and settles acks
+ * and requests.
  */
 import type { Channels } from './channels.js'
 import type { Effects } from './effects.js'
@@ -9,7 +9,7 @@ import type { ClosingMessage, RejectedMessage, ServerMessage, WelcomeMessage } f
 import type { Progress } from './progress.js'
 import type { Sender } from './sender.js'
 
-/** The frames of a link that is let in. */
+/** The frames of an accepted link. */
 export type StreamMessage = Exclude<ServerMessage, WelcomeMessage | RejectedMessage | ClosingMessage>
 
 type PassedOn = Extract<StreamMessage, { type: 'message' | 'presence' | 'direct' | 'periodic' }>
@@ -61,12 +61,12 @@ export class Receiver {
         break
       case 'shutdown':
       case 'shutdownCancelled':
-        // These concern the link: see core.ts.
+        // core.ts handles these, because they concern the link.
         break
     }
   }
 
-  /** The application gets the frame as the server sent it. */
+  /** The application gets the frame unchanged. */
   #pass(message: PassedOn): void {
     this.#effects.emit(message.type, message)
   }

@@ -1,29 +1,29 @@
 /**
- * Whether to reconnect, and when. Pure, but for the random number that each wait draws.
+ * Whether and when to reconnect. Pure, except for the random number of each wait.
  */
 
 import type { ConnectionDetails } from './connection-details.js'
 
-/** `no`: not again. `yes`: soon. `later`: after a pause. `new-token`: with another token. */
+/** `no`: do not reconnect. `yes`: soon. `later`: after a longer wait. `new-token`: with another token. */
 export type ComeBack = 'no' | 'yes' | 'later' | 'new-token'
 
 const NEVER = [1000, 1003, 1007, 1009, 4001, 4009]
 
-/** What a close code asks for. Codes not listed (1006 above all): `yes`. */
+/** The reaction to a close code. Codes not listed (1006 above all): `yes`. */
 export function comeBackAfter(code: number): ComeBack {
   if (NEVER.includes(code)) return 'no'
   if (code === 1008) return 'new-token'
   return code >= 1011 && code <= 1013 ? 'later' : 'yes'
 }
 
-/** Options of the client: see there. */
+/** Options of the client: see options.ts. */
 export interface Bounds {
   readonly minDelayMs?: number | undefined
   readonly maxDelayMs?: number | undefined
   readonly random?: (() => number) | undefined
 }
 
-/** A random share of so many milliseconds, or of `maxDelayMs` if that is less. */
+/** A random share of `ms`, or of `maxDelayMs` if that is less. */
 export const shareMs = (ms: number, { maxDelayMs = 30_000, random = Math.random }: Bounds): number =>
   Math.min(ms, maxDelayMs) * random()
 
@@ -32,7 +32,7 @@ const LATER_ATTEMPT = 3
 
 /**
  * Milliseconds until the next attempt: base/2 + random(0, base/2 · 2ⁿ) with base = `minDelayMs`, at most `maxDelayMs`.
- * The fixed half keeps the first attempts from being spent before a restarted server listens again; the random rest
+ * Because of the fixed half, the first attempts do not all fail before a restarted server listens again; the random rest
  * spreads a thousand clients that were disconnected together.
  *
  * @param attempt n: 0 for the first one.
@@ -44,19 +44,19 @@ export function delayMs(attempt: number, isLater: boolean, { minDelayMs = 1000, 
   return halfMs + spreadMs * (isLater ? 0.5 + random() / 2 : random())
 }
 
-/** No hint of a server keeps a client away for longer than this. */
+/** The longest wait that a server's hint can request, in milliseconds. */
 const MAX_HINT_MS = 600_000
 
 /**
- * When the next attempt is due, and how many there were. A server's hint takes precedence over the backoff; only the
+ * When the next attempt is due, and the number of attempts. A server's hint takes precedence over the backoff; only the
  * fixed half of the backoff stays from the second attempt on, so that a hint of 0 cannot make a client reconnect without
  * a pause.
  */
 export class Reconnect {
   readonly #bounds: Bounds
-  /** When the next attempt is due; `Infinity`: none is. */
+  /** When the next attempt is due; `Infinity`: none. */
   atMs = Infinity
-  /** Attempts since the last connection that lasted. */
+  /** Attempts since the last stable connection. */
   attempts = 0
 
   constructor(bounds: Bounds) {
@@ -64,7 +64,7 @@ export class Reconnect {
   }
 
   /**
-   * @param hintMs What the server asked for, if it did.
+   * @param hintMs The wait that the server requested, if it did.
    * @returns Milliseconds until the next attempt.
    */
   schedule(nowMs: number, isLater: boolean, hintMs: number | undefined): number {

@@ -1,6 +1,6 @@
 /**
- * What the client sends on a link: pings, requests for channels, messages; and what becomes of those that the server
- * refuses. On which link, and when, core.ts decides.
+ * Sends pings, subscription requests and messages on a link, and handles those that the server refuses. core.ts decides on the
+ * link and the time.
  */
 import type { Channels } from './channels.js'
 import type { Effects } from './effects.js'
@@ -17,7 +17,7 @@ export class Sender {
   readonly #effects: Effects
   readonly #bounds: Bounds
   readonly #newId: () => string
-  /** How many messages in a row the server refused for now. */
+  /** The number of consecutive temporary refusals. */
   #refusals = 0
 
   constructor(outbox: Outbox, channels: Channels, effects: Effects, bounds: Bounds, newId: () => string) {
@@ -28,12 +28,12 @@ export class Sender {
     this.#newId = newId
   }
 
-  /** The answer follows everything that the server had to deliver when it read the ping. */
+  /** Sends a ping. Its pong follows everything that was due to the client when the server read the ping. */
   ping(link: LinkState, nowMs: number, patienceMs?: number): void {
     if (link.ping(nowMs, patienceMs)) this.#send(link, { type: 'ping' })
   }
 
-  /** Asks for the channels that the application wants, and for what they had since their positions. */
+  /** Requests the channels that the application wants, with a replay from their positions. */
   requests(link: LinkState): void {
     for (const { type, id, channels, position } of this.#channels.requests(this.#newId)) {
       this.#send(link, { type, id, channels, since: position && cursorOf(position) })
@@ -54,13 +54,13 @@ export class Sender {
     const isMessage = this.#outbox.has(id)
     const channel = this.#channels.channelOf(id)
     if (!isMessage && channel === undefined) {
-      // A `ping` that came too late concerns no promise.
+      // The refusal of a late `ping` concerns no promise.
       if (!temporary) this.#effects.emit('error', error)
     } else if (temporary) {
-      // A journal that failed may have taken the message all the same.
+      // A failing journal may contain the message nevertheless.
       if (isMessage) this.#outbox.postponed(id, code !== 'journal_unavailable' && code !== 'internal')
       else this.#channels.answered(channel)
-      // One refusal brings others: those of the messages that follow it.
+      // One refusal causes others: those of the messages that follow it.
       if (code === 'shutting_down') link.sendNotBeforeMs = Infinity
       else if (code !== 'out_of_order' && link.sendNotBeforeMs <= nowMs) {
         const waitMs = retryInMs ?? delayMs(this.#refusals++, false, this.#bounds)

@@ -1,13 +1,13 @@
 /**
- * A store for browsers in sessionStorage, which each tab has for itself. A tab that the user duplicates, or that a page
- * opens, begins with a copy of it. Without a check both tabs would be one client, and the second connection would end the
- * first for good (4001). So a tab claims the client that it loads; a tab that finds it claimed begins as a new client.
+ * A store in sessionStorage, which each tab of a browser has for itself. A tab that the user duplicates, or that a page opens,
+ * begins with a copy of it. Without a check both tabs would be one client, and the second connection would end the first for
+ * good (4001). Therefore a tab claims the client that it loads; a tab that finds it claimed begins as a new client.
  */
 import type { SavedState, Store } from './options.js'
 
-/** A page that is being reloaded releases its claim within this time. */
+/** A page that reloads releases its claim within this time, in milliseconds. */
 const LOCK_WAIT_MS = 1000
-/** Another tab answers within this time. */
+/** Another tab answers within this time, in milliseconds. */
 const ANSWER_WAIT_MS = 250
 
 type Release = () => void
@@ -47,9 +47,9 @@ export function sessionStore(key = 'lastcall'): Store {
   }
 }
 
-/** `undefined`: another tab has it. */
+/** `undefined`: another tab holds the claim. */
 function claimName(name: string): Promise<Release | undefined> {
-  // Not there on pages that are not served over HTTPS.
+  // Browsers omit it on pages without HTTPS.
   const locks = navigator.locks as LockManager | undefined
   return locks ? claimByLock(locks, name) : claimByAsking(name)
 }

@@ -1,32 +1,36 @@
 /**
- * When a client moves to another instance: the slot that a server which shuts down gave it, and what becomes of the slot
- * when the device sleeps through it, or when no instance lets the client in. Pure; a slot belongs to one link.
+ * When a client migrates: the slot that a draining server assigned to it, and its changes when the device sleeps through the
+ * slot, or when no instance accepts the client. Pure; a slot belongs to one link.
  */
 import type { ShutdownMessage } from './messages.js'
 import { delayMs, shareMs, type Bounds } from './reconnect.js'
 
-/** A timer that comes later than this was not late: the device slept, or the page's timers did. */
+/**
+ * A timer that fires later than this, in milliseconds, was not merely late: the device slept, or the browser suspended the
+ * page's timers.
+ */
 const SLEPT_AFTER_MS = 1000
 
 export class Slot {
-  /** How often the client has tried to move. */
+  /** The number of failed attempts to migrate. */
   tries = 0
   #atMs = Infinity
-  /** A call after this comes from a device that slept through the slot. */
+  /** A call after this time means that the device slept through the slot. */
   #sleptAtMs = Infinity
-  /** When the server closes the connections that are left; 0: no shutdown is under way. */
+  /** When the server closes the remaining connections; 0: no shutdown runs. */
   #deadlineMs = 0
 
-  /** When it begins; `Infinity`: the client stays where it is. */
+  /** When the slot begins; `Infinity`: the client stays on this link. */
   get atMs(): number {
     return this.#atMs < this.#deadlineMs ? this.#atMs : Infinity
   }
 
-  /** The server announced the slot, or repeated it. The last frame (`closing`) leaves no time, and so no slot. */
+  /** The server announced the slot, or repeated it. The last frame (`closing`) leaves no time for a slot. */
   given({ leaveInMs, deadlineInMs }: ShutdownMessage, nowMs: number): void {
     if (leaveInMs === null) return this.cancelled()
     this.#deadlineMs = nowMs + deadlineInMs
-    // The server reminds all clients at the same moment: a client that waits for another try goes on waiting, or all would try at once.
+    // The server reminds all clients at the same moment: a client that waits for its next attempt must not change it, or all
+    // would connect at once.
     if (leaveInMs === 0 && this.atMs < Infinity) return
     this.#atMs = nowMs + leaveInMs
     this.#sleptAtMs = this.#atMs + SLEPT_AFTER_MS
@@ -38,8 +42,8 @@ export class Slot {
   }
 
   /**
-   * Whether to move now: `true` once. A client that slept through its slot draws another one in the first half of the
-   * time that is left, at most `maxDelayMs` away: a thousand laptops that are opened together do not connect together.
+   * Whether to migrate now: `true` once. A client that slept through its slot draws another one in the first half of the
+   * remaining time, at most `maxDelayMs` away, so that a thousand laptops that wake together do not connect together.
    */
   isDue(nowMs: number, bounds: Bounds): boolean {
     if (nowMs < this.atMs) return false
@@ -53,10 +57,7 @@ export class Slot {
     return !hasSlept
   }
 
-  /**
-   * No instance let the client in: it tries again after the wait that it would also make after a lost connection, and not
-   * before the server's hint.
-   */
+  /** No instance accepted the client: it tries again after the wait of a lost connection, and not before the server's hint. */
   again(nowMs: number, bounds: Bounds, hintMs = 0): void {
     this.#atMs = nowMs + Math.max(hintMs, delayMs(this.tries - 1, false, bounds))
   }

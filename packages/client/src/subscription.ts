@@ -1,5 +1,5 @@
 /**
- * What the application holds of a channel: a handler, or messages to be waited for one after the other.
+ * The application's side of a subscription: a handler, or an iterator over the messages.
  */
 import { ClientError } from './errors.js'
 import { call } from './events.js'
@@ -14,13 +14,13 @@ export interface SubscriptionOptions {
 }
 
 /**
- * Hears a channel until `unsubscribe()`. With a handler it calls that; `for await` gives the messages that came since it
- * was made, or, where it has a handler, since the loop began. One loop at a time; leaving it unsubscribes. It throws
- * `buffer_full` behind what was kept, or what the server said when it refused the channel.
+ * Receives the messages of a channel until `unsubscribe()`. A handler gets each message; a `for await` loop gets the
+ * messages since the subscription began, or since the loop began if there is a handler. Only one loop runs at a time, and
+ * its end unsubscribes. After the buffered messages the loop throws `buffer_full`, or the server's refusal of the channel.
  */
 export interface Subscription extends AsyncIterable<ChannelMessage> {
   readonly channel: string
-  /** Hears it no longer. When nobody does, the server is told. */
+  /** Ends this subscription. The last one of a channel unsubscribes at the server. */
   unsubscribe(): void
 }
 
@@ -38,18 +38,18 @@ export class ChannelSubscription implements Subscription {
     if (!options.handler) this.#buffer = []
   }
 
-  /** Takes what has come. */
+  /** Adds a message. */
   push(message: ChannelMessage): void {
     const { handler, maxBuffer } = this.#options
     if (handler) call(() => handler(message))
     const buffer = this.#buffer
     if (!buffer || this.#error) return
     if (buffer.length < maxBuffer) buffer.push(message)
-    else this.#error = new ClientError('buffer_full', `${maxBuffer} messages are waiting already`)
+    else this.#error = new ClientError('buffer_full', `${maxBuffer} messages wait for the loop already`)
     this.#wake?.()
   }
 
-  /** No message will come any more; a loop ends with this error, or quietly. */
+  /** No further message follows; a loop ends with this error, or without one. */
   end(error?: ClientError): void {
     this.#isOver = true
     this.#error ??= error

@@ -1,20 +1,24 @@
 /**
- * What a client says, and the only door through which it comes in. Wrong input is a value (`Refusal`), never a throw.
+ * The messages of a client, and the parser through which all of them pass. Wrong input is a value (`Refusal`), never an
+ * exception.
  */
 import { parseCursor, type Cursor } from './cursor.js'
 import { findDataText } from './data-text.js'
 import type { ErrorCode } from './error-codes.js'
 import { isChannel, isClientId, isMessageId, LOBBY } from './identifiers.js'
 
-/** A message to everybody in a channel. */
+/** A message for all subscribers of a channel. */
 export interface PublishMessage {
   readonly type: 'message'
   readonly channel: string
-  /** The data as JSON text, exactly as the client wrote it: the server passes it on byte for byte. */
+  /** The data as JSON text, exactly as the client sent it: the server passes it on byte for byte. */
   readonly data: string
-  /** Unique for this client: a second message with it is taken for a retry. */
+  /** Unique for this client: the server treats a second message with it as a retry. */
   readonly id: string | undefined
-  /** The id of the message before it: if that one is not taken for now, neither is this. Keeps the order of retries. */
+  /**
+   * The id of the previous message: if the server refuses that one temporarily, it refuses this one, too. This keeps the order
+   * of retries.
+   */
   readonly after: string | undefined
 }
 
@@ -30,16 +34,16 @@ export interface SendDirectMessage {
 export interface SubscribeMessage {
   readonly type: 'subscribe'
   readonly channels: readonly string[]
-  /** Replay what these channels had after this cursor. `malformed` is answered with `recovered: false`. */
+  /** Replay the entries of these channels after this cursor. The server answers `malformed` with `recovered: false`. */
   readonly since: Cursor | 'malformed' | undefined
-  /** Comes back in the answer. */
+  /** The answer repeats it. */
   readonly id: string | undefined
 }
 
 export interface UnsubscribeMessage {
   readonly type: 'unsubscribe'
   readonly channels: readonly string[]
-  /** Comes back in the answer. */
+  /** The answer repeats it. */
   readonly id: string | undefined
 }
 
@@ -49,7 +53,7 @@ export interface PingMessage {
 
 export type ClientMessage = PublishMessage | SendDirectMessage | SubscribeMessage | UnsubscribeMessage | PingMessage
 
-/** What was wrong with a message. `detail` is for developers, in English; `id` is the message's own, if it had one. */
+/** The fault of a message. `detail` is for developers, in English; `id` is the message's own, if it has one. */
 export interface Refusal {
   readonly type: 'refusal'
   readonly code: Extract<ErrorCode, 'bad_message' | 'unknown_type'>
@@ -58,10 +62,10 @@ export interface Refusal {
 }
 
 /**
- * Reads one text frame.
+ * Parses one text frame.
  *
- * @param strict The connection speaks `lastcall.v1`: every text must be one of the messages. Otherwise a text that is
- *   not one of them is a message to the lobby, its data the text itself.
+ * @param strict The connection uses `lastcall.v1`: every text must be one of the messages. Otherwise any other text is a
+ *   message to the lobby, with the text itself as its data.
  */
 export function parseClientMessage(text: string, strict: boolean): ClientMessage | Refusal {
   let value: unknown
@@ -117,7 +121,7 @@ const PARSERS: Readonly<Record<ClientMessage['type'], (fields: Fields, text: str
   ping: () => ({ type: 'ping' }),
 }
 
-/** The most channels one `subscribe` or `unsubscribe` may name. */
+/** The limit of channels in one `subscribe` or `unsubscribe`. */
 export const MAX_CHANNELS_PER_REQUEST = 100
 
 type Asked = Omit<UnsubscribeMessage, 'type'> & { readonly type: 'asked' }
@@ -151,7 +155,7 @@ function parseSaid(fields: Fields, text: string): Said | Refusal {
   return { type: 'said', data: data.json, id, after }
 }
 
-/** How deep lists and objects in `data` may be nested: not every JSON reader survives what another one has written. */
+/** The limit of nested lists and objects in `data`: many JSON parsers have a limit of their own. */
 export const MAX_DEPTH = 1000
 
 const refusal = (code: Refusal['code'], detail: string, id?: unknown): Refusal => ({

@@ -1,21 +1,21 @@
 /**
- * A cursor: everything up to this place in the journal has been received. To a client it is an opaque string of 1 to 256
- * visible ASCII characters; the server of this version writes and reads `EPOCH:OFFSET`.
+ * A cursor: the client has received everything up to this position of the journal. To a client it is an opaque string of 1 to
+ * 256 visible ASCII characters; the server of this version writes and reads `EPOCH:OFFSET`.
  */
 
 export interface Cursor {
-  /** The journal's id, made when it was created. */
+  /** The random id of the journal, chosen at its creation. */
   readonly epoch: string
   /** The highest offset received; 0: nothing yet. */
   readonly offset: number
 }
 
-/** Shorter than 256 characters, whatever the epoch and the offset are. */
+/** The text is shorter than 256 characters for any epoch and offset. */
 const CURSOR_PATTERN = /^([a-zA-Z0-9_-]{1,64}):(0|[1-9][0-9]{0,15})$/
 
 /**
- * Reads a cursor. `undefined`: the text is none, or one of a form that this version does not know. A client that gives
- * such a cursor gets `recovered: false`.
+ * Parses a cursor. `undefined`: the text is no cursor, or has a form that this version does not know. A client that sends such
+ * a cursor gets `recovered: false`.
  */
 export function parseCursor(text: string): Cursor | undefined {
   const match = CURSOR_PATTERN.exec(text)

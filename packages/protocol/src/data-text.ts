@@ -37,11 +37,11 @@ const CLOSING_BRACE = 0x7d
  */
 export function findDataText(text: string): DataText | undefined {
   let found: DataText | undefined
-  // Behind the brace that opens the object.
+  // After the brace that opens the object.
   let index = skipWhitespace(text, skipWhitespace(text, 0) + 1)
   while (text.charCodeAt(index) === QUOTE) {
     const keyEnd = endOfString(text, index)
-    // The key is followed by a colon.
+    // A colon follows the key.
     const start = skipWhitespace(text, skipWhitespace(text, keyEnd) + 1)
     const { end, depth } = endOfValue(text, start)
     if (isDataKey(text, index, keyEnd)) found = { json: text.slice(start, end), depth }
@@ -54,7 +54,7 @@ export function findDataText(text: string): DataText | undefined {
 /** Whether this key is `data`, also where it is written with escapes: `"d\u0061ta"`. */
 function isDataKey(text: string, start: number, end: number): boolean {
   if (end - start === '"data"'.length) return text.startsWith('"data"', start)
-  // Six characters for each of the four letters and two quotes is the most that it can take.
+  // With escapes, the key has at most six characters for each of its four letters, and two quotes.
   if (end - start > 4 * 6 + 2 || !text.slice(start, end).includes('\\')) return false
   return JSON.parse(text.slice(start, end)) === 'data'
 }
@@ -71,7 +71,7 @@ function endOfValue(text: string, start: number): ValueEnd {
   }
 }
 
-/** Behind the bracket or brace that closes the one at `start`. */
+/** The index after the bracket or brace that closes the one at `start`. */
 function endOfNested(text: string, start: number): ValueEnd {
   let level = 0
   let depth = 0
@@ -97,21 +97,21 @@ function endOfNested(text: string, start: number): ValueEnd {
   return { end: index, depth }
 }
 
-/** Behind the quote that closes the string whose first quote is at `start`. */
+/** The index after the quote that closes the string whose first quote is at `start`. */
 function endOfString(text: string, start: number): number {
   let quote = text.indexOf('"', start + 1)
   while (quote > 0 && isEscaped(text, quote)) quote = text.indexOf('"', quote + 1)
   return quote < 0 ? text.length : quote + 1
 }
 
-/** An odd number of backslashes before it. Each backslash stands before one quote at most: that keeps the time linear. */
+/** Whether an odd number of backslashes precedes it. Each backslash precedes one quote at most, which keeps the time linear. */
 function isEscaped(text: string, quote: number): boolean {
   let index = quote
   while (text.charCodeAt(index - 1) === BACKSLASH) index--
   return (quote - index) % 2 === 1
 }
 
-/** Behind a number, `true`, `false` or `null`. */
+/** The index after a number, `true`, `false` or `null`. */
 function endOfLiteral(text: string, start: number): number {
   let index = start
   while (index < text.length) {

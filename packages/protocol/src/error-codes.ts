@@ -1,25 +1,26 @@
 /**
- * Why a message was not taken: the `code` of an `error`. Programs match these, never the text beside them.
+ * The reasons for which the server refuses a message: the `code` of an `error`. Programs compare these, never the text beside
+ * them.
  */
 
 export const ERROR_CODES = [
-  /** Not one of the protocol's messages, or a field of it is wrong. */
+  /** The frame is not one of the protocol's messages, or a field of it is wrong. */
   'bad_message',
   /** A `type` this server does not know. */
   'unknown_type',
-  /** The data does not fit into what is kept. */
+  /** The data is larger than the server can retain. */
   'too_large',
-  /** More than MAX_MESSAGES_PER_MINUTE; `retryInMs` says when the next one will be taken. */
+  /** The client exceeded MAX_MESSAGES_PER_MINUTE; `retryInMs` is the time until the server accepts the next message. */
   'rate_limited',
   /** The token does not allow this channel. */
   'forbidden',
   /** A message to a channel that the connection is not subscribed to. */
   'not_subscribed',
-  /** It could not be written down. With an `id` it is safe to send it again. */
+  /** The journal did not take the message. With an `id` it is safe to send it again. */
   'journal_unavailable',
-  /** The message named in `after` was not taken for now: send that one again first. */
+  /** The server refused the message named in `after` temporarily: send that one again first. */
   'out_of_order',
-  /** The server is closing this connection and takes nothing more from it. */
+  /** The server is closing this connection and accepts nothing more from it. */
   'shutting_down',
   /** A defect of the server. */
   'internal',
@@ -35,5 +36,5 @@ const TEMPORARY: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'internal',
 ])
 
-/** Whether the same message may be taken later. */
+/** Whether the server may accept the same message later. */
 export const isTemporary = (code: ErrorCode): boolean => TEMPORARY.has(code)

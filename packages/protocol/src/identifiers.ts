@@ -1,5 +1,5 @@
 /**
- * The names that travel on the wire and what they may look like. Checked wherever one comes in.
+ * The names on the wire and their syntax. The server checks each of them on receipt.
  */
 
 /** A client's name: 1–64 of `a-z A-Z 0-9 _ -` (the specification's "Input Validation", with a bound). */
@@ -8,16 +8,16 @@ export const CLIENT_ID_PATTERN = /^[a-zA-Z0-9_-]{1,64}$/
 /** A channel's name: 1–64 of `a-z A-Z 0-9 _ . : -`. */
 export const CHANNEL_PATTERN = /^[a-zA-Z0-9_.:-]{1,64}$/
 
-/** The channel everybody is in. */
+/** The channel to which every client is subscribed. */
 export const LOBBY = 'lobby'
 
 /** The longest message id, in UTF-16 code units. */
 export const MAX_MESSAGE_ID_LENGTH = 64
 
-/** What tells one deploy from another: 1–128 of letters, digits and `. _ + : @ / -`. */
+/** The name of a build: 1–128 of letters, digits and `. _ + : @ / -`. */
 export const BUILD_PATTERN = /^[\w.+:@/-]{1,128}$/
 
-/** The value of `Sec-WebSocket-Protocol` that asks for the strict dialect. */
+/** The value of `Sec-WebSocket-Protocol` that selects the strict dialect. */
 export const SUBPROTOCOL = 'lastcall.v1'
 
 export const isClientId = (value: unknown): value is string =>

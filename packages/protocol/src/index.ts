@@ -1,5 +1,5 @@
 /**
- * What lastcall says on the wire. See PROTOCOL.md; this package is its only implementation and depends on nothing.
+ * The wire protocol of lastcall. See PROTOCOL.md; this package is its only implementation and depends on nothing.
  */
 export * from './client-messages.js'
 export * from './close-codes.js'

@@ -6,17 +6,17 @@ export const LOCALES = ['uk', 'en'] as const
 
 export type Locale = (typeof LOCALES)[number]
 
-/** In characters: the server reads no more of the header. A browser's own has well under 100. */
+/** The limit of the header in characters; the server ignores the rest. A browser's own header has well under 100. */
 const MAX_HEADER_LENGTH = 1000
 
-/** What a reader of any other language is more likely to understand. */
+/** The language that readers of other languages are most likely to understand. */
 const FOR_OTHER_LANGUAGES: Locale = 'en'
 
 const LANGUAGE_TAG = /^[a-z]{1,8}(-[a-z0-9]{1,8})*$/
 
 /**
- * The best of our languages for this header: `fallback` when the header is missing or names no language, English when it
- * names only languages that we do not have.
+ * The best available language for this header: `fallback` when the header is missing or names no language, English when it
+ * names only other languages.
  */
 export function negotiateLocale(acceptLanguage: string | undefined, fallback: Locale): Locale {
   if (!acceptLanguage) return fallback
@@ -33,7 +33,7 @@ export function negotiateLocale(acceptLanguage: string | undefined, fallback: Lo
     }
     if (quality > (wanted.get(language) ?? -1)) wanted.set(language, quality)
   }
-  // A wildcard stands for the languages that are not named, not for those that are refused (`uk;q=0, *`).
+  // A wildcard stands for all languages that the header does not name, so not for those that it refuses (`uk;q=0, *`).
   const others = wanted.get('*')
   const otherwise = namesOthers && wanted.get(FOR_OTHER_LANGUAGES) !== 0 ? FOR_OTHER_LANGUAGES : fallback
   wanted.delete('*')

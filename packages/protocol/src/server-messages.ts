@@ -1,37 +1,40 @@
 /**
- * What the server says: one JSON object per text frame. Clients ignore types and fields they don't know, so both only
- * ever grow.
+ * The messages of the server: one JSON object per text frame. Clients ignore unknown types and fields, so a later version may
+ * only add some.
  */
 import type { ErrorCode } from './error-codes.js'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
-/** The first frame of every connection that was let in. */
+/** The first frame of every accepted connection. */
 export interface WelcomeMessage {
   readonly type: 'welcome'
   readonly clientId: string
   readonly connectionId: string
-  /** Proves to a later connection that it is the same client: `?session=`. A secret of this client. */
+  /** The client sends it as `?session=` in a later handshake, to prove that it is the same client. A secret of this client. */
   readonly session: string
-  /** The cursor at which this connection begins: its stream goes on after it. */
+  /** The cursor at which this connection begins: its entries follow that position. */
   readonly cursor: string
-  /** `true`: everything missed follows. `false`: something was out of reach. `null`: no cursor was given. */
+  /**
+   * `true`: the server replays everything that the client missed. `false`: it has evicted some of it. `null`: the handshake had
+   * no cursor.
+   */
   readonly recovered: boolean | null
   readonly channels: readonly string[]
   /** The instance that serves this connection. */
   readonly node: string
-  /** That instance's build: what `avoid` names later, should this one be shut down. */
+  /** The build of that instance. A client that leaves it sends this value as `avoid`. */
   readonly build: string
-  /** Clients that are connected now, to all instances. */
+  /** The number of clients that are connected to all instances. */
   readonly active: number
-  /** Who is in the channels at `cursor`, this client included. Not there while PRESENCE_INTERVAL is 0. */
+  /** The clients in the channels at `cursor`, this client included. Absent while PRESENCE_INTERVAL is 0. */
   readonly presence?: PresenceSnapshot
-  /** The server pings this often, in seconds: a client that answers none by the next one is cut off. */
+  /** The interval of the server's pings, in seconds. The server terminates a connection that has not answered one by the next. */
   readonly heartbeatSeconds: number
   readonly text: string
 }
 
-/** The server does not let this connection in: a close frame follows. Only clients of `lastcall.v1` get it. */
+/** The server rejects this client: a close frame follows. Only clients of `lastcall.v1` get it. */
 export interface RejectedMessage {
   readonly type: 'rejected'
   /** The code of the close frame. */
@@ -42,7 +45,7 @@ export interface RejectedMessage {
   readonly retryInMs?: number
 }
 
-/** The server closes this connection after this frame, and tells the client when to return. */
+/** The server closes this connection after this frame, and requests that the client return at a given time. */
 export interface ClosingMessage {
   readonly type: 'closing'
   /** The code of the close frame. */
@@ -60,18 +63,18 @@ interface Placed {
   readonly cursor?: string
 }
 
-/** Somebody else said something in a channel this connection is in. */
+/** Another client published this to a channel of this connection. */
 export interface ChannelMessage extends Placed {
   readonly type: 'message'
   readonly channel: string
   readonly from: string
   readonly data: Json
   readonly id?: string
-  /** When the server took it: ISO 8601, UTC. */
+  /** When the server accepted it: ISO 8601, UTC. */
   readonly at: string
 }
 
-/** Somebody said something to this client alone. */
+/** Another client published this to this client alone. */
 export interface DirectMessage extends Placed {
   readonly type: 'direct'
   readonly from: string
@@ -80,7 +83,7 @@ export interface DirectMessage extends Placed {
   readonly at: string
 }
 
-/** This client's own message is in the journal, at this offset. */
+/** The journal contains this client's own message, at this offset. */
 export interface AckMessage extends Placed {
   readonly type: 'ack'
   readonly id?: string
@@ -125,13 +128,13 @@ export type ShutdownPhase = 'warning' | 'reminder' | 'closing'
 export interface ShutdownMessage {
   readonly type: 'shutdown'
   readonly phase: ShutdownPhase
-  /** Milliseconds until whoever is left will be closed. */
+  /** Milliseconds until the server closes the remaining connections. */
   readonly deadlineInMs: number
-  /** Milliseconds until this client's turn to move on; `null`: stay as long as you like. */
+  /** Milliseconds until this client's slot; `null`: the client may stay until the deadline. */
   readonly leaveInMs: number | null
   /** Milliseconds after the close at which this client should return; without it the client's own backoff decides. */
   readonly returnInMs?: number
-  /** Connections that are still here. */
+  /** The number of remaining connections. */
   readonly remaining: number
   readonly text: string
 }
@@ -149,7 +152,7 @@ export interface SubscribedMessage {
   readonly channels: readonly string[]
   readonly cursor: string
   readonly recovered: boolean | null
-  /** Who is in these channels, this client included. Not there while PRESENCE_INTERVAL is 0. */
+  /** The clients in these channels, this client included. Absent while PRESENCE_INTERVAL is 0. */
   readonly presence?: PresenceSnapshot
 }
 
@@ -161,27 +164,27 @@ export interface UnsubscribedMessage {
   readonly recovered: null
 }
 
-/** The last message was not taken, and why. */
+/** The server refused a message, and why. */
 export interface ErrorMessage {
   readonly type: 'error'
   readonly code: ErrorCode
   /** For people, in the connection's language. */
   readonly message: string
-  /** Whether the same message may be taken later. */
+  /** Whether the server may accept the same message later. */
   readonly temporary: boolean
   readonly id?: string
   readonly retryInMs?: number
-  /** How many messages without an `id` this error answers; absent: one. */
+  /** The number of messages without an `id` that this error answers; absent: one. */
   readonly count?: number
 }
 
 /**
- * The answer to `ping`. It follows everything that was in the journal when the ping came and concerns this connection, so
- * it ends a catch-up; several pings may get one answer.
+ * The answer to `ping`. It follows all entries for this connection that the journal contained when the ping arrived, so it
+ * ends a catch-up; several pings may get one answer.
  */
 export interface PongMessage extends Placed {
   readonly type: 'pong'
-  /** Everything up to here that concerns this connection has been said: counts for the cursor as any offset does. */
+  /** The server has delivered everything for this connection up to this offset. It advances the cursor like any other offset. */
   readonly offset: number
 }
 

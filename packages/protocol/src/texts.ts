@@ -1,12 +1,12 @@
 /**
- * Everything a person reads, in Ukrainian and in English: `text`, an error's `message`, a close frame's reason.
- * Programs read `type` and `code`. Reasons fit into a close frame (123 bytes; a Cyrillic letter takes two).
+ * The texts for people, in Ukrainian and in English: `text`, an error's `message`, a close frame's reason. Programs read `type`
+ * and `code`. Reasons fit into a close frame (123 bytes; a Cyrillic letter takes two).
  */
 import type { ErrorCode } from './error-codes.js'
 import type { Locale } from './locale.js'
 import type { PresenceChange, ShutdownPhase } from './server-messages.js'
 
-/** Why a connection is closed by the server. */
+/** The reasons for which the server closes a connection. */
 export type CloseReason =
   | 'shuttingDown'
   | 'invalidClientId'
@@ -42,7 +42,7 @@ export interface Texts {
 const UK_PLURAL = new Intl.PluralRules('uk')
 const EN_PLURAL = new Intl.PluralRules('en')
 
-/** `5 хвилин`: the number and the word in the form the number asks for. */
+/** `5 хвилин`: the number and the word in the form that the number requires. */
 const uk = (count: number, one: string, few: string, many: string): string => {
   const rule = UK_PLURAL.select(count)
   return `${String(count)} ${rule === 'one' ? one : rule === 'few' ? few : many}`
@@ -53,7 +53,7 @@ const en = (count: number, one: string): string =>
 
 type Unit = 'second' | 'minute' | 'hour'
 
-/** A duration in one rounded unit, as people say it. */
+/** A duration in one rounded unit. */
 function spoken(ms: number, say: (count: number, unit: Unit) => string): string {
   const seconds = Math.max(0, Math.round(ms / 1000))
   if (seconds < 90) return say(seconds, 'second')
@@ -72,7 +72,7 @@ const ukDuration = (ms: number): string =>
 
 const enDuration = (ms: number): string => spoken(ms, (count, unit) => en(count, unit))
 
-/** How many names a sentence spells out before it counts the rest. */
+/** How many names a sentence lists before it counts the rest. */
 const NAMES_IN_A_SENTENCE = 5
 
 function names(ids: readonly string[], count: number, others: (rest: number) => string): string {
@@ -80,7 +80,7 @@ function names(ids: readonly string[], count: number, others: (rest: number) => 
   return named.join(', ') + (count > named.length ? ` ${others(count - named.length)}` : '')
 }
 
-/** A text is for people: beyond these, programs read `changes`. */
+/** The limit of channels and names in a text. Programs read `changes`. */
 const CHANNELS_IN_A_TEXT = 3
 
 function eachChannel(changes: readonly PresenceChange[], textOf: (change: PresenceChange) => string): string {
@@ -167,17 +167,17 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       rate_limited: 'Too many messages: please wait a little.',
       forbidden: 'You are not allowed to do this.',
       not_subscribed: 'Subscribe to this channel first.',
-      journal_unavailable: 'The message could not be written down: please try again.',
-      out_of_order: 'The message before this one was not taken: send that one first.',
-      shutting_down: 'The connection is being closed: the message was not taken.',
+      journal_unavailable: 'The server could not store the message: please try again.',
+      out_of_order: 'The server refused the message before this one: send that one first.',
+      shutting_down: 'The server is closing this connection and refused the message.',
       internal: 'Internal server error.',
     },
     reasons: {
       shuttingDown: 'The server is shutting down. Please connect again.',
       invalidClientId: 'Invalid clientId: 1–64 of a-z A-Z 0-9 _ -',
-      binaryFrame: 'Only text messages are taken',
+      binaryFrame: 'The server accepts only text messages',
       unauthorized: 'A valid token is needed',
-      refused: 'You are not allowed in',
+      refused: 'You are not allowed to connect',
       forbiddenOrigin: 'This origin is not allowed',
       forbiddenChannel: 'You have no access to these channels',
       tokenExpired: 'The token has expired',
@@ -185,7 +185,7 @@ export const TEXTS: Readonly<Record<Locale, Texts>> = {
       tooManyConnections: 'Too many connections: please try later',
       rateLimited: 'Too many requests: please try later',
       takenOver: 'You have connected from somewhere else',
-      tooSlow: 'What you have not read is no longer kept',
+      tooSlow: 'The server no longer retains your unread messages',
       idInUse: 'This name is taken',
       journalReplaced: 'The journal was replaced: please connect again',
       journalUnavailable: 'The journal is not available: please try later',

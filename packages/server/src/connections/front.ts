@@ -18,7 +18,7 @@ export interface Handshake {
 export interface Reply {
   /**
    * Completes the handshake and calls back in the same turn of the event loop. Does not call back when the handshake is
-   * faulty: the front answers that by itself.
+   * faulty: the front rejects it by itself.
    */
   accept(callback: (transport: IncomingTransport) => void): void
   /** Rejects with an HTTP status and a text, and closes the connection. */
