@@ -106,7 +106,7 @@ export class Core {
       this.#outbox.add(outgoing)
       if (this.#isClosed) this.#outbox.drop(this.#end)
       else this.#flush(nowMs)
-    } else outgoing.reject(new ClientError('queue_full', `${size} messages wait for their ack already`))
+    } else outgoing.reject(new ClientError('queue_full', `${size} messages are waiting already`))
   }
 
   subscribe(channel: string, nowMs: number): void {

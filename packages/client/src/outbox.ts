@@ -125,7 +125,7 @@ export class Outbox {
       if (isInDoubt)
         this.refused(
           id,
-          new ClientError('outcome_unknown', 'the connection was lost before the ack', undefined, details),
+          new ClientError('outcome_unknown', 'the ack is lost', undefined, details),
         )
     }
   }
