@@ -122,11 +122,7 @@ export class Outbox {
   /** Rejects the messages whose answers the server can no longer give. */
   dropInDoubt(details?: ConnectionDetails): void {
     for (const [id, { isInDoubt }] of this.#items) {
-      if (isInDoubt)
-        this.refused(
-          id,
-          new ClientError('outcome_unknown', 'the ack is lost', undefined, details),
-        )
+      if (isInDoubt) this.refused(id, new ClientError('outcome_unknown', 'the ack is lost', undefined, details))
     }
   }
 
