@@ -10,7 +10,7 @@
  *
  * The CPU time of the longest stall is judged, because a stall lasts longer on a machine that does other things, too.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,6 +20,7 @@ import { WebSocket } from 'ws'
 import { History } from './chaos/history.mjs'
 import { Instance } from './chaos/instance.mjs'
 import { endBrokers, startBroker } from './chaos/journals.mjs'
+import { LOOP_WATCH, longestStall } from './joins/stalls.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +33,6 @@ const { values } = parseArgs({
 })
 
 const CLI = fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))
-const LOOP_WATCH = new URL('joins/loop-watch.mjs', import.meta.url).href
 const STALL_MS = 50
 /** So long the connections take to come, to join and to leave. */
 const SECOND_MS = 1000
@@ -101,9 +101,6 @@ async function within(ms, count, action) {
 
 const channelNames = (count) => Array.from({ length: count }, (_, index) => `channel-${index + 1}`)
 
-/** The complete lines of a file that another process writes. */
-const linesOf = (file) => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [])
-
 /** A server whose event loop is watched. */
 class WatchedServer {
   #file
@@ -120,11 +117,8 @@ class WatchedServer {
   }
 
   /** Its longest stall since this was asked last. */
-  async longestStall() {
-    const before = linesOf(this.#file).length
-    this.#instance.kill('SIGUSR2')
-    while (linesOf(this.#file).length === before) await sleep(5)
-    return JSON.parse(linesOf(this.#file).at(-1))
+  longestStall() {
+    return longestStall(this.#instance, this.#file)
   }
 
   stop() {
