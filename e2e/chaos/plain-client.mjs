@@ -1,7 +1,7 @@
 /**
- * A client by hand, as PROTOCOL.md says at its end: keeps its session and its cursor, comes back with them, and sends what
- * was not acked again, with its id, once the replay has shown which acks it missed. And it behaves badly, if it is told to:
- * vanishes, reads nothing, comes twice, says things again that were heard.
+ * A client without a library, as the end of PROTOCOL.md describes it. It stores its session and its cursor, resumes with them,
+ * and publishes messages without an ack again, with their ids, after the replay has shown which acks it missed. On request it
+ * misbehaves: it vanishes, stops reading, connects twice, or repeats acknowledged messages.
  */
 import { URLSearchParams } from 'node:url'
 import { digestOf, recordedSocket } from './history.mjs'
@@ -15,7 +15,7 @@ export class PlainClient {
   #options
   #Socket
   #socket
-  /** Those that a newer one is about to replace. */
+  /** Connections that a newer one is about to replace. */
   #older = new Set()
   #epoch
   #offset = 0
@@ -27,7 +27,7 @@ export class PlainClient {
   #requests = new Map()
   #requestCount = 0
   #outbox = []
-  /** What was acked lately. */
+  /** Recently acknowledged messages. */
   #said = []
   #count = 0
   #isCaughtUp = false
@@ -76,7 +76,7 @@ export class PlainClient {
     for (const socket of [this.#socket, ...this.#older]) socket?.terminate()
   }
 
-  // ——— what it is asked to do
+  // ——— commands of the run
 
   /** @param {{ channel?: string, to?: string }} where */
   publish(where, data) {
@@ -87,7 +87,7 @@ export class PlainClient {
     this.#flush()
   }
 
-  /** Goes away for a while: politely, or not. */
+  /** Disconnects for a while: with a close frame, or without. */
   leave(forMs, isPolite) {
     const socket = this.#socket
     if (!socket) return
@@ -103,7 +103,7 @@ export class PlainClient {
     this.#connect()
   }
 
-  /** Reads nothing for a while. */
+  /** Stops reading for a while. */
   stopReading(forMs) {
     const socket = this.#socket
     if (socket?.readyState !== 1) return
@@ -111,7 +111,7 @@ export class PlainClient {
     setTimeout(() => socket.resume(), forMs).unref()
   }
 
-  /** Leaves a channel; `join` takes up where this ended. */
+  /** Unsubscribes from a channel; `join` resumes it from that position. */
   part(channel) {
     if (!this.#isCaughtUp || !this.#joined.has(channel)) return
     this.#ask('unsubscribe', channel)
@@ -127,7 +127,7 @@ export class PlainClient {
   }
 
   /**
-   * Whether it is connected, has heard everything up to this offset, and was answered to all it said.
+   * Whether it is connected, has received everything up to this offset, and has an answer to each of its messages.
    *
    * @param {number} head
    * @param {string} [epoch] Of the head, where there may be several.
@@ -137,7 +137,7 @@ export class PlainClient {
     return this.#isCaughtUp && this.#outbox.length === 0 && this.#absent.size === 0 && isThere
   }
 
-  /** What it stands at, for who wonders why it is not done. */
+  /** Its state, for the report of a run that does not end. */
   get report() {
     const { readyState } = this.#socket ?? {}
     return `${this.name}: socket ${readyState}, caught up ${this.#isCaughtUp}, at ${this.#offset}, ${this.#outbox.length} unacked, absent from ${this.absentChannels.join() || 'nothing'}`
@@ -169,14 +169,14 @@ export class PlainClient {
   #closed(socket, code) {
     this.#older.delete(socket)
     if (socket !== this.#socket || this.#isStopped) return
-    // What it needs is no longer kept: the protocol asks to come back without the cursor.
+    // The server has evicted the entries that this client needs: the protocol requires a reconnect without the cursor.
     if (code === 4008) this.#epoch = undefined
     const isLater = code === 1001 || code === 1013 || code === 4009
     const { random, returnWithinMs } = this.#options
     this.#lose(random.between(0, isLater ? 400 : returnWithinMs))
   }
 
-  /** The connection is gone; so much later there will be another one. */
+  /** The connection has ended; another one follows after this delay. */
   #lose(afterMs) {
     this.#socket = undefined
     for (const socket of this.#older) socket.terminate()
@@ -200,9 +200,9 @@ export class PlainClient {
     if (this.#options.isImpatient && this.#maySpeak && this.#options.random.chance(0.05)) this.#stutter()
   }
 
-  /** Says again what has been said, or is being said. Nobody is to notice. */
+  /** Publishes messages again that are acknowledged or pending. The server must not deliver them twice. */
   #stutter() {
-    // Of those that are not acked only the first: any other could be taken before what was said before it, and is not.
+    // Only the first message without an ack: the server could accept any later one before its predecessors.
     const candidates = [...this.#said, ...this.#outbox.slice(0, 1).filter(({ isSent }) => isSent)]
     if (candidates.length === 0) return
     this.#say(frameOf(this.#options.random.pick(candidates), undefined))
@@ -224,7 +224,7 @@ export class PlainClient {
     this.#say({ type, channels: [channel], id, since })
   }
 
-  // ——— what is heard
+  // ——— received frames
 
   #hear(socket, message) {
     const isCurrent = socket === this.#socket
@@ -250,7 +250,7 @@ export class PlainClient {
         if (isCurrent) this.#refused(message)
         break
       default:
-        // What has been heard already is recognised by its offset; the history has it anyway.
+        // The offset shows that the client has received this entry already; the history records it anyway.
         if (message.offset !== undefined) this.#offset = Math.max(this.#offset, message.offset)
     }
     if (isCurrent) this.#flush()
@@ -263,20 +263,20 @@ export class PlainClient {
     if (recovered !== true) {
       this.#epoch = epoch
       this.#offset = Number(offset)
-      // Whether these were taken can't be found out any more.
+      // The client can no longer find out whether the journal contains these.
       const inDoubt = this.#outbox.filter(({ wasSent }) => wasSent)
       this.#outbox = this.#outbox.filter(({ wasSent }) => !wasSent)
       for (const { id } of inDoubt) this.#reject(id, 'outcome_unknown')
     }
     this.#ping()
     if (!this.#options.isImpatient) return
-    // Everything on both connections, which may be those of two servers.
+    // Sends everything on both connections, which may lead to two servers.
     for (const socket of this.#older) if (socket.readyState === 1) this.#sayAllTo(socket)
     this.#maySpeak = true
     this.#flush()
   }
 
-  /** Nothing is left to be heard on an older connection. */
+  /** Closes an older connection from which nothing more is due. */
   #caughtUp() {
     this.#isCaughtUp = this.#maySpeak = true
     for (const socket of this.#older) socket.close(1000)
@@ -298,7 +298,7 @@ export class PlainClient {
     }
   }
 
-  // ——— what is said
+  // ——— published messages
 
   #flush() {
     if (!this.#maySpeak || performance.now() < this.#holdUntil || this.#socket?.readyState !== 1) return

@@ -1,10 +1,10 @@
 /**
- * What a deploy that nobody notices must not have done, beside what the checker of a whole history holds against it. Pure.
+ * The requirements of a deploy that no client notices, beyond those of the checker of a history. Pure.
  */
 
 import { PROBE } from './crowds.mjs'
 
-/** What a message may take longer than the 99th percentile of before. */
+/** How much longer than the earlier 99th percentile a message may take, in milliseconds. */
 const LATER_MS = 100
 
 /**
@@ -13,7 +13,7 @@ const LATER_MS = 100
  * @param {number} run.deployAt When the deploy began, as the events' `at`.
  * @param {number} run.doneAt When the last old process had ended.
  * @param {readonly object[]} run.reports
- * @param {boolean} run.isTimed Whether it is a fault that a message took longer than before.
+ * @param {boolean} run.isTimed Whether a slower message is a fault.
  * @returns {{ faults: string[], figures: object }}
  */
 export function judge({ events, deployAt, doneAt, reports, isTimed }) {
@@ -24,7 +24,7 @@ export function judge({ events, deployAt, doneAt, reports, isTimed }) {
 
   for (const { name, moves, states, most } of libraries) {
     if (moves !== 1) faults.push(`${name} moved ${moves} times`)
-    if (states.length > 0) faults.push(`${name}: its application was told of ${states.join(', ')}`)
+    if (states.length > 0) faults.push(`${name}: its application received ${states.join(', ')}`)
     if (most > 2) faults.push(`${name} had ${most} connections at a time`)
   }
   const strangers = new Set()
@@ -33,14 +33,14 @@ export function judge({ events, deployAt, doneAt, reports, isTimed }) {
     for (const name of changes.flatMap(({ joined, left }) => [...joined, ...left]))
       if (lives.get(name)?.kind === 'library') strangers.add(name)
   }
-  if (strangers.size > 0) faults.push(`who only moved was told as come or gone: ${[...strangers].join(', ')}`)
+  if (strangers.size > 0) faults.push(`presence reported clients that only migrated: ${[...strangers].join(', ')}`)
   for (const { connection, at } of inVain(events)) {
-    if (at >= deployAt) faults.push(`${connection} was turned away, or cut off before it was let in`)
+    if (at >= deployAt) faults.push(`${connection} was rejected, or ended before its welcome`)
   }
   const latency = latenciesOf(events, deployAt, doneAt)
   const p99 = percentile(latency.before, 0.99)
   const worst = latency.during.at(-1) ?? NaN
-  if (latency.before.length === 0 || latency.during.length === 0) faults.push('nothing was measured')
+  if (latency.before.length === 0 || latency.during.length === 0) faults.push('no client measured a latency')
   if (isTimed && !(worst <= p99 + LATER_MS))
     faults.push(`a message took ${Math.round(worst)} ms; before, 99 of 100 took at most ${p99} ms`)
   for (const report of reports) {
@@ -73,7 +73,7 @@ export function judge({ events, deployAt, doneAt, reports, isTimed }) {
   }
 }
 
-/** Each client, as the history shows it: its moves, what its application was told, how many connections it had at a time. */
+/** Each client, by the history: its moves, the events of its application, and the number of its connections at a time. */
 function livesOf(events) {
   const lives = new Map()
   const open = new Map()
@@ -97,15 +97,15 @@ function livesOf(events) {
   return lives
 }
 
-/** Connections that were never let in. */
+/** Connections that the server never accepted. */
 function inVain(events) {
   const welcomed = new Set(events.filter(({ type }) => type === 'welcome').map(({ connection }) => connection))
   return events.filter(({ type, connection }) => type === 'connect' && !welcomed.has(connection))
 }
 
 /**
- * From one application to another one, as those saw it who are there to measure: milliseconds, ascending. Who hears
- * thousands of frames a second measures itself.
+ * The latencies from one application to another, in milliseconds, ascending, as the measuring clients saw them. A client that
+ * receives thousands of frames per second would measure its own delay.
  */
 function latenciesOf(events, deployAt, doneAt) {
   const isProbe = (name) => name.startsWith(`${PROBE}-`)

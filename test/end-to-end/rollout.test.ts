@@ -82,24 +82,28 @@ describe('the verdict', () => {
   })
 
   test.each([
-    ['who has not moved', [client('idle-lib-1'), ...connection('idle-lib-1', 1, 1)], /moved 0 times/],
-    ['who has moved twice', [{ type: 'moved', at: 150, client: 'probe-lib-1' }], /moved 2 times/],
+    ['a client that has not moved', [client('idle-lib-1'), ...connection('idle-lib-1', 1, 1)], /moved 0 times/],
+    ['a client that has moved twice', [{ type: 'moved', at: 150, client: 'probe-lib-1' }], /moved 2 times/],
     [
-      'an application that was told',
+      'an application that received a change of state',
       [{ type: 'state', at: 150, client: 'probe-lib-1', state: 'reconnecting' }],
-      /told/,
+      /its application received reconnecting/,
     ],
-    ['a return that was told', [{ type: 'returned', at: 150, client: 'probe-lib-1' }], /its return/],
+    ['an application that received its return', [{ type: 'returned', at: 150, client: 'probe-lib-1' }], /its return/],
     [
-      'two newcomers at a time',
+      'a client with three connections at a time',
       [...connection('probe-lib-1', 3, 111), ...connection('probe-lib-1', 4, 111)],
       /at a time/,
     ],
-    ['who came to nothing', [{ type: 'connect', at: 150, client: 'probe-lib-1', connection: 'x' }], /turned away/],
     [
-      'presence of who only moved',
+      'a client that the server did not accept',
+      [{ type: 'connect', at: 150, client: 'probe-lib-1', connection: 'x' }],
+      /was rejected/,
+    ],
+    [
+      'presence of a client that only migrated',
       [{ type: 'presence', at: 150, changes: [{ joined: [], left: ['probe-lib-1'] }] }],
-      /come or gone/,
+      /only migrated/,
     ],
     ['a message that took long', message(3, 130, 106), /took 106 ms/],
   ])('finds %s', (_what, more, expected) => {
@@ -111,8 +115,8 @@ describe('the verdict', () => {
     expect(faults(GOOD, [{ ...report, moved: 0, lost: 1 }]).join()).toContain('has losses')
   })
 
-  test('leaves times alone where the machine does other things, too, but not that nothing was measured', () => {
+  test('leaves times alone where the machine does other things, too, but not a missing measurement', () => {
     expect(faults([...GOOD, ...message(3, 130, 1000)], [report], false)).toEqual([])
-    expect(faults([...moves('probe-lib-1')], [report], false)).toEqual(['nothing was measured'])
+    expect(faults([...moves('probe-lib-1')], [report], false)).toEqual(['no client measured a latency'])
   })
 })
