@@ -238,7 +238,7 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
 
     for (const pid of command.workerPids) process.kill(pid, 'SIGKILL')
     expect(await command.exited).toEqual({ code: 1, signal: null })
-    expect((await command.logged('error'))['msg']).toContain('the socket that was handed over')
+    expect((await command.logged('error'))['msg']).toContain('closed the inherited socket')
   }, 60_000)
 
   test('two of them: an error that says so, and 1', async () => {
