@@ -97,7 +97,7 @@ test('newcomers are shown the new certificate; a broken one is not taken', async
 
   copyFileSync(certFile('first'), files.TLS_CERT)
   expect((await reloaded(command, 'reload.failed'))['problems']).toEqual([
-    expect.stringMatching(/^TLS_KEY=.*is that of another one$/),
+    expect.stringMatching(/^TLS_KEY=.*belongs to another one$/),
   ])
   expect(await shownAt(command.port)).toBe('second')
   expect(await anna.publish('still here')).toBeGreaterThan(0)
@@ -106,7 +106,7 @@ test('newcomers are shown the new certificate; a broken one is not taken', async
 test('TLS files that do not fit are a problem of the configuration at start: exit code 78', async () => {
   const command = Command.start({ TLS_CERT: certFile('first'), TLS_KEY: keyFile('second') })
   expect(await command.exited).toEqual({ code: 78, signal: null })
-  expect(command.other).toEqual([expect.stringMatching(/^lastcall: TLS_KEY=.*is that of another one$/)])
+  expect(command.other).toEqual([expect.stringMatching(/^lastcall: TLS_KEY=.*belongs to another one$/)])
 })
 
 test('a name in ENV_FILE that is nearly one of a variable is told at start', async () => {
