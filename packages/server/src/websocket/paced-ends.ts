@@ -4,6 +4,7 @@
  * do for it, 50 µs and more. A bounded number of ends is handled in each turn; the others wait for the next turns, in order.
  */
 import type { Duplex } from 'node:stream'
+import { invariant } from '../invariant.js'
 
 /** So many ends are handled in one turn. */
 const MAX_ENDS_A_TURN = 128
@@ -14,14 +15,28 @@ export interface EndingConnection {
   onEndDue(): void
 }
 
-/** The part of a socket that reads. Node documents neither it nor another way to learn of an end before it is handled. */
+/**
+ * The part of a socket that reads. Node documents neither it nor another way to learn of an end before it is handled
+ * (docs/adr/0022).
+ */
 interface ReadHandle {
   /** Node calls this for each part that it has read; without a part at the end of the input or after an error. */
-  onread: (this: unknown, part: ArrayBuffer | undefined) => unknown
+  onread: (this: ReadHandle, part: ArrayBuffer | undefined) => unknown
   /** Not 0: nothing can be read any more, because of an error. */
   readStart(): number
   readStop(): number
+  [WATCHED]?: Watched
 }
+
+/** What a handle carries, so that all sockets share one function in place of Node's own. */
+interface Watched {
+  readonly ends: PacedEnds
+  readonly socket: Duplex
+  readonly connection: EndingConnection
+  readonly onread: ReadHandle['onread']
+}
+
+const WATCHED = Symbol('watched')
 
 interface WithHandle {
   readonly _handle?: Partial<ReadHandle> | null
@@ -36,27 +51,20 @@ export class PacedEnds {
   watch(socket: Duplex, connection: EndingConnection): void {
     const handle = (socket as Duplex & WithHandle)._handle
     if (!isReadHandle(handle)) return
-    const { onread } = handle
-    const isPaced = (): boolean => this.#hasToWait()
-    const wait = (): void => {
-      this.#waiting.set(socket, handle)
-      connection.onEndDue()
-    }
-    handle.onread = function (part) {
-      if (part !== undefined || !isPaced()) return onread.call(this, part)
-      wait()
-      return undefined
-    }
+    handle[WATCHED] = { ends: this, socket, connection, onread: handle.onread }
+    handle.onread = readPaced
   }
 
-  /** Counts one end. Whether this turn has no room for it. */
-  #hasToWait(): boolean {
+  /** The input of this socket has ended. Returns whether this turn has room for that; if not, the end waits. */
+  take({ socket, connection }: Watched, handle: ReadHandle): boolean {
     this.#schedule()
     if (this.#waiting.size === 0 && this.#leftInTurn > 0) {
       this.#leftInTurn--
-      return false
+      return true
     }
-    return true
+    this.#waiting.set(socket, handle)
+    connection.onEndDue()
+    return false
   }
 
   /** The connection has ended in another way. */
@@ -82,6 +90,13 @@ export class PacedEnds {
     this.#leftInTurn = MAX_ENDS_A_TURN
     if (this.#waiting.size > 0) this.#schedule()
   }
+}
+
+function readPaced(this: ReadHandle, part: ArrayBuffer | undefined): unknown {
+  const watched = this[WATCHED]
+  invariant(watched, 'a watched handle knows its connection')
+  if (part === undefined && !watched.ends.take(watched, this)) return undefined
+  return watched.onread.call(this, part)
 }
 
 const isReadHandle = (handle: Partial<ReadHandle> | null | undefined): handle is ReadHandle =>
