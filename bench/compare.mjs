@@ -8,13 +8,14 @@
  * Linux only: CPU and memory of the servers are read from /proc. 127.0.0.1 only.
  */
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { readFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { cpuUs } from './cpu.mjs'
 import { MarkCounter, openClients } from './load.mjs'
 
 const { values } = parseArgs({
@@ -57,13 +58,6 @@ const SERVERS = {
     wrap: (payload) => `42${JSON.stringify(['m', payload])}`,
   },
 }
-
-/** CPU time of all threads, in µs. */
-const cpuUs = (pid) =>
-  readdirSync(`/proc/${pid}/task`).reduce(
-    (sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]) / 1000,
-    0,
-  )
 
 const pssKb = (pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1])
 

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 
 /** One text frame of a client (RFC 6455 section 5.2), masked with zeros. */
-function frame(text) {
+export function frame(text) {
   const payload = Buffer.from(text)
   const head =
     payload.length < 126
@@ -16,7 +16,7 @@ function frame(text) {
 }
 
 /** Opens one client. `onData` gets whatever comes after the handshake. */
-function openClient({ port, path, hello }, onData) {
+export function openClient({ port, path, hello }, onData) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => {
       socket.setNoDelay()

@@ -24,13 +24,14 @@ export class Instance {
    * @param {string} options.cli The command's file.
    * @param {Readonly<Record<string, string>>} options.env Its configuration.
    * @param {object} options.history
+   * @param {readonly string[]} [options.flags] Of Node.
    * @param {ReadonlySet<string>} [options.borne] Events that it may log as errors: what it says of a broker that fails.
    */
-  constructor({ name, cli, env, history, borne = new Set() }) {
+  constructor({ name, cli, env, history, flags = [], borne = new Set() }) {
     this.#name = name
     this.#history = history
     this.#borne = borne
-    this.#child = spawn(process.execPath, [cli], {
+    this.#child = spawn(process.execPath, [...flags, cli], {
       env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -42,6 +43,10 @@ export class Instance {
       this.lines.push(line)
       for (const look of this.#waiting) look(line)
     })
+  }
+
+  get pid() {
+    return this.#child.pid
   }
 
   /** Resolves with the first line of this event, from now on or there already; rejects if it does not come. */

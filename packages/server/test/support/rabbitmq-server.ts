@@ -71,6 +71,11 @@ disk_free_limit.absolute = 1MB
     return this.#ports.amqp
   }
 
+  /** The id of the process that runs the node; `undefined` before it is started. */
+  get pid(): number | undefined {
+    return this.#node?.pid
+  }
+
   get tlsPort(): number {
     return this.#ports.amqps
   }

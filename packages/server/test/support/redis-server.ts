@@ -45,6 +45,11 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`
   }
 
+  /** The id of the process; `undefined` while it does not run. */
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
   /** Starts it, or starts it again with what is on the disk. Resolves when it answers. */
   async start(...more: string[]): Promise<void> {
     const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder, '--save', '']
