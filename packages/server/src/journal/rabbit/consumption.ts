@@ -1,8 +1,10 @@
 /**
  * Reads the queue on one channel: a bounded number of messages is under way, and the reader is told when a turn of the
- * event loop has brought its last one.
+ * event loop has brought its last one. While the queue is busy, a turn lasts some milliseconds.
  */
 import type { Channel, ConsumeMessage } from 'amqplib'
+import type { Clock } from '../../clock.js'
+import { Gathering } from '../gathering.js'
 import type { RabbitConnection } from './connection.js'
 import { readMessage, type LogMessage } from './log-message.js'
 
@@ -10,6 +12,7 @@ export interface ConsumptionOptions {
   readonly queue: string
   /** An offset, or `first` or `last`: that of the oldest or of the newest chunk. Behind the end: what comes next. */
   readonly from: number | 'first' | 'last'
+  readonly clock: Clock
   readonly onMessage: (message: LogMessage) => void
   /** A turn has brought messages, and there are no more of them for now. */
   readonly onTurn?: () => void
@@ -17,6 +20,8 @@ export interface ConsumptionOptions {
 
 /** What the server sends before it waits for an answer: enough for a round trip of 10 ms at 100,000 messages a second. */
 const PREFETCH = 1000
+/** A turn ends at the latest with so many messages: the server must never wait for the answer. */
+const MAX_IN_TURN = PREFETCH / 4
 
 export class Consumption {
   readonly #connection: RabbitConnection
@@ -26,6 +31,11 @@ export class Consumption {
   #received = 0
   #acked = 0
   #latest: ConsumeMessage | undefined
+  /** Messages that had been received when the end of the turn was last considered. */
+  #noted = 0
+  readonly #gathering = new Gathering()
+  #stopWaiting: (() => void) | undefined
+  #isDue = false
   #isClosed = false
 
   private constructor(connection: RabbitConnection, channel: Channel, options: ConsumptionOptions) {
@@ -50,13 +60,25 @@ export class Consumption {
       return
     }
     this.#received++
-    if (!this.#latest) queueMicrotask(() => this.#endTurn())
+    // The driver hands over everything that one read of the socket has brought before microtasks run.
+    if (!this.#isDue) queueMicrotask(() => this.#considerEnd())
+    this.#isDue = true
     this.#latest = delivered
     this.#options.onMessage(readMessage(delivered))
   }
 
-  /** The driver hands over everything that one read of the socket has brought before microtasks run. */
+  #considerEnd(): void {
+    const { clock } = this.#options
+    this.#isDue = false
+    const delayMs = this.#gathering.delayAfter(this.#received - this.#noted, clock.monotonic())
+    this.#noted = this.#received
+    if (delayMs === 0 || this.#received - this.#acked >= MAX_IN_TURN) this.#endTurn()
+    else this.#stopWaiting ??= clock.after(delayMs, () => this.#endTurn())
+  }
+
   #endTurn(): void {
+    this.#stopWaiting?.()
+    this.#stopWaiting = undefined
     const latest = this.#latest
     this.#latest = undefined
     if (this.#isClosed || !latest) return

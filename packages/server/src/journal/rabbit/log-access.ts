@@ -49,14 +49,14 @@ export async function openLog(access: LogAccess, options: OpenLogOptions): Promi
 }
 
 async function readFrom(access: LogAccess, options: OpenLogOptions, from: number, newest: Chunk): Promise<OpenLog> {
-  const { connection, queue } = access
+  const { connection, queue, clock } = access
   const reading = new LogReading(options.sink)
   const onMessage = (message: LogMessage): void => {
     reading.take(message)
     options.onMessage?.(message)
   }
   const { onTurn } = options
-  const consumption = await Consumption.start(connection, { queue, from, onMessage, ...(onTurn && { onTurn }) })
+  const consumption = await Consumption.start(connection, { queue, from, clock, onMessage, ...(onTurn && { onTurn }) })
   while (reading.nextOffset <= newest.last) await consumption.caughtUp()
   if (reading.epoch !== '') return { reading, consumption }
   await consumption.close()
@@ -79,11 +79,11 @@ export interface Chunk {
  * message does not count, for any reader.
  */
 export async function newestChunk(access: LogAccess, highestSeen: Epoch): Promise<Chunk> {
-  const { connection, queue } = access
+  const { connection, queue, clock } = access
   for (;;) {
     const offsets: number[] = []
     const onMessage = ({ offset }: LogMessage): void => void offsets.push(offset)
-    const consumption = await Consumption.start(connection, { queue, from: 'last', onMessage })
+    const consumption = await Consumption.start(connection, { queue, from: 'last', clock, onMessage })
     await consumption.caughtUp()
     // It may have answered before its first delivery: now it is known to have read the stream.
     if (offsets.length > 0) await consumption.caughtUp()

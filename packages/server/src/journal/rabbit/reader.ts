@@ -90,6 +90,8 @@ export class Reader implements LogSink {
   }
 
   async #setUp(access: LogAccess): Promise<void> {
+    // The connection may have ended within a turn.
+    this.#flush()
     const difference = this.#last ? await this.#resume(access, this.#last) : undefined
     if (this.#last && difference === undefined) return
     try {
@@ -101,7 +103,7 @@ export class Reader implements LogSink {
 
   /** Reads on behind the last message. Resolves with what is wrong with the log, when it is not the one that was read. */
   async #resume(access: LogAccess, last: LogMessage): Promise<string | undefined> {
-    const { connection, queue } = access
+    const { connection, queue, clock } = access
     const found: { isThere: boolean; difference?: string } = { isThere: false }
     const onMessage = (message: LogMessage): void => {
       if (found.difference !== undefined || message.offset < last.offset) return
@@ -110,7 +112,7 @@ export class Reader implements LogSink {
       found.isThere = true
     }
     const onTurn = (): void => this.#flush()
-    const consumption = await Consumption.start(connection, { queue, from: last.offset, onMessage, onTurn })
+    const consumption = await Consumption.start(connection, { queue, from: last.offset, clock, onMessage, onTurn })
     const hasBegun = (): boolean => found.isThere
     await consumption.caughtUp()
     if (!hasBegun()) {

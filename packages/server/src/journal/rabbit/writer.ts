@@ -101,6 +101,7 @@ export class Writer {
       this.#appends.push(append)
       const onConfirm = (error: unknown): void => this.#onConfirm(outlet, append, error)
       try {
+        outlet.connection.gatherWrites()
         for (const body of bodies) {
           const id = `${outlet.prefix}${++outlet.sent}`
           outlet.channel.publish('', this.#options.queue, body, entryProperties(epoch, id), onConfirm)

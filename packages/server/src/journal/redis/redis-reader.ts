@@ -8,11 +8,11 @@ import type { LastcallError } from '../../errors.js'
 import type { Logger } from '../../observability/log.js'
 import { ReconnectBackoff } from '../reconnect-backoff.js'
 import { decodeEntry } from '../entry-codec.js'
+import { Gathering } from '../gathering.js'
 import type { Entry, JournalListener, Retention } from '../journal.js'
 import { Listeners } from '../listeners.js'
 import type { ByteBudget } from './byte-budget.js'
 import { compareEpochs, type Epochs } from './epochs.js'
-import { Gathering } from './gathering.js'
 import { copyOf, countHistory, historyBegin, nextCount } from './history-begin.js'
 import { matchLog, type Found, type OwnPlace, type StreamPlace } from './log-matching.js'
 import type { RedisLink } from './redis-link.js'
@@ -122,10 +122,9 @@ export class RedisReader {
         own = await this.#check(stream)
         checkedMs = nowMs
       }
-      // A full reply: more is there already.
-      if (entries.length === 0 || entries.length === count) continue
       const delayMs = this.#gathering.delayAfter(entries.length, nowMs)
-      if (delayMs > 0) await setTimeout(delayMs)
+      // A full reply: more is there already.
+      if (delayMs > 0 && entries.length < count) await setTimeout(delayMs)
     }
   }
 

@@ -4,7 +4,6 @@
 import { describe, expect, it } from 'vitest'
 import { ByteBudget } from '../../../src/journal/redis/byte-budget.js'
 import { compareEpochs, Epochs, isEpoch } from '../../../src/journal/redis/epochs.js'
-import { Gathering } from '../../../src/journal/redis/gathering.js'
 import { expectVersion, isReplica, warningsOf } from '../../../src/journal/redis/redis-problems.js'
 import { describeTarget, parseRedisUrl } from '../../../src/journal/redis/redis-url.js'
 
@@ -61,23 +60,6 @@ describe('the budget of bytes', () => {
     for (let offset = 1; offset <= 9; offset++) budget.count('1', offset, 100)
     for (let offset = 1; offset <= 9; offset++) budget.count('2', offset, 100)
     expect(budget.takeTrimPoint()).toBeUndefined()
-  })
-})
-
-describe('a reader', () => {
-  it('does not wait while entries come one by one', () => {
-    const gathering = new Gathering()
-    for (let nowMs = 0; nowMs < 1000; nowMs += 5) expect(gathering.delayAfter(1, nowMs)).toBe(0)
-  })
-
-  it('gathers the entries of a busy stream, until it is not busy any more', () => {
-    const gathering = new Gathering()
-    const delays = Array.from({ length: 20 }, (_, index) => gathering.delayAfter(2, index / 5))
-    expect(delays.find((ms) => ms > 0)).toBe(2)
-    const busy = new Gathering()
-    for (let index = 0; index < 8; index++) busy.delayAfter(40, index / 5)
-    expect(busy.delayAfter(40, 4)).toBe(2)
-    expect(busy.delayAfter(3, 6)).toBe(0)
   })
 })
 
