@@ -5,9 +5,11 @@
  *
  *   npm run build && node bench/brokers.mjs [--journal redis|rabbit|file] [--only latency|throughput|idle]
  *
- *   [--seconds 15]             each measurement, after a warm-up of 3 s
+ *   [--seconds 15]             each measurement, after a warm-up
+ *   [--warm-up 50000]          messages before the throughput is measured, for 60 s at most
  *   [--size 128]               bytes of data per message
  *   [--rate N]                 messages per second: 200 for the latency, as many as possible for the throughput, 20,000 for idle
+ *                              (RabbitMQ 10,000)
  *   [--publishers 8]           connections that publish, per instance
  *   [--appendfsync everysec]   of Redis
  *   [--server FILE]            the command of another build, to compare with
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     journal: { type: 'string' },
     only: { type: 'string' },
     seconds: { type: 'string', default: '15' },
+    'warm-up': { type: 'string', default: '50000' },
     size: { type: 'string', default: '128' },
     rate: { type: 'string' },
     publishers: { type: 'string', default: '8' },
@@ -47,6 +50,7 @@ const journals = chosen(JOURNALS, 'journal')
 const measurements = chosen(MEASUREMENTS, 'only')
 const options = {
   seconds: positive('seconds'),
+  warmUpMessages: positive('warm-up'),
   size: positive('size'),
   publishers: positive('publishers'),
   cli: values.server,

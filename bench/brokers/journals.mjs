@@ -15,15 +15,15 @@ import { rabbitTrip, redisPing, redisTrip } from './bare.mjs'
 export const JOURNALS = {
   redis: {
     start: startRedis,
-    goals: { latency: 3, throughput: 20_000 },
+    goals: { latency: 3, throughput: 20_000, idleRate: 20_000 },
     bare: (url) => ({ 'entry through Redis (XADD, XREAD)': redisTrip(url), 'PING of Redis': redisPing(url) }),
   },
   rabbit: {
     start: startRabbit,
-    goals: { latency: 5, throughput: 10_000 },
+    goals: { latency: 5, throughput: 10_000, idleRate: 10_000 },
     bare: (url) => ({ 'entry through RabbitMQ (publish, confirm, consume)': rabbitTrip(url) }),
   },
-  file: { start: startFile, goals: {}, bare: () => ({}) },
+  file: { start: startFile, goals: { idleRate: 20_000 }, bare: () => ({}) },
 }
 
 /** @param {string} appendfsync As in redis.conf. `everysec` is what docs/operations.md recommends. */

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('load-process.mjs', import.meta.url))
 /** A message that has not been delivered so long after its ack counts as lost. */
-const LOSS_TIMEOUT_MS = 30_000
+const LOSS_TIMEOUT_MS = 120_000
 const POLL_MS = 20
 
 /** One process, which loads one instance. */

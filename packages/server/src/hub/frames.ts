@@ -40,7 +40,7 @@ const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
   // Put together by hand: the data is JSON already, and parsing it to write it again would cost the most of a message.
   message: {
     textOf: ({ entry: { channel, from, data, id, offset }, at }) =>
-      `{"type":"message","channel":"${channel}","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${new Date(at).toISOString()}"}`,
+      `{"type":"message","channel":"${channel}","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${timeText(at)}"}`,
     keptOf: ({ kind, channel, from, id, offset, at, node, sequence, bytes }) => ({
       kind,
       channel,
@@ -55,7 +55,7 @@ const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
   },
   direct: {
     textOf: ({ entry: { from, data, id, offset }, at }) =>
-      `{"type":"direct","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${new Date(at).toISOString()}"}`,
+      `{"type":"direct","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${timeText(at)}"}`,
     keptOf: ({ kind, to, from, id, offset, at, node, sequence, bytes }) => ({
       kind,
       to,
@@ -83,6 +83,14 @@ const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
   rosterRequest: undefined,
   unknown: undefined,
   placeholder: undefined,
+}
+
+/** The newest time that was written, as text: most entries of a batch share it, and writing it costs as much as the rest. */
+let newestTime = { at: NaN, text: '' }
+
+function timeText(at: number): string {
+  if (newestTime.at !== at) newestTime = { at, text: new Date(at).toISOString() }
+  return newestTime.text
 }
 
 const idField = (id: string | undefined): string => (id === undefined ? '' : `,"id":${JSON.stringify(id)}`)

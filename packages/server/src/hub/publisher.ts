@@ -36,8 +36,6 @@ interface Pending<From> {
   /** Called when an entry without an author is back, or is lost. */
   readonly onSettled: ((isLost: boolean) => void) | undefined
   readonly size: number
-  /** The retry key, while it is under way. */
-  readonly key: string | undefined
   /** Who has sent it again meanwhile. */
   retriedBy: From[] | undefined
 }
@@ -45,7 +43,8 @@ interface Pending<From> {
 export class Publisher<From extends Author> {
   readonly #options: PublisherOptions<From>
   readonly #pending = new Map<number, Pending<From>>()
-  readonly #underWay = new Map<string, Pending<From>>()
+  /** Messages with an id, by sender and id. */
+  readonly #underWay = new Map<string, Map<string, Pending<From>>>()
   #gathered: Pending<From>[] = []
   /** From the scheduling of an append until it is over and what came meanwhile has been looked for. */
   #isFlushing = false
@@ -65,7 +64,7 @@ export class Publisher<From extends Author> {
 
   /** Whether a message with this sender and id is on its way into the journal: then this author is told of it, too. */
   retry(clientId: string, id: string, author: From): boolean {
-    const pending = this.#underWay.get(keyFor(clientId, id))
+    const pending = this.#underWay.get(clientId)?.get(id)
     if (!pending) return false
     pending.retriedBy ??= []
     pending.retriedBy.push(author)
@@ -95,10 +94,9 @@ export class Publisher<From extends Author> {
   #add(content: EntryContent, { author, onSettled }: Pick<Pending<From>, 'author' | 'onSettled'>): void {
     const { clock, node } = this.#options
     const size = sizeOf(content)
-    const key = keyOf(content)
     const entry: NewEntry = { ...content, at: clock.now(), node, sequence: ++this.#sequence }
-    const pending: Pending<From> = { entry, author, onSettled, size, key, retriedBy: undefined }
-    if (key !== undefined) this.#underWay.set(key, pending)
+    const pending: Pending<From> = { entry, author, onSettled, size, retriedBy: undefined }
+    this.#begin(pending)
     this.#pendingSize += size
     this.#pending.set(entry.sequence, pending)
     this.#gathered.push(pending)
@@ -106,6 +104,24 @@ export class Publisher<From extends Author> {
     this.#isFlushing = true
     // After the poll phase: everything that this turn's sockets brought goes into one append.
     setImmediate(() => void this.#flush())
+  }
+
+  #begin(pending: Pending<From>): void {
+    const sender = senderOf(pending.entry)
+    const id = retryIdOf(pending.entry)
+    if (sender === undefined || id === undefined) return
+    let ofSender = this.#underWay.get(sender)
+    if (!ofSender) this.#underWay.set(sender, (ofSender = new Map<string, Pending<From>>()))
+    ofSender.set(id, pending)
+  }
+
+  #end({ entry }: Pending<From>): void {
+    const sender = senderOf(entry)
+    const id = retryIdOf(entry)
+    if (sender === undefined || id === undefined) return
+    const ofSender = this.#underWay.get(sender)
+    ofSender?.delete(id)
+    if (ofSender?.size === 0) this.#underWay.delete(sender)
   }
 
   /** One append at a time: what comes meanwhile is gathered, and leaves together. */
@@ -180,11 +196,11 @@ export class Publisher<From extends Author> {
     const pending = this.#pending.get(entry.sequence)
     if (!pending) return
     this.#lagMs = Math.max(0, this.#options.clock.now() - entry.at)
-    const { retriedBy, key } = pending
+    const { retriedBy } = pending
     const sender = senderOf(entry)
     const id = retryIdOf(entry)
     // It has arrived: whoever asks for it from here on must not be put off until it comes back.
-    if (key !== undefined) this.#underWay.delete(key)
+    this.#end(pending)
     if (retriedBy && sender !== undefined && id !== undefined) {
       for (const author of retriedBy) this.#options.onRetryBack(author, sender, id)
     }
@@ -195,7 +211,7 @@ export class Publisher<From extends Author> {
   #settle(pending: Pending<From>, isLost: boolean): void {
     if (!this.#pending.delete(pending.entry.sequence)) return
     this.#pendingSize -= pending.size
-    if (pending.key !== undefined) this.#underWay.delete(pending.key)
+    this.#end(pending)
     if (pending.author) {
       pending.author.unacked--
       this.#options.onSettled(pending.author)
@@ -221,12 +237,4 @@ const MAX_BATCH = 512
 /** An entry without data is about this long, in characters. */
 const SIZE_WITHOUT_DATA = 64
 
-const keyFor = (clientId: string, id: string): string => `${clientId}\n${id}`
-
 const sizeOf = (content: EntryContent): number => dataOf(content)?.length ?? SIZE_WITHOUT_DATA
-
-function keyOf(content: EntryContent): string | undefined {
-  const sender = senderOf(content)
-  const id = retryIdOf(content)
-  return sender === undefined || id === undefined ? undefined : keyFor(sender, id)
-}

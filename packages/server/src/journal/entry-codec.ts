@@ -9,10 +9,13 @@ import type { Entry, NewEntry } from './journal.js'
 
 const NEWLINE = 0x0a
 
-export function encodeEntry(entry: NewEntry): Buffer {
+export const encodeEntry = (entry: NewEntry): Buffer => Buffer.from(encodeEntryText(entry))
+
+/** The same as text, for an engine whose driver encodes texts itself. */
+export function encodeEntryText(entry: NewEntry): string {
   const header: EntryHeader = { v: ENTRY_VERSION, k: entry.kind, t: entry.at, n: entry.node, s: entry.sequence }
   encodeContent(entry, header)
-  return Buffer.from(`${JSON.stringify(header)}\n${dataOf(entry) ?? ''}`)
+  return `${JSON.stringify(header)}\n${dataOf(entry) ?? ''}`
 }
 
 /** @throws {SyntaxError} when the bytes are not an entry of any version: the journal is damaged or not ours. */

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import type { Clock } from '../../clock.js'
 import { LastcallError } from '../../errors.js'
 import type { Logger } from '../../observability/log.js'
-import { encodeEntry } from '../entry-codec.js'
+import { encodeEntryText } from '../entry-codec.js'
 import type { EngineRetention, Journal, JournalListener, NewEntry, Tail } from '../journal.js'
 import { expectToFit } from '../retention.js'
 import { ByteBudget } from './byte-budget.js'
@@ -125,8 +125,8 @@ class RedisJournal implements Journal {
 
   async append(entries: readonly NewEntry[]): Promise<void> {
     this.#expectOpen()
-    const encoded = entries.map(encodeEntry)
-    for (const { length } of encoded) expectToFit(length, this.#options.retention)
+    const encoded = entries.map(encodeEntryText)
+    for (const text of encoded) expectToFit(Buffer.byteLength(text), this.#options.retention)
     if (encoded.length === 0) return
     // After a reconnection the writer would append to whatever stream is there: the readers find out first whether it is
     // still the same log.

@@ -100,13 +100,13 @@ export class RedisStream {
    */
   async append(
     epoch: string,
-    entries: readonly Buffer[],
+    entries: readonly string[],
     maxEntries: number,
   ): Promise<StreamPlace | 'gone' | 'old-epoch'> {
     const last = entries.length - 1
     const limit = ['MAXLEN', '~', String(maxEntries)]
-    const commands = entries.map((bytes, index): Argument[] => {
-      return ['XADD', this.#key, 'NOMKSTREAM', ...(index === last ? limit : []), `${epoch}-*`, FIELD, bytes]
+    const commands = entries.map((text, index): Argument[] => {
+      return ['XADD', this.#key, 'NOMKSTREAM', ...(index === last ? limit : []), `${epoch}-*`, FIELD, text]
     })
     const [single = [], ...more] = commands
     try {

@@ -30,7 +30,8 @@ export interface WriterOptions {
 }
 
 interface Append {
-  readonly entries: readonly Buffer[]
+  /** Texts, of which the driver makes one piece per command. Of a buffer it makes three, which the socket writes one by one. */
+  readonly entries: readonly string[]
   /** How many of them are appended. */
   done: number
   readonly resolve: () => void
@@ -107,7 +108,7 @@ export class RedisWriter {
     if (this.#waiting.length > 0 || this.#isSending) await new Promise<void>((resolve) => (this.#onIdle = resolve))
   }
 
-  append(entries: readonly Buffer[]): Promise<void> {
+  append(entries: readonly string[]): Promise<void> {
     const error = this.#error
     if (error) return Promise.reject(asUnavailable(error))
     return new Promise((resolve, reject) => {
@@ -180,32 +181,32 @@ export class RedisWriter {
     this.#onIdle?.()
   }
 
-  async #append(entries: readonly Buffer[]): Promise<void> {
+  async #append(entries: readonly string[]): Promise<void> {
     const stream = this.#stream
     if (!stream) throw new Error('there is no connection')
     const outcome = await stream.append(this.#epoch, entries, this.#options.maxEntries)
     if (outcome === 'gone') throw new Error('the stream is gone')
     if (outcome === 'old-epoch') throw new Error('another instance has begun a new epoch')
-    this.#options.onConfirmed({ ...outcome, bytes: entries.at(-1) })
+    this.#options.onConfirmed({ ...outcome, bytes: Buffer.from(entries.at(-1) ?? '') })
   }
 }
 
 interface Batch {
-  readonly entries: readonly Buffer[]
+  readonly entries: readonly string[]
   /** Notes that they are appended. */
   readonly settle: () => void
 }
 
 /** As many of the waiting entries as one transaction may hold; one at least. */
 function takeBatch(waiting: readonly Append[]): Batch {
-  const entries: Buffer[] = []
+  const entries: string[] = []
   const counts = new Map<Append, number>()
   let bytes = 0
   for (const append of waiting) {
     for (let index = append.done; index < append.entries.length; index++) {
       const entry = append.entries[index]
-      if (!entry) break
-      bytes += entry.length
+      if (entry === undefined) break
+      bytes += Buffer.byteLength(entry)
       const isFull = entries.length === MAX_TRANSACTION_ENTRIES || bytes > MAX_TRANSACTION_BYTES
       if (isFull && entries.length > 0) return { entries, settle: () => note(counts) }
       entries.push(entry)
