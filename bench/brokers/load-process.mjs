@@ -55,7 +55,7 @@ async function openPublisher({ name, port, publisher, size }) {
     // Several acks come in one read: the messages that follow leave in one write.
     if (own.isDue) return
     own.isDue = true
-    queueMicrotask(() => {
+    process.nextTick(() => {
       own.isDue = false
       publish(own)
     })
