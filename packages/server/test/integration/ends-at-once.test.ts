@@ -84,7 +84,7 @@ test('a stranger gets the name of a connection whose end waits for its turn', as
   for (const newcomer of newcomers) await newcomer.publish('here')
 })
 
-test('what clients sent before their end is read, and the codes of their close frames count', async () => {
+test('the server reads frames that clients sent before their end, and the codes of their close frames count', async () => {
   const crowd = new Crowd()
   const server = await crowd.start()
   const reader = await server.connect('reader')
