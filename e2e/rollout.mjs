@@ -12,7 +12,6 @@
  *   [--keep FILE]      keeps the history
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -26,6 +25,9 @@ import { readJournal } from './chaos/reader.mjs'
 import { Crowds, PROBE } from './rollout/crowds.mjs'
 import { HaProxy } from './rollout/haproxy.mjs'
 import { judge } from './rollout/verdict.mjs'
+import { importTypeScript } from './typescript.mjs'
+
+const { freePorts } = await importTypeScript('packages/server/test/support/free-port.ts')
 
 const { values } = parseArgs({
   options: {
@@ -155,14 +157,6 @@ async function stopped(instance, history) {
   const { code, report } = await instance.stop()
   if (code !== 0) history.record('server', { instance: 'an old one', what: 'fault', text: `ended with ${code}` })
   return report
-}
-
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))))
-  const ports = servers.map((server) => server.address().port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
 
 const say = (text) => console.log(`${(performance.now() / 1000).toFixed(1).padStart(6)} s  ${text}`)

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { find, lacks } from '../../packages/server/test/support/programs.js'
-import { copyCheckout, freePorts, snippetsOf, Terminal } from '../support/first-hour.js'
+import { freePorts } from '../../packages/server/test/support/free-port.js'
+import { copyCheckout, snippetsOf, Terminal } from '../support/first-hour.js'
 import { lacksRegistry, removeFolder, ROOT, temporaryFolder } from '../support/packages.js'
 
 const commands = snippetsOf('README.md', 'sh')

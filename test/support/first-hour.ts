@@ -3,7 +3,6 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { cpSync, readFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { basename, join } from 'node:path'
 import { ROOT, shellEnvironment } from './packages.js'
@@ -22,14 +21,6 @@ export function copyCheckout(to: string): void {
     recursive: true,
     filter: (source) => !NOT_COPIED.has(basename(source)) && !source.endsWith('.tsbuildinfo'),
   })
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
 
 /** A shell in a process group of its own, so that all that was started in it ends with it. */
