@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * What several instances over one journal cost: the latency from a client of one instance to a client of another, the messages
- * per second, and what an instance takes whose clients are interested in none of them. Redis, RabbitMQ and the file journal.
+ * Measures several instances over one journal (Redis, RabbitMQ, the file journal): the latency from a client of one instance to
+ * a client of another, the throughput in messages per second, and the CPU time of an instance without interested clients.
  *
  *   npm run build && node bench/brokers.mjs [--journal redis|rabbit|file] [--only latency|throughput|idle]
  *

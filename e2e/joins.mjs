@@ -6,7 +6,7 @@
  *
  *   npm run joins -- [--journal file] [--connections 300] [--channels 100] [--joiners 60]
  *
- *   [--untimed]   stalls are told, but not judged
+ *   [--untimed]   prints the stalls, and does not judge them
  *
  * The CPU time of the longest stall is judged, because a stall lasts longer on a machine that does other things, too.
  */

@@ -5,7 +5,7 @@
  *
  *   npm run replaced -- [--journal redis] [--clients 10000] [--library 100] [--instances 3]
  *
- *   [--untimed]   how fast clients are closed and how long servers stall is told, but not judged
+ *   [--untimed]   prints the pace of the closes and the stalls of the servers, and does not judge them
  *
  * Clients by a bare WebSocket return to the next server, with their session and cursor. Those of @lastcall/client do what the library
  * does by itself.

@@ -12,7 +12,7 @@ import { WebSocket } from 'ws'
 /** The size of an entry in the journal whose message has 128 bytes. */
 const ENTRY = Buffer.alloc(257, 'x')
 const MAX_ENTRIES = '10000'
-/** What lastcall declares its queue with by default. */
+/** The arguments with which lastcall declares its queue by default. */
 const QUEUE_ARGUMENTS = {
   'x-queue-type': 'stream',
   'x-stream-max-segment-size-bytes': 8 * 1024 * 1024,

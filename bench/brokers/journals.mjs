@@ -9,7 +9,7 @@ import { importTypeScript } from '../../e2e/typescript.mjs'
 import { rabbitTrip, redisPing, redisTrip } from './bare.mjs'
 
 /**
- * What is measured of each journal, and which goals it has. `bare` opens the trips of the broker without lastcall, by name;
+ * Each journal with the goals of its measurements. `bare` opens the round trips through the broker without lastcall, by name;
  * the latency goal compares with the first one.
  */
 export const JOURNALS = {

@@ -71,7 +71,7 @@ export class Load {
     await this.#all('start', { rate: rate / this.#loaders.length })
   }
 
-  /** What has been published and delivered so far, by process. */
+  /** The numbers of messages that each process has published and received so far. */
   async sample() {
     return await this.#all('sample')
   }

@@ -106,7 +106,7 @@ const rowsOf = (processes) =>
     ]),
   )
 
-/** What bounds the rate: a process that has a core for itself, or the machine. */
+/** The highest rate that the CPU allows: of the machine, and of the busiest process with a core for itself. */
 function boundOf(processes) {
   const cores = availableParallelism()
   const total = processes.reduce((sum, { usPerMessage }) => sum + usPerMessage, 0)

@@ -12,7 +12,7 @@ export class Returning {
   /** Which of the servers it was connected to when the journal was emptied. */
   home
   heard = []
-  /** What each `welcome` says. */
+  /** The field `recovered` of each `welcome`. */
   recovered = []
   rejections = 0
   closedAt

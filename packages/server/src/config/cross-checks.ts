@@ -12,7 +12,7 @@ interface CrossCheck {
   wrong(config: Config): boolean
   /** Receives the names of `keys` in the form that the operator used. */
   expected(...names: string[]): string
-  /** What is wrong in this configuration; replaces `expected`. It repeats no value, because a value may be secret. */
+  /** Describes the fault of this configuration; replaces `expected`. It repeats no value, because a value may be secret. */
   detail?(config: Config): string | undefined
 }
 

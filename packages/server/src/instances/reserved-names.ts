@@ -13,11 +13,11 @@ import type { Holder } from './claims.js'
 export interface FormerClients {
   /** Those with a connection to this instance. */
   readonly here: ReadonlyMap<string, Pick<ClaimedClient, 'session'>>
-  /** What the journal said of all instances; nothing, where this instance was alone. */
+  /** The holders of all instances, by the journal; empty where this instance was alone. */
   readonly holders: ReadonlyMap<string, Pick<Holder, 'node' | 'sessionHash'>>
 }
 
-/** What a newcomer proves when it is the client for which the name is reserved. */
+/** A newcomer that proves this session is the client for which the name is reserved. */
 export type Reservation = Pick<Claim, 'sessionHash'>
 
 export interface ReservedNamesOptions {

@@ -14,7 +14,7 @@ export interface DrainReport {
   /** `undefined` while the shutdown runs. */
   readonly endedAt: string | undefined
   readonly durationSeconds: number
-  /** What requested the shutdown: the name of a signal, or `request`. */
+  /** The origin of the shutdown: the name of a signal, or `request`. */
   readonly why: string
   readonly mode: ShutdownMode
   readonly connectionsAtStart: number

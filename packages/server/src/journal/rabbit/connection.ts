@@ -111,7 +111,7 @@ export class RabbitConnection {
   }
 
   /**
-   * What is published in this turn of the event loop leaves in one system call. Without this the driver makes a call for
+   * The messages that are published in this turn of the event loop leave in one system call. Without this the driver makes a call for
    * each message, and the server a read: together they would cost more than everything else about a small message.
    */
   gatherWrites(): void {
