@@ -8,20 +8,7 @@ import { ConnectionManager, type ConnectionManagerOptions } from '../../src/conn
 import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeTransport, type FakeTransportOptions } from '../support/fake-transport.js'
-
-const identity = (clientId: string, some: Partial<ConnectionIdentity> = {}): ConnectionIdentity => ({
-  clientId,
-  connectionId: `connection of ${clientId}`,
-  session: '',
-  locale: 'uk',
-  strict: false,
-  expiresAtMs: Infinity,
-  hasToken: false,
-  admittedAt: 0,
-  isMoving: false,
-  allowedChannels: undefined,
-  ...some,
-})
+import { identityOf } from '../support/identity.js'
 
 interface Managed {
   readonly manager: ConnectionManager
@@ -52,7 +39,7 @@ function managed(options: ConnectionManagerOptions = {}): Managed {
     events,
     join(clientId, some = {}) {
       const transport = new FakeTransport(some)
-      const connection = manager.connect(transport, identity(clientId, some))
+      const connection = manager.connect(transport, identityOf(clientId, some))
       transport.onEnd = (code) => manager.disconnect(connection, code)
       return { connection, transport }
     },

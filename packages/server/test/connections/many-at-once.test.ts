@@ -9,6 +9,7 @@ import { ConnectionManager } from '../../src/connections/connection-manager.js'
 import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeTransport } from '../support/fake-transport.js'
+import { identityOf } from '../support/identity.js'
 
 const COUNT = 5000
 const HEARTBEAT_S = 1
@@ -79,10 +80,10 @@ class Crowd {
     }
     for (let index = 0; index < COUNT; index++) {
       const transport = new CostlyTransport(act, answersClose)
-      const connection = this.manager.connect(transport, {
-        ...{ clientId: `c${String(index)}`, connectionId: String(index), session: '', locale: 'uk', strict: false },
-        ...{ expiresAtMs, hasToken: true, admittedAt: 0, isMoving: false, allowedChannels: undefined },
-      })
+      const connection = this.manager.connect(
+        transport,
+        identityOf(`c${String(index)}`, { expiresAtMs, hasToken: true }),
+      )
       transport.onEnd = (code) => this.manager.disconnect(connection, code)
       this.transports.push(transport)
     }

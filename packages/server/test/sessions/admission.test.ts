@@ -16,6 +16,7 @@ import { Sessions } from '../../src/sessions/signed-sessions.js'
 import type { TokenClaims } from '../../src/sessions/token-verifier.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeTransport } from '../support/fake-transport.js'
+import { identityOf } from '../support/identity.js'
 
 const NOBODY: Newcomer = {
   clientId: undefined,
@@ -78,18 +79,7 @@ const decide = (newcomer: Partial<Newcomer>, options: Partial<AdmissionOptions> 
   admission(options).decide({ ...NOBODY, ...newcomer }, said)
 
 const connect = (clientId: string, session = ''): void => {
-  connections.connect(new FakeTransport(), {
-    clientId,
-    connectionId: '',
-    session,
-    locale: 'uk',
-    strict: false,
-    expiresAtMs: Infinity,
-    hasToken: false,
-    isMoving: false,
-    admittedAt: 0,
-    allowedChannels: undefined,
-  })
+  connections.connect(new FakeTransport(), identityOf(clientId, { session }))
 }
 
 describe('a name', () => {

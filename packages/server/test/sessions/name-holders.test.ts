@@ -6,6 +6,7 @@ import { Connection } from '../../src/connections/connection.js'
 import { NameHolders } from '../../src/sessions/name-holders.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { FakeTransport } from '../support/fake-transport.js'
+import { identityOf } from '../support/identity.js'
 
 class CountingTransport extends FakeTransport {
   bytesReceived = 100
@@ -13,22 +14,7 @@ class CountingTransport extends FakeTransport {
 }
 
 const connectionOver = (transport: FakeTransport): Connection =>
-  new Connection(
-    {
-      clientId: 'maria',
-      connectionId: '',
-      session: '',
-      locale: 'en',
-      strict: true,
-      expiresAtMs: Infinity,
-      hasToken: false,
-      admittedAt: 0,
-      isMoving: false,
-      allowedChannels: undefined,
-    },
-    transport,
-    0,
-  )
+  new Connection(identityOf('maria', { locale: 'en', strict: true }), transport, 0)
 
 let clock: FakeClock
 let transport: CountingTransport

@@ -5,29 +5,14 @@ import { expect, test } from 'vitest'
 import { Connection } from '../../src/connections/connection.js'
 import { DepartureSlots } from '../../src/shutdown/departure-slots.js'
 import { FakeTransport } from '../support/fake-transport.js'
+import { identityOf } from '../support/identity.js'
 
 const TICK_MS = 10
 const OVER_MS = 20_000
 /** Of a spread of 20 s. */
 const GRACE_MS = 1500
 
-const connectionOf = (clientId: string): Connection =>
-  new Connection(
-    {
-      clientId,
-      connectionId: '',
-      session: '',
-      locale: 'uk',
-      strict: false,
-      expiresAtMs: Infinity,
-      hasToken: false,
-      admittedAt: 0,
-      isMoving: false,
-      allowedChannels: undefined,
-    },
-    new FakeTransport(),
-    0,
-  )
+const connectionOf = (clientId: string): Connection => new Connection(identityOf(clientId), new FakeTransport(), 0)
 
 /** Slots of ten clients that never move, with what closes them. */
 function drill() {

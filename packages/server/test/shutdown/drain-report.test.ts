@@ -7,6 +7,7 @@ import type { ServerClose } from '../../src/connections/closes.js'
 import { Connection } from '../../src/connections/connection.js'
 import { DrainCounter, type DrainReport } from '../../src/shutdown/drain-report.js'
 import { FakeTransport } from '../support/fake-transport.js'
+import { identityOf } from '../support/identity.js'
 
 const NOW = Date.UTC(2026, 0, 1)
 
@@ -20,19 +21,7 @@ interface Ended {
 function ended(serverClose?: ServerClose, some: Ended = {}): Connection {
   const transport = new FakeTransport()
   transport.bufferedBytes = some.bufferedBytes ?? 0
-  const identity = {
-    clientId: some.clientId ?? 'anna',
-    connectionId: '',
-    session: '',
-    locale: 'uk' as const,
-    strict: false,
-    expiresAtMs: Infinity,
-    hasToken: false,
-    admittedAt: 0,
-    isMoving: false,
-    allowedChannels: undefined,
-  }
-  const connection = new Connection(identity, transport, 0)
+  const connection = new Connection(identityOf(some.clientId ?? 'anna'), transport, 0)
   connection.serverClose = serverClose
   connection.delivery = { unacked: some.unacked ?? 0, onceFlushed: (callback) => callback() }
   connection.isElsewhere = some.isElsewhere ?? false

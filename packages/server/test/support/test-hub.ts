@@ -12,6 +12,7 @@ import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from './fake-clock.js'
 import { FakeJournal } from './fake-journal.js'
 import { FakeTransport } from './fake-transport.js'
+import { identityOf } from './identity.js'
 import { LINES } from './window.js'
 
 export interface Member {
@@ -95,18 +96,7 @@ export async function openHub({
     failures,
     join(clientId, { channels = ['lobby'], cursor, locale = 'uk' } = {}) {
       const transport = new FakeTransport({ encoding: LINES })
-      const identity = {
-        clientId,
-        connectionId: '',
-        session: '',
-        hasToken: false,
-        admittedAt: 0,
-        isMoving: false,
-        locale,
-        strict: true,
-        expiresAtMs: Infinity,
-        allowedChannels: undefined,
-      }
+      const identity = identityOf(clientId, { locale, strict: true })
       const connection = new Connection(identity, transport, clock.monotonic())
       connections.set(clientId, connection)
       return { connection, transport, start: hub.subscriptions.join(connection, channels, cursor) }
