@@ -70,6 +70,12 @@ class Instance {
   }
 }
 
+/**
+ * Without the offsets at which the readers begin: where a second instance has also written the beginning of an epoch, one
+ * reader meets the placeholder that stands for it, and a reader that begins later begins behind it.
+ */
+const epochsOf = ({ recorder }: Instance): string[] => recorder.epochs.map(({ epoch }) => epoch)
+
 describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
   let server: RabbitServer
 
@@ -107,8 +113,8 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     for (const { recorder } of both) {
       for (const { acked } of both) await recorder.until(({ origins }) => origins.includes(acked.at(-1) ?? ''))
     }
-    expect(one.recorder.epochs).toEqual(other.recorder.epochs)
-    expect(one.recorder.epochs).toHaveLength(epochs)
+    expect(epochsOf(one)).toEqual(epochsOf(other))
+    expect(epochsOf(one)).toHaveLength(epochs)
     const places = ({ recorder }: Instance): string[] =>
       recorder.written.map(({ offset, node, sequence }) => `${offset} ${node}:${sequence}`)
     const common = Math.min(places(one).length, places(other).length)
@@ -227,7 +233,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
         )
       }
     }
-    expect(both[0].recorder.epochs.at(-1)).toEqual(both[1].recorder.epochs.at(-1))
+    expect(epochsOf(both[0]).at(-1)).toBe(epochsOf(both[1]).at(-1))
   })
 
   test('a stream that is delivered late is not taken for one that has lost entries', async () => {
