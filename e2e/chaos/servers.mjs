@@ -67,7 +67,8 @@ export class Servers {
     } catch ({ message }) {
       // Its end has been written down already.
       if (instance.process !== child) return
-      child.fault(message)
+      // Its last lines say what it waits for.
+      child.fault(`${message}, after ${child.lines.slice(-3).map((line) => JSON.stringify(line)).join()}`)
       await this.kill(instance)
     }
   }

@@ -577,6 +577,14 @@ describe('a broker that has lost what it had confirmed', () => {
     expect(kinds(moved.told('carl', 3, 'a-3', at))).toEqual([])
   })
 
+  test('nor where a server that was behind appends what was published before the loss', () => {
+    const story = both(CLUSTER).by('b').come('carl').says('carl', 'c-1').by('a')
+    story.says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1').told('carl', 1, 'a-1')
+    story.says('anna', 'a-2').acked('anna', 2, 'a-2').told('bob', 2, 'a-2').lost('E', 1)
+    story.by('b').acked('carl', 2, 'c-1').pong('carl', 2)
+    expect(kinds(noticed(story).close('carl', 4008).connect('carl', 'E:2').welcome('carl', 'F:0', false))).toEqual([])
+  })
+
   test.each<[string, string[], Story]>([
     [
       'a server that goes on with another log than the one it has read',

@@ -74,20 +74,36 @@ function lossOf({ epoch, told, firstWelcome }, losses, servers, reading) {
   return losses.find(({ index, offset }) => {
     const behind = told.filter((frame) => frame.offset > offset)
     if (behind.some((frame) => frame.index < index)) return true
-    // It told nothing of them in time. It was behind if it has gone on with what was said afterwards, or began later.
+    // The server told nothing of these entries in time. It was behind if it has gone on with what was said afterwards, or
+    // began later.
     if (firstWelcome > index) return false
-    const saidAt = behind.flatMap((frame) => reading.publishedAt(frame) ?? [])
-    if (saidAt.length === 0 || saidAt.some((at) => at > index)) return false
-    // In a flood a client may publish for the first time before the loss what is appended only afterwards. A server that
-    // began later has never read what was lost: what stands where that server has it was not lost.
-    const later = servers.filter((server) => server.epoch === epoch && server.firstWelcome > index)
-    const places = new Set(later.flatMap((server) => server.told.map((frame) => placeOf(frame, reading))))
-    return !behind.some((frame) => reading.publishedAt(frame) !== undefined && places.has(placeOf(frame, reading)))
+    const known = behind.filter((frame) => reading.publishedAt(frame) !== undefined)
+    if (known.length === 0 || known.some((frame) => reading.publishedAt(frame) > index)) return false
+    // A client may publish for the first time before the loss what is appended only afterwards, for example while its line
+    // is down. The servers that told entries before the loss know which message stood at each place then.
+    const ofEpoch = servers.filter((server) => server.epoch === epoch)
+    const lost = messagesByOffset(ofEpoch, (frame) => frame.offset > offset && frame.index < index, reading)
+    const comparable = known.filter((frame) => lost.has(frame.offset))
+    if (comparable.length > 0) {
+      return comparable.some((frame) => lost.get(frame.offset).has(reading.publishedAt(frame)))
+    }
+    // A server that began later has never read what was lost: what stands where that server has it was not lost.
+    const later = ofEpoch.filter((server) => server.firstWelcome > index)
+    const kept = messagesByOffset(later, () => true, reading)
+    return !known.some((frame) => kept.get(frame.offset)?.has(reading.publishedAt(frame)))
   })
 }
 
-/** A message and where it stands. */
-const placeOf = (frame, reading) => `${frame.offset} ${reading.publishedAt(frame)}`
+/** offset → the messages, by the index of their publication, that these servers told there */
+function messagesByOffset(servers, isMeant, reading) {
+  const messages = new Map()
+  for (const frame of servers.flatMap(({ told }) => told)) {
+    const publishedAt = reading.publishedAt(frame)
+    if (publishedAt === undefined || !isMeant(frame)) continue
+    messages.set(frame.offset, (messages.get(frame.offset) ?? new Set()).add(publishedAt))
+  }
+  return messages
+}
 
 /** Nothing can have been appended to a line once it was lost. */
 function expectNothingNew({ epoch, loss, connections }, reading, report) {
