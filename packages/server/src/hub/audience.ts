@@ -1,11 +1,11 @@
 /**
- * Audiences: all subscribers with the same channels, the same language and the same encoding. They get the same bytes, so
- * a batch is joined once per audience and not once per subscriber.
+ * An audience is all subscribers with the same channels, language and encoding. Its members get the same bytes, so the
+ * server joins the frames of a batch once per audience and not once per subscriber.
  */
 import type { Locale } from '@lastcall/protocol'
 import { UTF8_ENCODING, type FanOutGroup, type GroupMember, type TransportEncoding } from '../connections/encoding.js'
 
-/** What an audience gets of the journal. */
+/** What determines the bytes that an audience gets of the journal. */
 export interface AudienceView {
   readonly id: number
   readonly channels: ReadonlySet<string>
@@ -19,9 +19,9 @@ export class Audience<Member extends GroupMember> implements AudienceView {
   readonly locale: Locale
   readonly channels: ReadonlySet<string>
   readonly encoding: TransportEncoding
-  /** The members that are written to live. */
+  /** The members to which the server writes each batch at once. */
   readonly live: FanOutGroup<Member>
-  /** All members, with those that are catching up. */
+  /** The number of members, including those that are catching up. */
   size = 0
 
   constructor(key: string, { id, locale, channels, encoding }: AudienceView) {
@@ -33,19 +33,22 @@ export class Audience<Member extends GroupMember> implements AudienceView {
     this.live = encoding.createGroup<Member>()
   }
 
-  /** From here on the member is written to live, unless it is closing. */
+  /** Adds the member to `live`. A member whose connection is closing stays out. */
   goLive(member: Member): void {
     if (member.transport.isOpen) this.live.add(member)
   }
 }
 
-/** All audiences, by their channels. */
+/** All audiences, indexed by channel. */
 export class Audiences<Member extends GroupMember> {
   readonly #byKey = new Map<string, Audience<Member>>()
   readonly #byChannel = new Map<string, Set<Audience<Member>>>()
   #nextId = 1
 
-  /** The audience of these channels, this language and this encoding, with one member more. Not live yet. */
+  /**
+   * Counts one more member in the audience of these channels, this language and this encoding, and returns the
+   * audience. The caller calls `goLive` when the member has caught up.
+   */
   enter(channels: Iterable<string>, locale: Locale, encoding = UTF8_ENCODING): Audience<Member> {
     const sorted = [...new Set(channels)].sort()
     const key = `${encoding.name} ${locale} ${sorted.join(' ')}`
@@ -63,7 +66,7 @@ export class Audiences<Member extends GroupMember> {
     return audience
   }
 
-  /** One member less; an audience of nobody is forgotten. */
+  /** Removes a member, and the audience with its last member. */
   leave(audience: Audience<Member>, member: Member): void {
     audience.live.remove(member)
     if (--audience.size > 0) return
@@ -75,12 +78,11 @@ export class Audiences<Member extends GroupMember> {
     }
   }
 
-  /** The audiences that a channel's entries concern. */
+  /** The audiences with at least one member in this channel. */
   of(channel: string): ReadonlySet<Audience<Member>> {
     return this.#byChannel.get(channel) ?? EMPTY
   }
 
-  /** All of them. */
   all(): Iterable<Audience<Member>> {
     return this.#byKey.values()
   }

@@ -1,6 +1,7 @@
 /**
- * A batch of the feed, indexed by channel and by client, so that its delivery costs what is delivered: an audience costs
- * the entries of its channels, and a client that an entry concerns personally costs those entries beside the shared bytes.
+ * A batch of the feed, indexed by channel and by client, so that the cost of its delivery depends on what the server
+ * delivers. An audience costs the entries of its channels. A client that an entry concerns personally costs these
+ * entries in addition to the shared bytes.
  */
 import { forEachChannel, forEachConcernedPersonally } from '../journal/entry-kinds.js'
 import type { AudienceView } from './audience.js'
@@ -8,17 +9,17 @@ import { frameFor, sharedFrame, type Viewer } from './catch-up-chunks.js'
 import { joined } from './frames.js'
 import type { WindowEntry } from './window.js'
 
-/** Frames, joined. */
+/** Several frames as one buffer. */
 export interface JoinedFrames {
   readonly bytes: Buffer
   readonly count: number
 }
 
-/** What an audience gets of a batch. */
+/** The frames of a batch that all members of an audience get. */
 export interface SharedFrames extends JoinedFrames {
-  /** Where in the batch each frame's entry stands, ascending. */
+  /** The index in the batch of each frame's entry, ascending. */
   readonly indexes: readonly number[]
-  /** Where in `bytes` each frame begins, and where the last one ends. */
+  /** The position in `bytes` at which each frame begins, and the end of the last frame. */
   readonly starts: readonly number[]
 }
 
@@ -39,12 +40,12 @@ export class Batch {
     return this.#byChannel.keys()
   }
 
-  /** Those that an entry concerns otherwise than the rest of their audience. */
+  /** The clients that an entry of the batch concerns personally: senders, and recipients of direct messages. */
   get clients(): Iterable<string> {
     return this.#byClient.keys()
   }
 
-  /** What the members of an audience get that no entry concerns personally. */
+  /** The frames for the members of an audience that no entry of the batch concerns personally. */
   sharedBy(audience: AudienceView): SharedFrames {
     const indexes: number[] = []
     const starts = [0]
@@ -60,7 +61,10 @@ export class Batch {
     return { bytes: joined(frames), count: frames.length, indexes, starts }
   }
 
-  /** What one member of an audience gets: the shared frames, but for the entries that concern it personally. */
+  /**
+   * The frames for one member of an audience: the shared frames, and the member's own frame for each entry that
+   * concerns it personally.
+   */
   of(viewer: Viewer, channels: ReadonlySet<string>, { bytes, indexes, starts }: SharedFrames): JoinedFrames {
     const parts: Buffer[] = []
     let count = 0
@@ -82,7 +86,7 @@ export class Batch {
     return { bytes: joined(parts), count }
   }
 
-  /** Ascending; an entry of several channels once. */
+  /** The indexes of the entries in these channels, ascending. An entry of several channels appears once. */
   #indexesIn(channels: ReadonlySet<string>): readonly number[] {
     const lists: (readonly number[])[] = []
     for (const channel of channels.size < this.#byChannel.size ? channels : this.#byChannel.keys()) {
@@ -103,7 +107,7 @@ function note(index: Map<string, number[]>, key: string, position: number): void
   else index.set(key, [position])
 }
 
-/** Where the first number stands that is at least this one; the length if there is none. */
+/** The index of the first number that is at least `least`, or the length if no number is. */
 function firstAtLeast(ascending: readonly number[], least: number): number {
   let low = 0
   let high = ascending.length

@@ -1,6 +1,6 @@
 /**
- * What an entry is to somebody, and the window's entries as joined chunks for those that are behind. Knows offsets and
- * bytes; who is behind, and where, is catch-up.ts's business.
+ * Which frame a client gets for an entry, and the window's entries as joined chunks for the connections that are
+ * behind. This file knows offsets and bytes; catch-up.ts knows which connections are behind, and at which offset.
  */
 import type { Locale } from '@lastcall/protocol'
 import type { TransportEncoding } from '../connections/encoding.js'
@@ -9,22 +9,22 @@ import type { AudienceView } from './audience.js'
 import { joined } from './frames.js'
 import type { WindowEntry, WindowView } from './window.js'
 
-/** Joined frames and the offset they reach. */
+/** Joined frames, and the offset of the last entry that they cover. */
 export interface CatchUpChunk {
   readonly bytes: Buffer
   readonly upTo: number
-  /** How many entries are in it. */
+  /** The number of entries whose frames are in `bytes`. */
   readonly count: number
 }
 
-/** What makes one client's view of an entry differ. */
+/** The properties of a client that decide which frame it gets. */
 export interface Viewer {
   readonly clientId: string
   readonly locale: Locale
   readonly encoding: TransportEncoding
 }
 
-/** What this client gets of this entry, if it is in these channels: the entry, an ack, or nothing. */
+/** The frame that a client in these channels gets for this entry: the entry, its ack, or nothing. */
 export function frameFor(
   { entry, frames, retryOf }: WindowEntry,
   channels: ReadonlySet<string>,
@@ -38,50 +38,61 @@ export function frameFor(
     : undefined
 }
 
-/** What everybody in these channels gets of this entry whom it does not concern personally. */
+/** The frame for all members of an audience that the entry does not concern personally. */
 export const sharedFrame = (
   { entry, frames, retryOf }: WindowEntry,
   { channels, locale, encoding }: Omit<AudienceView, 'id'>,
 ): Buffer | undefined =>
   retryOf === undefined && isIn(channels, entry) ? frames.forAudience(locale, channels, encoding) : undefined
 
-/** The past of some channels, up to an offset. */
+/** A range of retained entries of some channels. */
 export interface ReplayRange {
   readonly channels: ReadonlySet<string>
-  /** The offset up to which it has been said. */
+  /** The entries up to this offset have been written. */
   readonly position: number
   readonly upTo: number
 }
 
-/** The past of some channels, asked for with `since`: said before the stream goes on. */
+/**
+ * A replay of some channels that a client asked for with `since`. The server writes it before it continues the
+ * connection's stream.
+ */
 export interface Replay extends ReplayRange {
-  /** Who leaves a channel meanwhile is spared its past. */
+  /**
+   * A client that unsubscribes during the replay gets no more entries of that channel, so the channel is removed here.
+   */
   readonly channels: Set<string>
   position: number
-  /** Follows the last entry. */
+  /** The server writes it after the last entry. */
   readonly lastFrame: Buffer
 }
 
-/** Where a connection that is behind stands. */
+/** The position of a connection that is behind. */
 export interface CatchUp {
-  /** Everything up to this offset that concerns the connection has been written to it. */
+  /** All entries up to this offset that concern the connection have been written to it. */
   position: number
-  /** The offset of the connection's snapshot: entries up to there that changed its state are left out. */
+  /**
+   * The offset of the connection's snapshot. It contains the changes of presence up to this offset, so the server
+   * leaves these entries out.
+   */
   readonly snapshotAt: number
   readonly replays: Replay[]
-  /** Waits for this position to be told that it has caught up. */
+  /** The server writes this frame when `position` reaches `upTo`. */
   onceCaughtUp?: { readonly upTo: number; readonly frame: Buffer } | undefined
 }
 
 type CatchUpPlace = Pick<CatchUp, 'position' | 'snapshotAt'>
 
-/** How many shared chunks are kept for others who are at the same place. */
+/** The number of chunks that are kept for other connections at the same offset. */
 const MAX_KEPT_CHUNKS = 64
 
-/** A chunk ends after so many entries, though they may all be for others: walking a long window takes its time, too. */
+/**
+ * A chunk covers at most this many entries. A window can hold a million entries of other channels, and walking through
+ * them all at once would block the event loop.
+ */
 const MAX_WALKED = 4096
 
-/** Cuts the window into chunks, and keeps those that many connections will ask for. */
+/** Cuts the window into chunks, and keeps those that other connections of the same audience need, too. */
 export class ChunkCutter {
   readonly #window: WindowView
   readonly #shared = new Map<string, CatchUpChunk>()
@@ -90,7 +101,7 @@ export class ChunkCutter {
     this.#window = window
   }
 
-  /** The next chunk of an audience's stream for one of its members. There must be something after its position. */
+  /** The next chunk of an audience's stream for one of its members. `position` is before the window's head. */
   next(audience: AudienceView, member: Viewer, { position, snapshotAt }: CatchUpPlace, maxBytes: number): CatchUpChunk {
     const isBeforeSnapshot = position < snapshotAt
     const end = isBeforeSnapshot ? snapshotAt : this.#window.head
@@ -108,14 +119,13 @@ export class ChunkCutter {
     )
   }
 
-  /** The next chunk of a replay. */
   nextOfReplay({ channels, position, upTo }: ReplayRange, viewer: Viewer, maxBytes: number): CatchUpChunk {
     return this.#cut(position, upTo, maxBytes, (item) =>
       isReplayed(item.entry) && isIn(channels, item.entry) ? frameFor(item, channels, viewer) : undefined,
     )
   }
 
-  /** Lets go of the kept chunks: nobody is behind any more, or the window is another one. */
+  /** Forgets the kept chunks. The caller calls it when no connection is behind, or when the window has been reset. */
   clear(): void {
     this.#shared.clear()
   }

@@ -1,6 +1,7 @@
 /**
- * Catching up: who is behind, where, and the writing to them from the window as their sockets take more. A client that
- * resumes, one that was too slow, and one that asks for a channel's past are all the same here.
+ * Catching up: which connections are behind, at which offset, and how the server writes to them from the window when
+ * their sockets drain. A client that resumes, a client that was too slow and a client that asks for the replay of a
+ * channel are handled alike.
  */
 import type { Clock } from '../clock.js'
 import { CLOSES } from '../connections/closes.js'
@@ -16,19 +17,19 @@ export interface CatchUpsOptions {
   readonly stats: Stats
 }
 
-/** What all connections that are catching up may have queued together, in bytes. */
+/** The bytes that all connections that are catching up may have queued together. */
 const BUDGET_BYTES = 32 * 1024 * 1024
 const MAX_CHUNK_BYTES = 256 * 1024
 const MIN_CHUNK_BYTES = 16 * 1024
 
-/** How long catching up may hold the event loop at a stretch. */
+/** How long catching up may occupy the event loop without a pause. */
 const STRETCH_MS = 8
 
 export class CatchUps {
   readonly #options: CatchUpsOptions
   readonly #cutter: ChunkCutter
   readonly #behind = new Set<Subscriber>()
-  /** Those of them that can be written to, in turn. */
+  /** The connections of `#behind` whose sockets take more, in the order in which they get their next chunk. */
   readonly #runnable = new Set<Subscriber>()
   readonly #tasks: SlicedTasks
   #isScheduled = false
@@ -39,13 +40,14 @@ export class CatchUps {
     this.#cutter = new ChunkCutter(options.window)
   }
 
-  /** How many are behind. */
+  /** The number of connections that are behind. */
   get size(): number {
     return this.#behind.size
   }
 
   /**
-   * From here on the connection is written to from the window, from this position on, when its socket takes more.
+   * Marks the connection as behind. From here on the server writes to it from the window, after this position, when its
+   * socket takes more.
    *
    * @param snapshotAt The offset of the snapshot that a resuming client receives.
    */
@@ -57,7 +59,7 @@ export class CatchUps {
     return subscriber.catchUp
   }
 
-  /** The connection has left. */
+  /** Stops the catch-up: the connection has left, or has caught up. */
   forget(subscriber: Subscriber): void {
     subscriber.catchUp = undefined
     this.#behind.delete(subscriber)
@@ -65,7 +67,10 @@ export class CatchUps {
     if (this.#behind.size === 0) this.#cutter.clear()
   }
 
-  /** There may be something to write, or room for it. */
+  /**
+   * Schedules the connection's next chunk. The caller calls it when the window has more entries or when the socket has
+   * drained.
+   */
   wake(subscriber: Subscriber): void {
     if (subscriber.transport.isFull) {
       this.#closeIfOutOfReach(subscriber)
@@ -75,14 +80,13 @@ export class CatchUps {
     this.#schedule()
   }
 
-  /** The window has more. */
   wakeAll(): void {
     for (const subscriber of this.#behind) this.wake(subscriber)
   }
 
   /**
-   * Writes a frame once everything that is in the window now and concerns the connection has been written to it. Asked
-   * again before that, it writes only the newer one, and later.
+   * Writes a frame after all entries that the window holds now and that concern the connection. A second call before
+   * that replaces the first frame and its place.
    */
   onceCaughtUp({ catchUp, transport }: Subscriber, frame: (offset: number) => Buffer): void {
     const { head } = this.#options.window
@@ -90,12 +94,12 @@ export class CatchUps {
     else transport.write(frame(head))
   }
 
-  /** Closes those for whom the window has moved on too far. */
+  /** Closes each connection whose next entry the window has evicted. */
   sweep(): void {
     for (const subscriber of this.#behind) this.#closeIfOutOfReach(subscriber)
   }
 
-  /** Gives each runnable connection a chunk in turn, from the next turn of the event loop on. */
+  /** Gives each runnable connection one chunk in turn. The first turn begins in the next turn of the event loop. */
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -110,12 +114,12 @@ export class CatchUps {
       return false
     }
     this.#runnable.delete(subscriber)
-    // One that is runnable again stands at the end.
+    // A connection that is still runnable goes to the end, so that every other one gets a chunk before it.
     if (this.#step(subscriber)) this.#runnable.add(subscriber)
     return true
   }
 
-  /** Writes the connection's next chunk. `true`: there is more, and room for it. */
+  /** Writes the connection's next chunk. Returns whether it has more entries and its socket has room for them. */
   #step(subscriber: Subscriber): boolean {
     const { window } = this.#options
     const { audience, catchUp, transport } = subscriber
@@ -157,7 +161,8 @@ export class CatchUps {
 
   #chunkBytes(): number {
     const fair = BUDGET_BYTES / Math.max(1, this.#behind.size)
-    // A power of two, so that connections at the same place share chunks while the number of those behind changes.
+    // The size is a power of two. With an exact share it would change with each connection that falls behind or catches
+    // up, and connections at the same offset could not share chunks.
     return Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, 2 ** Math.floor(Math.log2(fair))))
   }
 
@@ -173,7 +178,7 @@ export class CatchUps {
   }
 }
 
-/** Whether what comes next is no longer kept. */
+/** Whether the window has evicted the connection's next entry. */
 function isOutOfReach({ replays, position }: CatchUp, window: WindowView): boolean {
   return Math.min(position, replays[0]?.position ?? position) + 1 < window.first
 }

@@ -1,6 +1,6 @@
 /**
- * Delivery: writes to each subscriber what concerns it, in the journal's order, with one write per subscriber and batch.
- * It owns the audiences and the subscribers that are behind.
+ * Delivery: writes to each subscriber the entries that concern it, in the journal's order, with one write per
+ * subscriber and batch. It owns the audiences and the subscribers that are behind.
  */
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
@@ -16,13 +16,16 @@ import type { WindowEntry } from './window.js'
 
 export interface DeliveryOptions {
   readonly feed: Feed
-  /** The connection of this client on this instance. */
+  /** The client's connection to this instance. */
   readonly connectionOf: (clientId: string) => Connection | undefined
   readonly clock: Clock
   readonly stats: Stats
 }
 
-/** How long the delivery of a batch may hold the event loop, in milliseconds; 10,000 connections take some 30. */
+/**
+ * How long the delivery of a batch may occupy the event loop, in milliseconds. A batch for 10,000 connections takes
+ * about 30.
+ */
 const STRETCH_MS = 40
 
 export class Delivery {
@@ -40,7 +43,9 @@ export class Delivery {
     })
   }
 
-  /** A close frame is on its way to this connection: nothing may follow it. */
+  /**
+   * Excludes the connection from delivery, because the server has written its close frame and nothing may follow that.
+   */
   stopDelivery(connection: Connection): void {
     const subscriber = subscriberOf(connection)
     if (subscriber) this.#stop(subscriber)
@@ -50,13 +55,13 @@ export class Delivery {
     subscriber.audience?.live.remove(subscriber)
   }
 
-  /** The connection's socket takes more again. */
+  /** Continues the catch-up of a connection whose socket takes more again. */
   drained(connection: Connection): void {
     const subscriber = subscriberOf(connection)
     if (subscriber?.catchUp) this.catchUps.wake(subscriber)
   }
 
-  /** Writes a frame once everything that the window holds now and that concerns the connection has been written to it. */
+  /** Writes a frame after all entries that the window holds now and that concern the connection. */
   onceCaughtUp(connection: Connection, frame: (offset: number) => Buffer): void {
     const subscriber = subscriberOf(connection)
     if (subscriber) this.catchUps.onceCaughtUp(subscriber, frame)
@@ -89,7 +94,8 @@ export class Delivery {
       if (pass.isOver()) pass.left.push(subscriber)
       else this.#writeToOne(subscriber, batch, shares)
     }
-    // The rest of a long fan-out is a catch-up, which gives the event loop its due.
+    // When the fan-out takes too long, the remaining subscribers catch up: catching up pauses for other work of the
+    // event loop.
     for (const subscriber of pass.left) this.catchUps.begin(subscriber, first.entry.offset - 1)
   }
 
@@ -130,7 +136,7 @@ export class Delivery {
       this.catchUps.begin(subscriber, this.#options.feed.window.head)
       return
     }
-    // It vanished during the write. Its end follows in a moment.
+    // The socket was destroyed during the write. The transport reports its end in a later turn.
     this.#stop(subscriber)
     this.#options.stats.failedBroadcasts++
     this.#count(-1, entries, bytes)

@@ -1,7 +1,7 @@
 /**
- * The change of the epoch: what happens to the connections when the journal was replaced. Offsets of the new journal would
- * be misread by a client that counts in the old one. Therefore a connection of the old epoch leaves the delivery at once,
- * and the server closes it in its turn, so that the clients do not reconnect together (docs/adr/0019).
+ * The change of the epoch: how the server closes its connections after the journal was replaced. A client that counts
+ * in the old journal would misread the new offsets. Each connection of the old epoch therefore leaves the delivery at
+ * once, and the server closes it in its turn, so that the clients do not all reconnect together (docs/adr/0019).
  */
 import { TEXTS, type ClosingMessage } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
@@ -18,20 +18,20 @@ export interface EpochChangeOptions {
   readonly subscriptions: Pick<Subscriptions, 'channelsOf' | 'leave'>
   readonly connections: Pick<ConnectionManager, 'all' | 'closePolitely'>
   readonly clock: Clock
-  /** When a client returns within its second: from 0 to 1. Default: Math.random. */
+  /** A number from 0 to 1 that decides when a client reconnects within `RETURN_WITHIN_MS`. Default: Math.random. */
   readonly random?: () => number
 }
 
-/** Over how long the clients return that were closed at the same time, in milliseconds: a tick closes several at once. */
+/** The time over which the clients that one tick closes reconnect, in milliseconds. */
 const RETURN_WITHIN_MS = 1000
 
 const CLOSES_PER_TICK = (MAX_CLOSES_PER_SECOND * CLOSE_TICK_MS) / 1000
 
 export class EpochChange {
   readonly #options: EpochChangeOptions
-  /** Connections of an old epoch, the longest waiting first. */
+  /** The connections of old epochs. The one that has waited longest is first. */
   #queue: Connection[] = []
-  /** The index of the connection that is closed next. */
+  /** The index in `#queue` of the connection that is closed next. */
   #next = 0
   #stopTimer: (() => void) | undefined
 
@@ -44,7 +44,7 @@ export class EpochChange {
     })
   }
 
-  /** Ends the pacing. A shutdown that closes every connection calls this. */
+  /** Ends the pacing. A shutdown calls it before it closes every connection itself. */
   stop(): void {
     this.#stopTimer?.()
     this.#stopTimer = undefined
@@ -52,11 +52,11 @@ export class EpochChange {
     this.#next = 0
   }
 
-  /** Takes every connection out of the delivery. A connection that began to close gets its close frame now. */
+  /** Takes every connection out of the delivery. A connection that was about to be closed gets its close frame now. */
   #begin(): void {
     const { connections, subscriptions, clock } = this.#options
     for (const connection of connections.all()) {
-      // It belongs to an epoch before the last one, and waits already.
+      // A connection from before the previous replacement has left already and is in the queue.
       if (!subscriptions.channelsOf(connection)) continue
       subscriptions.leave(connection)
       if (!connection.serverClose) this.#queue.push(connection)

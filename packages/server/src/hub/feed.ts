@@ -1,6 +1,6 @@
 /**
- * The feed: reads the journal into the window and tells its observers what it read. It owns the tail, the epoch and the
- * window. It knows no connection.
+ * The feed reads the journal into the window and notifies its observers of each batch. It owns the tail, the epoch and
+ * the window. It knows no connections.
  */
 import { formatCursor, type Cursor } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
@@ -11,15 +11,15 @@ import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
 import { Window, type WindowEntry } from './window.js'
 
-/** The state that all instances share by the journal: it reads every entry before clients are told of it. */
+/** The state that all instances share by the journal. It receives every entry before a client does. */
 export interface SharedState {
-  /** The window has been read; what follows is new. */
+  /** The feed has read the whole journal. All further entries are new. */
   reachHead(): void
-  /** Applies an entry in the journal's order, and returns what clients are told of it. */
+  /** Applies an entry in the journal's order. Returns the entry that clients receive in its place. */
   apply(entry: Entry): Entry
-  /** The journal was replaced. */
+  /** The journal was replaced, so all state from it is void. */
   replaced(): void
-  /** The journal can be reached again. */
+  /** The journal is reachable again after an outage. */
   reconnected(): void
 }
 
@@ -27,28 +27,31 @@ export interface FeedOptions {
   readonly journal: Journal
   readonly sharedState: SharedState
   readonly retention: Retention
-  /** What most connections use. Frames in other encodings are made from these. */
+  /** The encoding of most connections. Frames in other encodings are converted from frames in this one. */
   readonly encoding: TransportEncoding
   readonly clock: Clock
   readonly stats: Stats
   readonly log: Logger
 }
 
-/** Observers are called in the order in which they began to observe. They must not throw. */
+/** The feed calls observers in the order in which they were added. They must not throw. */
 export interface FeedObserver {
-  /** The window was emptied. `isReplaced`: by another journal, so that offsets may have restarted. */
+  /**
+   * The window was emptied. `isReplaced` means that another journal has taken the place of the old one, and offsets may
+   * restart.
+   */
   onReset?(isReplaced: boolean): void
-  /** A batch stands in the window, as its newest entries. */
+  /** The entries of a batch have become the newest entries of the window. */
   onBatch?(batch: readonly WindowEntry[]): void
-  /** Called for each entry of the batch, after every observer's `onBatch`. */
+  /** The feed calls it for each entry of the batch, after every observer's `onBatch`. */
   onEntry?(entry: Entry): void
-  /** The end of the batch. */
+  /** The feed calls it after the last `onEntry` of the batch. */
   onBatchEnd?(): void
-  /** The journal takes no entries, or takes them again. */
+  /** The journal has stopped or resumed taking entries. */
   onAvailability?(isAvailable: boolean): void
 }
 
-/** So many replaced epochs are remembered. */
+/** The number of replaced epochs that the feed remembers. */
 const MAX_VOID_EPOCHS = 32
 
 export class Feed {
@@ -56,7 +59,7 @@ export class Feed {
   readonly #window: Window
   readonly #observers = new Set<FeedObserver>()
   #epoch = ''
-  /** The epochs that this feed has read and that were replaced, the newest last. */
+  /** The epochs that this feed has read and that were replaced. The newest is last. */
   #voidEpochs: string[] = []
   #isAvailable = true
   #tail: Tail | undefined
@@ -67,7 +70,7 @@ export class Feed {
     this.#window = new Window(options.retention, options.encoding)
   }
 
-  /** Fills the window from the journal. Resolves when it is up to date. */
+  /** Fills the window from the journal. Resolves when the window holds the journal's newest entry. */
   async open(): Promise<void> {
     this.#tail = await this.#options.journal.tail({
       onEpoch: (epoch, nextOffset) => this.#onEpoch(epoch, nextOffset),
@@ -77,12 +80,12 @@ export class Feed {
     this.#options.sharedState.reachHead()
   }
 
-  /** Ends the reading. The caller closes the journal itself. */
+  /** Stops reading. The caller closes the journal itself. */
   async close(): Promise<void> {
     await this.#tail?.stop()
   }
 
-  /** The answer ends it. */
+  /** Adds an observer. The returned function removes it. */
   observe(observer: FeedObserver): () => void {
     this.#observers.add(observer)
     return () => this.#observers.delete(observer)
@@ -100,19 +103,22 @@ export class Feed {
     return formatCursor({ epoch: this.#epoch, offset })
   }
 
-  /** Whether every entry after this cursor is retained. */
+  /** Whether the window retains every entry after this cursor. */
   canRecover(cursor: Cursor | 'malformed'): cursor is Cursor {
     return cursor !== 'malformed' && cursor.epoch === this.#epoch && this.#window.reaches(cursor.offset)
   }
 
-  /** Whether this cursor is of an epoch that was replaced while the feed read it: then its loss is certain. */
+  /**
+   * Whether the cursor belongs to an epoch that was replaced while this feed read it. A client with such a cursor has
+   * certainly lost entries.
+   */
   isVoid({ epoch }: Cursor): boolean {
     return epoch !== this.#epoch && this.#voidEpochs.includes(epoch)
   }
 
   /**
-   * Resolves when the feed has read as far as this cursor, after `maxWaitMs` at most: another instance may have delivered
-   * an entry to the client that this one has not read yet.
+   * Resolves when the feed has read up to this cursor, or after `maxWaitMs`. Another instance may have delivered an
+   * entry to the client that this instance has not read yet.
    */
   async waitForCursor(cursor: Cursor, maxWaitMs: number): Promise<void> {
     if (cursor.epoch !== this.#epoch || cursor.offset <= this.#window.head) return
@@ -127,7 +133,7 @@ export class Feed {
     })
   }
 
-  /** Evicts what has become too old. */
+  /** Evicts the entries that are older than HISTORY_TTL. */
   trim(): void {
     this.#window.trim(this.#options.clock.monotonic())
   }
@@ -147,7 +153,7 @@ export class Feed {
     for (const observer of this.#observers) observer.onReset?.(isReplaced)
     if (!isReplaced) return
     this.#options.sharedState.replaced()
-    // The offsets for which newcomers wait are those of the old journal.
+    // These handshakes wait for offsets of the old journal, which this feed will never read.
     for (const { resolve } of this.#waitingForOffset.splice(0)) resolve()
   }
 
@@ -183,8 +189,8 @@ export class Feed {
   #resolveWaiting(): void {
     if (this.#waitingForOffset.length === 0) return
     const { head } = this.#window
-    const there = this.#waitingForOffset.filter(({ offset }) => offset <= head)
+    const reached = this.#waitingForOffset.filter(({ offset }) => offset <= head)
     this.#waitingForOffset = this.#waitingForOffset.filter(({ offset }) => offset > head)
-    for (const { resolve } of there) resolve()
+    for (const { resolve } of reached) resolve()
   }
 }

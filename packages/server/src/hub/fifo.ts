@@ -1,13 +1,11 @@
-/**
- * A queue that gives its oldest item back in constant time, whatever its length, and any other item by its place.
- */
+/** A queue that returns its oldest item in constant time, whatever its length, and any other item by its index. */
 
-/** Fewer items that were taken out are not worth a copy of the rest. */
+/** The least number of removed items for which the queue copies the remaining ones to free memory. */
 const MIN_CUT = 1024
 
 export class Fifo<Item> {
   #items: (Item | undefined)[] = []
-  /** The items before it have been taken out. */
+  /** The index of the oldest item. The items before it have been removed. */
   #start = 0
 
   get size(): number {
@@ -18,7 +16,7 @@ export class Fifo<Item> {
     this.#items.push(item)
   }
 
-  /** Takes the oldest item out. */
+  /** Removes and returns the oldest item. */
   shift(): Item | undefined {
     if (this.size === 0) return undefined
     const item = this.#items[this.#start]
@@ -30,7 +28,7 @@ export class Fifo<Item> {
     return item
   }
 
-  /** The item with so many older ones before it. */
+  /** The item at this index. The oldest item has the index 0. */
   at(index: number): Item | undefined {
     return this.#items[this.#start + index]
   }

@@ -1,6 +1,6 @@
 /**
- * An entry as the frames that carry it, each encoded once, when the first connection needs it: one for everybody it
- * concerns (one per language where people read it) and one for the client that it answers.
+ * The frames of one entry. The server encodes each frame once, when the first connection needs it: one frame for all
+ * clients that the entry concerns (one per language if it contains text for people), and the ack for its sender.
  */
 import { TEXTS, type Locale } from '@lastcall/protocol'
 import type { TransportEncoding } from '../connections/encoding.js'
@@ -16,10 +16,10 @@ import {
 import type { Entry } from '../journal/journal.js'
 import { presenceChanges } from './presence-changes.js'
 
-/** The entry whose text is to be made, and what the server adds to it. */
-interface Told<Kind extends EntryKind> {
+/** An entry, and what its text depends on besides the entry. */
+interface FrameSource<Kind extends EntryKind> {
   readonly entry: { [Each in Kind]: { readonly kind: Each } & EntryOf<Each> }[Kind]
-  /** Milliseconds since 1970: never less than that of an earlier entry. */
+  /** Milliseconds since 1970. Never less than the time of an earlier entry. */
   readonly at: number
   readonly locale: Locale
   /** The channels of the receiving connections. */
@@ -27,17 +27,18 @@ interface Told<Kind extends EntryKind> {
 }
 
 interface FrameRow<Kind extends EntryKind> {
-  readonly textOf: (told: Told<Kind>) => string
+  readonly textOf: (source: FrameSource<Kind>) => string
   /**
-   * What remains of the entry beside its frame: without the data, which the frame has. `undefined`: the text differs by
-   * language and channels, so the entry remains as it is.
+   * The fields of the entry that remain in memory beside its frame. The frame contains the data, so the data is not
+   * kept twice. `undefined`: the text depends on language and channels, so the complete entry remains.
    */
-  readonly keptOf: ((entry: Told<Kind>['entry']) => KeptEntryOf<Kind>) | undefined
+  readonly keptOf: ((entry: FrameSource<Kind>['entry']) => KeptEntryOf<Kind>) | undefined
 }
 
-/** `undefined`: such an entry concerns no client. */
+/** `undefined`: the server sends no frame for entries of this kind. */
 const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
-  // Put together by hand: the data is JSON already, and parsing it to write it again would cost the most of a message.
+  // The text is concatenated, because `data` is JSON already. Parsing and stringifying it would cost more than
+  // everything else that the server does for a message.
   message: {
     textOf: ({ entry: { channel, from, data, id, offset }, at }) =>
       `{"type":"message","channel":"${channel}","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${timeText(at)}"}`,
@@ -85,7 +86,10 @@ const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
   placeholder: undefined,
 }
 
-/** The newest time that was written, as text: most entries of a batch share it, and writing it costs as much as the rest. */
+/**
+ * The time that was formatted last. Most entries of a batch have the same time, and formatting it costs as much as the
+ * rest of the frame.
+ */
 let newestTime = { at: NaN, text: '' }
 
 function timeText(at: number): string {
@@ -95,31 +99,31 @@ function timeText(at: number): string {
 
 const idField = (id: string | undefined): string => (id === undefined ? '' : `,"id":${JSON.stringify(id)}`)
 
-function textOf<Kind extends EntryKind>(told: Told<Kind>): string {
-  const { kind } = told.entry
+function textOf<Kind extends EntryKind>(source: FrameSource<Kind>): string {
+  const { kind } = source.entry
   const row: FrameRow<Kind> | undefined = FRAMES[kind]
   if (!row) throw new Error(`an entry of the kind ${kind} concerns no client`)
-  return row.textOf(told)
+  return row.textOf(source)
 }
 
-const keptOf = <Kind extends EntryKind>(entry: Told<Kind>['entry']): KeptEntry | undefined =>
+const keptOf = <Kind extends EntryKind>(entry: FrameSource<Kind>['entry']): KeptEntry | undefined =>
   FRAMES[entry.kind]?.keptOf?.(entry)
 
 export class Frames {
   readonly #at: number
   readonly #encoding: TransportEncoding
-  /** With its data as long as there is no frame that has it. */
+  /** The complete entry, until a frame contains its data. */
   #raw: Entry | undefined
   #kept: KeptEntry
   #shared: Buffer | undefined
-  /** By language, and by the channels that the frame is about. */
+  /** The frames by language and by the channels that they mention. */
   #perAudience: Map<string, Buffer> | undefined
-  /** The same frames in other encodings, by encoding. Most servers have none. */
+  /** The same frames in other encodings, by the name of the encoding. Most servers use one encoding. */
   #others: Map<string, Map<Buffer, Buffer>> | undefined
 
   /**
-   * @param at the time that clients are given, in milliseconds since 1970.
-   * @param encoding what most connections use.
+   * @param at The time in the frame, in milliseconds since 1970.
+   * @param encoding The encoding of most connections.
    */
   constructor(entry: Entry, at: number, encoding: TransportEncoding) {
     this.#at = at
@@ -132,13 +136,13 @@ export class Frames {
     return this.#kept
   }
 
-  /** The frame for connections in these channels that the entry is delivered to. */
+  /** The frame for connections in these channels. */
   forAudience(locale: Locale, channels: ReadonlySet<string>, encoding = this.#encoding): Buffer {
     const frame = this.#shared ?? this.#make(locale, channels)
     return encoding === this.#encoding ? frame : this.#again(frame, encoding)
   }
 
-  /** From the frame, because the data is not kept beside it. */
+  /** Converts the frame, because the entry's data is kept nowhere else. */
   #again(frame: Buffer, encoding: TransportEncoding): Buffer {
     const others = (this.#others ??= new Map<string, Map<Buffer, Buffer>>())
     const ofEncoding = others.get(encoding.name) ?? new Map<Buffer, Buffer>()
@@ -169,26 +173,29 @@ export class Frames {
   }
 
   /**
-   * The frame for the sender: its message is in the journal. Not kept, because one client needs it, once.
+   * The ack for the sender of the entry. It is not kept, because only one client needs it, once.
    *
-   * @param offset Where the message stands: for a retry, where the first one does.
+   * @param offset The offset of the message. For a retry it is the offset of the first message with the idempotency
+   *   key.
    */
   ack(offset: number, encoding = this.#encoding): Buffer {
     return ackFrame(retryIdOf(this.#kept), offset, encoding)
   }
 }
 
-/** The ack of the message with this id, which stands at this offset. */
+/** The ack of the message with this id at this offset. */
 export const ackFrame = (id: string | undefined, offset: number, encoding: TransportEncoding): Buffer =>
   encoding.encode(`{"type":"ack"${idField(id)},"offset":${offset}}`)
 
-/** Several frames as one write. */
+/** Joins several frames, so that the transport writes them at once. */
 export function joined(frames: readonly Buffer[]): Buffer {
   const [first] = frames
   return first && frames.length === 1 ? first : Buffer.concat(frames)
 }
 
-/** The channels of the entry that are among these: audiences with the same ones share a frame. */
+/**
+ * The channels of the entry that the audience has subscribed to. Audiences for which these are the same share a frame.
+ */
 function concerned(entry: KeptEntry, channels: ReadonlySet<string>): string {
   const names: string[] = []
   forEachChannel(entry, (channel) => {

@@ -1,6 +1,6 @@
 /**
- * The hub: publishing into the journal, the feed that reads it back, and the delivery to the connections that subscribe.
- * All of them share one window, so acks, resuming, deduplication and slow clients need no machinery of their own.
+ * The hub: clients publish to the journal, the feed reads it back, and delivery writes to the connections that have
+ * subscribed. All parts share one window, so acks, resuming, deduplication and slow clients need no code of their own.
  */
 import type { Connection } from '../connections/connection.js'
 import { Delivery, type DeliveryOptions } from './delivery.js'
@@ -26,7 +26,10 @@ export interface Hub {
   readonly epochChange: EpochChange
 }
 
-/** The parts observe the feed in this order. What observes it before them is called before them. */
+/**
+ * Creates the parts of the hub. They observe the feed in this order, after the observers that the caller has added to
+ * it.
+ */
 export function createHub(options: HubOptions, feed: Feed = new Feed(options)): Hub {
   const publishing = new Publishing({ ...options, feed })
   const delivery = new Delivery({ ...options, feed })

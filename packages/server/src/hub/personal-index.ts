@@ -1,41 +1,43 @@
 /**
- * Which entries concern which client otherwise than the rest of their audience. Only clients that are behind ask, so a part
- * of the window is indexed when a question about it is asked: a question costs a few thousand entries at most, however long the window is.
+ * Which entries concern which client personally (its own messages, and direct messages to it). Only the catch-up of a
+ * client that is behind needs this, so a part of the window is indexed at the first query about it. A query indexes a
+ * few thousand entries at most, however long the window is.
  */
 import { forEachConcernedPersonally, type KeptEntry } from '../journal/entry-kinds.js'
 
-/** So many offsets are indexed together, and forgotten together. */
+/** The number of offsets that are indexed together and forgotten together. */
 const BLOCK_SIZE = 1024
 
 interface Block {
-  /** The entries of the block up to this offset are indexed, as far as they were retained. */
+  /** The retained entries of the block up to this offset are indexed. */
   upTo: number
-  /** Ascending offsets. */
+  /** The offsets by client, ascending. */
   readonly offsets: Map<string, number[]>
 }
 
 export class PersonalIndex {
   readonly #entryAt: (offset: number) => KeptEntry
-  /** By their number: the first one has the offsets 0 to 1,023. */
+  /** The blocks by number. The block 0 has the offsets 0 to 1,023. */
   readonly #blocks = new Map<number, Block>()
 
-  /** @param entryAt the retained entry at an offset. */
+  /** @param entryAt Returns the retained entry at an offset. */
   constructor(entryAt: (offset: number) => KeptEntry) {
     this.#entryAt = entryAt
   }
 
-  /** Nothing is retained any more. */
+  /** Forgets everything, because the window is empty. */
   reset(): void {
     this.#blocks.clear()
   }
 
-  /** The oldest retained entry is being evicted. */
+  /** Forgets the block whose last entry is at this offset, which the window evicts. */
   forget(offset: number): void {
     if (offset % BLOCK_SIZE === BLOCK_SIZE - 1) this.#blocks.delete(blockOf(offset))
   }
 
   /**
-   * Whether an entry between these offsets (`after` exclusive) concerns this client personally. All of them are retained.
+   * Whether an entry after `after` and up to `upTo` concerns this client personally. The window retains all of these
+   * entries.
    *
    * @param first The offset of the oldest retained entry.
    */
@@ -47,7 +49,7 @@ export class PersonalIndex {
     return false
   }
 
-  /** The block with this number, indexed up to this offset. */
+  /** The block with this number, with its entries up to `upTo` indexed. */
   #indexed(number: number, first: number, upTo: number): Block {
     let block = this.#blocks.get(number)
     if (!block) this.#blocks.set(number, (block = { upTo: number * BLOCK_SIZE - 1, offsets: new Map() }))

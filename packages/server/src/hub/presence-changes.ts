@@ -1,11 +1,13 @@
-/** What a `presence` frame says of an entry: the changed channels of its receiver, with limited names. Pure. */
+/**
+ * The changes that a `presence` frame contains: those in the receiver's channels, with a limited number of names. Pure.
+ */
 import type { PresenceChange } from '@lastcall/protocol'
 import type { VisibleChange } from '../journal/journal.js'
 
-/** How many clients one frame names, over all channels; beyond that channels have counts only. */
+/** The number of clients that one frame names over all channels. Channels beyond that get counts only. */
 export const MAX_NAMES_PER_FRAME = 1000
 
-/** How many names one channel's change has; beyond that there are counts. */
+/** The number of clients that a frame names per channel. A channel with more changes gets counts only. */
 const MAX_NAMES = 50
 
 export function presenceChanges(changes: readonly VisibleChange[], channels: ReadonlySet<string>): PresenceChange[] {

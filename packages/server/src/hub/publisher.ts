@@ -1,6 +1,6 @@
 /**
- * The way into the journal: gathers what one turn of the event loop brings, appends it in one go, and knows what has not
- * come back yet and whom it belongs to.
+ * The publisher gathers the messages of one turn of the event loop and appends them to the journal in one call. It
+ * knows which entries it has not read back yet, and which connection published each of them.
  */
 import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
@@ -8,45 +8,48 @@ import { dataOf, retryIdOf, senderOf } from '../journal/entry-kinds.js'
 import type { Entry, EntryContent, Journal, NewEntry } from '../journal/journal.js'
 import type { Stats } from '../observability/stats.js'
 
-/** Who published: told when the journal did not take it. */
+/** A connection that publishes. The publisher reports to it a message that the journal did not take. */
 export interface Author {
-  /** Taken and not yet back from the journal. */
+  /** The number of its messages that the server has accepted and not read back from the journal. */
   unacked: number
 }
 
 export interface PublisherOptions<From extends Author> {
   readonly journal: Journal
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
   readonly clock: Clock
   readonly stats: Stats
-  /** What has been handed to the journal and has not come back, at most, in characters; more is refused. */
+  /**
+   * The greatest size of the entries that have been published and not read back, in characters. The publisher refuses a
+   * message that would exceed it.
+   */
   readonly maxPendingSize: number
-  /** With the message's own id. */
+  /** The journal did not take the author's message with this `id`. */
   readonly onFailed: (author: From, id: string | undefined, error: LastcallError) => void
-  /** The message that this author has sent again, while it was under way, is in the journal. */
+  /** The journal holds the message that this author sent a second time while the first one was pending. */
   readonly onRetryBack: (author: From, clientId: string, id: string) => void
-  /** One more of this author's messages is no longer pending. */
+  /** One message of this author is no longer pending. */
   readonly onSettled: (author: From) => void
 }
 
 interface Pending<From> {
   readonly entry: NewEntry
   readonly author: From | undefined
-  /** Called when an entry without an author is back, or is lost. */
+  /** The publisher calls it when an entry without an author has been read back or is lost. */
   readonly onSettled: ((isLost: boolean) => void) | undefined
   readonly size: number
-  /** Who has sent it again meanwhile. */
+  /** The connections that sent the message again while it was pending. */
   retriedBy: From[] | undefined
 }
 
 export class Publisher<From extends Author> {
   readonly #options: PublisherOptions<From>
   readonly #pending = new Map<number, Pending<From>>()
-  /** Messages with an id, by sender and id. */
+  /** The pending messages that have an id, by sender and id. */
   readonly #underWay = new Map<string, Map<string, Pending<From>>>()
   #gathered: Pending<From>[] = []
-  /** From the scheduling of an append until it is over and what came meanwhile has been looked for. */
+  /** True from the scheduling of an append until no gathered message is left after it. */
   #isFlushing = false
   #pendingSize = 0
   #sequence = 0
@@ -57,12 +60,15 @@ export class Publisher<From extends Author> {
     this.#options = options
   }
 
-  /** Milliseconds from taking to reading back, of the newest entry that came back. */
+  /** The time from the publication of the entry that was read back last to its reading, in milliseconds. */
   get lagMs(): number {
     return this.#lagMs
   }
 
-  /** Whether a message with this sender and id is on its way into the journal: then this author is told of it, too. */
+  /**
+   * Whether a message with this sender and id is pending. If so, the publisher answers this author, too, when the
+   * message is settled.
+   */
   retry(clientId: string, id: string, author: From): boolean {
     const pending = this.#underWay.get(clientId)?.get(id)
     if (!pending) return false
@@ -78,7 +84,7 @@ export class Publisher<From extends Author> {
       onFailed(
         author,
         retryIdOf(content),
-        new LastcallError('journal_unavailable', 'too much is waiting', { temporary: true }),
+        new LastcallError('journal_unavailable', 'too many messages wait for the journal', { temporary: true }),
       )
       return
     }
@@ -86,7 +92,10 @@ export class Publisher<From extends Author> {
     this.#add(content, { author, onSettled: undefined })
   }
 
-  /** Publishes an entry of this instance itself. `onSettled` is called when it is back from the journal, or is lost. */
+  /**
+   * Publishes an entry of this instance itself. The publisher calls `onSettled` when the entry has been read back or is
+   * lost.
+   */
   publishOwn(content: EntryContent, onSettled: (isLost: boolean) => void): void {
     this.#add(content, { author: undefined, onSettled })
   }
@@ -102,7 +111,8 @@ export class Publisher<From extends Author> {
     this.#gathered.push(pending)
     if (this.#isFlushing) return
     this.#isFlushing = true
-    // After the poll phase: everything that this turn's sockets brought goes into one append.
+    // The callback runs after the poll phase, so one append contains the messages that arrived on all sockets in this
+    // turn.
     setImmediate(() => void this.#flush())
   }
 
@@ -124,12 +134,16 @@ export class Publisher<From extends Author> {
     if (ofSender?.size === 0) this.#underWay.delete(sender)
   }
 
-  /** One append at a time: what comes meanwhile is gathered, and leaves together. */
+  /**
+   * Appends the gathered messages. Only one append is under way at a time; messages that arrive meanwhile go into the
+   * next one.
+   */
   async #flush(): Promise<void> {
     const batch = this.#gathered.splice(0, MAX_BATCH)
     if (batch.length > 0) await this.#append(batch)
-    // Two turns, for the delivery of this batch took its time: what the sockets brought meanwhile is read in the first,
-    // and goes along in the second. Else a fan-out to everybody for one message alternates with one for all the others.
+    // The next append waits for two turns. Delivering this batch took time, and messages arrived meanwhile: the first
+    // turn reads them, so that the second appends them together. With one turn, a fan-out to everyone for a single
+    // message would alternate with a fan-out for all the others.
     setImmediate(() =>
       setImmediate(() => {
         if (this.#gathered.length > 0) void this.#flush()
@@ -144,7 +158,7 @@ export class Publisher<From extends Author> {
       await journal.append(batch.map(({ entry }) => entry))
       stats.appends += batch.length
     } catch (error) {
-      // All of them failed already: what was gathered since belongs to the journal that replaced this one.
+      // All of them have failed already. The messages gathered since then belong to the journal that replaced this one.
       if (!batch.some(({ entry }) => this.#pending.has(entry.sequence))) return
       const reason =
         error instanceof LastcallError
@@ -153,14 +167,15 @@ export class Publisher<From extends Author> {
       if (reason.code !== 'entry_too_large') {
         this.#fail([...batch, ...this.#takeGatheredMessages()], reason)
       } else if (batch.length === 1) this.#fail(batch, reason)
-      // The journal appended nothing. Only the author of the entry that is too large is told.
+      // The journal appended nothing. Each entry is appended alone, so that only the author of the too large one gets
+      // an error.
       else for (const one of batch) if (this.#pending.has(one.entry.sequence)) await this.#append([one])
     }
   }
 
   /**
-   * A client may have sent them after one that failed, and counts on their order. They are not appended before the client
-   * has sent that one again.
+   * Takes the gathered messages of clients after a failure. A client may have sent them after the message that failed,
+   * and relies on their order, so they fail, too, and the client sends all of them again in order.
    */
   #takeGatheredMessages(): Pending<From>[] {
     const messages = this.#gathered.filter(({ author }) => author)
@@ -169,8 +184,8 @@ export class Publisher<From extends Author> {
   }
 
   /**
-   * Fails everything that has not come back from the journal: the entries are lost, or it is not known when they appear.
-   * Should an append that is under way be answered later, nobody waits for it any more: sequences are never used twice.
+   * Fails every pending entry: the entry is lost, or the server does not know when it will read it. A later answer to
+   * an append that is under way is ignored, because a sequence number is never used twice.
    */
   failAll(reason: LastcallError): void {
     this.#gathered = []
@@ -182,7 +197,8 @@ export class Publisher<From extends Author> {
     for (const one of failed) {
       if (!this.#pending.has(one.entry.sequence)) continue
       stats.appendFailures++
-      // Told before it is settled: an author that waits for its last answer is closed then.
+      // The author gets its error before the entry is settled: a connection that waits only for its last answer closes
+      // then.
       if (one.author) {
         for (const author of [one.author, ...(one.retriedBy ?? [])]) onFailed(author, retryIdOf(one.entry), reason)
       }
@@ -191,7 +207,7 @@ export class Publisher<From extends Author> {
     this.#wake()
   }
 
-  /** The journal has said an entry of this instance. */
+  /** An entry of this instance has been read back from the journal. */
   readBack(entry: Entry): void {
     const pending = this.#pending.get(entry.sequence)
     if (!pending) return
@@ -199,7 +215,7 @@ export class Publisher<From extends Author> {
     const { retriedBy } = pending
     const sender = senderOf(entry)
     const id = retryIdOf(entry)
-    // It has arrived: whoever asks for it from here on must not be put off until it comes back.
+    // The entry is in the window now. A retry that arrives from here on finds it there and must not wait for this one.
     this.#end(pending)
     if (retriedBy && sender !== undefined && id !== undefined) {
       for (const author of retriedBy) this.#options.onRetryBack(author, sender, id)
@@ -224,17 +240,20 @@ export class Publisher<From extends Author> {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
-  /** Resolves when everything published so far has come back or failed. */
+  /** Resolves when every entry published so far has been read back or has failed. */
   settled(): Promise<void> {
     if (this.#pending.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 }
 
-/** So many entries are appended, read back and delivered in one turn of the event loop; each takes some 20 µs. */
+/**
+ * The number of entries that are appended, read back and delivered in one turn of the event loop. Each takes about 20
+ * µs.
+ */
 const MAX_BATCH = 512
 
-/** An entry without data is about this long, in characters. */
+/** The size that is assumed for an entry without data, in characters. */
 const SIZE_WITHOUT_DATA = 64
 
 const sizeOf = (content: EntryContent): number => dataOf(content)?.length ?? SIZE_WITHOUT_DATA

@@ -1,5 +1,5 @@
 /**
- * Publishing by clients: recognizes retries, and stops reading from a client that has too much on its way into the journal.
+ * Publishing by clients. It recognizes retries, and applies backpressure to a client with too many messages pending.
  */
 import type { Connection } from '../connections/connection.js'
 import { LastcallError } from '../errors.js'
@@ -16,25 +16,27 @@ export interface PublishingOptions {
   readonly feed: Feed
   readonly journal: Journal
   readonly retention: Retention
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
-  /** The connection of this client on this instance. */
+  /** The client's connection to this instance. */
   readonly connectionOf: (clientId: string) => Connection | undefined
   readonly clock: Clock
   readonly stats: Stats
 }
 
 export interface PublishingObserver {
-  /** The message with this id of its own did not get into the journal. */
+  /** The journal did not take the message with this `id`. */
   onFailed(author: Connection, id: string | undefined, error: LastcallError): void
 }
 
-/** A client with this many messages on their way into the journal is not read from until half of them are back. */
+/**
+ * The server stops reading from a client with this many unacknowledged messages until half of them are acknowledged.
+ */
 const MAX_UNACKED = 64
 
 /**
- * How long `close` waits for what is on its way into the journal: less than the last steps of a shutdown may take. An append
- * that is under way after that is the journal's to end.
+ * How long `close` waits for pending messages, in milliseconds. It is less than the last steps of a shutdown may take.
+ * The journal itself ends an append that is under way after that.
  */
 const MAX_CLOSE_MS = 3000
 
@@ -50,7 +52,8 @@ export class Publishing {
       ...options,
       maxPendingSize: Math.max(16 * 1024 * 1024, retention.maxBytes / 4),
       onFailed: ({ clientId, connection }, id, error) => {
-        // The author may be back on another connection, where the message's retry was taken for one on its way.
+        // The client may have reconnected and sent the message again there while it was pending. The new connection
+        // then waits for the answer.
         const author = connectionOf(clientId) ?? connection
         for (const observer of this.#observers) observer.onFailed(author, id, error)
       },
@@ -62,28 +65,32 @@ export class Publishing {
     })
     feed.observe({
       onReset: (isReplaced) => {
-        // Entries that the journal acknowledged and that were not read back are lost, or stand where nobody reads them.
+        // The server cannot read back entries that only the replaced journal has acknowledged.
         if (isReplaced) this.#publisher.failAll(unavailable('the journal was replaced'))
       },
-      // After the delivery of the batch: an author that waits for its last ack has it in its socket by then.
+      // `onEntry` runs after the delivery of the batch. A connection that closes after its last ack has the ack in its
+      // socket by then.
       onEntry: (entry) => {
         if (entry.node === node) this.#publisher.readBack(entry)
       },
     })
   }
 
-  /** The answer ends it. */
+  /** Adds an observer. The returned function removes it. */
   observe(observer: PublishingObserver): () => void {
     this.#observers.add(observer)
     return () => this.#observers.delete(observer)
   }
 
-  /** Milliseconds from taking to reading back, of the newest entry that came back. */
+  /** The time from the publication of the entry that was read back last to its reading, in milliseconds. */
   get lagMs(): number {
     return this.#publisher.lagMs
   }
 
-  /** Publishes a client's message. Its ack comes from the journal; so does the ack of a retry that is recognized. */
+  /**
+   * Publishes a client's message. The server acknowledges it when the feed reads it back. A retry gets the ack of the
+   * first message.
+   */
   publish(connection: Connection, content: Extract<EntryContent, { kind: 'message' | 'direct' }>): void {
     const { stats } = this.#options
     const author = subscriberOf(connection)
@@ -97,7 +104,10 @@ export class Publishing {
     if (author.unacked === MAX_UNACKED) author.transport.pause('unacked')
   }
 
-  /** Publishes an entry of this instance itself. `onSettled` is called when it is back from the journal, or is lost. */
+  /**
+   * Publishes an entry of this instance itself. The publisher calls `onSettled` when the entry has been read back or is
+   * lost.
+   */
   publishOwn(content: EntryContent, onSettled: (isLost: boolean) => void): void {
     this.#publisher.publishOwn(content, onSettled)
   }
@@ -107,20 +117,20 @@ export class Publishing {
     const offset = window.offsetOf(clientId, id)
     if (offset === undefined) return this.#publisher.retry(clientId, id, author)
     const { catchUp, connection, encoding } = author
-    // A client that is behind meets the ack in its own stream, unless it is past it.
+    // A client that is behind gets the ack in its catch-up, unless the catch-up has passed that offset.
     if (!catchUp || catchUp.position >= offset) connection.send(ackFrame(id, offset, encoding))
     return true
   }
 
-  /** Resolves when everything published so far has come back from the journal or has failed. */
+  /** Resolves when every entry published so far has been read back or has failed. */
   settled(): Promise<void> {
     return this.#publisher.settled()
   }
 
-  /** Waits for what is on its way, but not for ever: during an outage nothing comes back. */
+  /** Waits for pending messages, for `MAX_CLOSE_MS` at most: during an outage of the journal nothing is read back. */
   async close(): Promise<void> {
     const stopWaiting = this.#options.clock.after(MAX_CLOSE_MS, () =>
-      this.#publisher.failAll(unavailable('the journal did not answer before the end')),
+      this.#publisher.failAll(unavailable('the journal did not acknowledge the message before the server stopped')),
     )
     await this.#publisher.settled()
     stopWaiting()

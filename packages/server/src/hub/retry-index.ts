@@ -1,14 +1,14 @@
 /**
- * Where the first entry with each sender and retry id stands: what makes a second one a retry. It knows an id by the order
- * of the journal alone: as long as its entry is among the newest ones that HISTORY_SIZE and HISTORY_BYTES allow. Age does not
- * count (ADR 20): two instances that received an entry at different times would disagree on whether a later one is its retry.
+ * The offset of the first entry with each idempotency key (sender and id). A second entry with a known key is a retry.
+ * A key is known while its entry is among the newest that HISTORY_SIZE and HISTORY_BYTES allow. Age does not count (ADR
+ * 20): two instances that received an entry at different times would disagree on whether a later entry is its retry.
  */
 import { countsTowardsHistory, retryIdOf, senderOf } from '../journal/entry-kinds.js'
 import { entryLimit } from '../journal/entry-limit.js'
 import type { Entry, Retention } from '../journal/journal.js'
 import { Fifo } from './fifo.js'
 
-/** The first entry with its sender and id, and how much of the journal precedes it. */
+/** The first entry with its key, and how much of the journal precedes it. */
 interface Known {
   readonly sender: string
   readonly id: string
@@ -19,11 +19,14 @@ interface Known {
 
 export class RetryIndex {
   readonly #retention: Omit<Retention, 'maxAgeMs'>
-  /** One map per sender, because a joined key costs four times as much to build and to hash. */
+  /**
+   * The index has one map per sender, because a key joined from sender and id costs four times as much to build and to
+   * hash.
+   */
   readonly #bySender = new Map<string, Map<string, number>>()
-  /** In the order of the journal. */
+  /** The known entries in the journal's order. */
   readonly #known = new Fifo<Known>()
-  /** Of all entries so far. */
+  /** The number of messages that the index has seen. */
   #messageCount = 0
   #bytes = 0
 
@@ -35,7 +38,7 @@ export class RetryIndex {
     return this.#bySender.get(sender)?.get(id)
   }
 
-  /** Notes the next entry, and answers with the offset of the first one with the same sender and id, if it is known. */
+  /** Notes the next entry. Returns the offset of the first entry with the same key if that key is known. */
   note(entry: Entry): number | undefined {
     const first = this.#place(entry)
     this.#bytes += entry.bytes

@@ -1,6 +1,6 @@
 /**
- * What the hub keeps about one connection: where it stands in the journal, which audience it belongs to, and how much of
- * what it published has not come back. The connection holds it without knowing what it is.
+ * What the hub keeps about one connection: its position in the journal, its audience, and the number of its messages
+ * that are not acknowledged. The connection holds a subscriber as an opaque value.
  */
 import type { Locale } from '@lastcall/protocol'
 import type { Connection, ConnectionDelivery } from '../connections/connection.js'
@@ -15,9 +15,9 @@ export class Subscriber implements ConnectionDelivery {
   readonly clientId: string
   readonly locale: Locale
   readonly encoding: TransportEncoding
-  /** `undefined`: it has left, and nothing is delivered to it any more. */
+  /** `undefined`: the subscriber has left, and the server delivers nothing to it any more. */
   audience: Audience<Subscriber> | undefined
-  /** Where it stands while it is behind; `undefined` while it is written to live. */
+  /** The position of a subscriber that is behind; `undefined` while the server writes each batch to it at once. */
   catchUp: CatchUp | undefined
   unacked = 0
   #flushed: (() => void) | undefined
@@ -35,7 +35,7 @@ export class Subscriber implements ConnectionDelivery {
     this.notifyIfFlushed()
   }
 
-  /** Calls back who waits in `onceFlushed`, if nothing is due any more. */
+  /** Calls the callback of `onceFlushed` if the server owes the connection nothing more. */
   notifyIfFlushed(): void {
     const callback = this.#flushed
     if (!callback || (this.audience && (this.unacked > 0 || this.catchUp))) return
@@ -44,6 +44,6 @@ export class Subscriber implements ConnectionDelivery {
   }
 }
 
-/** `undefined`: this connection has not joined. */
+/** `undefined`: the connection has not joined. */
 export const subscriberOf = ({ delivery }: Connection): Subscriber | undefined =>
   delivery instanceof Subscriber ? delivery : undefined

@@ -1,6 +1,6 @@
 /**
- * Subscriptions: which connection gets which channels, and from which position on. A connection that resumes begins as one
- * that is behind.
+ * Subscriptions: which channels each connection receives, and from which position on. A connection that resumes begins
+ * as one that is behind.
  */
 import { formatCursor, type Cursor } from '@lastcall/protocol'
 import type { Connection } from '../connections/connection.js'
@@ -11,10 +11,10 @@ import type { Delivery } from './delivery.js'
 import type { Feed } from './feed.js'
 import { Subscriber, subscriberOf } from './subscriber.js'
 
-/** Where a connection begins. */
+/** The position at which a connection or a subscription begins. */
 export interface Start {
   readonly cursor: string
-  /** `null`: no cursor was given. */
+  /** `null`: the client gave no cursor. */
   readonly recovered: boolean | null
 }
 
@@ -34,19 +34,19 @@ export class Subscriptions {
     this.#options = options
   }
 
-  /** How many connections have joined. */
+  /** The number of connections that have joined and not left. */
   get memberCount(): number {
     return this.#memberCount
   }
 
-  /** `undefined`: it has not joined, or has left. */
+  /** `undefined`: the connection has not joined, or has left. */
   channelsOf(connection: Connection): ReadonlySet<string> | undefined {
     return subscriberOf(connection)?.audience?.channels
   }
 
   /**
-   * Subscribes a new connection to these channels: from the cursor on if the window reaches that far, else from now on.
-   * What the client missed follows by itself, once the caller has sent the welcome.
+   * Subscribes a new connection to these channels, from the cursor on if the window retains everything after it, and
+   * otherwise from now on. The catch-up begins after the caller has sent the welcome.
    */
   join(connection: Connection, channels: Iterable<string>, cursor: Cursor | 'malformed' | undefined): Start {
     const { feed, delivery, stats } = this.#options
@@ -70,7 +70,7 @@ export class Subscriptions {
     return { cursor: formatCursor(cursor), recovered: true }
   }
 
-  /** About how much would be read from the window for a client that resumes here, in bytes of the journal. */
+  /** About how many bytes of the journal the server would read from the window for a client that resumes here. */
   bytesToReplay(since: Cursor | 'malformed' | undefined): number {
     const { feed } = this.#options
     if (since === undefined || !feed.canRecover(since)) return 0
@@ -89,7 +89,10 @@ export class Subscriptions {
     subscriber.notifyIfFlushed()
   }
 
-  /** Adds channels; with `since`, their retained entries after it come first. `acknowledge` makes the frame that follows. */
+  /**
+   * Adds channels. With `since`, the server first replays their retained entries after it. `acknowledge` creates the
+   * frame that follows the replay.
+   */
   subscribe(
     connection: Connection,
     channels: readonly string[],
@@ -130,7 +133,8 @@ export class Subscriptions {
   #move(subscriber: Subscriber, channels: Iterable<string>): void {
     const { audiences } = this.#options.delivery
     const { audience: before, locale, encoding } = subscriber
-    // Its socket ended while a hook was asked about an earlier message: nobody would take it out of an audience again.
+    // The socket ended while a hook decided on an earlier message. The connection has left, and no one would remove it
+    // from a new audience.
     if (!before) return
     subscriber.audience = audiences.enter(channels, locale, encoding)
     audiences.leave(before, subscriber)

@@ -1,6 +1,6 @@
 /**
- * The window: the newest part of the journal in memory. It owns what is retained, which entry is a retry of which, and the
- * time at which each entry was received. It knows nothing of connections.
+ * The window: the newest part of the journal in memory. It owns which entries are retained, which entry is a retry of
+ * which, and when this instance received each entry. It knows no connections.
  */
 import type { TransportEncoding } from '../connections/encoding.js'
 import { invariant } from '../invariant.js'
@@ -12,23 +12,27 @@ import { Frames } from './frames.js'
 import { PersonalIndex } from './personal-index.js'
 import { RetryIndex } from './retry-index.js'
 
-/** An entry and what is known about it. */
+/** An entry, and what the window knows about it. */
 export interface WindowEntry {
   readonly entry: KeptEntry
   readonly frames: Frames
-  /** The offset of the first entry with the same sender and id: this one is its retry and is delivered to nobody. */
+  /**
+   * The offset of the first entry with the same idempotency key. The entry is then a retry, and the server delivers it
+   * to nobody.
+   */
   readonly retryOf: number | undefined
 }
 
-/** When a batch was read. */
+/** The time at which the feed read a batch. */
 export interface ReadingTime {
   /** Milliseconds since 1970. */
   readonly wallMs: number
   /** Milliseconds of the monotonic clock. */
   readonly monotonicMs: number
   /**
-   * The entries were in the journal before this instance was: their age is what their `at` says. Otherwise an entry's age
-   * is measured from its receipt, because the clocks of its writer and of this instance may differ by minutes.
+   * Whether the entries were in the journal before this instance started. The age of such entries is measured from
+   * their `at`. The age of any other entry is measured from its receipt, because the clocks of its writer and of this
+   * instance may differ by minutes.
    */
   readonly isHistory: boolean
 }
@@ -36,7 +40,7 @@ export interface ReadingTime {
 class Slot implements WindowEntry {
   readonly frames: Frames
   readonly retryOf: number | undefined
-  /** By the monotonic clock; never less than that of the entry before. */
+  /** By the monotonic clock. Never less than the value of the entry before. */
   readonly receivedAtMs: number
 
   constructor(frames: Frames, retryOf: number | undefined, receivedAtMs: number) {
@@ -50,21 +54,21 @@ class Slot implements WindowEntry {
   }
 }
 
-/** The window as its readers see it. */
+/** The window without the methods that change it. */
 export type WindowView = Omit<Window, 'push' | 'reset' | 'trim'>
 
 export class Window {
   readonly #retention: Retention
   readonly #encoding: TransportEncoding
   readonly #slots = new Fifo<Slot>()
-  /** The offset that the next entry has. */
+  /** The offset of the next entry. */
   #next = 1
   #bytes = 0
-  /** The retained entries that count towards HISTORY_SIZE. */
+  /** The number of retained entries that count towards HISTORY_SIZE. */
   #messageCount = 0
-  /** Of the newest entry. */
+  /** When the newest entry was received, by the monotonic clock. */
   #receivedAtMs = -Infinity
-  /** The time that clients are given with the newest entry, in milliseconds since 1970. */
+  /** The time in the frames of the newest entry, in milliseconds since 1970. */
   #at = 0
   readonly #retries: RetryIndex
   readonly #personal = new PersonalIndex((offset) => this.at(offset).entry)
@@ -75,27 +79,27 @@ export class Window {
     this.#encoding = encoding
   }
 
-  /** The offset of the oldest retained entry; the next one's when nothing is retained. */
+  /** The offset of the oldest retained entry, or of the next entry when nothing is retained. */
   get first(): number {
     return this.#next - this.size
   }
 
-  /** The offset of the newest entry ever pushed. */
+  /** The offset of the newest entry that was ever added. */
   get head(): number {
     return this.#next - 1
   }
 
-  /** How many entries of every kind are retained. */
+  /** The number of retained entries of every kind. */
   get size(): number {
     return this.#slots.size
   }
 
-  /** The size of the retained entries in bytes of the journal. */
+  /** The size of the retained entries in the journal, in bytes. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Forgets everything; the next entry will have this offset. */
+  /** Forgets everything. The next entry will have this offset. */
   reset(nextOffset: number): void {
     this.#slots.clear()
     this.#next = nextOffset
@@ -106,7 +110,7 @@ export class Window {
     this.#personal.reset()
   }
 
-  /** Takes the next entry and evicts what no longer fits. */
+  /** Adds the next entry, and evicts the entries for which there is no room any more. */
   push(entry: Entry, time: ReadingTime): WindowEntry {
     const retryOf = this.#retries.note(entry)
     this.#note(entry, time)
@@ -120,8 +124,8 @@ export class Window {
   }
 
   /**
-   * Notes when the entry was received, and the time that clients are given: it is not in the future, and not before that of
-   * the entry before, however much the clocks of the writers differ.
+   * Notes when the entry was received, and the time for its frames. That time is not in the future and not before the
+   * time of the previous entry, however much the clocks of the writers differ.
    */
   #note({ at }: Entry, { wallMs, monotonicMs, isHistory }: ReadingTime): void {
     const writtenAt = Math.min(Math.max(at, 0), wallMs)
@@ -131,9 +135,9 @@ export class Window {
   }
 
   /**
-   * Evicts what is too old, too much or too large.
+   * Evicts entries until HISTORY_TTL, HISTORY_SIZE and HISTORY_BYTES are all met.
    *
-   * @param now by the monotonic clock.
+   * @param now Milliseconds of the monotonic clock.
    */
   trim(now: number): void {
     const { maxEntries, maxAgeMs, maxBytes } = this.#retention
@@ -152,25 +156,29 @@ export class Window {
     this.#personal.forget(entry.offset)
   }
 
-  /** The entry at this offset, which must be retained: `first ≤ offset ≤ head`. */
+  /** The entry at this offset. The caller guarantees that it is retained: `first ≤ offset ≤ head`. */
   at(offset: number): WindowEntry {
     const slot = this.#slots.at(offset - this.first)
-    // The text is made only on a failure: this is called for each entry of a catch-up.
+    // The condition stands outside of `invariant`, so that the text is formatted only on a failure: a catch-up calls
+    // this method for each entry.
     if (!slot) invariant(false, `entry ${offset} is not retained: the window has ${this.first} to ${this.head}`)
     return slot
   }
 
-  /** Whether everything after this offset is still retained. */
+  /** Whether the window retains every entry after this offset. */
   reaches(offset: number): boolean {
     return offset >= this.first - 1 && offset <= this.head
   }
 
-  /** Where this client's message with this id stands, if it is known. It may be evicted because of its age. */
+  /**
+   * The offset of this client's message with this id, if its key is known. The message itself may have been evicted
+   * because of its age.
+   */
   offsetOf(clientId: string, id: string): number | undefined {
     return this.#retries.offsetOf(clientId, id)
   }
 
-  /** Whether between these offsets (the first exclusive) something concerns this client otherwise than everybody else. */
+  /** Whether an entry after `after` and up to `upTo` concerns this client personally. */
   isPersonal(clientId: string, after: number, upTo: number): boolean {
     return this.#personal.has(clientId, after, upTo, this.first)
   }
