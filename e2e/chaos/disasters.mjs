@@ -163,10 +163,13 @@ export class Disasters {
     await this.#servers.startAll()
   }
 
-  /** Everything works from now on. Resolves when what was under way is over. */
-  async end() {
-    // A server that is starting may be on a line that takes minutes for what it has to read.
+  /** From now on the lines between the servers and the broker have no faults. */
+  calmLines() {
     for (const { proxy } of this.#journal.links) proxy.calm()
+  }
+
+  /** Resolves when all disasters that have begun are over. */
+  async end() {
     await this.#turns.alone(() => undefined)
   }
 }

@@ -33,10 +33,9 @@ const RATIONED_HEAL_TIMEOUT_MS = 120_000
  * @param {string} options.cli The server's command.
  * @param {'file' | 'redis' | 'rabbit'} [options.journal]
  * @param {(figures: object) => void} [options.onProgress] Called once per second.
- * @param {AbortSignal} [options.signal] Ends the rough part early.
  * @returns {Promise<{ terms: object, events: object[], figures: object }>}
  */
-export async function runRound({ seed, seconds, cli, journal: kind = 'file', onProgress = () => undefined, signal }) {
+export async function runRound({ seed, seconds, cli, journal: kind = 'file', onProgress = () => undefined }) {
   const random = new Random(seed)
   const plan = planOf(random.fork('plan'), kind)
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-chaos-'))
@@ -68,7 +67,7 @@ export async function runRound({ seed, seconds, cli, journal: kind = 'file', onP
     clients.push(...(await makeClients({ plan, servers, proxies, history, random, onFault })))
     for (const client of clients) client.start()
 
-    await beRough({ random, plan, seconds, disasters, clients, signal })
+    await beRough({ random, plan, seconds, disasters, clients })
     await disasters.end()
     await heal({ servers, proxies, clients, history, timeoutMs: healTimeoutMs(plan, journal) })
     if (journal.broker && plan.terms.presence) {
@@ -149,10 +148,10 @@ function tokenFor(sub, secret) {
 
 // ——— the rough part
 
-async function beRough({ random, plan, seconds, disasters, clients, signal }) {
+async function beRough({ random, plan, seconds, disasters, clients }) {
   const talkers = clients.slice(0, plan.clients.length)
   const until = performance.now() + seconds * 1000
-  const isOver = () => signal?.aborted || performance.now() >= until
+  const isOver = () => performance.now() >= until
   const again = async (averageMs, stream, action) => {
     for (;;) {
       // Never later than the end, so that nobody has to wait for it.
@@ -174,6 +173,8 @@ async function beRough({ random, plan, seconds, disasters, clients, signal }) {
     again(plan.disasterMs, random.fork('disasters'), (stream) => disasters.strikeServer(stream)),
     plan.brokerMs && again(plan.brokerMs, random.fork('broker'), (stream) => disasters.strikeBroker(stream)),
     plan.lineMs && again(plan.lineMs, random.fork('lines of servers'), (stream) => disasters.strikeLine(stream)),
+    // A server that starts over a slow line would read for minutes what a flood has left in the journal.
+    sleep(seconds * 1000).then(() => disasters.calmLines()),
   ])
 }
 

@@ -68,7 +68,12 @@ export class Servers {
       // Its end has been written down already.
       if (instance.process !== child) return
       // Its last lines say what it waits for.
-      child.fault(`${message}, after ${child.lines.slice(-3).map((line) => JSON.stringify(line)).join()}`)
+      child.fault(
+        `${message}, after ${child.lines
+          .slice(-3)
+          .map((line) => JSON.stringify(line))
+          .join()}`,
+      )
       await this.kill(instance)
     }
   }

@@ -157,6 +157,8 @@ export class RedisReader {
         continue
       }
       if (match.kind === 'trimmed') {
+        // The stream may have been emptied after it told its head: then it has lost entries, and has not trimmed them.
+        if ((await stream.head())?.epoch !== own.epoch) continue
         this.#warn('entries were trimmed before they were read', { nextOffset: match.nextOffset })
         return this.#moveTo(own.epoch, match.nextOffset - 1)
       }
