@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { bundleCommand } from '../scripts/bundle-command.mjs'
+import { bundleCommand } from '../dist/scripts/bundle-command.js'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 

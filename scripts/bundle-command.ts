@@ -1,14 +1,14 @@
-#!/usr/bin/env node
 /**
  * Bundles the command `lastcall` with its libraries into a few files: Node then reads some files instead of a thousand, and a
  * start takes a third of the time. A library that a start does not need is in a file of its own.
  *
- *   node scripts/bundle-command.mjs
+ *   node dist/scripts/bundle-command.js
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
+import { ROOT } from './repository.js'
 
 /** These read files that stand beside their own. */
 const READ_FILES = ['@fastify/swagger', '@fastify/swagger-ui']
@@ -20,10 +20,10 @@ const NEVER_LOADED = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-com
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
 
 /**
- * @param {string} folder The folder of the package `lastcall`, compiled. Its `dist/command/` is replaced. Files there are as
+ * @param folder The folder of the package `lastcall`, compiled. Its `dist/command/` is replaced. Files there are as
  *   deep as those that find the page and package.json by their own address.
  */
-export function bundleCommand(folder) {
+export function bundleCommand(folder: string): void {
   const outdir = join(folder, 'dist/command')
   rmSync(outdir, { recursive: true, force: true })
   buildSync({
@@ -45,5 +45,5 @@ export function bundleCommand(folder) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  bundleCommand(fileURLToPath(new URL('../packages/server/', import.meta.url)))
+  bundleCommand(join(ROOT, 'packages/server'))
 }

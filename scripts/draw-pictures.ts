@@ -1,20 +1,19 @@
-#!/usr/bin/env node
 /**
  * Draws the pictures of README.md and README.uk.md from real runs: the chat page in Chromium, and a chart of a deploy.
  *
- *   npm run build && node scripts/draw-pictures.mjs [page] [drain]
+ *   npm run pictures -- [page] [drain]
  *
  * Without an argument it draws both. It ends with 1, and writes no chart, when a client lost its connection or
  * a message, or received one twice.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { drawChart } from './pictures/chart.mjs'
-import { runDrain } from './pictures/drain.mjs'
-import { photographPage } from './pictures/page.mjs'
+import { drawChart } from './pictures/chart.js'
+import { runDrain } from './pictures/drain.js'
+import { photographPage } from './pictures/page.js'
+import { ROOT } from './repository.js'
 
-const FOLDER = fileURLToPath(new URL('../docs/pictures', import.meta.url))
+const FOLDER = join(ROOT, 'docs/pictures')
 
 /** What each argument draws. */
 const PICTURES = {
@@ -22,7 +21,7 @@ const PICTURES = {
     for (const [locale, name] of [
       ['en-GB', 'page.jpg'],
       ['uk-UA', 'page.uk.jpg'],
-    ]) {
+    ] as const) {
       writeFileSync(join(FOLDER, name), await photographPage(locale))
     }
   },
@@ -36,7 +35,7 @@ const PICTURES = {
     for (const [language, name] of [
       ['en', 'drain.svg'],
       ['uk', 'drain.uk.svg'],
-    ]) {
+    ] as const) {
       writeFileSync(join(FOLDER, name), drawChart(run, language))
     }
     console.log(summary)

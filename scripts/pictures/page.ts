@@ -2,12 +2,14 @@
  * A screenshot of the chat page while its server drains: a guest who reads, and two others who publish.
  */
 import { existsSync } from 'node:fs'
-import { connect } from '@lastcall/client'
+import { connect, type Client } from '@lastcall/client'
 import { chromium } from 'playwright-core'
 import { WebSocket } from 'ws'
-import { startServer } from './server.mjs'
+import { startServer } from './server.js'
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) =>
+  existsSync(file),
+)
 
 const LINES = {
   'en-GB': {
@@ -20,19 +22,19 @@ const LINES = {
     carla: ['Старий сервер саме завершує роботу.'],
     anna: 'А підтвердження каже, що це повідомлення вже в журналі.',
   },
-}
+} as const
 
 /**
- * @param {'en-GB' | 'uk-UA'} locale The browser's language.
- * @returns {Promise<Buffer>} a JPEG
+ * @param locale The browser's language.
+ * @returns a JPEG
  */
-export async function photographPage(locale) {
+export async function photographPage(locale: keyof typeof LINES): Promise<Buffer> {
   if (CHROMIUM === undefined)
     throw new Error('Chromium is missing: install it, for example with apt-get install chromium')
   const lines = LINES[locale]
   const server = await startServer(() => ({ BROADCAST_INTERVAL: '0', PRESENCE_INTERVAL: '20', LOCALE: 'en' }))
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] })
-  const others = []
+  const others = new Map<string, Client>()
   try {
     const context = await browser.newContext({
       viewport: { width: 860, height: 640 },
@@ -41,16 +43,16 @@ export async function photographPage(locale) {
       locale,
     })
     const page = await context.newPage()
-    const seen = (text) => page.locator('.line.speech', { hasText: text }).waitFor()
+    const seen = (text: string): Promise<void> => page.locator('.line.speech', { hasText: text }).waitFor()
     await page.goto(`http://127.0.0.1:${server.port}/`)
     await page.locator('#name').fill('anna')
     await page.locator('#connect').click()
     await page.locator('#state[data-state=online]').waitFor()
-    const publish = async (name, text) => {
-      let other = others.find(({ clientId }) => clientId === name)?.client
+    const publish = async (name: string, text: string): Promise<void> => {
+      let other = others.get(name)
       if (!other) {
         other = connect(`ws://127.0.0.1:${server.port}/ws`, { clientId: name, webSocket: WebSocket })
-        others.push({ clientId: name, client: other })
+        others.set(name, other)
         await page.locator(`#people [data-person=${name}]`).waitFor()
       }
       await other.publish(text)
@@ -66,7 +68,7 @@ export async function photographPage(locale) {
     await page.locator('.line[data-kind=own][data-status=journaled]').waitFor()
     return await page.screenshot({ type: 'jpeg', quality: 85 })
   } finally {
-    for (const { client } of others) client.close()
+    for (const client of others.values()) client.close()
     await browser.close()
     await server.stop()
   }

@@ -1,6 +1,8 @@
 /**
  * The chart of a deploy as an SVG: clients per build, and delivered messages per second, over time. Pure.
  */
+import type { DrainRun } from './drain.js'
+
 const WIDTH = 860
 const LEFT = 64
 const RIGHT = 20
@@ -10,7 +12,21 @@ const BUCKET_MS = 500
 
 const COLOURS = { old: '#b45309', new: '#0f766e', bars: '#94a3b8', text: '#1f2937', faint: '#6b7280', grid: '#e5e7eb' }
 
-const TEXTS = {
+type NumberFormat = (value: number) => string
+/** The horizontal place of a time. */
+type Scale = (ms: number) => number
+
+interface Words {
+  readonly title: (run: DrainRun) => string
+  readonly clients: string
+  readonly old: string
+  readonly new: string
+  readonly delivered: string
+  readonly time: string
+  readonly total: (run: DrainRun, number: NumberFormat) => string
+}
+
+const TEXTS: Readonly<Record<'en' | 'uk', Words>> = {
   en: {
     title: ({ clients }) => `A deploy under load: SIGHUP replaces two workers that serve ${clients} clients`,
     clients: 'connected clients',
@@ -35,41 +51,50 @@ const TEXTS = {
   },
 }
 
-const round = (value) => Number(value.toFixed(1))
+const round = (value: number): number => Number(value.toFixed(1))
 
-const text = (x, y, content, { anchor = 'start', size = 13, fill = COLOURS.faint, weight = 400 } = {}) =>
+interface TextStyle {
+  readonly anchor?: 'start' | 'middle' | 'end'
+  readonly size?: number
+  readonly fill?: string
+  readonly weight?: number
+}
+
+const text = (
+  x: number,
+  y: number,
+  content: string,
+  { anchor = 'start', size = 13, fill = COLOURS.faint, weight = 400 }: TextStyle = {},
+): string =>
   `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}" fill="${fill}">${content}</text>`
 
-const line = (x1, y1, x2, y2, stroke = COLOURS.grid) =>
+const line = (x1: number, y1: number, x2: number, y2: number, stroke = COLOURS.grid): string =>
   `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" stroke="${stroke}"/>`
 
 /** The smallest of 1, 2 or 5 × 10ⁿ that is at least `value`. */
-function niceCeiling(value) {
+function niceCeiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value))
-  return [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= value)
+  return [1, 2, 5].map((factor) => factor * power).find((candidate) => candidate >= value) ?? 10 * power
 }
 
 /** Messages per second, one value per bucket. */
-function ratePerBucket({ deliveredAtMs, fromMs, toMs }) {
-  const rates = new Array(Math.ceil((toMs - fromMs) / BUCKET_MS)).fill(0)
+function ratePerBucket({ deliveredAtMs, fromMs, toMs }: DrainRun): number[] {
+  const rates = new Array<number>(Math.ceil((toMs - fromMs) / BUCKET_MS)).fill(0)
   for (const atMs of deliveredAtMs) {
     const bucket = Math.floor((atMs - fromMs) / BUCKET_MS)
-    if (bucket >= 0 && bucket < rates.length) rates[bucket] += 1_000 / BUCKET_MS
+    const rate = rates[bucket]
+    if (rate !== undefined) rates[bucket] = rate + 1_000 / BUCKET_MS
   }
   // The last bucket is cut short by the end of the run.
   return rates.slice(0, -1)
 }
 
-/**
- * @param {Awaited<ReturnType<typeof import('./drain.mjs').runDrain>>} run
- * @param {'en' | 'uk'} language
- * @returns {string} an SVG document
- */
-export function drawChart(run, language) {
+/** @returns an SVG document */
+export function drawChart(run: DrainRun, language: keyof typeof TEXTS): string {
   const words = TEXTS[language]
-  const number = (value) => value.toLocaleString(language === 'uk' ? 'uk-UA' : 'en-GB')
+  const number: NumberFormat = (value) => value.toLocaleString(language === 'uk' ? 'uk-UA' : 'en-GB')
   const { fromMs, toMs } = run
-  const x = (ms) => LEFT + ((ms - fromMs) / (toMs - fromMs)) * (WIDTH - LEFT - RIGHT)
+  const x: Scale = (ms) => LEFT + ((ms - fromMs) / (toMs - fromMs)) * (WIDTH - LEFT - RIGHT)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif">`,
     `<title>${words.title(run)}. ${words.total(run, number)}</title>`,
@@ -84,19 +109,25 @@ export function drawChart(run, language) {
   ].join('\n')
 }
 
-function clientsPanel({ clients, movedAtMs, fromMs, toMs }, x, words, number) {
+function clientsPanel(
+  { clients, movedAtMs, fromMs, toMs }: DrainRun,
+  x: Scale,
+  words: Words,
+  number: NumberFormat,
+): string[] {
   const { top, height } = PANELS.clients
-  const y = (count) => top + height * (1 - count / clients)
+  const y = (count: number): number => top + height * (1 - count / clients)
   /** A line of steps; `value` turns the number of migrated clients into the count that it shows. */
-  const steps = (value) => {
+  const steps = (value: (migrated: number) => number): string => {
     let path = `M${round(x(fromMs))} ${round(y(value(0)))}`
     for (const [index, atMs] of movedAtMs.toSorted((a, b) => a - b).entries()) {
       path += `H${round(x(atMs))}V${round(y(value(index + 1)))}`
     }
     return `${path}H${round(x(toMs))}`
   }
-  const curve = (value, stroke) => `<path d="${steps(value)}" fill="none" stroke="${stroke}" stroke-width="2.5"/>`
-  const isLate = { anchor: 'end', weight: 600 }
+  const curve = (value: (migrated: number) => number, stroke: string): string =>
+    `<path d="${steps(value)}" fill="none" stroke="${stroke}" stroke-width="2.5"/>`
+  const isLate = { anchor: 'end', weight: 600 } as const
   return [
     text(LEFT, top - 12, words.clients),
     ...[0, clients / 2, clients].flatMap((count) => [
@@ -110,11 +141,11 @@ function clientsPanel({ clients, movedAtMs, fromMs, toMs }, x, words, number) {
   ]
 }
 
-function deliveredPanel(run, x, words, number) {
+function deliveredPanel(run: DrainRun, x: Scale, words: Words, number: NumberFormat): string[] {
   const { top, height } = PANELS.delivered
   const rates = ratePerBucket(run)
   const ceiling = niceCeiling(Math.max(...rates))
-  const y = (rate) => top + height * (1 - rate / ceiling)
+  const y = (rate: number): number => top + height * (1 - rate / ceiling)
   const width = x(BUCKET_MS) - x(0) - 1
   return [
     text(LEFT, top - 12, words.delivered),
@@ -130,10 +161,10 @@ function deliveredPanel(run, x, words, number) {
   ]
 }
 
-function timeAxis({ fromMs, toMs }, x, words) {
+function timeAxis({ fromMs, toMs }: DrainRun, x: Scale, words: Words): string[] {
   const { top, height } = PANELS.delivered
   const bottom = top + height
-  const seconds = []
+  const seconds: number[] = []
   for (let second = Math.ceil(fromMs / 1_000); second <= toMs / 1_000; second += 1)
     if (second % 2 === 0) seconds.push(second)
   return [

@@ -5,9 +5,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect } from '@lastcall/client'
+import { connect, type Client } from '@lastcall/client'
 import { WebSocket } from 'ws'
-import { startServer } from './server.mjs'
+import { startServer } from './server.js'
 
 const CLIENTS = 400
 /** Each of them publishes once per second. */
@@ -16,13 +16,29 @@ const BEFORE_MS = 3_000
 const AFTER_MS = 3_000
 const SPREAD_SECONDS = 10
 
-/**
- * Runs one deploy. All times of the answer are in milliseconds after SIGHUP.
- *
- * @returns the times at which clients migrated and frames were delivered, and the totals of the run
- */
-export async function runDrain() {
-  const setBuild = (folder, build) => writeFileSync(join(folder, 'variables'), `BUILD=${build}\n`)
+/** What one deploy did. All times are in milliseconds after SIGHUP. */
+export interface DrainRun extends CrowdResult {
+  readonly clients: number
+  /** How many clients the server says it migrated. */
+  readonly moved: number
+  readonly seconds: number
+  /** The beginning and the end of the record. */
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+interface CrowdResult {
+  readonly lost: number
+  readonly repeated: number
+  readonly reconnects: number
+  readonly delivered: number
+  readonly movedAtMs: readonly number[]
+  readonly deliveredAtMs: readonly number[]
+}
+
+/** Runs one deploy. */
+export async function runDrain(): Promise<DrainRun> {
+  const setBuild = (folder: string, build: string): void => writeFileSync(join(folder, 'variables'), `BUILD=${build}\n`)
   const server = await startServer((folder) => {
     setBuild(folder, 'old')
     return {
@@ -48,7 +64,7 @@ export async function runDrain() {
     return {
       ...crowd.result(startMs),
       clients: CLIENTS,
-      moved: report.moved,
+      moved: Number(report['moved']),
       seconds: (endMs - startMs) / 1000,
       fromMs: -BEFORE_MS,
       toMs: endMs - startMs + AFTER_MS,
@@ -60,26 +76,26 @@ export async function runDrain() {
 }
 
 class Crowd {
-  #url
-  #clients = []
+  readonly #url: string
+  readonly #clients: Client[] = []
   /** Per client: how often it received each message, by the message's number. */
-  #received = []
-  #deliveredAtMs = []
-  #movedAtMs = []
+  readonly #received: Map<unknown, number>[] = []
+  readonly #deliveredAtMs: number[] = []
+  readonly #movedAtMs: number[] = []
   /** Per published message: the index of its publisher. */
-  #published = []
-  #publishing = []
+  readonly #published: number[] = []
+  readonly #publishing: Promise<number>[] = []
   #reconnects = 0
-  #timer
+  #timer: NodeJS.Timeout | undefined
 
-  constructor(url) {
+  constructor(url: string) {
     this.#url = url
   }
 
-  async arrive() {
+  async arrive(): Promise<void> {
     const open = Array.from({ length: CLIENTS }, (_, index) => {
       const client = connect(this.#url, { clientId: `client-${index}`, webSocket: WebSocket })
-      const received = new Map()
+      const received = new Map<unknown, number>()
       client.on('message', ({ data }) => {
         this.#deliveredAtMs.push(performance.now())
         received.set(data, (received.get(data) ?? 0) + 1)
@@ -90,35 +106,43 @@ class Crowd {
       client.on('move', () => this.#movedAtMs.push(performance.now()))
       this.#clients.push(client)
       this.#received.push(received)
-      return new Promise((resolve) => client.on('state', (state) => state === 'open' && resolve()))
+      return new Promise<void>((resolve) => {
+        client.on('state', (state) => {
+          if (state === 'open') resolve()
+        })
+      })
     })
     await Promise.all(open)
   }
 
-  startPublishing() {
+  startPublishing(): void {
+    const publishers = this.#clients.slice(0, PUBLISHERS)
     this.#timer = setInterval(() => {
       const index = this.#published.length % PUBLISHERS
       const number = this.#published.push(index) - 1
-      this.#publishing.push(this.#clients[index].publish(number))
+      const publisher = publishers[index]
+      if (publisher) this.#publishing.push(publisher.publish(number))
     }, 1_000 / PUBLISHERS)
   }
 
   /** Resolves when every message is acknowledged and every client has received a last one, which follows all others. */
-  async stopPublishing() {
+  async stopPublishing(): Promise<void> {
     clearInterval(this.#timer)
     await Promise.all(this.#publishing)
-    const last = this.#clients.map(
-      (client, index) =>
-        new Promise((resolve) => {
-          if (index === 0) resolve()
-          else client.on('message', ({ data }) => data === 'last' && resolve())
+    const [publisher, ...subscribers] = this.#clients
+    const last = subscribers.map(
+      (client) =>
+        new Promise<void>((resolve) => {
+          client.on('message', ({ data }) => {
+            if (data === 'last') resolve()
+          })
         }),
     )
-    await this.#clients[0].publish('last')
+    await publisher?.publish('last')
     await Promise.all(last)
   }
 
-  result(startMs) {
+  result(startMs: number): CrowdResult {
     let lost = 0
     let repeated = 0
     for (const [index, received] of this.#received.entries()) {
@@ -128,7 +152,7 @@ class Crowd {
         if (times > 1) repeated += times - 1
       }
     }
-    const relative = (times) => times.map((ms) => ms - startMs)
+    const relative = (times: readonly number[]): number[] => times.map((ms) => ms - startMs)
     return {
       lost,
       repeated,
@@ -139,7 +163,7 @@ class Crowd {
     }
   }
 
-  leave() {
+  leave(): void {
     clearInterval(this.#timer)
     for (const client of this.#clients) client.close()
   }
