@@ -1,5 +1,6 @@
 /**
- * Who may come in: looks at a newcomer and decides. Knows no socket and no HTTP; what it says is carried out by others.
+ * Admission decides whether the server accepts a client. It knows no socket and no HTTP; its callers carry out the
+ * decision.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import {
@@ -27,15 +28,15 @@ import type { TokenClaims, TokenVerifier } from './token-verifier.js'
 import { NameHolders } from './name-holders.js'
 import type { PendingHandshakes } from './pending-handshakes.js'
 
-/** What a handshake says. */
-export interface Newcomer {
-  /** From the path, decoded; `undefined`: `GET /ws`. */
+/** What a client asks for in its handshake. */
+export interface HandshakeRequest {
+  /** From the path, decoded. `undefined`: the client asked for `GET /ws`, and the server makes up a name. */
   readonly clientId: string | undefined
   readonly token: string | undefined
   readonly cursor: string | undefined
   readonly channels: string | undefined
   readonly session: string | undefined
-  /** The build of the instance that it comes from. */
+  /** The build that the client comes from. Such a client moves away from that build. */
   readonly avoid: string | undefined
   readonly origin: string | undefined
   readonly acceptLanguage: string | undefined
@@ -45,12 +46,15 @@ export interface Rejection {
   readonly admitted: false
   readonly reason: RejectionReason
   readonly locale: Locale
-  /** For who is accepted and closed at once (REJECT_WITH=close). */
+  /** The close code for a client that the server accepts and closes at once (REJECT_WITH=close). */
   readonly closeCode: number
   readonly closeReason: CloseReason
-  /** For whose upgrade is answered instead (REJECT_WITH=http). */
+  /** The status of the answer to the upgrade (REJECT_WITH=http). */
   readonly httpStatus: number
-  /** After how many milliseconds the same handshake may be accepted; `undefined`: the close code decides. */
+  /**
+   * The time after which the same handshake may be accepted, in milliseconds. `undefined`: the close code tells the
+   * client what to do.
+   */
   readonly retryInMs: number | undefined
 }
 
@@ -62,11 +66,11 @@ export interface Admitted {
   readonly locale: Locale
   readonly channels: readonly string[]
   readonly cursor: Cursor | 'malformed' | undefined
-  /** It is the client that is connected under this name: its new connection replaces the old one. */
+  /** The client is connected under this name already, and the new connection replaces the old one. */
   readonly isTakeover: boolean
   /** The server verified a token for this clientId. */
   readonly hasToken: boolean
-  /** It says that it comes from another instance, and has proved that it is who it says. */
+  /** The client says that it comes from another instance, and has proved its identity by its session or its token. */
   readonly isMoving: boolean
   readonly expiresAtMs: number
   readonly allowedChannels: readonly string[] | undefined
@@ -75,35 +79,35 @@ export interface Admitted {
 export interface AdmissionOptions {
   readonly connections: ConnectionManager
   readonly sessions: Sessions
-  /** `undefined`: the server is open. */
+  /** `undefined`: the server asks for no token. */
   readonly verifyToken: TokenVerifier | undefined
-  /** Whether pages of this origin may connect. `undefined`: those of any may. */
+  /** Whether pages of this origin may connect. `undefined`: pages of every origin may. */
   readonly allowsOrigin: ((origin: string) => boolean) | undefined
-  /** Those that wait count against `maxConnections`. */
+  /** Waiting handshakes count against `maxConnections`. */
   readonly pending: Pick<PendingHandshakes, 'count' | 'has'>
   readonly clock: Clock
   /** 0: no limit. */
   readonly maxConnections: number
   readonly maxChannels: number
   readonly locale: Locale
-  /** This instance's. */
+  /** The build of this instance. */
   readonly build: string
   readonly instances: Pick<Instances, 'isReadyBeside'>
   /**
-   * The hash of the session that a clientId belongs to because of another connection than one here: of one to another
-   * instance, or of one before the journal was replaced, whose client is to return.
+   * The hash of the session to which a clientId belongs although it has no connection here. The client has a connection
+   * to another instance, or had one before the journal was replaced and is expected to reconnect.
    */
   readonly holderElsewhere: (clientId: string) => Pick<Holder, 'sessionHash'> | undefined
-  /** Resolves when no other instance holds the clientId any more, or after so many milliseconds. */
+  /** Resolves when no other instance holds the clientId any more, or after `maxWaitMs`. */
   readonly waitForRelease: (clientId: string, maxWaitMs: number) => Promise<void>
-  /** Whether newcomers are turned away because of a shutdown. */
+  /** Whether the server rejects new clients because of a shutdown. */
   readonly isClosed: () => boolean
 }
 
-/** When a client may try again whose name belongs to a token, and is held by a connection that does not answer. */
+/** When a client may try again if its token names a clientId that a connection without an answer holds. */
 const ABANDONED_RETRY_MS = 5000
 
-/** Why → how the client is told. */
+/** The close code, the reason and the HTTP status of each rejection. */
 const REJECTIONS = {
   shutting_down: [CLOSE_CODES.goingAway, 'shuttingDown', 503],
   origin: [CLOSE_CODES.policy, 'forbiddenOrigin', 401],
@@ -119,10 +123,10 @@ const REJECTIONS = {
   unavailable: [CLOSE_CODES.tryAgainLater, 'unavailable', 503],
 } as const satisfies Record<RejectionReason, readonly [number, CloseReason, number]>
 
-/** When a client that another instance holds may try again. */
+/** When a client may try again if another instance holds its clientId. */
 const ELSEWHERE_RETRY_MS = 5000
 
-/** A release takes one round trip of the journal, and what the event loop of the other instance adds. */
+/** A release takes one round trip of the journal and the delay in the event loop of the other instance. */
 const MAX_WAIT_FOR_NAME_MS = 1000
 
 export class Admission {
@@ -136,27 +140,32 @@ export class Admission {
     this.#verifyToken = options.verifyToken
   }
 
-  /** Tokens of newcomers are checked with other keys from now on; who is in stays in. `undefined`: the server is open. */
+  /**
+   * Checks the tokens of new clients with other keys from now on. Connected clients stay connected. `undefined`: the
+   * server asks for no token.
+   */
   renewVerifier(verifyToken: TokenVerifier | undefined): void {
     this.#verifyToken = verifyToken
   }
 
   /**
-   * What the token says; `undefined` when there is none to ask for or it is not valid: `decide` then rejects.
-   * `unavailable`: it could not be checked. The only part that may take time, so it comes before the rest.
+   * The claims of the token. `undefined`: the server asks for no token, or the token is not valid and `decide` rejects
+   * the client. `unavailable`: the token could not be checked. This part may take time, so the caller calls it before
+   * `decide`.
    */
-  async claims(newcomer: Newcomer): Promise<TokenClaims | 'unavailable' | undefined> {
-    return newcomer.token === undefined ? undefined : this.#verifyToken?.(newcomer.token)
+  async claims(request: HandshakeRequest): Promise<TokenClaims | 'unavailable' | undefined> {
+    return request.token === undefined ? undefined : this.#verifyToken?.(request.token)
   }
 
   /**
-   * Why a newcomer is rejected before anything is asked that may take time; `undefined`: it may wait. A client that is
-   * connected may come once more when there is no room: it may be about to replace its own connection.
+   * The rejection of a client before any check that takes time. `undefined`: the handshake may wait. A client that is
+   * connected may have one waiting handshake even if the server is full, because its new connection may replace its
+   * own.
    */
-  mayNotWait(newcomer: Newcomer): Rejection | undefined {
+  mayNotWait(request: HandshakeRequest): Rejection | undefined {
     const { connections, pending, isClosed } = this.#options
-    const { clientId } = newcomer
-    const locale = this.localeOf(newcomer)
+    const { clientId } = request
+    const locale = this.localeOf(request)
     if (isClosed()) return rejection('shutting_down', locale)
     const mayReplace = clientId !== undefined && !pending.has(clientId) && connections.get(clientId) !== undefined
     return this.#hasRoom || mayReplace ? undefined : rejection('max_connections', locale)
@@ -168,67 +177,73 @@ export class Admission {
   }
 
   /**
-   * Waits a moment for a name that another instance holds for somebody else: a client that closes its connection there and
-   * connects here at once is faster than the journal.
+   * Waits a moment for a clientId that another instance holds for another session. A client that closes its connection
+   * there and connects here at once is faster than the journal.
    */
-  async waitForName(newcomer: Newcomer, claims: TokenClaims | undefined): Promise<void> {
-    const { clientId } = newcomer
-    if (clientId === undefined || !this.isHeldElsewhere(newcomer, claims)) return
+  async waitForName(request: HandshakeRequest, claims: TokenClaims | undefined): Promise<void> {
+    const { clientId } = request
+    if (clientId === undefined || !this.isHeldElsewhere(request, claims)) return
     await this.#options.waitForRelease(clientId, MAX_WAIT_FOR_NAME_MS)
   }
 
-  /** Whether another instance holds the name for somebody else. */
-  isHeldElsewhere({ clientId, session }: Newcomer, claims: TokenClaims | undefined): boolean {
+  /** Whether another instance holds the clientId for another session. */
+  isHeldElsewhere({ clientId, session }: HandshakeRequest, claims: TokenClaims | undefined): boolean {
     if (clientId === undefined || claims?.subject === clientId) return false
     if (!this.#options.holderElsewhere(clientId)) return false
     const proof = session !== undefined && this.#options.sessions.isValid(session, clientId) ? session : undefined
     return !this.#isFreeElsewhere(clientId, proof)
   }
 
-  /** The language to talk to a newcomer in. */
-  localeOf(newcomer: Newcomer): Locale {
-    return negotiateLocale(newcomer.acceptLanguage, this.#options.locale)
+  /** The language of the texts for this client. */
+  localeOf(request: HandshakeRequest): Locale {
+    return negotiateLocale(request.acceptLanguage, this.#options.locale)
   }
 
   get asksForToken(): boolean {
     return this.#verifyToken !== undefined
   }
 
-  /** Decides. To be carried out in the same turn of the event loop: it counts on who is connected now. */
-  decide(newcomer: Newcomer, claims: TokenClaims | undefined): Admitted | Rejection {
+  /**
+   * Decides on the handshake. The caller carries out the decision in the same turn of the event loop, because it
+   * depends on the clients that are connected now.
+   */
+  decide(request: HandshakeRequest, claims: TokenClaims | undefined): Admitted | Rejection {
     const { connections, sessions, allowsOrigin, isClosed, build, instances } = this.#options
-    const locale = this.localeOf(newcomer)
+    const locale = this.localeOf(request)
     const reject = (reason: RejectionReason): Rejection => rejection(reason, locale)
 
     if (isClosed()) return reject('shutting_down')
-    // Browsers always send it; what is no browser could send any.
-    if (allowsOrigin && newcomer.origin !== undefined && !allowsOrigin(newcomer.origin)) return reject('origin')
-    const clientId = newcomer.clientId ?? claims?.subject ?? guestId()
+    // Browsers always send the origin. Another program can send any origin or none, so the check protects browsers
+    // only.
+    if (allowsOrigin && request.origin !== undefined && !allowsOrigin(request.origin)) return reject('origin')
+    const clientId = request.clientId ?? claims?.subject ?? guestId()
     if (!isClientId(clientId)) return reject('invalid_client_id')
     if (this.#verifyToken) {
       if (!claims || claims.expiresAtMs <= Date.now()) return reject('unauthorized')
       if (claims.subject !== undefined && claims.subject !== clientId) return reject('unauthorized')
     }
-    const channels = this.#channels(newcomer.channels, claims)
+    const channels = this.#channels(request.channels, claims)
     if (!channels) return reject('forbidden_channel')
 
-    const avoid = isBuild(newcomer.avoid) ? newcomer.avoid : undefined
-    // It would have to move again soon. Said before what only this instance minds: at the other one the name may be free.
+    const avoid = isBuild(request.avoid) ? request.avoid : undefined
+    // Another build is ready, so the client would soon have to migrate again. This check precedes the checks that
+    // concern this instance alone: at the other instance the clientId may be free.
     if (avoid === build && instances.isReadyBeside(build)) return reject('other_build_ready')
 
-    const given = newcomer.session
+    const given = request.session
     const returning = given !== undefined && sessions.isValid(given, clientId) ? given : undefined
     const hasToken = claims?.subject === clientId
     const present = connections.get(clientId)
     const isSame =
       present !== undefined && (hasToken || (returning !== undefined && equal(returning, present.identity.session)))
     if (!isSame && !hasToken && !this.#isFreeElsewhere(clientId, returning)) {
-      // The other instance may be about to go, or its connection half open.
+      // The other instance may be about to stop, or its connection to the client may be half open.
       return rejection('id_in_use', locale, ELSEWHERE_RETRY_MS)
     }
     if (present && !isSame && !isOver(present)) {
       const holder = this.#nameHolders.ask(present)
-      // Where tokens are asked for a name belongs to its token: the heartbeat ends a connection that is half open.
+      // With tokens, a clientId belongs to the client with the token, and the heartbeat ends a half-open connection
+      // that holds it. So the client tries again.
       const retryInMs = holder.isFree ? ABANDONED_RETRY_MS : holder.retryInMs
       if (!holder.isFree || this.#verifyToken) return rejection('id_in_use', locale, retryInMs)
       present.terminate('dead')
@@ -242,7 +257,7 @@ export class Admission {
       session: returning ?? sessions.issue(clientId, connectionId),
       locale,
       channels,
-      cursor: newcomer.cursor === undefined ? undefined : (parseCursor(newcomer.cursor) ?? 'malformed'),
+      cursor: request.cursor === undefined ? undefined : (parseCursor(request.cursor) ?? 'malformed'),
       isTakeover: isSame,
       hasToken,
       isMoving: avoid !== undefined && (hasToken || returning !== undefined),
@@ -251,14 +266,14 @@ export class Admission {
     }
   }
 
-  /** Whether no other instance holds the clientId for somebody else. */
+  /** Whether no other instance holds the clientId for another session. */
   #isFreeElsewhere(clientId: string, session: string | undefined): boolean {
     const holder = this.#options.holderElsewhere(clientId)
     if (!holder) return true
     return session !== undefined && equal(hashOfSession(session), holder.sessionHash)
   }
 
-  /** The lobby and those asked for; `undefined`: not to be had. */
+  /** The lobby and the requested channels. `undefined`: a name is invalid, or the token does not allow a channel. */
   #channels(asked: string | undefined, claims: TokenClaims | undefined): readonly string[] | undefined {
     const lobby = allowsChannel(claims?.channels, LOBBY) ? ONLY_LOBBY : NONE
     if (!asked) return lobby
@@ -270,13 +285,13 @@ export class Admission {
   }
 }
 
-/** A connection that has ended for the server, or that the server is ending, does not hold its name any more. */
+/** Whether the connection has ended, or the server is closing it. It then holds its clientId no longer. */
 const isOver = ({ serverClose, transport }: Connection): boolean => serverClose !== undefined || !transport.isOpen
 
 const ONLY_LOBBY: readonly string[] = [LOBBY]
 const NONE: readonly string[] = []
 
-/** @param retryInMs When the same handshake may be accepted, where the close code does not say it. */
+/** @param retryInMs The time after which the same handshake may be accepted, where the close code does not state it. */
 export function rejection(reason: RejectionReason, locale: Locale, retryInMs?: number): Rejection {
   const [closeCode, closeReason, httpStatus] = REJECTIONS[reason]
   return { admitted: false, reason, locale, closeCode, closeReason, httpStatus, retryInMs }

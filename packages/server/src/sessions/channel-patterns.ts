@@ -1,11 +1,17 @@
-/** The patterns of channels in a token: which channels they allow. Pure. */
+/** Decides which channels the patterns in a token allow. Pure. */
 
-/** Whether one of these patterns names the channel: `*` stands for any characters, everything else for itself. */
+/**
+ * Whether one of the patterns matches the channel: `*` matches any characters, and every other character matches
+ * itself.
+ */
 export function allowsChannel(patterns: readonly string[] | undefined, channel: string): boolean {
   return patterns === undefined || patterns.some((pattern) => matches(pattern.split('*'), channel))
 }
 
-/** Without a regular expression: a pattern comes from outside and must not be able to take long. */
+/**
+ * Matches without a regular expression. A pattern comes from a token, and a crafted one could make a regular expression
+ * run for minutes.
+ */
 function matches(literals: readonly string[], text: string): boolean {
   const first = literals[0] as string
   if (literals.length === 1) return text === first

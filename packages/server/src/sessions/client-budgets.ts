@@ -1,45 +1,48 @@
 /**
- * What a client may ask of the server: a budget each of messages, of channels, of replayed history and of frames. Budgets
- * belong to the client and outlive the connection, so that connecting anew is not a way around them.
+ * The budgets of a client for messages, channels, replayed history and frames. A budget belongs to the client and
+ * outlives the connection, so a client that reconnects does not get a new one.
  */
 import { RateLimit, type TokenBucket } from './rate-limit.js'
 
 export interface BudgetRates {
-  /** `message`, `direct`, `subscribe` and `unsubscribe`, per minute and client. 0: no limit. */
+  /** The number of `message`, `direct`, `subscribe` and `unsubscribe` requests per minute and client. 0: no limit. */
   readonly messagesPerMinute: number
-  /** Channels that a client subscribes to or names in a handshake, per minute and client. 0: no limit. */
+  /** The number of channels to which a client subscribes, or which it names in a handshake, per minute. 0: no limit. */
   readonly channelsPerMinute: number
-  /** Bytes of history that a client has replayed to it, per minute and client. 0: no limit. */
+  /** The bytes of history that the server replays to a client per minute. 0: no limit. */
   readonly replayBytesPerMinute: number
 }
 
-/** What a request costs besides one message. */
+/** The cost of a request in addition to one message. */
 export interface RequestCost {
   readonly channels: number
   readonly replayBytes: number
 }
 
 /**
- * Frames that bring no message which is taken: pings of both kinds, pongs, small fragments, and refused messages. So many
- * may come at once, and so many a minute. In the protocol.
+ * The number of frames without an accepted message that a client may send at once, and per minute: pings of both kinds,
+ * pongs, small fragments and refused messages. PROTOCOL.md states it.
  */
 const FRAMES_AT_ONCE = 300
 const FRAMES_PER_MINUTE = 6000
 
-/** A replay costs at least as much as reading so many bytes does. */
+/** The least cost of a replay. Even an empty replay costs the server as much as reading this many bytes. */
 const MIN_REPLAY_BYTES = 16 * 1024
 
-/** The most budgets kept of clients that have gone; beyond that the oldest are forgotten. */
+/** The number of budgets that the server keeps for disconnected clients. Beyond it the server forgets the oldest. */
 const MAX_KEPT = 100_000
 
-/** After so long every budget is full again, whatever was taken from it; frames may have left a debt. */
+/**
+ * The time in which every budget is full again, whatever the client took. It is twice a minute because frames may have
+ * left a debt.
+ */
 const FULL_AFTER_MS = 120_000
 
 type Budgeted = 'messages' | 'channels' | 'replay' | 'frames'
 
 type Limits = Readonly<Record<Budgeted, RateLimit>>
 
-/** One client's. A bucket is made when something is first taken from it: most clients never fill them all. */
+/** The budgets of one client. A bucket is created at its first use, because most clients use only some of them. */
 export class ClientBudget {
   readonly #limits: Limits
   #buckets: { [Of in Budgeted]?: TokenBucket } = {}
@@ -48,13 +51,13 @@ export class ClientBudget {
     this.#limits = limits
   }
 
-  /** Takes one message: 0 when it may pass, else after how many milliseconds the next one may. */
+  /** Takes one message. Returns 0 if it may pass, and otherwise the milliseconds after which the next one may. */
   takeMessage(nowMs: number): number {
     const { messages } = this.#limits
     return messages.isUnlimited ? 0 : messages.take(this.#bucket('messages', nowMs), nowMs)
   }
 
-  /** Takes a request with its message: all of it, or nothing. The answer is as with `takeMessage`. */
+  /** Takes the complete cost of a request with its message, or nothing. Returns the same as `takeMessage`. */
   takeRequest(cost: RequestCost, nowMs: number): number {
     const waitMs = Math.max(this.#waitMs('messages', 1, nowMs), this.#costWaitMs(cost, nowMs))
     if (waitMs > 0) return waitMs
@@ -63,19 +66,22 @@ export class ClientBudget {
     return 0
   }
 
-  /** Takes what a handshake asks for: all of it, or nothing. The answer is as with `takeMessage`. */
+  /** Takes the complete cost of a handshake, or nothing. Returns the same as `takeMessage`. */
   takeHandshake(cost: RequestCost, nowMs: number): number {
     const waitMs = this.#costWaitMs(cost, nowMs)
     if (waitMs === 0) this.#takeCost(cost, nowMs)
     return waitMs
   }
 
-  /** Charges for frames that have come. The answer is for how many milliseconds no more should be read; mostly 0. */
+  /**
+   * Charges for received frames. Returns the milliseconds for which the server should not read from the client; usually
+   * 0.
+   */
   debitFrames(count: number, nowMs: number): number {
     return this.#limits.frames.debit(this.#bucket('frames', nowMs), nowMs, count)
   }
 
-  /** Whether nothing is missing from it. */
+  /** Whether every bucket is full. */
   isFull(nowMs: number): boolean {
     for (const of of Object.keys(this.#buckets) as Budgeted[]) {
       if (!this.#limits[of].isFull(this.#bucket(of, nowMs), nowMs)) return false
@@ -109,13 +115,13 @@ export class ClientBudget {
 
 const KILOBYTE = 1024
 
-/** In kilobytes: the tokens of 64 GiB in bytes would not be whole numbers any more. */
+/** In kilobytes. The tokens of 64 GiB in bytes would exceed the integers that a number represents exactly. */
 const replayUnits = (bytes: number): number =>
   bytes === 0 ? 0 : Math.ceil(Math.max(bytes, MIN_REPLAY_BYTES) / KILOBYTE)
 
 export class ClientBudgets {
   readonly #limits: Limits
-  /** Of clients that are not connected, the longest gone first. */
+  /** The budgets of disconnected clients. The client that left first is first. */
   readonly #kept = new Map<string, { readonly budget: ClientBudget; readonly keptAtMs: number }>()
 
   constructor({ messagesPerMinute, channelsPerMinute, replayBytesPerMinute }: BudgetRates) {
@@ -127,14 +133,14 @@ export class ClientBudgets {
     }
   }
 
-  /** The budget that a client left when it was last connected, or a full one. */
+  /** The budget with which the client left, or a full one. */
   open(clientId: string): ClientBudget {
     const kept = this.#kept.get(clientId)
     this.#kept.delete(clientId)
     return kept?.budget ?? new ClientBudget(this.#limits)
   }
 
-  /** Keeps a leaving client's budget until it would be full again. */
+  /** Keeps the budget of a leaving client until it would be full again. */
   keep(clientId: string, budget: ClientBudget | undefined, nowMs: number): void {
     if (!budget || budget.isFull(nowMs)) return
     this.#kept.delete(clientId)

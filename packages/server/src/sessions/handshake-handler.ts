@@ -1,6 +1,6 @@
 /**
- * What happens to a handshake between the front and the session: the checks that take time, the decision, and its answer
- * to the client. "Could not check" is an answer of its own: 1013, try again later.
+ * Handles a handshake between the front and the session: the checks that take time, the decision, and the answer to the
+ * client. When a check cannot be made, the client gets 1013 (try again later).
  */
 import { isClientId, parseCursor, TEXTS, type RejectedMessage } from '@lastcall/protocol'
 import type { Handshake, Reply } from '../connections/front.js'
@@ -8,7 +8,7 @@ import type { Transport, TransportListener } from '../connections/transport.js'
 import type { Feed } from '../hub/feed.js'
 import type { Logger } from '../observability/log.js'
 import { countIn, type Stats } from '../observability/stats.js'
-import { rejection, type Admission, type Newcomer, type Rejection } from './admission.js'
+import { rejection, type Admission, type HandshakeRequest, type Rejection } from './admission.js'
 import type { TokenClaims } from './token-verifier.js'
 import { readHandshake } from './handshake.js'
 import type { HookCalls } from './hook-calls.js'
@@ -21,39 +21,39 @@ export interface HandshakeHandlerOptions {
   readonly pending: PendingHandshakes
   readonly sessionSetup: SessionSetup
   readonly feed: Pick<Feed, 'waitForCursor' | 'canRecover' | 'isVoid' | 'isAvailable'>
-  /** How long a newcomer waits for this instance to read what another one has told it of already. */
+  /** How long a handshake waits until this instance has read the entries up to the client's cursor, in milliseconds. */
   readonly maxWaitForCursorMs: number
   readonly hookCalls: HookCalls
-  /** When a rejected client is answered. */
+  /** Decides when a rejected client gets its answer. */
   readonly lateAnswers: LateAnswers
-  /** How a rejected client is told. */
+  /** Whether a rejected client gets a close frame or an HTTP status (REJECT_WITH). */
   readonly rejectWith: 'close' | 'http'
   readonly encodeFrame: (text: string) => Buffer
-  /** Whether log lines name the address of the client. */
+  /** Whether log lines contain the address of the client. */
   readonly logAddresses: boolean
   readonly stats: Stats
   readonly log: Logger
 }
 
-/** What `Retry-After` says with 503. */
+/** The value of `Retry-After` with status 503. */
 const RETRY_AFTER_MS = 5000
 
-/** One client's handshake. */
+/** The handshake of one client. */
 interface Attempt {
   readonly handshake: Handshake
-  readonly newcomer: Newcomer
+  readonly request: HandshakeRequest
   readonly reply: Reply
-  /** For the log: absent where addresses are not logged. */
+  /** The address for the log. `undefined` if addresses are not logged. */
   readonly address: string | undefined
-  /** What it waits for, while it does. */
+  /** The step for which the handshake waits, for the log. */
   waitsFor: 'checks' | 'onConnect'
 }
 
 function ignore(): void {
-  // A rejected client is not listened to.
+  // The server ignores what a rejected client sends.
 }
 
-const DEAF: TransportListener = {
+const IGNORING: TransportListener = {
   onText: ignore,
   onExtraFrames: ignore,
   onBinary: ignore,
@@ -68,40 +68,40 @@ type Outcome = { readonly claims: TokenClaims | undefined } | 'refused' | 'unava
 export class HandshakeHandler {
   readonly #options: HandshakeHandlerOptions
 
-  /** Rejected clients that were let in to be told why, and whose closing handshake is not over. */
+  /** Rejected clients whose connection was accepted for the close frame, and whose closing handshake is not over. */
   readonly #closing = new Set<Transport>()
 
   constructor(options: HandshakeHandlerOptions) {
     this.#options = options
   }
 
-  /** Cuts the rejected clients that have not gone yet. */
+  /** Terminates the rejected clients that have not disconnected yet. */
   dispose(): void {
     for (const transport of this.#closing) transport.terminate()
   }
 
-  /** @param path The path of the endpoint. */
+  /** @param path The path of the WebSocket endpoint. */
   handle(handshake: Handshake, reply: Reply, path: string): void {
     const { admission, hookCalls, logAddresses } = this.#options
-    const newcomer = readHandshake(handshake, path)
+    const request = readHandshake(handshake, path)
     const address = logAddresses ? handshake.remoteAddress : undefined
-    const attempt: Attempt = { handshake, newcomer, reply, address, waitsFor: 'checks' }
+    const attempt: Attempt = { handshake, request, reply, address, waitsFor: 'checks' }
     const mustWait =
       admission.asksForToken ||
-      newcomer.cursor !== undefined ||
+      request.cursor !== undefined ||
       hookCalls.hasOnConnect ||
-      admission.isHeldElsewhere(newcomer, undefined)
+      admission.isHeldElsewhere(request, undefined)
     if (mustWait) this.#wait(attempt)
     else this.#decide(attempt, undefined)
   }
 
-  /** The checks that take time come first: admission decides on the connections of that moment. */
+  /** Makes the checks that take time, and decides after them: admission decides on the connections of that moment. */
   #wait(attempt: Attempt): void {
     const { admission, pending, log } = this.#options
-    const { newcomer } = attempt
-    const mayNotWait = admission.mayNotWait(newcomer)
+    const { request } = attempt
+    const mayNotWait = admission.mayNotWait(request)
     if (mayNotWait) return this.#reject(attempt, mayNotWait)
-    const handshake = pending.begin(newcomer.clientId, (why) => this.#ended(attempt, why))
+    const handshake = pending.begin(request.clientId, (why) => this.#ended(attempt, why))
     this.#check(attempt)
       .catch((error: unknown): Outcome => {
         log.error('error', { error, address: attempt.address }, 'a handshake could not be checked')
@@ -110,7 +110,7 @@ export class HandshakeHandler {
       .then((outcome) => {
         if (!handshake.finish()) return
         if (outcome === 'refused' || outcome === 'unavailable') {
-          this.#reject(attempt, rejection(outcome, admission.localeOf(newcomer)))
+          this.#reject(attempt, rejection(outcome, admission.localeOf(request)))
         } else this.#decide(attempt, outcome.claims)
       })
       .catch((error: unknown) => log.error('error', { error }, 'a handshake could not be answered'))
@@ -118,43 +118,44 @@ export class HandshakeHandler {
 
   async #check(attempt: Attempt): Promise<Outcome> {
     const { admission, feed, hookCalls, maxWaitForCursorMs } = this.#options
-    const { newcomer, handshake } = attempt
-    const cursor = newcomer.cursor === undefined ? undefined : parseCursor(newcomer.cursor)
+    const { request, handshake } = attempt
+    const cursor = request.cursor === undefined ? undefined : parseCursor(request.cursor)
     const [claims] = await Promise.all([
-      admission.claims(newcomer),
+      admission.claims(request),
       cursor && feed.waitForCursor(cursor, maxWaitForCursorMs),
     ])
-    // Cut off from the journal, this instance cannot know whether the cursor is ahead of the journal or only of itself.
-    // `recovered: false` would report a loss that may be none, and begin the client before what it has read already.
+    // During an outage of the journal, this instance cannot know whether it has only not yet read up to the cursor.
+    // With `recovered: false` the server could report a loss that has not happened, and begin the client before entries
+    // that the client has received.
     const isUndecided = cursor !== undefined && !feed.isAvailable && !feed.canRecover(cursor) && !feed.isVoid(cursor)
     if (claims === 'unavailable' || isUndecided) return 'unavailable'
-    await admission.waitForName(newcomer, claims)
-    // A client without a valid token is rejected whatever the application would say of it.
+    await admission.waitForName(request, claims)
+    // The application is not asked about a client without a valid token, because admission rejects that client anyway.
     const isAsked = hookCalls.hasOnConnect && (claims !== undefined || !admission.asksForToken)
     if (!isAsked) return { claims }
     attempt.waitsFor = 'onConnect'
-    const answer = await hookCalls.onConnect({ clientId: newcomer.clientId ?? claims?.subject, request: handshake })
+    const answer = await hookCalls.onConnect({ clientId: request.clientId ?? claims?.subject, request: handshake })
     if (answer === 'allowed') return { claims }
     return answer === 'refused' ? 'refused' : 'unavailable'
   }
 
   #ended(attempt: Attempt, why: HandshakeEnd): void {
     const { admission, hookCalls } = this.#options
-    const { newcomer, waitsFor, address } = attempt
+    const { request, waitsFor, address } = attempt
     if (why === 'timeout' && waitsFor === 'onConnect') {
       hookCalls.failed('onConnect', new Error('no answer within HANDSHAKE_TIMEOUT'), {
-        clientId: newcomer.clientId,
+        clientId: request.clientId,
         address,
       })
     }
     const reason = why === 'shutdown' ? 'shutting_down' : 'unavailable'
-    this.#reject(attempt, rejection(reason, admission.localeOf(newcomer)))
+    this.#reject(attempt, rejection(reason, admission.localeOf(request)))
   }
 
   #decide(attempt: Attempt, claims: TokenClaims | undefined): void {
     const { admission, sessionSetup } = this.#options
-    const { newcomer, reply, address } = attempt
-    const decision = admission.decide(newcomer, claims)
+    const { request, reply, address } = attempt
+    const decision = admission.decide(request, claims)
     if (!decision.admitted) return this.#reject(attempt, decision)
     const retryInMs = sessionSetup.charge(decision)
     if (retryInMs > 0) return this.#reject(attempt, rejection('rate_limited', decision.locale, retryInMs))
@@ -163,12 +164,12 @@ export class HandshakeHandler {
 
   #reject(attempt: Attempt, why: Rejection): void {
     const { lateAnswers, stats, log } = this.#options
-    const { newcomer, handshake, address } = attempt
+    const { request, handshake, address } = attempt
     const { reason, closeCode } = why
     countIn(stats.rejections, reason)
     log.info(
       'rejected',
-      { reason, code: closeCode, ...(isClientId(newcomer.clientId) && { clientId: newcomer.clientId }), address },
+      { reason, code: closeCode, ...(isClientId(request.clientId) && { clientId: request.clientId }), address },
       'a handshake was rejected',
     )
     lateAnswers.give(reason, handshake.remoteAddress, () => this.#answer(attempt.reply, why))
@@ -182,10 +183,11 @@ export class HandshakeHandler {
       reply.reject({ status: httpStatus, text, retryInMs: isTemporary ? RETRY_AFTER_MS : retryInMs })
       return
     }
-    // A browser cannot see an HTTP status. It can see why it is closed when it is let in first.
+    // A browser does not reveal an HTTP status to the page. It does reveal a close code, so the server accepts the
+    // connection first.
     reply.accept((transport) => {
       this.#closing.add(transport)
-      transport.listener = { ...DEAF, onClosed: () => this.#closing.delete(transport) }
+      transport.listener = { ...IGNORING, onClosed: () => this.#closing.delete(transport) }
       if (transport.isStrict) {
         const when = retryInMs === undefined ? {} : { retryInMs }
         const message: RejectedMessage = { type: 'rejected', code: closeCode, reason: text, ...when }

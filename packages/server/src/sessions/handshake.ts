@@ -1,11 +1,9 @@
-/**
- * Reads what a client asks for out of its handshake. Pure.
- */
+/** Reads from a handshake what the client asks for. Pure. */
 import type { Handshake } from '../connections/front.js'
-import type { Newcomer } from './admission.js'
+import type { HandshakeRequest } from './admission.js'
 
-/** @param path The path of the endpoint: what follows it, after a slash, is the clientId. */
-export function readHandshake({ url, headers }: Handshake, path: string): Newcomer {
+/** @param path The path of the endpoint. The clientId follows it after a slash. */
+export function readHandshake({ url, headers }: Handshake, path: string): HandshakeRequest {
   const mark = url.indexOf('?')
   const pathname = mark < 0 ? url : url.slice(0, mark)
   const name = pathname.slice(path.length + 1)
@@ -24,11 +22,14 @@ export function readHandshake({ url, headers }: Handshake, path: string): Newcom
   }
 }
 
-/** Of a field that may stand there several times, the first value. */
+/** The first value of a header field or parameter that may be repeated. */
 const single = (value: string | readonly string[] | undefined): string | undefined =>
   typeof value === 'string' ? value : value?.[0]
 
-/** A text that cannot be decoded is no clientId either, and admission rejects it. */
+/**
+ * Decodes a part of the path. A text that cannot be decoded is returned unchanged: it is no valid clientId, and
+ * admission rejects it.
+ */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text)

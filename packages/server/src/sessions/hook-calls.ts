@@ -1,7 +1,7 @@
 /**
- * Calls the application's hooks. Whatever a hook does (throws, rejects, answers late or never, answers with something
- * that is no answer), it costs at most the one connection or message that it was asked about. It is logged with the name
- * of the hook and counted, and it never counts as a permission.
+ * Calls the application's hooks. A hook that throws, rejects, never settles or returns an invalid answer affects only
+ * the one connection or message that it was called for. The failure is logged with the name of the hook and counted,
+ * and it never counts as a permission.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
@@ -10,7 +10,7 @@ import type { ConnectRequest, DisconnectEvent, Hooks, PublishAttempt } from './h
 
 export type ConnectDecision = 'allowed' | 'refused' | 'failed'
 
-/** What becomes of a message. `replace`: this JSON text instead of the client's. */
+/** The decision on a message. `replace`: the server publishes this JSON text instead of the client's. */
 export type MessageDecision =
   | { readonly kind: 'asIs' }
   | { readonly kind: 'replace'; readonly data: string }
@@ -24,10 +24,13 @@ export interface HookCallsOptions {
   readonly log: Logger
 }
 
-/** For so long a message waits for the application; a handshake has a limit of its own (HANDSHAKE_TIMEOUT). */
+/** How long a message waits for `onMessage`. A handshake waits for HANDSHAKE_TIMEOUT instead. */
 const MESSAGE_TIMEOUT_MS = 10_000
 
-/** One line of each hook in this time: a database that is down for 10,000 clients is not 10,000 lines. */
+/**
+ * Each hook gets at most one log line in this time, so that a database outage does not write 10,000 lines for 10,000
+ * clients.
+ */
 const LINE_EVERY_MS = 1000
 
 const FAILED: MessageDecision = { kind: 'failed' }
@@ -37,7 +40,7 @@ type HookName = Extract<Dependency, `on${string}`>
 
 export class HookCalls {
   readonly #options: HookCallsOptions
-  /** When each hook had its last line, and how many failures had none since. */
+  /** For each hook, the time of its last log line and the number of failures without a line since then. */
   readonly #lines = new Map<HookName, { readonly atMs: number; suppressed: number }>()
 
   constructor(options: HookCallsOptions) {
@@ -52,7 +55,7 @@ export class HookCalls {
     return this.#options.hooks.onMessage !== undefined
   }
 
-  /** Resolves when the application has decided, which may be never: the handshake's own limit ends the waiting. */
+  /** Resolves with the application's decision. It may never resolve: HANDSHAKE_TIMEOUT ends the handshake. */
   async onConnect(request: ConnectRequest): Promise<ConnectDecision> {
     try {
       const answer: unknown = await this.#options.hooks.onConnect?.(request)
@@ -65,7 +68,10 @@ export class HookCalls {
     }
   }
 
-  /** Decides at once where the hook does. A promise never rejects, and resolves after 10 s at most. */
+  /**
+   * Returns the decision at once if the hook is synchronous. A returned promise never rejects, and resolves after
+   * `MESSAGE_TIMEOUT_MS` at most.
+   */
   onMessage(attempt: PublishAttempt): MessageDecision | Promise<MessageDecision> {
     const { clientId } = attempt
     try {
@@ -83,7 +89,7 @@ export class HookCalls {
     const { clientId } = event
     const fail = (error: unknown): void => this.failed('onDisconnect', error, { clientId })
     try {
-      // Not awaited, and yet it may be an async function: its rejection would end the process.
+      // The server does not wait for an asynchronous hook, but handles its rejection, which would end the process.
       const answer: unknown = this.#options.hooks.onDisconnect?.(event)
       if (isThenable(answer)) Promise.resolve(answer).catch(fail)
     } catch (error) {
@@ -125,13 +131,13 @@ export class HookCalls {
   }
 }
 
-/** @throws {TypeError} The answer is none, or its data cannot be written as JSON. */
+/** @throws {TypeError} The answer is no decision, or its data cannot be written as JSON. */
 function messageDecision(answer: unknown): MessageDecision {
   if (answer === undefined) return AS_IS
   if (typeof answer === 'object' && answer !== null) {
     if ('refuse' in answer && typeof answer.refuse === 'string') return { kind: 'refuse', detail: answer.refuse }
     if ('data' in answer && !('refuse' in answer)) {
-      // Undefined for what JSON does not have, whatever the types of the library say.
+      // JSON.stringify returns undefined for a function, for example, although its type does not say so.
       const data = JSON.stringify(answer.data) as string | undefined
       if (data !== undefined) return { kind: 'replace', data }
     }
@@ -139,11 +145,11 @@ function messageDecision(answer: unknown): MessageDecision {
   throw new TypeError(`the answer is ${typeOf(answer)} instead of undefined, { data } or { refuse }`)
 }
 
-/** Also the promises of other realms and libraries. */
+/** Recognizes the promises of other realms and libraries, too. */
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
   'then' in value &&
   typeof value.then === 'function'
 
-/** Never the value itself: it may be the content of a message. */
+/** Describes the type only, because the value may be the content of a message, which must not be logged. */
 const typeOf = (value: unknown): string => (value === null ? 'null' : `of type ${typeof value}`)

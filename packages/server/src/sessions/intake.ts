@@ -1,6 +1,7 @@
 /**
- * The texts of one connection while nothing is taken from it: because a hook is asked about a message, or because the client
- * has used up a budget. The transport is paused, but may have had more in hand: that waits here, a turn's worth at most.
+ * Holds the texts of one connection back while a hook decides on a message, or while the client has used up a budget.
+ * The transport is paused then, but may have read more already: these texts wait here. They are at most the texts of
+ * one turn of the event loop.
  */
 import type { Clock } from '../clock.js'
 import type { PauseReason, Transport } from '../connections/transport.js'
@@ -9,7 +10,7 @@ type HoldReason = Extract<PauseReason, 'hook' | 'limit'>
 
 export interface IntakeOptions {
   readonly transport: Pick<Transport, 'isOpen' | 'pause' | 'resume'>
-  /** Takes a text that had to wait. */
+  /** Handles a text that had to wait. */
   readonly read: (text: string) => void
   readonly clock: Clock
 }
@@ -18,7 +19,7 @@ export class Intake {
   readonly #options: IntakeOptions
   readonly #reasons = new Set<HoldReason>()
   #texts: string[] = []
-  /** The end of the hold for a budget, by the monotonic clock, and what calls it off. */
+  /** The end of the hold for a budget, by the monotonic clock, and the function that cancels its timer. */
   #limitEndsAtMs = 0
   #stopWaiting: (() => void) | undefined
 
@@ -26,14 +27,15 @@ export class Intake {
     this.#options = options
   }
 
-  /** Whether texts have to wait. */
+  /** Whether further texts have to wait. */
   get isHeld(): boolean {
     return this.#reasons.size > 0 || this.#texts.length > 0
   }
 
-  /** A text that came while `isHeld`. */
+  /** Keeps a text that arrived while `isHeld`. */
   add(text: string): void {
-    // Of a flood that ends nobody waits for the answers, and its socket may hold 10,000 texts more.
+    // The connection of a client that exceeds its budget has ended. It cannot receive answers, and its socket may still
+    // hold 10,000 texts.
     if (this.#reasons.has('limit') && !this.#options.transport.isOpen) return
     this.#texts.push(text)
   }
@@ -43,7 +45,10 @@ export class Intake {
     this.#options.transport.pause(reason)
   }
 
-  /** Reads on. What waited is taken first. */
+  /**
+   * Ends the hold for this reason. If no other reason is left, the waiting texts are handled first, and then the
+   * transport reads on.
+   */
   release(reason: HoldReason): void {
     const { transport, read } = this.#options
     this.#reasons.delete(reason)
@@ -55,7 +60,7 @@ export class Intake {
     if (!this.#reasons.has(reason)) transport.resume(reason)
   }
 
-  /** Holds it for so many milliseconds, or until a hold that ends later is over. A closing connection is read to its end. */
+  /** Holds texts for this time, or until the end of a hold that ends later. A closing connection is read to its end. */
   holdFor(waitMs: number): void {
     const { clock, transport } = this.#options
     const endsAtMs = clock.monotonic() + waitMs
@@ -69,7 +74,10 @@ export class Intake {
     this.hold('limit')
   }
 
-  /** The connection has ended. What it sent beyond a budget is dropped: it gets no answer any more. */
+  /**
+   * Ends all holds, because the connection has ended. Texts beyond a budget are dropped: the client can receive no
+   * answer to them.
+   */
   end(): void {
     this.#stopWaiting?.()
     this.#stopWaiting = undefined

@@ -1,27 +1,31 @@
 /**
- * When a rejected client is answered: at once, or one second late once its address has had many rejections. A client that
- * repeats a rejected handshake in a loop costs the server a handshake each second then, instead of 1,000. Only rejections
- * are late: no address is locked out, and a client that the server accepts never waits for the others behind its NAT or proxy.
+ * When a rejected client gets its answer: at once, or one second later if its address has had many rejections. A client
+ * that repeats a rejected handshake in a loop then costs the server one handshake per second instead of 1,000. Only
+ * rejections are delayed. No address is locked out, and a client that the server accepts does not wait for others
+ * behind the same NAT or proxy.
  */
 import { networkOf } from '../address-network.js'
 import type { Clock } from '../clock.js'
 import type { RejectionReason } from '../observability/stats.js'
 import { RateLimit, type TokenBucket } from './rate-limit.js'
 
-/** So many rejections of one address are answered at once, and so many more in each minute. */
+/** The number of rejections per address that the server answers at once, and the number of further ones per minute. */
 const AT_ONCE_PER_MINUTE = 20
 
 const LATE_MS = 1000
 
-/** So many clients wait for their answer at most: each holds a descriptor. When one more comes, the oldest is answered. */
+/**
+ * The number of clients that wait for their answer. Each of them holds a descriptor, so the server answers the oldest
+ * when one more waits.
+ */
 const MAX_WAITING = 256
 
-/** The most addresses that are remembered; beyond that the oldest are forgotten. */
+/** The number of addresses that the server remembers. Beyond it the server forgets the oldest. */
 const MAX_ADDRESSES = 10_000
 
 /**
- * Whether the client's own handshake is the reason. The other answers are about this server, and a client that another
- * server would accept must learn of it at once.
+ * Whether the client's own handshake is the reason. Any other rejection is about this server: another server may accept
+ * the client, which must therefore get the answer at once.
  */
 const IS_CLIENTS_FAULT = {
   shutting_down: false,
@@ -41,16 +45,16 @@ const IS_CLIENTS_FAULT = {
 export class LateAnswers {
   readonly #clock: Pick<Clock, 'after' | 'monotonic'>
   readonly #limit = new RateLimit(AT_ONCE_PER_MINUTE)
-  /** The address that was rejected last stands last. */
+  /** The address with the latest rejection is last. */
   readonly #byNetwork = new Map<string, TokenBucket>()
-  /** The oldest first. Each gives its answer when it is called. */
+  /** The functions that answer the waiting clients. The oldest is first. */
   readonly #waiting = new Set<() => void>()
 
   constructor(clock: Pick<Clock, 'after' | 'monotonic'>) {
     this.#clock = clock
   }
 
-  /** Calls back once, at once or late. */
+  /** Calls `answer` once, at once or late. */
   give(reason: RejectionReason, address: string | undefined, answer: () => void): void {
     if (!IS_CLIENTS_FAULT[reason] || !this.#isLate(networkOf(address))) return answer()
     const giveNow = (): void => {
@@ -64,7 +68,7 @@ export class LateAnswers {
     if (this.#waiting.size > MAX_WAITING) oldest?.()
   }
 
-  /** Gives every answer that waits: the server is about to end. */
+  /** Calls every waiting answer, because the server is about to stop. */
   giveAll(): void {
     for (const giveNow of this.#waiting) giveNow()
   }

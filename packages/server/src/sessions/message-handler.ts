@@ -1,5 +1,6 @@
 /**
- * What one client says, and what comes of it: read, limited, permitted, and handed to the hub; or answered with an error.
+ * Handles the messages of one client: parses them, charges budgets, checks permissions, and passes them to the hub or
+ * answers with an error.
  */
 import {
   isTemporary,
@@ -37,7 +38,7 @@ export interface MessageHandlerContext {
   readonly connections: ConnectionManager
   readonly budgets: ClientBudgets
   readonly encodeFrame: (text: string) => Buffer
-  /** The most channels one connection may be in, the lobby included. */
+  /** The greatest number of channels of one connection, including the lobby. */
   readonly maxChannels: number
   readonly hookCalls: HookCalls
   readonly onClosed: (connection: Connection, code: number) => void
@@ -49,34 +50,37 @@ export interface MessageHandlerContext {
 export interface ErrorDetails {
   readonly id?: string | undefined
   readonly retryInMs?: number | undefined
-  /** How many messages without an id this error answers, if it is more than one. */
+  /** The number of messages without an id that this error answers, if it is more than one. */
   readonly count?: number | undefined
-  /** Not a message but a request: nothing can be meant to come after it. */
+  /** The refused message is a `subscribe` or `unsubscribe`. No `after` of a later message can name it. */
   readonly isRequest?: boolean | undefined
-  /** For developers, in English; stands behind the text. */
+  /** An English text for developers. The server adds it to the message of the error. */
   readonly detail?: string | undefined
 }
 
 type PublishRequest = Extract<ClientMessage, { type: 'message' | 'direct' }>
 
-/** So many wrong messages in a row end the connection. */
+/** The server closes a connection after this many invalid messages in a row. */
 const MAX_WRONG_IN_A_ROW = 20
 
-/** The longest pause after refused requests: the budget of channels may take a minute to refill. */
+/**
+ * The longest pause after refused requests. The budget of channels may take a minute to refill, but a client can still
+ * send messages.
+ */
 const MAX_REQUEST_PAUSE_MS = 1000
 
 export class MessageHandler implements TransportListener {
   readonly #connection: Connection
   readonly #session: SessionState
   readonly #context: MessageHandlerContext
-  /** Made when it is first needed: most connections never have to wait. */
+  /** Created at its first use, because most connections never have to wait. */
   #intake: Intake | undefined
   #limitRefusals: LimitRefusals | undefined
 
   constructor(connection: Connection, context: MessageHandlerContext) {
     this.#connection = connection
     const session = sessionOf(connection)
-    invariant(session, 'a connection that is read from has a session')
+    invariant(session, 'a connection has a session before the server reads from it')
     this.#session = session
     this.#context = context
   }
@@ -85,7 +89,10 @@ export class MessageHandler implements TransportListener {
     return this.#context.hub.subscriptions.channelsOf(this.#connection)
   }
 
-  /** The journal was replaced, and the connection waits for its close: it would misread every answer with an offset. */
+  /**
+   * The journal was replaced, and the connection waits for its close. The client would misread an answer with an offset
+   * of the new journal.
+   */
   get #isOutdated(): boolean {
     return this.#connection.transport.isOpen && this.#channels === undefined
   }
@@ -100,7 +107,10 @@ export class MessageHandler implements TransportListener {
     this.#chargeFrames(count)
   }
 
-  /** Charges for what brought no message that was taken. A client whose budget of frames is used up is not read from. */
+  /**
+   * Charges for frames without an accepted message. The server stops reading from a client whose budget of frames is
+   * used up.
+   */
   #chargeFrames(count: number): void {
     const waitMs = this.#session.budget.debitFrames(count, this.#context.clock.monotonic())
     if (waitMs > 0) this.#held().holdFor(waitMs)
@@ -150,7 +160,7 @@ export class MessageHandler implements TransportListener {
     this.#take(message)
   }
 
-  /** Charges for a message. 0: it may pass; else after how many milliseconds it may. */
+  /** Charges for a message. Returns 0 if the message may pass, and otherwise the milliseconds after which it may. */
   #limitOf(message: Exclude<ClientMessage, { type: 'ping' }>, nowMs: number): number {
     const { budget } = this.#session
     if (message.type !== 'subscribe') return budget.takeMessage(nowMs)
@@ -184,10 +194,10 @@ export class MessageHandler implements TransportListener {
         const { channel, id } = message
         if (!allowsChannel(connection.identity.allowedChannels, channel)) return this.#refuse('forbidden', { id })
         if (!this.#channels?.has(channel)) return this.#refuse('not_subscribed', { id })
-        return this.#say(message)
+        return this.#askAndPublish(message)
       }
       case 'direct':
-        return this.#say(message)
+        return this.#askAndPublish(message)
       case 'subscribe':
         return this.#subscribe(message)
       case 'unsubscribe': {
@@ -200,8 +210,8 @@ export class MessageHandler implements TransportListener {
     }
   }
 
-  /** Asks the application, if it wants to be asked, and hands the message to the hub. */
-  #say(message: PublishRequest): void {
+  /** Calls the application's `onMessage`, if there is one, and publishes the message by its decision. */
+  #askAndPublish(message: PublishRequest): void {
     const { hookCalls } = this.#context
     if (!hookCalls.hasOnMessage) return this.#publish(message, message.data)
     const { clientId } = this.#connection
@@ -224,7 +234,7 @@ export class MessageHandler implements TransportListener {
     }
   }
 
-  /** @param decision Never rejects. */
+  /** @param decision It never rejects. */
   #wait(message: PublishRequest, decision: Promise<MessageDecision>): void {
     this.#held().hold('hook')
     void decision.then((settled) => {
@@ -234,14 +244,14 @@ export class MessageHandler implements TransportListener {
   }
 
   #publish(message: PublishRequest, data: string): void {
-    // The journal may have been replaced while a hook was asked.
+    // The journal may have been replaced while the hook decided.
     if (this.#isOutdated) return this.#refuse('shutting_down', { id: message.id })
     const { clientId } = this.#connection
-    const said = { from: clientId, ...(message.id !== undefined && { id: message.id }), data }
+    const content = { from: clientId, ...(message.id !== undefined && { id: message.id }), data }
     const { hub, log } = this.#context
     if (message.type === 'message')
-      hub.publishing.publish(this.#connection, { kind: 'message', channel: message.channel, ...said })
-    else hub.publishing.publish(this.#connection, { kind: 'direct', to: message.to, ...said })
+      hub.publishing.publish(this.#connection, { kind: 'message', channel: message.channel, ...content })
+    else hub.publishing.publish(this.#connection, { kind: 'direct', to: message.to, ...content })
     if (log.enabled('debug')) log.debug('message', { clientId, characters: data.length }, 'a message was accepted')
   }
 
@@ -290,7 +300,7 @@ export class MessageHandler implements TransportListener {
     this.#context.log.warn(
       'abuse',
       { clientId, address, code, reason },
-      'the server closes a connection because of what it sent',
+      'the server closes a connection because of invalid or abusive messages',
     )
   }
 
@@ -322,7 +332,10 @@ const limitedKind = ({ type }: ClientMessage): LimitedKind => (type === 'subscri
 
 const idOf = (message: ClientMessage): string | undefined => ('id' in message ? message.id : undefined)
 
-/** Tells a connection that its message was not taken, and why. What is to come after that message isn't taken either. */
+/**
+ * Sends an error for a message that the server did not take. The server then also refuses messages whose `after` names
+ * it.
+ */
 export function refuse(
   connection: Connection,
   encodeFrame: (text: string) => Buffer,

@@ -1,23 +1,23 @@
 /**
- * Whether a clientId that has a connection is free for somebody else. A client that lost its session meets its own old
- * connection, which is half open: the server pings that one at once, and lets the newcomer in when nothing has arrived
- * from it for 5 s.
+ * Decides whether another client may take a clientId that has a connection. A client that lost its session finds its
+ * own half-open connection in its way. The server pings that connection at once, and gives the name away when nothing
+ * has arrived on it for 5 s.
  */
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
 
-/** For so long something must arrive from the holder of a name after the ping. */
+/** The time after the ping in which something must arrive from the holder. */
 const ANSWER_TIMEOUT_MS = 5000
 
-/** A holder that has answered keeps its name for so long without being asked again. */
+/** A holder that has answered keeps its name for this time without another ping. */
 const ANSWER_HOLDS_MS = 30_000
 
-/** `retryInMs`: when the name may be free; `undefined`: its holder is alive, there is no point in waiting. */
+/** `retryInMs`: when the name may be free. `undefined`: its holder is alive, so waiting is pointless. */
 export type NameAnswer = { readonly isFree: true } | { readonly isFree: false; readonly retryInMs: number | undefined }
 
 interface Probe {
   readonly atMs: number
-  /** What had arrived from the holder when it was pinged. */
+  /** The number of bytes that had arrived from the holder when it was pinged. */
   readonly bytesReceived: number
 }
 
@@ -29,11 +29,11 @@ export class NameHolders {
     this.#clock = clock
   }
 
-  /** Answers a newcomer that cannot prove that it is the holder's client. */
+  /** Answers a client that cannot prove that it is the holder of the name. */
   ask(holder: Connection): NameAnswer {
     const { transport } = holder
     const { bytesReceived } = transport
-    // A transport that cannot tell: the heartbeat decides.
+    // The transport does not count bytes, so only the heartbeat can find out that the connection is half open.
     if (bytesReceived === undefined) return { isFree: false, retryInMs: undefined }
     const now = this.#clock.monotonic()
     const probe = this.#probes.get(holder)
@@ -43,7 +43,7 @@ export class NameHolders {
         if (sinceMs < ANSWER_HOLDS_MS) return { isFree: false, retryInMs: undefined }
       } else if (sinceMs < ANSWER_TIMEOUT_MS) {
         return { isFree: false, retryInMs: Math.ceil(ANSWER_TIMEOUT_MS - sinceMs) }
-      } else if (!isDeaf(holder)) return { isFree: true }
+      } else if (canAnswer(holder)) return { isFree: true }
     }
     this.#probes.set(holder, { atMs: now, bytesReceived })
     transport.ping()
@@ -51,5 +51,9 @@ export class NameHolders {
   }
 }
 
-/** Its silence means nothing: the ping has not left yet, or the server does not read the answer now. */
-const isDeaf = ({ transport }: Connection): boolean => transport.bufferedBytes > 0 || (transport.isPaused ?? false)
+/**
+ * Whether a missing answer proves that the holder is gone. It proves nothing while the ping waits in a full socket, or
+ * while the server does not read from the connection.
+ */
+const canAnswer = ({ transport }: Connection): boolean =>
+  transport.bufferedBytes === 0 && !(transport.isPaused ?? false)

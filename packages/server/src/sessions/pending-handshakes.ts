@@ -1,14 +1,14 @@
 /**
- * The handshakes that wait for an answer of somebody else: the issuer's keys, the journal, the application. Each ends by
- * itself after a time, all of them with a shutdown, and their number counts against MAX_CONNECTIONS.
+ * The handshakes that wait for an answer from outside: the issuer's keys, the journal or the application. Each of them
+ * ends after a time limit, a shutdown ends all of them, and their number counts against MAX_CONNECTIONS.
  */
 import type { Clock } from '../clock.js'
 
-/** Why a handshake ends before its answer has come. */
+/** Why a handshake ends before it has its answer. */
 export type HandshakeEnd = 'timeout' | 'shutdown'
 
 export interface PendingHandshake {
-  /** The answer is there. `false`: the handshake has ended before. */
+  /** Ends the wait, because the answer has arrived. Returns `false` if the handshake ended before. */
   finish(): boolean
 }
 
@@ -16,7 +16,7 @@ export class PendingHandshakes {
   readonly #timeoutMs: number
   readonly #clock: Clock
   readonly #pending = new Map<symbol, { readonly end: (why: HandshakeEnd) => void }>()
-  /** How many wait under each name. */
+  /** The number of waiting handshakes per clientId. */
   readonly #names = new Map<string, number>()
 
   constructor({ timeoutMs, clock }: { readonly timeoutMs: number; readonly clock: Clock }) {
@@ -28,12 +28,12 @@ export class PendingHandshakes {
     return this.#pending.size
   }
 
-  /** Whether a handshake under this name waits already. */
+  /** Whether a handshake with this clientId waits already. */
   has(name: string): boolean {
     return this.#names.has(name)
   }
 
-  /** @param onEnd Called once, unless `finish` is called before. */
+  /** @param onEnd The function is called once, unless `finish` is called before. */
   begin(name: string | undefined, onEnd: (why: HandshakeEnd) => void): PendingHandshake {
     const id = Symbol('handshake')
     const remove = (): boolean => {
@@ -51,7 +51,7 @@ export class PendingHandshakes {
     return { finish: remove }
   }
 
-  /** Ends all of them: the server takes no newcomers any more. */
+  /** Ends all of them, because the server accepts no more clients. */
   endAll(): void {
     for (const { end } of [...this.#pending.values()]) end('shutdown')
   }

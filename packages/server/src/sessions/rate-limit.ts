@@ -1,13 +1,19 @@
 /**
- * The arithmetic of a rate limit: a token bucket that is full at first and refills evenly. Which buckets a client has, and
- * what takes from them, is the business of client-budgets.ts.
+ * The arithmetic of a rate limit: a token bucket that is full at first and refills evenly. client-budgets.ts decides
+ * which buckets a client has and what takes from them.
  */
 
-/** Whole numbers only: rounding would refuse a client again that waited as long as it was told. */
+/**
+ * The fields are integers. With fractions, rounding could refuse a client that waited exactly as long as the server
+ * asked for.
+ */
 export interface TokenBucket {
-  /** What may still be taken: one unit is 60,000 tokens; a limit of one unit a minute adds 1 token a millisecond. */
+  /**
+   * The tokens that may still be taken. One unit is 60,000 tokens; a limit of one unit per minute adds 1 token per
+   * millisecond.
+   */
   tokens: number
-  /** When that was so, by the monotonic clock. */
+  /** The time at which `tokens` was right, by the monotonic clock. */
   atMs: number
 }
 
@@ -19,8 +25,8 @@ export class RateLimit {
   readonly #capacity: number
 
   /**
-   * @param perMinute Units a minute. 0: no limit.
-   * @param burst Units that may be taken at once. Default: those of a minute.
+   * @param perMinute Units per minute. 0: no limit.
+   * @param burst Units that may be taken at once. Default: `perMinute`.
    */
   constructor(perMinute: number, burst = perMinute) {
     this.#perMinute = perMinute
@@ -35,14 +41,17 @@ export class RateLimit {
     return { tokens: this.#capacity, atMs: Math.floor(nowMs) }
   }
 
-  /** Takes so many units if they are there: 0, else after how many milliseconds they will be. More than the burst is the burst. */
+  /**
+   * Takes these units if the bucket has them, and returns 0. Otherwise it returns the milliseconds until the bucket has
+   * them. More units than the burst count as the burst.
+   */
   take(bucket: TokenBucket, nowMs: number, units = 1): number {
     const waitMs = this.waitMs(bucket, nowMs, units)
     if (waitMs === 0) this.#spend(bucket, units)
     return waitMs
   }
 
-  /** After how many milliseconds so many units can be taken; 0: now. */
+  /** The milliseconds until these units can be taken; 0: now. */
   waitMs(bucket: TokenBucket, nowMs: number, units = 1): number {
     if (this.isUnlimited) return 0
     this.#refill(bucket, nowMs)
@@ -50,7 +59,7 @@ export class RateLimit {
     return missing <= 0 ? 0 : Math.ceil(missing / this.#perMinute)
   }
 
-  /** Takes so many units whether they are there or not. The answer is after how many milliseconds there is one again. */
+  /** Takes these units even if the bucket lacks them. Returns the milliseconds until it has one unit again. */
   debit(bucket: TokenBucket, nowMs: number, units: number): number {
     if (this.isUnlimited) return 0
     this.#refill(bucket, nowMs)
@@ -63,7 +72,7 @@ export class RateLimit {
     return bucket.tokens >= this.#capacity
   }
 
-  /** A debt is bounded as the burst is: it is paid back within twice the time of a burst. */
+  /** Takes units. The debt is at most the burst, so a client can pay it back within twice the time of a burst. */
   #spend(bucket: TokenBucket, units: number): void {
     bucket.tokens = Math.max(-this.#capacity, bucket.tokens - Math.min(units * UNIT_TOKENS, this.#capacity))
   }

@@ -1,23 +1,26 @@
 /**
- * The public keys that an issuer publishes (JWKS, RFC 7517): fetched once for all tokens that wait, bounded in size and
- * time, and kept in use while a later fetch fails. "The keys could not be fetched" is an error of its own, never "the
- * token is not valid".
+ * The public keys that an issuer publishes (JWKS, RFC 7517). One fetch serves all waiting tokens and is bounded in size
+ * and time; the last good keys stay in use when a later fetch fails. A failed fetch is an error of its own and never
+ * means that a token is not valid.
  */
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import type { Clock } from '../clock.js'
 
-/** The keys cannot be had now: whether the token is valid is not known. */
+/** The keys are not available, so the server does not know whether the token is valid. */
 export class KeysUnavailable extends Error {
   constructor(cause: unknown) {
-    super('the keys of AUTH_JWKS_URL cannot be fetched', { cause })
+    super('the server cannot fetch the keys of AUTH_JWKS_URL', { cause })
     this.name = 'KeysUnavailable'
   }
 }
 
 export interface RemoteKeysObserver {
-  /** A fetch failed. @param isFirst The fetch before it did not. */
+  /**
+   * A fetch failed.
+   * @param isFirst Whether the fetch before it succeeded.
+   */
   onFailed(error: unknown, isFirst: boolean): void
-  /** A fetch succeeded after one that failed. */
+  /** A fetch succeeded after a failed one. */
   onRecovered(): void
 }
 
@@ -33,27 +36,34 @@ interface RemoteKeysOptions extends RemoteKeysContext {
 const FETCH_TIMEOUT_MS = 5000
 const MAX_BYTES = 1024 ** 2
 
-/** Older keys are fetched anew when a token comes: an issuer that has withdrawn a key is obeyed after this time. */
+/**
+ * The age at which the next token causes a new fetch. A key that the issuer has withdrawn is rejected after this time.
+ */
 const MAX_AGE_MS = 600_000
 
-/** Tokens with unknown keys, which anybody can make, cause no more than one fetch in this time. */
+/**
+ * The least time between two fetches. Anyone can make tokens with unknown keys, and these must not flood the issuer.
+ */
 const MIN_INTERVAL_MS = 2000
 
-/** After a failure the next fetch begins earlier: the tokens that wait are valid, more likely than not. */
+/**
+ * The least time between a failed fetch and the next one. It is shorter, because most waiting tokens are probably
+ * valid.
+ */
 const RETRY_AFTER_MS = 1000
 
 export class RemoteKeys {
   readonly #url: string
   readonly #clock: Clock
   readonly #observer: RemoteKeysObserver
-  /** The last good ones, and when their fetch began. */
+  /** The last good keys, and when their fetch began. */
   #keys: JWTVerifyGetKey | undefined
   #keysAtMs = -Infinity
   #running: Promise<void> | undefined
-  /** A fetch that has not begun, because it is too early. */
+  /** A fetch that has not begun, because its time has not come. */
   #next: Promise<void> | undefined
   #startedAtMs = -Infinity
-  /** Of the last fetch, if it failed. */
+  /** The error of the last fetch, if it failed. */
   #failure: KeysUnavailable | undefined
 
   constructor({ url, clock, observer }: RemoteKeysOptions) {
@@ -63,8 +73,8 @@ export class RemoteKeys {
   }
 
   /**
-   * Finds the key of a token. Keys that were fetched before may lack one that the issuer has begun to use: only keys that
-   * were fetched after the token came decide that there is none.
+   * Finds the key of a token. The issuer may have begun to use a key after the last fetch, so only a fetch that begins
+   * after the token has arrived can decide that there is no such key.
    *
    * @throws {KeysUnavailable}
    * @throws {errors.JWKSNoMatchingKey} The issuer publishes no such key.
@@ -85,7 +95,7 @@ export class RemoteKeys {
     if (this.#keys && !isOld) return this.#keys
     const fetching = this.#running ?? this.#fetchAgain()
     if (!this.#keys) await fetching
-    // While the issuer does not answer, nobody waits for it: the last good keys are used.
+    // While the issuer does not answer, tokens do not wait for it: the last good keys decide.
     else if (this.#failure) fetching.catch(ignore)
     else await fetching.catch(ignore)
     return this.#orThrow()
@@ -96,7 +106,7 @@ export class RemoteKeys {
     throw this.#failure ?? new KeysUnavailable(undefined)
   }
 
-  /** A fetch that begins after this, at once or when it is allowed, for all that wait for one. */
+  /** Begins a fetch now, or as soon as `MIN_INTERVAL_MS` allows. All tokens that wait share it. */
   #fetchAgain(): Promise<void> {
     this.#next ??= this.#whenAllowed().then(() => {
       this.#next = undefined
@@ -173,7 +183,10 @@ async function readBounded({ body }: Response): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-/** One without a key cannot check anything: an issuer in the middle of a change, more likely than one that has given up. */
+/**
+ * An empty set of keys is treated as a failed fetch: an issuer that changes its keys is more probable than one that has
+ * withdrawn all of them.
+ */
 function isKeySet(value: unknown): value is JSONWebKeySet {
   return (
     typeof value === 'object' &&
@@ -186,5 +199,5 @@ function isKeySet(value: unknown): value is JSONWebKeySet {
 }
 
 function ignore(): void {
-  // The observer has been told; the keys that there are go on being used.
+  // `onFailed` has reported the failure, and the last good keys stay in use.
 }

@@ -1,6 +1,4 @@
-/**
- * Begins and ends the session of a client: the takeover, the welcome, and the announcement to the other instances.
- */
+/** Begins and ends the session of a client: the takeover, the welcome, and the announcement to the other instances. */
 import { LOBBY, TEXTS, type WelcomeMessage } from '@lastcall/protocol'
 import type { Admitted } from './admission.js'
 import type { Connection } from '../connections/connection.js'
@@ -10,7 +8,7 @@ import { withPresence } from '../presence/snapshot.js'
 import { SessionState, sessionOf } from './session-state.js'
 
 export interface SessionSetupOptions extends Omit<MessageHandlerContext, 'onClosed'> {
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
   readonly build: string
   readonly heartbeatIntervalSeconds: number
@@ -23,14 +21,15 @@ export class SessionSetup {
   constructor(options: SessionSetupOptions) {
     this.#options = options
     this.#context = { ...options, onClosed: (connection, code) => options.connections.disconnect(connection, code) }
-    // Told by the registry and not by the socket: a broadcast may have found out before.
+    // The registry reports the end and not the socket, because a failed write may discover the end before the socket
+    // does.
     options.connections.observe({ onDisconnect: (connection, code) => this.#gone(connection, code) })
   }
 
   /**
-   * Takes what this handshake asks for, many channels or much history, from the budgets of its client.
+   * Takes the channels and the history that this handshake asks for from the client's budgets.
    *
-   * @returns 0, or after how many milliseconds the client may try again.
+   * @returns 0, or the milliseconds after which the client may try again.
    */
   charge({ clientId, channels, cursor }: Admitted): number {
     const { connections, hub, budgets, clock } = this.#options
@@ -49,7 +48,7 @@ export class SessionSetup {
   /**
    * Begins the session of a client that was admitted in this same turn of the event loop.
    *
-   * @param address Of the client, for the log; `undefined` where addresses are not logged.
+   * @param address The client's address for the log; `undefined` if addresses are not logged.
    */
   welcome(transport: IncomingTransport, admitted: Admitted, address?: string): void {
     const { connections, hub, cluster, announcer, budgets, clock, log } = this.#options
@@ -84,7 +83,7 @@ export class SessionSetup {
     const snapshot = cluster.snapshotFor(clientId, channels)
     connection.send(this.#options.encodeFrame(withPresence(welcome, snapshot)))
 
-    // After a takeover only the difference is announced: the client itself was never away.
+    // After a takeover only the difference is announced, because the client did not leave.
     if (channelsBefore) {
       announcer.left(
         clientId,

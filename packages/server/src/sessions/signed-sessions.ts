@@ -1,17 +1,15 @@
-/**
- * Sessions, with which a client proves that it is the one that was connected before.
- */
+/** Sessions: secrets with which a client proves that it is the client that was connected before. */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /**
- * Sessions: `ID.MAC`. The id is that of the client's first connection and stays the same as long as it returns with it; the MAC
- * (HMAC-SHA256 with SESSION_SECRET) ties it to the clientId, so that every instance can check it.
+ * A session is `ID.MAC`. The id is the id of the client's first connection and stays the same while the client resumes
+ * with it. The MAC (HMAC-SHA256 with SESSION_SECRET) binds it to the clientId, so that every instance can check it.
  */
 export class Sessions {
   readonly #innerKey: Buffer
   readonly #outerKey: Buffer
 
-  /** @param secret The same on all instances; default: random, so that sessions end with this process. */
+  /** @param secret The same on all instances. Default: random, so that sessions end with this process. */
   constructor(secret: string | undefined) {
     const key = Buffer.alloc(HMAC_BLOCK_BYTES)
     hash('sha256', secret ?? randomBytes(32), 'buffer').copy(key)
@@ -19,20 +17,20 @@ export class Sessions {
     this.#outerKey = key.map((byte) => byte ^ 0x5c) as Buffer
   }
 
-  /** A new session for this client; the id of its first connection is the session's too. */
+  /** A new session for this client. `id` is the id of its first connection. */
   issue(clientId: string, id: string): string {
     return `${id}.${this.#mac(clientId, id)}`
   }
 
-  /** Whether this server, or one with the same secret, issued it for this client. */
+  /** Whether a server with this secret issued the session for this client. */
   isValid(session: string, clientId: string): boolean {
     const [id = '', mac = '', ...rest] = session.split('.')
     return rest.length === 0 && equal(mac, this.#mac(clientId, id))
   }
 
   /**
-   * HMAC (RFC 2104) as two one-shot hashes: `createHmac` makes an object that the garbage collector has to finalise, which
-   * costs more than all else that admission does (17 µs of a handshake's 180).
+   * HMAC (RFC 2104) as two one-shot hashes. `createHmac` makes an object with a finalizer, which costs more than the
+   * rest of admission (17 µs of a handshake's 180 µs).
    */
   #mac(clientId: string, id: string): string {
     const inner = hash('sha256', Buffer.concat([this.#innerKey, Buffer.from(`${clientId}.${id}`)]), 'buffer')
@@ -40,13 +38,13 @@ export class Sessions {
   }
 }
 
-/** Of SHA-256 (RFC 2104 section 2). */
+/** The block size of SHA-256 (RFC 2104 section 2). */
 const HMAC_BLOCK_BYTES = 64
 
-/** Characters of base64url: 132 bits. */
+/** The number of base64url characters: 132 bits. */
 const MAC_LENGTH = 22
 
-/** Compares secrets in a time that tells nothing of them. */
+/** Compares secrets in constant time, so that the duration reveals nothing about them. */
 export function equal(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)]
   return left.length === right.length && timingSafeEqual(left, right)

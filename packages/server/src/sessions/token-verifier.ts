@@ -1,41 +1,46 @@
 /**
- * Verifies the tokens of clients (JWT, RFC 7519, by `jose`) and reads their claims. The server loads this file with the
- * first token: the library takes long to load.
+ * Verifies the tokens of clients (JWT, RFC 7519, with `jose`) and reads their claims. The server loads this file with
+ * the first token, because the library takes long to load.
  */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { errors, jwtVerify, type CryptoKey, type JWTPayload, type JWTVerifyOptions } from 'jose'
 import { KeysUnavailable, RemoteKeys, type RemoteKeysContext } from './remote-keys.js'
 
-/** What a valid token says. */
+/** The claims of a valid token. */
 export interface TokenClaims {
-  /** The clientId it is for; `undefined`: any. */
+  /** The clientId for which the token is valid; `undefined`: any. */
   readonly subject: string | undefined
-  /** Milliseconds since 1970, the tolerance for the issuer's clock included; `Infinity` when it does not end. */
+  /**
+   * When the token expires: milliseconds since 1970, including the tolerance for the issuer's clock. `Infinity`: never.
+   */
   readonly expiresAtMs: number
-  /** Patterns of the channels it allows, from the claim `channels`; `undefined`: all. */
+  /** The patterns of the channels that the token allows, from the claim `channels`; `undefined`: all channels. */
   readonly channels: readonly string[] | undefined
 }
 
-/** Checks a token. `undefined`: it is not valid. `unavailable`: it could not be checked. */
+/** Checks a token. `undefined`: the token is not valid. `unavailable`: the token could not be checked. */
 export type TokenVerifier = (token: string) => Promise<TokenClaims | 'unavailable' | undefined>
 
 export interface AuthenticationOptions {
-  /** The shared secret of HS256. */
+  /** The shared secret for HS256. */
   readonly authSecret?: string | undefined
   /** A public key as PEM: RSA, EC or Ed25519. */
   readonly authPublicKey?: string | undefined
-  /** Where the issuer publishes its keys (RFC 7517). */
+  /** The URL where the issuer publishes its keys (RFC 7517). */
   readonly authJwksUrl?: string | undefined
   readonly authIssuer?: string | undefined
   readonly authAudience?: string | undefined
-  /** By how much the issuer's clock may differ. Default: 0. */
+  /** The tolerated difference of the issuer's clock, in seconds. Default: 0. */
   readonly jwtClockToleranceSeconds?: number
 }
 
-/** Longer tokens are not looked at: header and query are bounded by Node, this bounds the work. */
+/**
+ * The server rejects longer tokens without verifying them. Node bounds the header and the query; this bounds the cost
+ * of the verification.
+ */
 const MAX_TOKEN_LENGTH = 8192
 
-/** The verifier for what is configured; `undefined`: the server is open. */
+/** The verifier for the configured key. `undefined`: no key is configured, and the server asks for no token. */
 export function createTokenVerifier(
   options: AuthenticationOptions,
   context: RemoteKeysContext,
@@ -75,14 +80,18 @@ function keyed(
   }
   if (authJwksUrl !== undefined) {
     const keys = new RemoteKeys({ ...context, url: authJwksUrl })
-    // Asymmetric only: a published key must never be taken for a shared secret.
+    // Only asymmetric algorithms are allowed: with HS256 an attacker could sign a token with the public key as the
+    // shared secret.
     const algorithms = [...RSA_ALGORITHMS, ...EC_ALGORITHMS, ...ED_ALGORITHMS]
     return (token) => verifyWithAny(token, keys, { ...checks, algorithms })
   }
   return undefined
 }
 
-/** A token without a `kid` may be signed by any of the published keys of its kind, two of them while the issuer rotates. */
+/**
+ * Verifies a token that may have no `kid`. Such a token may be signed with any published key of its kind; there are two
+ * of them while the issuer rotates its keys.
+ */
 async function verifyWithAny(token: string, keys: RemoteKeys, options: JWTVerifyOptions): Promise<JWTPayload> {
   try {
     return (await jwtVerify(token, keys.find, options)).payload
@@ -109,7 +118,7 @@ const EC_ALGORITHM_OF: Readonly<Record<string, string>> = {
 const EC_ALGORITHMS = Object.values(EC_ALGORITHM_OF)
 const ED_ALGORITHMS = ['EdDSA', 'Ed25519']
 
-/** Exactly those that fit the key: a token that names another is not valid, not an error of ours. */
+/** The algorithms that fit the key. A token that names another one is not valid, and is no error of the server. */
 function algorithmsOf(key: KeyObject): string[] {
   switch (key.asymmetricKeyType) {
     case 'rsa':

@@ -8,7 +8,7 @@ import {
   rejection,
   type AdmissionOptions,
   type Admitted,
-  type Newcomer,
+  type HandshakeRequest,
 } from '../../src/sessions/admission.js'
 import { ConnectionManager } from '../../src/connections/connection-manager.js'
 import { originMatcher } from '../../src/config/origins.js'
@@ -18,7 +18,7 @@ import { FakeClock } from '../support/fake-clock.js'
 import { FakeTransport } from '../support/fake-transport.js'
 import { identityOf } from '../support/identity.js'
 
-const NOBODY: Newcomer = {
+const NOBODY: HandshakeRequest = {
   clientId: undefined,
   token: undefined,
   cursor: undefined,
@@ -75,8 +75,8 @@ function admitted(decision: ReturnType<Admission['decide']>): Admitted {
   return decision
 }
 
-const decide = (newcomer: Partial<Newcomer>, options: Partial<AdmissionOptions> = {}, said?: TokenClaims) =>
-  admission(options).decide({ ...NOBODY, ...newcomer }, said)
+const decide = (request: Partial<HandshakeRequest>, options: Partial<AdmissionOptions> = {}, said?: TokenClaims) =>
+  admission(options).decide({ ...NOBODY, ...request }, said)
 
 const connect = (clientId: string, session = ''): void => {
   connections.connect(new FakeTransport(), identityOf(clientId, { session }))
@@ -116,7 +116,7 @@ describe('a name', () => {
 })
 
 describe('where tokens are asked for', () => {
-  test.each<[what: string, newcomer: Partial<Newcomer>, said: TokenClaims | undefined, isAdmitted: boolean]>([
+  test.each<[what: string, request: Partial<HandshakeRequest>, said: TokenClaims | undefined, isAdmitted: boolean]>([
     ['none', { clientId: 'anna' }, undefined, false],
     ['one for this name', { clientId: 'anna' }, claims({ subject: 'anna' }), true],
     ['one for another name', { clientId: 'anna' }, claims({ subject: 'bob' }), false],
@@ -128,8 +128,8 @@ describe('where tokens are asked for', () => {
       false,
     ],
     ['none and no name', {}, undefined, false],
-  ])('%s', (_what, newcomer, said, isAdmitted) => {
-    const decision = withTokens().decide({ ...NOBODY, ...newcomer }, said)
+  ])('%s', (_what, request, said, isAdmitted) => {
+    const decision = withTokens().decide({ ...NOBODY, ...request }, said)
     expect(decision.admitted).toBe(isAdmitted)
     if (!isAdmitted) expect(decision).toMatchObject({ reason: 'unauthorized', closeCode: 1008, httpStatus: 401 })
   })
@@ -286,7 +286,8 @@ describe('a client that avoids a build', () => {
 
   test('is moving, if it proves to be who it says', () => {
     const session = sessions.issue('anna', 'first')
-    const isMoving = (some: Partial<Newcomer>): boolean => admitted(decide({ clientId: 'anna', ...some })).isMoving
+    const isMoving = (some: Partial<HandshakeRequest>): boolean =>
+      admitted(decide({ clientId: 'anna', ...some })).isMoving
     expect(isMoving({ avoid: 'older', session })).toBe(true)
     expect(isMoving({ avoid: 'older' })).toBe(false)
     expect(isMoving({ avoid: 'older', session: 'nonsense' })).toBe(false)
@@ -344,8 +345,8 @@ test.each([
 describe('a shutdown', () => {
   test('turns everybody away with 1001, whatever else is wrong with them', () => {
     const isClosed = (): boolean => true
-    for (const newcomer of [{ clientId: 'anna' }, { clientId: 'bad id' }, { origin: 'https://evil.example' }]) {
-      expect(decide(newcomer, { isClosed, allowsOrigin: () => false })).toMatchObject({
+    for (const request of [{ clientId: 'anna' }, { clientId: 'bad id' }, { origin: 'https://evil.example' }]) {
+      expect(decide(request, { isClosed, allowsOrigin: () => false })).toMatchObject({
         reason: 'shutting_down',
         closeCode: 1001,
         httpStatus: 503,
