@@ -85,7 +85,7 @@ async function runSeed(seed, { seconds, cli }) {
   show(violations)
   if ((violations.length > 0 && values.break === undefined) || values.keep) {
     const file = join(tmpdir(), `lastcall-chaos-${seed}.json`)
-    writeFileSync(file, JSON.stringify({ terms: run.terms, events: run.events }))
+    writeFileSync(file, JSON.stringify({ terms: run.terms, events: run.events, logs: run.logs }))
     console.log(`  its history: ${file}`)
   }
   return { seed, figures: run.figures, violations }

@@ -33,7 +33,7 @@ const RATIONED_HEAL_TIMEOUT_MS = 120_000
  * @param {string} options.cli The server's command.
  * @param {'file' | 'redis' | 'rabbit'} [options.journal]
  * @param {(figures: object) => void} [options.onProgress] Called once per second.
- * @returns {Promise<{ terms: object, events: object[], figures: object }>}
+ * @returns {Promise<{ terms: object, events: object[], figures: object, logs: object }>}
  */
 export async function runRound({ seed, seconds, cli, journal: kind = 'file', onProgress = () => undefined }) {
   const random = new Random(seed)
@@ -95,7 +95,7 @@ export async function runRound({ seed, seconds, cli, journal: kind = 'file', onP
     await journal.close()
     cleanUp()
   }
-  return { terms: plan.terms, events: history.events, figures: figures() }
+  return { terms: plan.terms, events: history.events, figures: figures(), logs: servers.logs }
 }
 
 function healTimeoutMs({ openingCount }, { broker }) {

@@ -12,9 +12,14 @@ import { Instance } from './instance.mjs'
 const GIVEN_UP = 'shutdown.given_up'
 const BORNE = new Set(['journal.unavailable', 'journal.epoch', GIVEN_UP])
 
+/** So many log lines of each process are written beside a history with a violation. */
+const KEPT_LINES = 200
+
 export class Servers {
   #options
   #instances = []
+  /** name → the processes that it has been, in their order */
+  #processes = new Map()
   killed = 0
   stopped = 0
 
@@ -40,6 +45,12 @@ export class Servers {
     return this.#instances.flatMap(({ port }) => port ?? [])
   }
 
+  /** name → the last lines that each of its processes has logged */
+  get logs() {
+    const lastLines = ({ lines }) => lines.slice(-KEPT_LINES)
+    return Object.fromEntries([...this.#processes].map(([name, all]) => [name, all.map(lastLines)]))
+  }
+
   async startAll() {
     await Promise.all(this.#instances.map((instance) => this.start(instance)))
   }
@@ -50,6 +61,7 @@ export class Servers {
     const { name } = instance
     const child = new Instance({ name, cli, env: envOf(name), history, ...(hasBroker && { borne: BORNE }) })
     instance.process = child
+    this.#processes.set(name, [...(this.#processes.get(name) ?? []), child])
     instance.isKilled = instance.isStopped = false
     void child.ended.then(([code, signal]) => {
       instance.process = instance.port = undefined
