@@ -1,19 +1,19 @@
 /**
- * Appends the claims and releases of this instance to the journal: all of one turn of the event loop in one entry. Where
- * no other instance would read them, nothing is appended; the roster contains them later.
+ * Appends the claims and releases of this instance to the journal. One entry contains those of one turn of the event
+ * loop. If no other instance reads the journal, nothing is appended; a later roster contains them.
  */
 import type { Claim, Release } from '../journal/journal.js'
 import { claimFor, type ClaimedClient } from './claimed-client.js'
 
 export interface ClaimAnnouncerOptions {
-  /** Whether another instance reads what this one announces. */
+  /** Whether another instance reads the announcements of this one. */
   readonly isRead: () => boolean
   readonly publish: (claims: readonly Claim[], releases: readonly Release[]) => void
-  /** Calls back after the current turn of the event loop. */
+  /** Calls the callback after the current turn of the event loop. */
   readonly soon: (callback: () => void) => void
 }
 
-/** The claims of one entry: some 200 bytes each. */
+/** The number of claims per entry. Each takes about 200 bytes. */
 const MAX_PER_ENTRY = 500
 
 export class ClaimAnnouncer {
@@ -37,7 +37,7 @@ export class ClaimAnnouncer {
     this.#releases.push(release)
   }
 
-  /** Forgets what was gathered: a roster that is appended now contains it. */
+  /** Forgets the gathered claims and releases, because a roster that is appended now contains their result. */
   discard(): void {
     this.#claims = []
     this.#releases = []
@@ -47,7 +47,7 @@ export class ClaimAnnouncer {
     const { publish } = this.#options
     const [claims, releases] = [this.#claims, this.#releases]
     this.discard()
-    // All claims first: a release may be for a claim of the same turn.
+    // The claims precede the releases, because a release may be for a claim of the same turn.
     for (const some of slices(claims)) publish(some, [])
     for (const some of slices(releases)) publish([], some)
   }

@@ -4,11 +4,11 @@ import type { Claim, Release } from '../journal/journal.js'
 
 export interface ClaimedClient extends Release {
   readonly session: string
-  /** This instance verified a token for this clientId. */
+  /** This instance verified a token for the clientId. */
   readonly hasToken: boolean
-  /** The client comes from another instance, which it leaves by itself. */
+  /** The client migrates from another instance, and leaves that one by itself. */
   readonly isMoving: boolean
-  /** How far this instance had read the journal when it admitted the client: an offset. */
+  /** The offset up to which this instance had read the journal when it admitted the client. */
   readonly admittedAt: number
 }
 
@@ -28,5 +28,5 @@ export const claimFor = ({
   admittedAt,
 })
 
-/** 132 bits: whoever reads the journal cannot find the session. */
+/** A hash of 132 bits, so that a reader of the journal cannot find the session. */
 export const hashOfSession = (session: string): string => hash('sha256', session, 'base64url').slice(0, 22)

@@ -1,6 +1,6 @@
 /**
- * Which instance holds which clientId: the state that the `claim` and `roster` entries of the journal describe, applied in
- * the journal's order (docs/adr/0016). Pure: it knows no time, no journal and no connection.
+ * Which instance holds which clientId. The state follows from the `claim` and `roster` entries, applied in the
+ * journal's order (docs/adr/0016). Pure: it knows no time, no journal and no connection.
  */
 import type { Claim, Release } from '../journal/journal.js'
 import { SetDigest } from '../set-digest.js'
@@ -10,15 +10,18 @@ export interface Holder extends Claim {
   readonly node: string
 }
 
-/** What became of a claim. */
+/** The result of a claim. */
 export type ClaimOutcome =
-  /** Nobody held the clientId, or the same instance did. */
+  /** The clientId was free, or the same instance held it. */
   | { readonly kind: 'held' }
-  /** The claim holds, and that of another instance for the same client no longer does. */
+  /** The claim holds, and replaces the claim of another instance for the same client. */
   | { readonly kind: 'superseded'; readonly loser: Holder }
-  /** Another instance has the same client by a claim that was made later, or at the same time and applied before. */
+  /**
+   * Another instance has the same client, and its claim was made later, or was made at the same time and applied
+   * earlier.
+   */
   | { readonly kind: 'outdated'; readonly holder: Holder }
-  /** Somebody else holds the clientId, and the claim does not prove that it is the same client. */
+  /** The clientId belongs to another client, and the claim does not prove that it is the same one. */
   | { readonly kind: 'void'; readonly holder: Holder }
 
 interface Declared {
@@ -29,30 +32,29 @@ interface Declared {
 export class Claims {
   readonly #declared = new Map<string, Declared>()
   #holders = new Map<string, Holder>()
-  /** How many clientIds each instance holds. */
+  /** The number of clientIds that each instance holds. */
   readonly #heldBy = new Map<string, number>()
 
-  /** The valid claim for this clientId. */
   holderOf(clientId: string): Holder | undefined {
     return this.#holders.get(clientId)
   }
 
-  /** How many clients the instances other than this one hold. */
+  /** The number of clients that instances other than this one hold. */
   countElsewhere(node: string): number {
     return this.#holders.size - (this.#heldBy.get(node) ?? 0)
   }
 
   /**
-   * Applies a claim of this instance. Of two claims of one client the later one holds: the one whose instance had read more
-   * of the journal, and of equals the one that stands later in the journal.
+   * Applies a claim. Of two claims for the same client, the claim whose instance had read more of the journal holds. If
+   * both had read equally far, the claim that stands later in the journal holds.
    */
   claim(node: string, claim: Claim): ClaimOutcome {
     return this.#apply(node, claim, (holder) => claim.admittedAt >= holder.admittedAt)
   }
 
   /**
-   * The connection of this claim is over. A release of a claim that no longer holds, because a later claim superseded it,
-   * changes nothing for the later one.
+   * Applies a release: the connection of the claim has ended. If a later claim has replaced that claim, the later one
+   * stays.
    */
   release(node: string, { clientId, connectionId }: Release): void {
     const declared = this.#declared.get(node)
@@ -63,8 +65,8 @@ export class Claims {
   }
 
   /**
-   * Takes these for all claims of one instance. They were made before: of equals the present holder stays. Returns what became
-   * of each.
+   * Replaces all claims of one instance. The claims are older than this entry, so the present holder stays if both had
+   * read equally far. Returns the outcome of each claim.
    */
   replace(node: string, claims: readonly Claim[]): { readonly claim: Claim; readonly outcome: ClaimOutcome }[] {
     const given = new Map(claims.map((claim) => [claim.clientId, claim]))
@@ -78,7 +80,7 @@ export class Claims {
     }))
   }
 
-  /** The instance is gone, and its claims with it. */
+  /** Removes all claims of an instance that is gone. */
   drop(node: string): void {
     const declared = this.#declared.get(node)
     if (!declared) return
@@ -88,7 +90,7 @@ export class Claims {
     this.#declared.delete(node)
   }
 
-  /** Forgets everything, because the journal was replaced. Returns who held which clientId until now. */
+  /** Forgets everything, because the journal was replaced. Returns the holders until now. */
   clear(): ReadonlyMap<string, Holder> {
     const holders = this.#holders
     this.#declared.clear()
@@ -146,6 +148,9 @@ export class Claims {
 
 const elementOf = ({ clientId, connectionId }: Release): string => `${clientId}\n${connectionId}`
 
-/** Whether a claim proves that it is made for the client of another claim: by a token for the clientId, or by its session. */
+/**
+ * Whether a claim proves that it is for the same client as another one: by a token for the clientId, or by the same
+ * session.
+ */
 const isSameClient = (claim: Pick<Claim, 'hasToken' | 'sessionHash'>, holder: Pick<Claim, 'sessionHash'>): boolean =>
   claim.hasToken || claim.sessionHash === holder.sessionHash

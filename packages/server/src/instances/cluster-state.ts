@@ -1,7 +1,7 @@
 /**
- * What this instance knows of all instances: which of them are live, who holds which clientId, who is in which channel. The
- * state follows from the journal alone: the feed hands over what it reads, in the journal's order. It appends nothing and
- * knows no socket; its observers do both.
+ * What this instance knows of all instances: which of them are live, which of them holds which clientId, and which
+ * clients are in which channels. The state follows from the entries that the feed passes on, in the journal's order.
+ * Cluster state appends nothing and knows no socket; its observers do both.
  */
 import type { Clock } from '../clock.js'
 import { handleEntry, type EntryHandlers, type EntryOf } from '../journal/entry-kinds.js'
@@ -19,13 +19,13 @@ import { RosterAssembly } from './roster.js'
 export interface ClusterStateOptions {
   /** The id of this instance. */
   readonly node: string
-  /** Milliseconds without any entry from an instance after which it is lost (INSTANCE_TIMEOUT). */
+  /** The time without any entry from an instance after which it is lost, in milliseconds (INSTANCE_TIMEOUT). */
   readonly timeoutMs: number
-  /** Whether clients are told who is in their channels. */
+  /** Whether clients learn which clients are in their channels. */
   readonly hasPresence: boolean
-  /** How many clients a snapshot names per channel (PRESENCE_LIST_LIMIT). */
+  /** The number of clients that a snapshot names per channel (PRESENCE_LIST_LIMIT). */
   readonly presenceListLimit: number
-  /** The clients that are connected to this instance, by their clientIds. */
+  /** The clients that are connected to this instance, by clientId. */
   readonly clientsHere: () => FormerClients['here']
   readonly clock: Pick<Clock, 'now' | 'after' | 'monotonic'>
   readonly stats: Stats
@@ -34,28 +34,30 @@ export interface ClusterStateOptions {
 
 /** Observers must not throw. */
 export interface ClusterObserver {
-  /** Another instance has admitted the client of this connection: it is the same client. */
+  /** Another instance has admitted the client of this connection, and has proved that it is the same client. */
   onClaimedElsewhere?(connection: Release, by: Holder): void
-  /** Another instance has admitted this client, whether or not it has a connection here. */
+  /** Another instance has admitted this client. The client may have no connection here. */
   onAdmittedElsewhere?(clientId: string): void
-  /** Somebody else held this connection's clientId first, on another instance. */
+  /** Another client held the clientId of this connection first, on another instance. */
   onClaimVoid?(connection: Release, holder: Holder): void
   /**
-   * Another instance has the same client, and which of the two connections is the newer one is not certain, or it is not this
-   * one. A client that is still here has to connect again.
+   * Another instance has the same client. Either its connection is the newer one, or it is not certain which one is
+   * newer. A client that is still connected here has to reconnect.
    */
   onClaimOutdated?(connection: Release): void
-  /** Other instances lack the state of this one: one of them is new, the journal was replaced, or it is back. */
+  /**
+   * Other instances lack the state of this one, because an instance has started, the journal was replaced or this
+   * instance has reconnected to it.
+   */
   onStateMissed?(): void
-  /** Another instance asks for the roster of this one. */
   onRosterRequested?(): void
-  /** This instance's state of another one is not the one that the other one announced. */
+  /** The state of another instance differs from the state that it announced. */
   onStateDiffers?(instance: string): void
-  /** Nothing has come from this instance for INSTANCE_TIMEOUT. */
+  /** This instance has received no entry of the other one for INSTANCE_TIMEOUT. */
   onLeaseExpired?(instance: string): void
 }
 
-/** A difference of the clocks that is worth a warning: `at` is shown to people. */
+/** The difference of the clocks from which on the server warns: the time `at` of messages is shown to people. */
 const MAX_CLOCK_DIFFERENCE_MS = 5000
 
 export class ClusterState {
@@ -66,7 +68,7 @@ export class ClusterState {
   readonly #membership = new Membership()
   readonly #snapshots: Snapshots
   readonly #rosters = new RosterAssembly()
-  /** Instances whose complete state this one has: changes of another one mean nothing without its roster. */
+  /** The instances whose complete roster has been read. The changes of another instance mean nothing without it. */
   readonly #complete = new Set<string>()
   readonly #releases: ReleaseWaiters
   readonly #handlers: EntryHandlers
@@ -97,31 +99,34 @@ export class ClusterState {
       },
       roster: (entry) => this.#readRoster(entry),
       rosterRequest: ({ of }) => {
-        if (of === node) this.#tell((observer) => observer.onRosterRequested?.())
+        if (of === node) this.#notify((observer) => observer.onRosterRequested?.())
       },
     }
   }
 
-  /** The answer ends it. */
+  /** Adds an observer. The returned function removes it. */
   observe(observer: ClusterObserver): () => void {
     this.#observers.add(observer)
     return () => this.#observers.delete(observer)
   }
 
-  // ——— what it knows
+  // ——— queries
 
-  /** The instance elsewhere that holds this clientId; `undefined` when it is free, or this instance's own. */
+  /** The other instance that holds this clientId. `undefined`: the clientId is free, or this instance holds it. */
   holderElsewhere(clientId: string): Holder | undefined {
     const holder = this.#claims.holderOf(clientId)
     return holder?.node === this.#options.node ? undefined : holder
   }
 
-  /** The client that is to return under this clientId since the journal was replaced; `undefined`: none. */
+  /**
+   * The client that had this clientId when the journal was replaced, and that is expected to reconnect. `undefined`:
+   * none.
+   */
   reservationOf(clientId: string): Reservation | undefined {
     return this.#reservedNames.reservationOf(clientId)
   }
 
-  /** Resolves when no other instance holds this clientId any more, or after this time. */
+  /** Resolves when no other instance holds this clientId any more, or after `maxWaitMs`. */
   waitForRelease(clientId: string, maxWaitMs: number): Promise<void> {
     return this.holderElsewhere(clientId) ? this.#releases.wait(clientId, maxWaitMs) : Promise.resolve()
   }
@@ -136,25 +141,27 @@ export class ClusterState {
     return `${this.#membership.digestOf(node)}${this.#claims.digestOf(node)}`
   }
 
-  /** How many clients other instances have. */
+  /** The number of clients that are connected to other instances. */
   get clientsElsewhere(): number {
     return this.#claims.countElsewhere(this.#options.node)
   }
 
-  /** Who is in these channels, as JSON text; `undefined` where presence is off. */
+  /** The clients in these channels, as JSON text. `undefined`: presence is off. */
   snapshotFor(clientId: string, channels: Iterable<string>): string | undefined {
     return this.#options.hasPresence ? this.#snapshots.textFor(clientId, channels) : undefined
   }
 
-  // ——— out of the journal, in its order
+  // ——— entries of the journal, in its order
 
-  /** The reader has read what was in the journal when it started. Only what follows is state. */
+  /** The feed has read the whole journal. Only the entries that follow change the state. */
   reachHead(): void {
     this.#isAtHead = true
     this.instances.reachHead()
   }
 
-  /** Applies an entry, and returns what clients are to be told of it: the entry itself, or the presence that it changed. */
+  /**
+   * Applies an entry. Returns the entry that clients receive: the same one, or the change of presence that it causes.
+   */
   apply(entry: Entry): Entry {
     if (!this.#isAtHead) return entry
     const isOwn = entry.node === this.#options.node
@@ -168,7 +175,7 @@ export class ClusterState {
     return { kind: 'presence', changes, offset, at, node, sequence, bytes }
   }
 
-  /** The journal was replaced: every instance contributes its state anew. */
+  /** The journal was replaced. Every instance appends its state to the new one. */
   replaced(): void {
     this.instances.forget()
     this.#reservedNames.reserve({ here: this.#options.clientsHere(), holders: this.#claims.clear() })
@@ -177,13 +184,13 @@ export class ClusterState {
     this.#rosters.clear()
     this.#complete.clear()
     this.#complete.add(this.#options.node)
-    this.#tell((observer) => observer.onStateMissed?.())
+    this.#notify((observer) => observer.onStateMissed?.())
   }
 
-  /** The journal can be reached again: what was appended meanwhile is lost, and no lease has expired. */
+  /** The journal is reachable again. Entries may be lost, and an outage counts against no lease. */
   reconnected(): void {
     this.instances.renewLeases()
-    this.#tell((observer) => observer.onStateMissed?.())
+    this.#notify((observer) => observer.onStateMissed?.())
   }
 
   /** This instance has admitted a client under this clientId. */
@@ -191,7 +198,7 @@ export class ClusterState {
     this.#reservedNames.returned(clientId)
   }
 
-  // ——— one handler for each kind
+  // ——— one handler for each kind of entry
 
   #readInstance(entry: EntryOf<'instance'>): void {
     const { node, clock } = this.#options
@@ -203,15 +210,15 @@ export class ClusterState {
       return
     }
     if (isOwn) {
-      for (const other of this.instances.expired()) this.#tell((observer) => observer.onLeaseExpired?.(other))
+      for (const other of this.instances.expired()) this.#notify((observer) => observer.onLeaseExpired?.(other))
       return
     }
-    // Of two clocks, the instance that is behind sees it: an entry that is behind may just have been read late.
+    // Only an entry from the future proves that the clocks differ: an entry from the past may have been read late.
     this.#compareClocks(entry.node, entry.at - clock.now())
-    if (isNew) this.#tell((observer) => observer.onStateMissed?.())
+    if (isNew) this.#notify((observer) => observer.onStateMissed?.())
     else if (entry.digest !== undefined && !this.#agreesWith(entry.node, entry.digest)) {
       this.#options.stats.rosterRequests++
-      this.#tell((observer) => observer.onStateDiffers?.(entry.node))
+      this.#notify((observer) => observer.onStateDiffers?.(entry.node))
     }
   }
 
@@ -220,7 +227,11 @@ export class ClusterState {
     if (instance !== node) {
       if (!this.instances.isLive(instance) && !this.#complete.has(instance)) return
       stats.instancesLost++
-      log.warn('instance.lost', { instance }, 'nothing has come from another instance for INSTANCE_TIMEOUT: it is gone')
+      log.warn(
+        'instance.lost',
+        { instance },
+        'this instance has received nothing from another one for INSTANCE_TIMEOUT and takes it for lost',
+      )
       this.instances.lost(instance)
       this.#drop(instance)
       return
@@ -228,11 +239,11 @@ export class ClusterState {
     log.warn(
       'instance.lost',
       { instance },
-      'the other instances have heard nothing from this one: it announces itself again',
+      'another instance has received nothing from this one and took it for lost: this one announces itself again',
     )
     this.#claims.drop(node)
     this.#see(this.#membership.drop(node))
-    this.#tell((observer) => observer.onStateMissed?.())
+    this.#notify((observer) => observer.onStateMissed?.())
   }
 
   #drop(instance: string): void {
@@ -256,29 +267,30 @@ export class ClusterState {
     this.#see(this.#membership.replace(node, roster.members))
   }
 
-  /** Tells the observers what the outcome of a claim means for the connections of this instance. */
+  /** Notifies the observers of what a claim's outcome means for the connections of this instance. */
   #judge(node: string, claim: Claim, outcome: ClaimOutcome): void {
     const own = this.#options.node
     const hasWon = outcome.kind === 'held' || outcome.kind === 'superseded'
     if (hasWon && node !== own) {
       this.#reservedNames.returned(claim.clientId)
-      this.#tell((observer) => observer.onAdmittedElsewhere?.(claim.clientId))
+      this.#notify((observer) => observer.onAdmittedElsewhere?.(claim.clientId))
     }
     if (outcome.kind === 'superseded' && outcome.loser.node === own) {
       const { loser } = outcome
       const isCertain = claim.isMoving || claim.admittedAt > loser.admittedAt
-      this.#tell((observer) => {
+      this.#notify((observer) => {
         if (isCertain) observer.onClaimedElsewhere?.(loser, { ...claim, node })
         else observer.onClaimOutdated?.(loser)
       })
-    } else if (outcome.kind === 'outdated' && node === own) this.#tell((observer) => observer.onClaimOutdated?.(claim))
+    } else if (outcome.kind === 'outdated' && node === own)
+      this.#notify((observer) => observer.onClaimOutdated?.(claim))
     else if (outcome.kind === 'void' && node === own) {
-      this.#tell((observer) => observer.onClaimVoid?.(claim, outcome.holder))
+      this.#notify((observer) => observer.onClaimVoid?.(claim, outcome.holder))
     }
   }
 
-  #tell(what: (observer: ClusterObserver) => void): void {
-    for (const observer of this.#observers) what(observer)
+  #notify(notice: (observer: ClusterObserver) => void): void {
+    for (const observer of this.#observers) notice(observer)
   }
 
   #see(changes: readonly VisibleChange[]): void {
@@ -301,7 +313,7 @@ export class ClusterState {
     log.warn(
       'instance.clock',
       { instance: node, differenceMs },
-      'the clock of another instance is ahead of this one: only `at` in messages is affected',
+      'the clock of another instance is ahead of the clock here: only `at` in messages is wrong; synchronize the clocks',
     )
   }
 }

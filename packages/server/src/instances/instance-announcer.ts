@@ -1,6 +1,6 @@
 /**
- * Appends to the journal what the other instances need to know of this one: that it lives, its claims, its members, and its
- * complete roster where they lack it (docs/adr/0015, 0016).
+ * Appends to the journal what the other instances need to know of this one: that it is live, its claims, its members,
+ * and its complete roster when they lack it (docs/adr/0015, 0016).
  */
 import type { Clock } from '../clock.js'
 import type { EntryContent, InstanceState, MemberGroup, Release } from '../journal/journal.js'
@@ -11,7 +11,7 @@ import type { ClusterState } from './cluster-state.js'
 import type { InstanceInfo } from './instances.js'
 import { chunksOf } from './roster.js'
 
-/** What this instance contains now. */
+/** The complete state of this instance. */
 export interface Roster {
   readonly clients: readonly ClaimedClient[]
   readonly members: readonly MemberGroup[]
@@ -23,9 +23,12 @@ export interface InstanceAnnouncerOptions {
   readonly build: string
   /** When this instance started: milliseconds since 1970. */
   readonly startedAtMs: number
-  /** Milliseconds after which the others take a silent instance for lost (INSTANCE_TIMEOUT): it announces itself every third of it. */
+  /**
+   * The time after which the others take a silent instance for lost, in milliseconds (INSTANCE_TIMEOUT). This instance
+   * announces itself three times in it.
+   */
   readonly timeoutMs: number
-  /** Milliseconds over which joins and leaves are gathered (PRESENCE_INTERVAL); 0: no presence. */
+  /** The time over which joins and leaves are gathered, in milliseconds (PRESENCE_INTERVAL). 0: no presence. */
   readonly presenceIntervalMs: number
   /** Whether other instances may read the journal. */
   readonly isShared: boolean
@@ -33,10 +36,10 @@ export interface InstanceAnnouncerOptions {
   readonly connectionCount: () => number
   readonly lagMs: () => number
   readonly roster: () => Roster
-  /** Appends an entry of this instance. `onSettled` is called when it is back from the journal, or is lost. */
+  /** Appends an entry of this instance. The hub calls `onSettled` when the entry has been read back or is lost. */
   readonly publish: (content: EntryContent, onSettled: (isLost: boolean) => void) => void
   readonly clock: Pick<Clock, 'after' | 'every' | 'monotonic'>
-  /** Calls back after the current turn of the event loop. */
+  /** Calls the callback after the current turn of the event loop. */
   readonly soon: (callback: () => void) => void
 }
 
@@ -47,11 +50,11 @@ export class InstanceAnnouncer {
   readonly #presence: PresenceAnnouncer
   readonly #claims: ClaimAnnouncer
   #state: AnnouncedState = 'starting'
-  /** Entries of this instance that have not come back. */
+  /** The number of entries of this instance that have not been read back. */
   #pending = 0
-  /** An entry of this instance may have been lost: the next announcement comes with a roster. */
+  /** An entry of this instance may be lost, so a roster accompanies the next announcement. */
   #isRosterDue = false
-  /** Ends the periodic announcements; `undefined` before the first one and after the end. */
+  /** Ends the periodic announcements. `undefined` before the first one and after the end. */
   #stop: (() => void) | undefined
 
   constructor(options: InstanceAnnouncerOptions) {
@@ -85,25 +88,25 @@ export class InstanceAnnouncer {
   }
 
   /**
-   * The feed has read the journal. The others answer the first announcement with their rosters, which arrive while this
-   * instance still starts. In a journal of its own there is no instance to tell.
+   * Makes the first announcement, after the feed has read the journal. The others answer with their rosters, which
+   * arrive while this instance still starts. Nothing is announced in a journal that no other instance can read.
    */
   begin(): void {
     const { isShared, timeoutMs, clock } = this.#options
     if (!isShared || this.#stop) return
     this.#stop = clock.every(timeoutMs / 3, () => this.#announce())
-    // The changes of an instance count for the others from its first roster on.
+    // Other instances apply the changes of an instance only after its first roster.
     this.#isRosterDue = true
     this.#announce()
   }
 
-  /** Announces what this instance is from now on. */
+  /** Announces the new state of this instance. */
   announce(state: AnnouncedState): void {
     this.#state = state
     if (this.#stop) this.#announce()
   }
 
-  /** What this instance would announce now. */
+  /** The present announcement of this instance. */
   get own(): InstanceInfo {
     const { node, build, startedAtMs, connectionCount, lagMs } = this.#options
     return {
@@ -123,7 +126,7 @@ export class InstanceAnnouncer {
     this.#presence.joined(client.clientId, channels, client.isMoving)
   }
 
-  /** The client's connection is over. */
+  /** The connection of the client has ended. */
   ended(release: Release, channels: Iterable<string>): void {
     this.#claims.release(release)
     this.#presence.left(release.clientId, channels)
@@ -138,8 +141,8 @@ export class InstanceAnnouncer {
   }
 
   /**
-   * The end of this instance: it announces everything that is still to be announced, and that it is gone. It waits for the
-   * joins of clients that have moved to another instance a moment ago, so that nobody is told that they left.
+   * Ends the announcements of this instance: it appends everything that is gathered, and then that it is gone. It first
+   * waits for the joins of clients that have just migrated, so that no client receives a leave of them.
    */
   async end(): Promise<void> {
     this.#claims.flush()
@@ -154,7 +157,8 @@ export class InstanceAnnouncer {
   #announce(): void {
     const { node, state } = this.#options
     if (this.#isRosterDue) this.#publishRoster()
-    // The digest describes the state at the place of the announcement only when nothing of this instance is under way.
+    // The digest is right at the announcement's place in the journal only if no other entry of this instance is under
+    // way.
     const isSettled = this.#pending === 0 && state.instances.isAnotherLive
     this.#publishInstance(this.#state, isSettled ? state.digestOf(node) : undefined)
   }

@@ -1,8 +1,9 @@
 /**
- * Which instances share the journal, by their own announcements in it, and which of them are live. Callers decide what
- * follows from that. It knows no journal: the feed hands it what it reads, in the journal's order.
+ * Which instances share the journal, by their own announcements, and which of them are live. Callers decide on the
+ * consequences. It knows no journal; the feed passes the entries on.
  *
- * The lease of an instance is measured by receipt (docs/adr/0016): no clock of another machine is ever compared.
+ * The lease of an instance is measured from receipt (docs/adr/0016), so the clocks of different machines are never
+ * compared.
  */
 import type { Clock } from '../clock.js'
 import type { Entry, InstanceState } from '../journal/journal.js'
@@ -10,21 +11,21 @@ import type { Entry, InstanceState } from '../journal/journal.js'
 export interface InstancesOptions {
   /** The id of this instance. */
   readonly node: string
-  /** Milliseconds without any entry from an instance after which it is lost (INSTANCE_TIMEOUT). */
+  /** The time without any entry from an instance after which it is lost, in milliseconds (INSTANCE_TIMEOUT). */
   readonly timeoutMs: number
   readonly clock: Pick<Clock, 'monotonic'>
 }
 
-/** What an instance announced last. */
+/** The last announcement of an instance. */
 export interface InstanceInfo {
   readonly node: string
   readonly build: string
   readonly state: InstanceState
-  /** Clients connected to it. */
+  /** The number of clients that are connected to it. */
   readonly connections: number
-  /** Milliseconds from its last append to the return of that entry. */
+  /** The time from its last append to the reading of that entry, in milliseconds. */
   readonly lagMs: number
-  /** When it started, by its own clock: milliseconds since 1970. */
+  /** When it started by its own clock: milliseconds since 1970. */
   readonly startedAtMs: number
 }
 
@@ -32,12 +33,12 @@ type Announcement = Extract<Entry, { kind: 'instance' }>
 
 export class Instances {
   readonly #options: InstancesOptions
-  /** Live instances, this one included. */
+  /** The live instances, including this one. */
   readonly #live = new Map<string, InstanceInfo>()
-  /** When something came from each other instance, by the monotonic clock. */
+  /** When the last entry of each other instance was received, by the monotonic clock. */
   readonly #receivedAtMs = new Map<string, number>()
   #isAtHead = false
-  /** No lease expires earlier than a full timeout after this moment. */
+  /** No lease expires before a full timeout after this moment. */
   #leasesSinceMs = 0
 
   constructor(options: InstancesOptions) {
@@ -45,7 +46,7 @@ export class Instances {
   }
 
   /**
-   * The reader has read what was in the journal when it started. Announcements before that prove nothing: an instance that
+   * The feed has read the whole journal. Earlier announcements do not prove that an instance is live: an instance that
    * was killed has left some, too.
    */
   reachHead(): void {
@@ -53,43 +54,42 @@ export class Instances {
     this.renewLeases()
   }
 
-  /** The journal can be reached again: while it could not, nobody could announce anything. */
+  /** Renews all leases after an outage of the journal, in which no instance could announce itself. */
   renewLeases(): void {
     this.#leasesSinceMs = this.#options.clock.monotonic()
   }
 
-  /** The journal was replaced: nothing that was announced in the other one counts. */
+  /** Forgets all instances, because the journal was replaced. */
   forget(): void {
     this.#live.clear()
     this.#receivedAtMs.clear()
   }
 
-  /** An entry of this instance was read, whatever it says. */
+  /** An entry of this instance was read. Every kind of entry renews the lease. */
   receivedFrom(node: string): void {
     if (this.#isAtHead) this.#receivedAtMs.set(node, this.#options.clock.monotonic())
   }
 
-  /** Applies an announcement. */
   announced({ node, build, state, connections, lagMs, startedAtMs }: Announcement): void {
     if (!this.#isAtHead) return
     if (state === 'gone') this.lost(node)
     else this.#live.set(node, { node, build, state, connections, lagMs, startedAtMs })
   }
 
-  /** The instance is gone, by its own announcement or because its lease expired. */
+  /** The instance is gone, by its own announcement or because its lease has expired. */
   lost(node: string): void {
     this.#live.delete(node)
     this.#receivedAtMs.delete(node)
   }
 
-  /** Whether the instance has announced itself since this one reached the journal's head, and is not lost. */
+  /** Whether the instance has announced itself since this one read the whole journal, and is not lost. */
   isLive(node: string): boolean {
     return this.#live.has(node)
   }
 
   /**
-   * The other instances whose lease has expired. To be asked when this instance reads back its own announcement: then it
-   * has read everything that stands before it, so a slow reader expires nobody.
+   * The other instances whose lease has expired. The caller asks when this instance reads back its own announcement: it
+   * has then read every earlier entry, so a slow reader takes no instance for lost.
    */
   expired(): string[] {
     const { node, timeoutMs, clock } = this.#options
@@ -99,14 +99,14 @@ export class Instances {
     return others.map(([other]) => other)
   }
 
-  /** The live instances, this one included, by their ids. */
+  /** The live instances including this one, sorted by id. */
   get all(): InstanceInfo[] {
     return [...this.#live.values()].sort((a, b) => (a.node < b.node ? -1 : 1))
   }
 
   /**
-   * Whether the shutdown of this instance has begun, by the journal: what other instances append for a draining instance
-   * stands behind its announcement.
+   * Whether this instance has read its own announcement that it drains. Entries that other instances append for a
+   * draining instance follow that announcement.
    */
   get isDraining(): boolean {
     return this.#live.get(this.#options.node)?.state === 'draining'
@@ -121,12 +121,12 @@ export class Instances {
     return this.#hasOther(({ state }) => state === 'ready')
   }
 
-  /** Whether an instance of any other build is ready. */
+  /** Whether a live instance of another build is ready. */
   isReadyBeside(build: string): boolean {
     return this.#hasOther((other) => other.state === 'ready' && other.build !== build)
   }
 
-  /** How many instances are in this state, this one included. */
+  /** The number of instances in this state, including this one. */
   count(state: InstanceState): number {
     let count = 0
     for (const instance of this.#live.values()) if (instance.state === state) count++

@@ -9,7 +9,7 @@ export class ReleaseWaiters {
     this.#clock = clock
   }
 
-  /** Resolves when the clientId is released, or after this time. */
+  /** Resolves when the clientId is released, or after `maxWaitMs`. */
   wait(clientId: string, maxWaitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const callbacks = this.#waiting.get(clientId) ?? new Set()
@@ -25,7 +25,7 @@ export class ReleaseWaiters {
     })
   }
 
-  /** Wakes those that wait for a clientId which is free now. */
+  /** Resolves the waits for each clientId that is free now. */
   wake(isFree: (clientId: string) => boolean): void {
     for (const [clientId, callbacks] of this.#waiting) {
       if (isFree(clientId)) for (const done of [...callbacks]) done()

@@ -1,23 +1,24 @@
-/**
- * The roster of an instance: all its claims and all its members, in chunks that the journal takes as entries. Pure.
- */
+/** The roster of an instance: all its claims and all its members, in chunks of the size of one entry. Pure. */
 import type { Claim, MemberGroup } from '../journal/journal.js'
 
-/** One entry of a roster. */
+/** The content of one `roster` entry. */
 export interface RosterChunk {
-  /** From 0. */
+  /** The index of the chunk, from 0. */
   readonly part: number
   readonly parts: number
   readonly claims: readonly Claim[]
   readonly members: readonly MemberGroup[]
 }
 
-/** Names are at most 64 characters, so this many names and channels fit into 256 KiB of JSON, quotes and all. */
+/**
+ * The number of names per chunk. A name has at most 64 characters, so this many names and channels fit into 256 KiB of
+ * JSON.
+ */
 const MAX_NAMES = 3500
-/** The characters of a claim are those of about four names. */
+/** A claim has about as many characters as four names. */
 const NAMES_PER_CLAIM = 4
 
-/** Never empty: an instance without clients has a roster that says so. */
+/** Splits a roster into chunks. An instance without clients has one empty chunk, which states that. */
 export function chunksOf(claims: readonly Claim[], groups: readonly MemberGroup[]): RosterChunk[] {
   const chunks: { claims: Claim[]; members: MemberGroup[] }[] = []
   let left = 0
@@ -44,11 +45,14 @@ export function chunksOf(claims: readonly Claim[], groups: readonly MemberGroup[
   return chunks.map((chunk, part) => ({ part, parts: chunks.length, ...chunk }))
 }
 
-/** Puts the chunks of rosters together again, for each instance in turn. */
+/** Assembles the rosters of all instances from their chunks. */
 export class RosterAssembly {
   readonly #received = new Map<string, RosterChunk[]>()
 
-  /** The complete roster when this was its last chunk. A chunk out of order discards what was there. */
+  /**
+   * Adds a chunk, and returns the complete roster if it was the last one. A chunk that is out of order discards the
+   * earlier ones.
+   */
   take(node: string, chunk: RosterChunk): Pick<RosterChunk, 'claims' | 'members'> | undefined {
     const received = chunk.part === 0 ? [] : (this.#received.get(node) ?? [])
     this.#received.delete(node)

@@ -1,7 +1,7 @@
-/** Members of channels in groups: the form in which the journal holds them. */
+/** Groups of members, the form in which the journal holds the members of channels. */
 import type { MemberGroup } from '../journal/journal.js'
 
-/** Clients that are in the same channels share a group, so that 60 clients in 99 channels are one group. */
+/** Clients that are in the same channels share a group, so 60 clients in the same 99 channels are one group. */
 export function groupByChannels(channels: ReadonlyMap<string, ReadonlySet<string>>): MemberGroup[] {
   const channelsOf = new Map<string, string[]>()
   for (const [channel, clients] of channels) {

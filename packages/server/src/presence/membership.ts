@@ -1,31 +1,31 @@
 /**
- * Which clients are in which channels, on all instances: the state that the `members` and `roster` entries of the journal
- * describe (docs/adr/0015). A client is present in a channel while any instance has it there. Pure: it knows no time, no
- * journal and no connection.
+ * Which clients are in which channels, on all instances. The state follows from the `members` and `roster` entries
+ * (docs/adr/0015). A client is present in a channel while at least one instance has it there. Pure: it knows no time,
+ * no journal and no connection.
  */
 import type { MemberGroup, MembersChange, VisibleChange } from '../journal/journal.js'
 import { SetDigest } from '../set-digest.js'
-import { Gathering } from './gathering.js'
+import { NetChanges } from './net-changes.js'
 
-/** What one instance has declared. */
+/** The members that one instance has declared. */
 interface Declared {
   readonly channels: Map<string, Set<string>>
   readonly digest: SetDigest
-  /** The pairs of a channel and a client. */
+  /** The number of pairs of a channel and a client. */
   size: number
 }
 
-/** More pairs of one instance are refused: 100,000 connections in 100 channels each. */
+/** The number of pairs per instance; further ones are ignored. It covers 100,000 connections in 100 channels each. */
 const MAX_MEMBERSHIPS = 10_000_000
 
 export class Membership {
   readonly #declared = new Map<string, Declared>()
-  /** For each channel, on how many instances each client is. */
+  /** For each channel and client, the number of instances that have the client there. */
   readonly #present = new Map<string, Map<string, number>>()
 
-  /** Applies one instance's changes, and returns what they change for everybody. */
+  /** Applies the changes of one instance. Returns the changes that clients see. */
   apply(node: string, changes: readonly MembersChange[]): VisibleChange[] {
-    const visible = new Gathering()
+    const visible = new NetChanges()
     const declared = this.#declaredBy(node)
     for (const { channels, joined, left } of changes) {
       for (const channel of channels) {
@@ -36,9 +36,9 @@ export class Membership {
     return this.#changesOf(visible)
   }
 
-  /** Takes this for the complete state of one instance, and returns what that changes for everybody. */
+  /** Replaces the complete state of one instance. Returns the changes that clients see. */
   replace(node: string, groups: readonly MemberGroup[]): VisibleChange[] {
-    const visible = new Gathering()
+    const visible = new NetChanges()
     const declared = this.#declaredBy(node)
     const wanted = new Map<string, Set<string>>()
     for (const { channels, clients } of groups) {
@@ -58,25 +58,25 @@ export class Membership {
     return this.#changesOf(visible)
   }
 
-  /** The instance is gone, and its clients with it. Returns what that changes for everybody. */
+  /** Removes an instance that is gone, with its clients. Returns the changes that clients see. */
   drop(node: string): VisibleChange[] {
     const changes = this.replace(node, [])
     this.#declared.delete(node)
     return changes
   }
 
-  /** Forgets everything: the journal was replaced. */
+  /** Forgets everything, because the journal was replaced. */
   clear(): void {
     this.#declared.clear()
     this.#present.clear()
   }
 
-  /** A hash of what one instance has declared. */
+  /** A hash of the members that one instance has declared. */
   digestOf(node: string): string {
     return (this.#declared.get(node)?.digest ?? new SetDigest()).text
   }
 
-  /** How many clients are in this channel, over all instances. */
+  /** The number of clients in this channel on all instances. */
   countIn(channel: string): number {
     return this.#present.get(channel)?.size ?? 0
   }
@@ -85,14 +85,14 @@ export class Membership {
     return this.#present.get(channel)?.has(clientId) ?? false
   }
 
-  /** Whether an instance other than this one has the client in the channel. */
+  /** Whether an instance other than `node` has the client in the channel. */
   isElsewhere(channel: string, clientId: string, node: string): boolean {
     const instances = this.#present.get(channel)?.get(clientId) ?? 0
     const isHere = this.#declared.get(node)?.channels.get(channel)?.has(clientId) ?? false
     return instances > Number(isHere)
   }
 
-  /** At most `limit` clients of the channel, those that have been there longest first. */
+  /** At most `limit` clients of the channel. The client that joined first is first. */
   *namesIn(channel: string, limit: number): Generator<string> {
     let count = 0
     for (const clientId of this.#present.get(channel)?.keys() ?? []) {
@@ -107,7 +107,7 @@ export class Membership {
     return declared
   }
 
-  #add(declared: Declared, channel: string, clientId: string, visible: Gathering): void {
+  #add(declared: Declared, channel: string, clientId: string, visible: NetChanges): void {
     if (declared.size >= MAX_MEMBERSHIPS) return
     let clients = declared.channels.get(channel)
     if (!clients) declared.channels.set(channel, (clients = new Set()))
@@ -122,7 +122,7 @@ export class Membership {
     if (instances === 0) visible.joined(channel, clientId)
   }
 
-  #remove(declared: Declared, channel: string, clientId: string, visible: Gathering): void {
+  #remove(declared: Declared, channel: string, clientId: string, visible: NetChanges): void {
     const clients = declared.channels.get(channel)
     if (!clients?.delete(clientId)) return
     if (clients.size === 0) declared.channels.delete(channel)
@@ -139,7 +139,7 @@ export class Membership {
     visible.left(channel, clientId)
   }
 
-  #changesOf(visible: Gathering): VisibleChange[] {
+  #changesOf(visible: NetChanges): VisibleChange[] {
     return visible.changes.map(({ channel, joined, left }) => ({
       channel,
       joined: [...joined],

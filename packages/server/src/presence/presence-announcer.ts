@@ -1,18 +1,22 @@
 /**
- * Appends the joins and leaves of this instance to the journal: gathered over PRESENCE_INTERVAL, longer in a crowd (ADR 5),
- * in one entry for all channels. While this instance drains, it holds a leave back until a successor's join is likely to
- * stand before it, so that a client that only moves is announced neither as left nor as joined (ADR 15).
+ * Appends the joins and leaves of this instance to the journal. It gathers them over PRESENCE_INTERVAL, or longer when
+ * many clients are connected (ADR 5), and appends one entry for all channels. While this instance drains, it holds a
+ * leave back until the join at another instance is likely to stand before it in the journal. A client that only
+ * migrates is then announced neither as left nor as joined (ADR 15).
  */
 import type { Clock } from '../clock.js'
 import type { MemberGroup, MembersChange } from '../journal/journal.js'
-import { Gathering } from './gathering.js'
+import { NetChanges } from './net-changes.js'
 
 export interface PresenceAnnouncerOptions {
-  /** Milliseconds over which joins and leaves are gathered (PRESENCE_INTERVAL); 0: this instance announces none. */
+  /**
+   * The time over which joins and leaves are gathered, in milliseconds (PRESENCE_INTERVAL). 0: this instance announces
+   * none.
+   */
   readonly presenceIntervalMs: number
-  /** How many clients are connected: the more, the longer the gathering. */
+  /** The number of connected clients. The more clients, the longer the gathering. */
   readonly memberCount: () => number
-  /** Whether a client that leaves now may be moving to another instance. */
+  /** Whether a client that leaves now may be migrating to another instance. */
   readonly mayBeMoving: () => boolean
   /** Whether another instance has claimed the client. */
   readonly isClaimedElsewhere: (clientId: string) => boolean
@@ -22,28 +26,31 @@ export interface PresenceAnnouncerOptions {
   readonly clock: Pick<Clock, 'after' | 'monotonic'>
 }
 
-/** 10,000 clients that come at once are gathered over 5 s. */
+/** The joins of 10,000 clients that connect at once are gathered over 5 s. */
 const CLIENTS_PER_MS = 2
 
 /**
- * The most changes of one client in one channel that one entry has. Each reader applies an entry in one turn of its event loop, at
- * some 2.5 µs for each of them, and sends a frame of it to each connection.
+ * The number of changes, each of one client in one channel, in one entry. Each instance applies an entry in one turn of
+ * its event loop, at about 2.5 µs per change, and sends a frame for it to each connection.
  */
 const MAX_CHANGES_PER_ENTRY = 2500
 
-/** The pause before the rest of a gathering that is too large for one entry. */
+/** The pause before the rest of the changes, if they are too many for one entry, in milliseconds. */
 const NEXT_ENTRY_MS = 20
 
-/** The claim of the instance that admits a moving client may be on its way this long. */
+/**
+ * How long a leave is held back without a claim of another instance. The claim of the instance that admits a migrating
+ * client may be under way this long.
+ */
 const HOLD_MS = 1000
 
-/** A leave is never held back longer, whatever another instance has claimed. */
+/** The longest time for which a leave is held back, even if another instance has claimed the client. */
 const MAX_HOLD_MS = 10_000
 
-/** How often the held leaves are looked through. */
+/** The interval at which the held leaves are checked. */
 const RELEASE_INTERVAL_MS = 250
 
-/** At the end of an instance its leaves are held back for this long at most. */
+/** The longest time for which leaves are held back when this instance ends. */
 const MAX_END_MS = 1500
 
 interface HeldLeave {
@@ -53,7 +60,7 @@ interface HeldLeave {
 
 export class PresenceAnnouncer {
   readonly #options: PresenceAnnouncerOptions
-  readonly #gathering = new Gathering()
+  readonly #netChanges = new NetChanges()
   readonly #held = new Map<string, HeldLeave>()
   #cancelFlush: (() => void) | undefined
   #flushAtMs = Infinity
@@ -67,18 +74,18 @@ export class PresenceAnnouncer {
   /**
    * The client has joined these channels.
    *
-   * @param isMoving It comes from a draining instance, which waits for this announcement before it announces the leave.
+   * @param isMoving The client comes from a draining instance. That instance waits for this announcement before it
+   *   announces the leave.
    */
   joined(clientId: string, channels: Iterable<string>, isMoving = false): void {
     if (this.#options.presenceIntervalMs === 0) return
     const held = this.#held.get(clientId)
     this.#held.delete(clientId)
-    for (const channel of held?.channels ?? []) this.#gathering.left(channel, clientId)
-    for (const channel of channels) this.#gathering.joined(channel, clientId)
+    for (const channel of held?.channels ?? []) this.#netChanges.left(channel, clientId)
+    for (const channel of channels) this.#netChanges.joined(channel, clientId)
     this.#schedule(isMoving)
   }
 
-  /** The client has left these channels. */
   left(clientId: string, channels: Iterable<string>): void {
     const { presenceIntervalMs, mayBeMoving, clock } = this.#options
     if (presenceIntervalMs === 0) return
@@ -87,39 +94,39 @@ export class PresenceAnnouncer {
       this.#cancelRelease ??= clock.after(RELEASE_INTERVAL_MS, () => this.#release())
       return
     }
-    for (const channel of channels) this.#gathering.left(channel, clientId)
+    for (const channel of channels) this.#netChanges.left(channel, clientId)
     this.#schedule(false)
   }
 
-  /** Clients that have left and whose leave is still held back: a roster has to contain them. */
+  /** The clients that have left and whose leave is held back. A roster has to contain them. */
   get heldGroups(): MemberGroup[] {
     return [...this.#held].map(([clientId, { channels }]) => ({ channels, clients: [clientId] }))
   }
 
   /**
-   * Forgets what was gathered: a roster that is appended now contains it. Were it kept, a client that leaves before the end
-   * of the gathering would cancel its join there, and stay in the roster.
+   * Forgets the noted changes, because a roster that is appended now contains their result. Otherwise a client of that
+   * roster that leaves within the interval would only cancel its own join, and stay in the roster for ever.
    */
   discard(): void {
     this.#cancelFlush?.()
     this.#cancelFlush = undefined
     this.#flushAtMs = Infinity
-    this.#gathering.clear()
+    this.#netChanges.clear()
   }
 
-  /** Announces everything that was gathered or held back, without waiting for more. */
+  /** Announces all noted changes and held leaves at once. */
   flush(): void {
     this.#cancelRelease?.()
     this.#cancelRelease = undefined
     for (const clientId of this.#held.keys()) this.#letGo(clientId)
-    while (!this.#gathering.isEmpty) this.#publish()
+    while (!this.#netChanges.isEmpty) this.#publish()
   }
 
   #schedule(isUrgent: boolean): void {
     const { presenceIntervalMs, memberCount, clock } = this.#options
     const now = clock.monotonic()
     const gatherMs = isUrgent ? presenceIntervalMs : Math.max(presenceIntervalMs, memberCount() / CLIENTS_PER_MS)
-    // A storm goes on while its first joins are gathered: then the gathering is extended once it would end.
+    // A storm of joins goes on after this time was set. The gathering is then extended when it would end.
     if (this.#flushAtMs <= now + gatherMs) return
     this.#cancelFlush?.()
     this.#flushAtMs = now + gatherMs
@@ -140,18 +147,18 @@ export class PresenceAnnouncer {
 
   #publish(): void {
     const { publish, clock } = this.#options
-    const changes = this.#gathering.take(MAX_CHANGES_PER_ENTRY)
+    const changes = this.#netChanges.take(MAX_CHANGES_PER_ENTRY)
     this.#cancelFlush?.()
     this.#cancelFlush = undefined
     this.#flushAtMs = Infinity
-    if (!this.#gathering.isEmpty) {
+    if (!this.#netChanges.isEmpty) {
       this.#flushAtMs = clock.monotonic() + NEXT_ENTRY_MS
       this.#cancelFlush = clock.after(NEXT_ENTRY_MS, () => this.#publish())
     }
     if (changes.length > 0) publish(changes)
   }
 
-  /** Resolves when no leave is held back any more, after 1.5 s at most. */
+  /** Resolves when no leave is held back any more, or after `MAX_END_MS`. */
   async whenMoved(): Promise<void> {
     this.#release()
     if (this.#held.size === 0) return
@@ -161,7 +168,7 @@ export class PresenceAnnouncer {
     })
   }
 
-  /** Announces the leaves for which no join is expected any more. */
+  /** Announces the leaves for which no join at another instance is expected any more. */
   #release(): void {
     const { clock } = this.#options
     this.#cancelRelease?.()
@@ -186,6 +193,6 @@ export class PresenceAnnouncer {
   #letGo(clientId: string): void {
     const { channels } = this.#held.get(clientId) ?? { channels: [] }
     this.#held.delete(clientId)
-    for (const channel of channels) this.#gathering.left(channel, clientId)
+    for (const channel of channels) this.#netChanges.left(channel, clientId)
   }
 }

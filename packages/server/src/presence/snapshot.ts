@@ -1,13 +1,13 @@
 /**
- * The presence snapshot of a connection, as JSON text: who is in its channels now. The text of each channel is made once
- * and kept until the channel's members change, because a storm of clients asks for the same channels.
+ * The presence snapshot of a connection, as JSON text: the clients that are in its channels now. The text of each
+ * channel is kept until the channel's members change, because a storm of clients asks for the same channels.
  */
 import { MAX_NAMES_PER_FRAME } from '../hub/presence-changes.js'
 import type { Membership } from './membership.js'
 
 export interface SnapshotsOptions {
   readonly membership: Pick<Membership, 'countIn' | 'has' | 'namesIn'>
-  /** How many clients a snapshot names per channel (PRESENCE_LIST_LIMIT). */
+  /** The number of clients that a snapshot names per channel (PRESENCE_LIST_LIMIT). */
   readonly listLimit: number
 }
 
@@ -26,7 +26,7 @@ export class Snapshots {
     this.#options = options
   }
 
-  /** The members of this channel have changed. */
+  /** Forgets the text of this channel, because its members have changed. */
   invalidate(channel: string): void {
     this.#listed.delete(channel)
   }
@@ -36,8 +36,8 @@ export class Snapshots {
   }
 
   /**
-   * `{"lobby":{"clients":[{"clientId":"anna"}],"count":1}}` for these channels. The receiving client is always part of it, also
-   * before its own join has come back from the journal.
+   * `{"lobby":{"clients":[{"clientId":"anna"}],"count":1}}` for these channels. It always contains the receiving
+   * client, even before the server has read back the client's own join.
    */
   textFor(clientId: string, channels: Iterable<string>): string {
     const { membership, listLimit } = this.#options
@@ -68,6 +68,6 @@ export class Snapshots {
   }
 }
 
-/** The JSON text of a frame, with a snapshot as its field `presence`. */
+/** Adds a snapshot to the JSON text of a frame, as the field `presence`. */
 export const withPresence = (frame: string, snapshot: string | undefined): string =>
   snapshot === undefined ? frame : `${frame.slice(0, -1)},"presence":${snapshot}}`

@@ -1,6 +1,4 @@
-/**
- * The contract suite: appending and closing.
- */
+/** The contract suite: appending and closing. */
 import { deepEqual, equal } from 'node:assert/strict'
 import { encodeEntry } from '../journal/entry-codec.js'
 import type { NewEntry } from '../journal/journal.js'
@@ -10,7 +8,7 @@ import { expectRefusal, originsOf, type SuiteContext } from './suite-context.js'
 
 export function describeAppending({ framework: { describe, it }, open }: SuiteContext): void {
   describe('appending', () => {
-    it('tells entries as they were given, with growing offsets', async () => {
+    it('the journal delivers entries unchanged, with growing offsets', async () => {
       const journal = await open()
       const recorder = await record(journal)
       const given: NewEntry[] = [
@@ -36,7 +34,7 @@ export function describeAppending({ framework: { describe, it }, open }: SuiteCo
       deepEqual(recorder.written.map(plain), expected)
     })
 
-    it('does not call a listener before append has returned', async () => {
+    it('the journal calls no listener before append has returned', async () => {
       const journal = await open()
       const recorder = await record(journal)
       const appending = journal.append(messages(1))
@@ -44,7 +42,7 @@ export function describeAppending({ framework: { describe, it }, open }: SuiteCo
       await appending
     })
 
-    it('keeps the order of the calls, and the order within each call', async () => {
+    it('the journal keeps the order of the calls, and the order within each call', async () => {
       const journal = await open()
       const recorder = await record(journal)
       const batches = Array.from({ length: 100 }, (_, index) => messages((index % 7) + 1))
@@ -53,7 +51,7 @@ export function describeAppending({ framework: { describe, it }, open }: SuiteCo
       deepEqual(recorder.origins, originsOf(batches.flat()))
     })
 
-    it('resolves an append of nothing and appends nothing', async () => {
+    it('an append of no entries resolves and appends nothing', async () => {
       const journal = await open()
       const recorder = await record(journal)
       await journal.append([])
@@ -62,7 +60,7 @@ export function describeAppending({ framework: { describe, it }, open }: SuiteCo
       deepEqual(dataOf(recorder), ['"marker"'])
     })
 
-    it('takes large entries and every character', async () => {
+    it('the journal takes large entries and every character', async () => {
       const journal = await open()
       const recorder = await record(journal)
       const large = message('ї'.repeat(1_000_000), { channel: 'a:b.c-d' })
@@ -74,7 +72,7 @@ export function describeAppending({ framework: { describe, it }, open }: SuiteCo
       deepEqual(dataOf(recorder), expected)
     })
 
-    it('refuses an entry larger than all that is kept, with those that were to come with it', async () => {
+    it('the journal refuses an entry larger than its retention, with the other entries of the same append', async () => {
       const journal = await open({ maxBytes: 1000 })
       const recorder = await record(journal)
       const tooLarge = journal.append([message('small'), message('x'.repeat(1000))])
@@ -88,14 +86,14 @@ export function describeAppending({ framework: { describe, it }, open }: SuiteCo
 
 export function describeClosing({ framework: { describe, it }, open }: SuiteContext): void {
   describe('closing', () => {
-    it('settles the appends that were under way', async () => {
+    it('close settles the appends that are under way', async () => {
       const journal = await open()
       const appending = Promise.all(Array.from({ length: 20 }, () => journal.append(messages(2))))
       await journal.close()
       equal((await appending).length, 20)
     })
 
-    it('ends all tails and takes no more appends; doing it again does nothing', async () => {
+    it('close ends all tails and refuses further appends; a second close does nothing', async () => {
       const journal = await open()
       const recorder = await record(journal)
       const appending = journal.append(messages(1))
@@ -111,7 +109,7 @@ export function describeClosing({ framework: { describe, it }, open }: SuiteCont
   })
 }
 
-/** Without fields that are `undefined`. */
+/** Removes the fields that are `undefined`. */
 const plain = (entry: object): unknown => JSON.parse(JSON.stringify(entry))
 
 const dataOf = ({ written }: Recorder): unknown[] => written.map((entry) => ('data' in entry ? entry.data : undefined))

@@ -1,6 +1,6 @@
 /**
- * The contract suite: what a journal tells its listeners when its engine rolls over, forks, goes back, is emptied,
- * removes what a reader still needs, or takes an append without an answer.
+ * The contract suite: what a journal reports to its listeners when its engine rolls over, forks, loses its newest
+ * entries, is emptied, removes entries that a reader has not read, or takes an append whose answer is lost.
  */
 import { deepEqual, equal, notEqual, ok } from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
@@ -12,20 +12,20 @@ import { expectAgreement, expectRefusal, originsOf, type SuiteContext } from './
 
 const ALL_FAULTS: readonly JournalFault[] = ['rollOver', 'save', 'cutOff', 'empty', 'outrun', 'loseAnswer']
 
-/** Between two attempts to append. */
+/** The pause between two attempts to append. */
 const RETRY_MS = 5
 
 export function describeFaults(context: SuiteContext): void {
   const { framework, suite, faults } = context
   const impossible = suite.impossible ?? {}
   const possible = ALL_FAULTS.filter((fault) => impossible[fault] === undefined)
-  /** The test is part of the suite where the engine can have all of these faults. */
+  /** Registers the test if the engine can have all of these faults. */
   const itUnder = (needed: readonly JournalFault[], name: string, test: () => Promise<void>): void => {
     if (needed.every((fault) => possible.includes(fault))) framework.it(name, test)
   }
 
   framework.describe('a fault of the engine', () => {
-    framework.it('is either in the hands of the place or declared impossible with a reason', async () => {
+    framework.it('the place can cause each fault, or the suite declares it impossible with a reason', async () => {
       for (const fault of possible) faults(fault)
       deepEqual(
         Object.entries(impossible).filter(([, reason]) => reason.trim() === ''),
@@ -44,9 +44,9 @@ export function describeFaults(context: SuiteContext): void {
 type ItUnder = (needed: readonly JournalFault[], name: string, test: () => Promise<void>) => void
 
 function describeRollOver({ open, faults }: SuiteContext, itUnder: ItUnder): void {
-  itUnder(['rollOver'], 'new segments: all readers are told the same entries at the same offsets', async () => {
+  itUnder(['rollOver'], 'new segments: all readers receive the same entries at the same offsets', async () => {
     const { rollOver } = faults('rollOver')
-    // Engines choose the size of their segments by this limit.
+    // Engines derive the size of their segments from this limit.
     const journal = await open({ maxBytes: 4 * 1024 * 1024 })
     const recorder = await record(journal)
     const appended: string[] = []
@@ -68,7 +68,7 @@ function describeRollOver({ open, faults }: SuiteContext, itUnder: ItUnder): voi
 }
 
 function describeLosses({ open, faults }: SuiteContext, itUnder: ItUnder): void {
-  itUnder(['save'], 'a head that went back: every reader is told of a new epoch', async () => {
+  itUnder(['save'], 'the engine loses its newest entries: every reader receives a new epoch', async () => {
     const { save } = faults('save')
     const journal = await open()
     const recorder = await record(journal)
@@ -82,18 +82,18 @@ function describeLosses({ open, faults }: SuiteContext, itUnder: ItUnder): void 
     await expectToWork([journal], [recorder])
   })
 
-  itUnder(['save', 'cutOff'], 'a fork: a reader whose last entry was replaced is told of a new epoch', async () => {
+  itUnder(['save', 'cutOff'], 'a fork: a reader whose last entry was replaced receives a new epoch', async () => {
     const { save, cutOff } = faults('save', 'cutOff')
     const deposed = await open()
     const recorder = await record(deposed)
     await deposed.append(messages(9))
     const restore = await save()
-    // It reads 10 entries that the engine loses …
+    // The reader reads 10 entries that the engine loses …
     for (let count = 0; count < 10; count++) await appendUntilTaken(deposed)
     const read = recorder.lastOffset
     const reconnect = await cutOff()
     await restore()
-    // … and at whose offsets another instance appends others, and more of them.
+    // … and another instance appends other entries, and more of them, at the same offsets.
     const other = await open()
     const otherRecorder = await record(other)
     for (let count = 0; count < 30; count++) await appendUntilTaken(other)
@@ -104,7 +104,7 @@ function describeLosses({ open, faults }: SuiteContext, itUnder: ItUnder): void 
     await expectToWork([deposed, other], [recorder, otherRecorder])
   })
 
-  itUnder(['cutOff'], 'a lost connection: reading goes on where it was, in the same epoch', async () => {
+  itUnder(['cutOff'], 'a lost connection: the reader continues at the next offset, in the same epoch', async () => {
     const { cutOff } = faults('cutOff')
     const journal = await open()
     const recorder = await record(journal)
@@ -128,52 +128,64 @@ function describeLosses({ open, faults }: SuiteContext, itUnder: ItUnder): void 
 }
 
 function describeEmptying({ open, faults, suite }: SuiteContext, itUnder: ItUnder): void {
-  itUnder(['empty'], 'emptied while nobody writes: every reader is told of a new epoch', async () => {
-    const { empty } = faults('empty')
-    const journals = suite.isShared ? [await open(), await open()] : [await open()]
-    const recorders = await Promise.all(journals.map(record))
-    await appendUntilTaken(journals[0] as Journal)
-    await Promise.all(recorders.map((recorder) => recorder.until(({ written }) => written.length >= 1)))
-    await empty()
-    await Promise.all(recorders.map((recorder) => recorder.until(({ epochs }) => epochs.length > 1)))
-    for (const { epochs } of recorders) notEqual(epochs.at(-1)?.epoch, epochs[0]?.epoch)
-    await expectToWork(journals, recorders)
-  })
+  itUnder(
+    ['empty'],
+    'the journal is emptied while no instance appends: every reader receives a new epoch',
+    async () => {
+      const { empty } = faults('empty')
+      const journals = suite.isShared ? [await open(), await open()] : [await open()]
+      const recorders = await Promise.all(journals.map(record))
+      await appendUntilTaken(journals[0] as Journal)
+      await Promise.all(recorders.map((recorder) => recorder.until(({ written }) => written.length >= 1)))
+      await empty()
+      await Promise.all(recorders.map((recorder) => recorder.until(({ epochs }) => epochs.length > 1)))
+      for (const { epochs } of recorders) notEqual(epochs.at(-1)?.epoch, epochs[0]?.epoch)
+      await expectToWork(journals, recorders)
+    },
+  )
 
-  itUnder(['empty'], 'emptied while others write: every reader is told of a new epoch, and all go on', async () => {
-    const { empty } = faults('empty')
-    const journals = suite.isShared ? [await open(), await open()] : [await open()]
-    const recorders = await Promise.all(journals.map(record))
-    let isOver = false
-    const writing = journals.map(async (journal) => {
-      while (!isOver) await appendUntilTaken(journal)
-    })
-    await Promise.all(recorders.map((recorder) => recorder.until(({ written }) => written.length >= 20)))
-    await empty()
-    await Promise.all(recorders.map((recorder) => recorder.until(({ epochs }) => epochs.length > 1)))
-    isOver = true
-    await Promise.all(writing)
-    for (const { epochs } of recorders) notEqual(epochs.at(-1)?.epoch, epochs[0]?.epoch)
-    await expectToWork(journals, recorders)
-  })
+  itUnder(
+    ['empty'],
+    'the journal is emptied while instances append: every reader receives a new epoch, and all continue',
+    async () => {
+      const { empty } = faults('empty')
+      const journals = suite.isShared ? [await open(), await open()] : [await open()]
+      const recorders = await Promise.all(journals.map(record))
+      let isOver = false
+      const writing = journals.map(async (journal) => {
+        while (!isOver) await appendUntilTaken(journal)
+      })
+      await Promise.all(recorders.map((recorder) => recorder.until(({ written }) => written.length >= 20)))
+      await empty()
+      await Promise.all(recorders.map((recorder) => recorder.until(({ epochs }) => epochs.length > 1)))
+      isOver = true
+      await Promise.all(writing)
+      for (const { epochs } of recorders) notEqual(epochs.at(-1)?.epoch, epochs[0]?.epoch)
+      await expectToWork(journals, recorders)
+    },
+  )
 }
 
 function describeGaps({ open, faults }: SuiteContext, itUnder: ItUnder): void {
-  itUnder(['outrun'], 'entries removed before a sleeper has read them: it is told where it goes on', async () => {
-    const { outrun } = faults('outrun')
-    const journal = await open({ maxEntries: 100, maxBytes: 1024 * 1024 })
-    const recorder = await record(journal)
-    await journal.append(messages(1))
-    await recorder.until(({ written }) => written.length === 1)
-    const { lastOffset } = recorder
-    await outrun()
-    await recorder.until(({ epochs }) => epochs.length > 1)
-    equal(recorder.epochs[1]?.epoch, recorder.epochs[0]?.epoch)
-    ok((recorder.epochs[1]?.nextOffset ?? 0) > lastOffset + 1)
-    await expectToWork([journal], [recorder])
-  })
+  itUnder(
+    ['outrun'],
+    'the engine removes entries that a reader has not read: the reader learns where it continues',
+    async () => {
+      const { outrun } = faults('outrun')
+      const journal = await open({ maxEntries: 100, maxBytes: 1024 * 1024 })
+      const recorder = await record(journal)
+      await journal.append(messages(1))
+      await recorder.until(({ written }) => written.length === 1)
+      const { lastOffset } = recorder
+      await outrun()
+      await recorder.until(({ epochs }) => epochs.length > 1)
+      equal(recorder.epochs[1]?.epoch, recorder.epochs[0]?.epoch)
+      ok((recorder.epochs[1]?.nextOffset ?? 0) > lastOffset + 1)
+      await expectToWork([journal], [recorder])
+    },
+  )
 
-  itUnder(['loseAnswer'], 'an append without an answer is refused as temporary; a retry is appended', async () => {
+  itUnder(['loseAnswer'], 'an append without an answer fails as temporary, and the journal takes a retry', async () => {
     const { loseAnswer } = faults('loseAnswer')
     const journal = await open()
     const recorder = await record(journal)
@@ -185,13 +197,13 @@ function describeGaps({ open, faults }: SuiteContext, itUnder: ItUnder): void {
     )
     await appendUntilTaken(journal, retry)
     await recorder.until(({ origins }) => origins.includes(originOf(retry)))
-    // The first attempt was appended: deduplication is what makes the retry safe.
+    // The first attempt was appended, too. Deduplication in the hub makes the retry safe.
     deepEqual(recorder.origins.slice(0, 2), originsOf([unknown, retry]))
     equal(recorder.epochs.length, 1)
   })
 }
 
-/** Appends one entry, with a new attempt whenever the journal refuses it for the time being. */
+/** Appends one entry, and tries again while the journal refuses it temporarily. */
 async function appendUntilTaken(journal: Journal, entry = message('x')): Promise<void> {
   for (;;) {
     try {
@@ -207,7 +219,7 @@ async function appendUntilTaken(journal: Journal, entry = message('x')): Promise
 const isTemporary = (error: unknown): boolean =>
   error instanceof Error && 'temporary' in error && error.temporary === true
 
-/** Every journal takes an entry, and every reader is told all of these at the same places. */
+/** Expects that each journal takes an entry and that every reader receives all of them at the same offsets. */
 async function expectToWork(journals: readonly Journal[], recorders: readonly Recorder[]): Promise<void> {
   for (const [index, journal] of journals.entries()) {
     const marker = message(`marker ${index}`)

@@ -1,6 +1,4 @@
-/**
- * What every journal promises (journal/journal.ts), as tests: one suite for all engines.
- */
+/** The promises of every journal (journal/journal.ts) as tests: one suite for all engines. */
 import { equal } from 'node:assert/strict'
 import { describeAppending, describeClosing } from './append-contract.js'
 import { describeFaults } from './fault-contract.js'
@@ -14,7 +12,7 @@ export function describeJournal(framework: TestFramework, suite: JournalSuite): 
   framework.describe(suite.name, () => {
     const context = makeContext(framework, suite)
 
-    framework.it('says whether other instances may read it, too', async () => {
+    framework.it('the journal states whether other instances may read it, too', async () => {
       equal((await context.open()).isShared, suite.isShared)
     })
 

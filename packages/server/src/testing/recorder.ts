@@ -1,6 +1,4 @@
-/**
- * A listener that records what a journal tells it, and throws at once when the journal breaks its contract.
- */
+/** A listener that records what a journal reports to it, and throws at once when the journal breaks its contract. */
 import type { Entry, Journal, JournalListener, Tail } from '../journal/journal.js'
 
 export class Recorder implements JournalListener {
@@ -23,7 +21,7 @@ export class Recorder implements JournalListener {
   onBatch(entries: readonly Entry[]): void {
     if (entries.length === 0) throw new Error('an empty batch')
     for (const { offset } of entries) {
-      if (offset !== this.#nextOffset) throw new Error(`offset ${offset} came where ${this.#nextOffset} was due`)
+      if (offset !== this.#nextOffset) throw new Error(`offset ${offset} came in place of ${this.#nextOffset}`)
       this.#nextOffset++
     }
     for (const entry of entries) this.entries.push(entry)
@@ -35,12 +33,12 @@ export class Recorder implements JournalListener {
     this.#notify()
   }
 
-  /** Without the placeholders that fill gaps in an engine's own numbers. */
+  /** The entries without the placeholders that fill gaps in an engine's own numbers. */
   get written(): Entry[] {
     return this.entries.filter(isWritten)
   }
 
-  /** What came since `onEpoch` was called last, without placeholders. */
+  /** The entries since the last `onEpoch`, without placeholders. */
   get current(): Entry[] {
     return this.entries.slice(this.#epochBegin).filter(isWritten)
   }
@@ -49,7 +47,7 @@ export class Recorder implements JournalListener {
     return this.entries.map(({ offset }) => offset)
   }
 
-  /** The authors of the written entries and their numbers there: `node:sequence`. */
+  /** The authors of the written entries and their sequence numbers: `node:sequence`. */
   get origins(): string[] {
     return this.written.map(originOf)
   }
@@ -58,12 +56,12 @@ export class Recorder implements JournalListener {
     return (this.#nextOffset ?? 1) - 1
   }
 
-  /** Whether the journal can be reached, as far as the listener knows. */
+  /** The availability that the journal reported last. */
   get isAvailable(): boolean {
     return this.availability.at(-1)?.available ?? true
   }
 
-  /** Resolves as soon as it holds. */
+  /** Resolves as soon as the condition holds. */
   async until(isReached: (recorder: this) => boolean): Promise<void> {
     while (!isReached(this)) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
@@ -73,7 +71,7 @@ export class Recorder implements JournalListener {
   }
 }
 
-/** Starts a tail and resolves when everything that was there has been recorded. */
+/** Starts a tail. Resolves when all existing entries have been recorded. */
 export async function record(journal: Journal): Promise<Recorder> {
   const recorder = new Recorder()
   recorder.tail = await journal.tail(recorder)

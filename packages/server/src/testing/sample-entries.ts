@@ -1,9 +1,7 @@
-/**
- * Entries to append in tests.
- */
+/** Entries to append in tests. */
 import type { NewEntry, Retention } from '../journal/journal.js'
 
-/** Keeps everything that a test appends. */
+/** A retention that keeps everything that a test appends. */
 export const UNLIMITED: Retention = { maxEntries: 1e9, maxAgeMs: 1e12, maxBytes: 1e12 }
 
 let sequence = 0

@@ -1,5 +1,5 @@
 /**
- * What the parts of the contract suite have in common: the place of the running test, and the journals that it has opened.
+ * What the parts of the contract suite share: the place of the running test, and the journals that the test has opened.
  */
 import { deepEqual, rejects } from 'node:assert/strict'
 import { systemClock, type Clock } from '../clock.js'
@@ -15,15 +15,15 @@ export interface SuiteContext {
   readonly suite: JournalSuite
   /** Opens the journal of the running test's place. What `retention` does not limit is unlimited. */
   readonly open: (retention?: Partial<Retention>) => Promise<Journal>
-  /** Makes the retention's clock, and the monotonic one, go by so many milliseconds. */
+  /** Advances the retention's clock and the monotonic clock. */
   readonly advance: (ms: number) => void
-  /** Milliseconds since 1970, by the retention's clock. */
+  /** Milliseconds since 1970 by the retention's clock. */
   readonly now: () => number
   /** The running test's control over these faults. */
   readonly faults: <Fault extends keyof JournalFaults>(...names: readonly Fault[]) => Pick<JournalFaults, Fault>
 }
 
-/** Registers what makes and disposes the place of each test. */
+/** Registers the hooks that create and remove the place of each test. */
 export function makeContext(framework: TestFramework, suite: JournalSuite): SuiteContext {
   let place: JournalPlace | undefined
   let opened: Journal[] = []
@@ -51,7 +51,7 @@ export function makeContext(framework: TestFramework, suite: JournalSuite): Suit
     framework,
     suite,
     async open(retention = {}) {
-      if (!place) throw new Error('a journal is opened inside a test only')
+      if (!place) throw new Error('a journal can be opened inside a test only')
       const journal = await place.open({ retention: { ...UNLIMITED, ...retention }, clock })
       opened.push(journal)
       return journal
@@ -66,7 +66,7 @@ export function makeContext(framework: TestFramework, suite: JournalSuite): Suit
       if (hasAll(given, names)) return given
       const missing = names.filter((name) => given?.[name] === undefined)
       throw new Error(
-        `the place lacks ${missing.join(', ')} in \`faults\`; what cannot happen goes into \`impossible\``,
+        `the place lacks ${missing.join(', ')} in \`faults\`; name a fault that cannot happen in \`impossible\``,
       )
     },
   }
@@ -80,17 +80,17 @@ const hasAll = <Fault extends keyof JournalFaults>(
 
 export const originsOf = (entries: readonly Pick<NewEntry, 'node' | 'sequence'>[]): string[] => entries.map(originOf)
 
-/** All readers have been told the same entries at the same places since the last epoch began. */
+/** Expects that all readers have received the same entries at the same offsets since the last epoch began. */
 export function expectAgreement(recorders: readonly Recorder[]): void {
   const placesOf = ({ current, epochs }: Recorder): string[] =>
     current.map((entry) => `${epochs.at(-1)?.epoch}:${entry.offset} ${originOf(entry)}`)
   const shortest = Math.min(...recorders.map(({ current }) => current.length))
-  // Readers that began at different places have the newest entries in common.
+  // Readers that began at different offsets have the newest entries in common.
   const [first, ...rest] = recorders.map((recorder) => placesOf(recorder).slice(-shortest))
   for (const places of rest) deepEqual(places, first)
 }
 
-/** Rejects with a `LastcallError` of this code. */
+/** Expects a rejection with a `LastcallError` of this code. */
 export async function expectRefusal(
   promise: Promise<unknown>,
   code: LastcallErrorCode,

@@ -1,6 +1,4 @@
-/**
- * The contract suite: reading, what is kept, and several journals that are one.
- */
+/** The contract suite: reading, retention, and several instances that share one journal. */
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { encodeEntry } from '../journal/entry-codec.js'
 import { record } from './recorder.js'
@@ -9,7 +7,7 @@ import { originsOf, type SuiteContext } from './suite-context.js'
 
 export function describeTails({ framework: { describe, it }, open }: SuiteContext): void {
   describe('a tail', () => {
-    it('of an empty journal is told the epoch and the next offset', async () => {
+    it('a tail of an empty journal reports the epoch and the next offset', async () => {
       const recorder = await record(await open())
       const [first, ...more] = recorder.epochs
       match(first?.epoch ?? '', /^[a-zA-Z0-9_-]{1,64}$/)
@@ -18,7 +16,7 @@ export function describeTails({ framework: { describe, it }, open }: SuiteContex
       deepEqual(recorder.written, [])
     })
 
-    it('that begins late is told everything from the oldest on before it resolves', async () => {
+    it('a tail that begins late reports every retained entry before it resolves', async () => {
       const journal = await open()
       const appended = messages(2500)
       await journal.append(appended)
@@ -27,7 +25,7 @@ export function describeTails({ framework: { describe, it }, open }: SuiteContex
       equal(recorder.epochs.length, 1)
     })
 
-    it('is told everything once, like all others, whenever it begins in a storm of appends', async () => {
+    it('tails that begin during a storm of appends report each entry once, in the same order', async () => {
       const journal = await open()
       const recorders = [await record(journal)]
       for (let round = 0; round < 20; round++) {
@@ -43,7 +41,7 @@ export function describeTails({ framework: { describe, it }, open }: SuiteContex
       }
     })
 
-    it('hears nothing more once it is stopped', async () => {
+    it('a stopped tail reports nothing more', async () => {
       const journal = await open()
       const [stopped, other] = [await record(journal), await record(journal)]
       await journal.append(messages(1))
@@ -58,17 +56,17 @@ export function describeTails({ framework: { describe, it }, open }: SuiteContex
 
 export function describeRetention({ framework: { describe, it }, open, now, advance }: SuiteContext): void {
   describe('retention', () => {
-    it('keeps the newest entries, as many as are allowed', async () => {
+    it('the journal retains the newest entries up to maxEntries', async () => {
       const journal = await open({ maxEntries: 10 })
       const appended = messages(25)
       for (const entry of appended) await journal.append([entry])
       const { origins, entries } = await record(journal)
-      // A placeholder may count as an entry: then fewer of the others are kept.
+      // A placeholder may count as an entry: then fewer of the others are retained.
       ok(origins.length <= 10 && entries.length >= 10, `${origins.length} of ${entries.length} entries`)
       deepEqual(origins, originsOf(appended).slice(-origins.length))
     })
 
-    it('keeps the newest entries, as many bytes as are allowed', async () => {
+    it('the journal retains the newest entries up to maxBytes', async () => {
       const entry = message('x'.repeat(100), { sequence: 1 })
       const journal = await open({ maxBytes: encodeEntry(entry).length * 4 + 3 })
       const appended = Array.from({ length: 9 }, (_, index) => ({ ...entry, sequence: index + 1 }))
@@ -76,7 +74,7 @@ export function describeRetention({ framework: { describe, it }, open, now, adva
       deepEqual((await record(journal)).origins, originsOf(appended.slice(-4)))
     })
 
-    it('keeps the newest entries, as old as is allowed', async () => {
+    it('the journal retains the newest entries up to maxAgeMs', async () => {
       const journal = await open({ maxAgeMs: 1000 })
       await journal.append([message('old', { at: now() })])
       advance(600)
@@ -93,7 +91,7 @@ export function describeRetention({ framework: { describe, it }, open, now, adva
       ok(recorder.lastOffset >= before.lastOffset)
     })
 
-    it('takes nothing from a tail that is there already', async () => {
+    it('a running tail reports entries that the journal evicts before the tail has read them', async () => {
       const journal = await open({ maxEntries: 3 })
       const recorder = await record(journal)
       await Promise.all([journal.append(messages(5)), journal.append(messages(5))])
@@ -104,8 +102,8 @@ export function describeRetention({ framework: { describe, it }, open, now, adva
 }
 
 export function describeSharing({ framework: { describe, it }, open, now, advance }: SuiteContext): void {
-  describe('shared by several', () => {
-    it('tells each the same, in the same order, whoever wrote it', async () => {
+  describe('a shared journal', () => {
+    it('every instance receives the entries of all instances in the same order', async () => {
       const journals = [await open(), await open(), await open()]
       const recorders = await Promise.all(journals.map(record))
       const appends = Array.from({ length: 200 }, (_, index) =>
@@ -126,7 +124,7 @@ export function describeSharing({ framework: { describe, it }, open, now, advanc
       }
     })
 
-    it('goes on where it was when it is opened again', async () => {
+    it('the journal continues at the next offset when it is opened again', async () => {
       const first = await open()
       await first.append(messages(3))
       const before = await record(first)
@@ -139,7 +137,7 @@ export function describeSharing({ framework: { describe, it }, open, now, advanc
       deepEqual(recorder.written.slice(0, 3), before.written)
     })
 
-    it('goes on where it was when nothing of it is kept any more', async () => {
+    it('the journal continues at the next offset when no entry is retained any more', async () => {
       const first = await open({ maxAgeMs: 1000 })
       await first.append(messages(3))
       const before = await record(first)

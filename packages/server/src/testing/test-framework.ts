@@ -1,5 +1,5 @@
 /**
- * The four functions that the contract suite needs of a test framework. Those of vitest, node:test, jest and mocha fit.
+ * The four functions of a test framework that the contract suite needs. Those of vitest, node:test, jest and mocha fit.
  */
 
 type Step = () => Promise<void>

@@ -22,14 +22,14 @@ describe('the contract suite', () => {
     const framework: TestFramework = nodeTest
     expect(framework).toBe(nodeTest)
     const { code, output } = await run()
-    expect(output).toContain('keeps the newest entries, as many as are allowed')
+    expect(output).toContain('the journal retains the newest entries up to maxEntries')
     expect(output).not.toMatch(/^ *not ok/m)
     expect(code).toBe(0)
   })
 
   it('fails when a fault is neither offered nor declared impossible', async () => {
     const { code, output } = await run('--undeclared')
-    expect(output).toContain('the place lacks rollOver in `faults`; what cannot happen goes into `impossible`')
+    expect(output).toContain('the place lacks rollOver in `faults`; name a fault that cannot happen in `impossible`')
     expect(code).toBe(1)
   })
 })

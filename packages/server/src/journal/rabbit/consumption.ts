@@ -4,7 +4,7 @@
  */
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Clock } from '../../clock.js'
-import { Gathering } from '../gathering.js'
+import { BatchDelay } from '../batch-delay.js'
 import type { RabbitConnection } from './connection.js'
 import { readMessage, type LogMessage } from './log-message.js'
 
@@ -33,7 +33,7 @@ export class Consumption {
   #latest: ConsumeMessage | undefined
   /** Messages that had been received when the end of the turn was last considered. */
   #noted = 0
-  readonly #gathering = new Gathering()
+  readonly #batchDelay = new BatchDelay()
   #stopWaiting: (() => void) | undefined
   #isDue = false
   #isClosed = false
@@ -70,7 +70,7 @@ export class Consumption {
   #considerEnd(): void {
     const { clock } = this.#options
     this.#isDue = false
-    const delayMs = this.#gathering.delayAfter(this.#received - this.#noted, clock.monotonic())
+    const delayMs = this.#batchDelay.delayAfter(this.#received - this.#noted, clock.monotonic())
     this.#noted = this.#received
     if (delayMs === 0 || this.#received - this.#acked >= MAX_IN_TURN) this.#endTurn()
     else this.#stopWaiting ??= clock.after(delayMs, () => this.#endTurn())

@@ -8,7 +8,7 @@ import type { LastcallError } from '../../errors.js'
 import type { Logger } from '../../observability/log.js'
 import { ReconnectBackoff } from '../reconnect-backoff.js'
 import { decodeEntry } from '../entry-codec.js'
-import { Gathering } from '../gathering.js'
+import { BatchDelay } from '../batch-delay.js'
 import type { Entry, JournalListener, Retention } from '../journal.js'
 import { Listeners } from '../listeners.js'
 import type { ByteBudget } from './byte-budget.js'
@@ -47,7 +47,7 @@ export class RedisReader {
   readonly #options: ReaderOptions
   readonly #listeners = new Listeners()
   readonly #stopping = new AbortController()
-  readonly #gathering = new Gathering()
+  readonly #batchDelay = new BatchDelay()
   #onStarted: () => void = () => undefined
   /** Resolves when everything that was there has been told, or when the reader was stopped. */
   readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve))
@@ -122,7 +122,7 @@ export class RedisReader {
         own = await this.#check(stream)
         checkedMs = nowMs
       }
-      const delayMs = this.#gathering.delayAfter(entries.length, nowMs)
+      const delayMs = this.#batchDelay.delayAfter(entries.length, nowMs)
       // A full reply: more is there already.
       if (delayMs > 0 && entries.length < count) await setTimeout(delayMs)
     }

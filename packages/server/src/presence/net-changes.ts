@@ -1,6 +1,6 @@
 /**
- * Joins and leaves of several channels, gathered: a client that joins and leaves within one gathering (a reload, a short loss
- * of the network) is not mentioned.
+ * The net changes of presence over some time: a client that joins and leaves (a reload, a short loss of the network)
+ * cancels its own change and is not mentioned.
  */
 import { groupByChannels } from './groups.js'
 import type { MembersChange } from '../journal/journal.js'
@@ -16,7 +16,7 @@ interface Sets {
   readonly left: Set<string>
 }
 
-export class Gathering {
+export class NetChanges {
   readonly #channels = new Map<string, Sets>()
 
   joined(channel: string, clientId: string): void {
@@ -29,7 +29,7 @@ export class Gathering {
     if (!joined.delete(clientId)) left.add(clientId)
   }
 
-  /** The channels that have net changes. */
+  /** The channels with net changes. */
   get changes(): ChannelChange[] {
     const changes: ChannelChange[] = []
     for (const [channel, { joined, left }] of this.#channels) {
@@ -49,9 +49,9 @@ export class Gathering {
     ]
   }
 
-  /** Takes so many net changes of one client in one channel out of the gathering, channel by channel. */
+  /** Removes up to `max` changes, each of one client in one channel, and returns them. */
   take(max: number): MembersChange[] {
-    const taken = new Gathering()
+    const taken = new NetChanges()
     let room = max
     for (const [channel, sets] of this.#channels) {
       for (const side of ['left', 'joined'] as const) {
@@ -66,12 +66,11 @@ export class Gathering {
     return taken.groups
   }
 
-  /** Whether nothing has been gathered, not even a change that another one has cancelled. */
+  /** Whether nothing has been noted, not even a change that another one has cancelled. */
   get isEmpty(): boolean {
     return this.#channels.size === 0
   }
 
-  /** The next gathering begins. */
   clear(): void {
     this.#channels.clear()
   }

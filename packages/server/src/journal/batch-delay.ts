@@ -11,7 +11,7 @@ const MEMORY_MS = 20
 /** More than this in the memory, which is about 3,000 entries per second, and the journal is busy. */
 const BUSY_ENTRIES = 60
 
-export class Gathering {
+export class BatchDelay {
   #recent = 0
   #notedMs = -Infinity
 
