@@ -22,6 +22,8 @@ export interface Transport {
   readonly isOpen: boolean
   /** Bytes received from the peer. A transport that cannot count them omits this. */
   readonly bytesReceived?: number | undefined
+  /** Pongs received from the peer. A transport that cannot count them omits this. */
+  readonly pongsReceived?: number
   /** Whether `pause` is in force. Default: no. */
   readonly isPaused?: boolean
   /** The code of the close frame that was sent, as the server's own or as the answer to the peer's. 1005: it has none. */

@@ -1,7 +1,8 @@
 /**
  * Decides whether another client may take a clientId that has a connection. A client that lost its session finds its
  * own half-open connection in its way. The server pings that connection at once, and gives the name away when nothing
- * has arrived on it for 5 s.
+ * has arrived on it for 5 s. The holder keeps its name for good only when it answers the ping: bytes without a pong may
+ * have been on their way for seconds, from a client that is gone.
  */
 import type { Clock } from '../clock.js'
 import type { Connection } from '../connections/connection.js'
@@ -19,6 +20,7 @@ interface Probe {
   readonly atMs: number
   /** The number of bytes that had arrived from the holder when it was pinged. */
   readonly bytesReceived: number
+  readonly pongsReceived: number
 }
 
 export class NameHolders {
@@ -32,20 +34,21 @@ export class NameHolders {
   /** Answers a client that cannot prove that it is the holder of the name. */
   ask(holder: Connection): NameAnswer {
     const { transport } = holder
-    const { bytesReceived } = transport
-    // The transport does not count bytes, so only the heartbeat can find out that the connection is half open.
-    if (bytesReceived === undefined) return { isFree: false, retryInMs: undefined }
+    const { bytesReceived, pongsReceived } = transport
+    // The transport does not count, so only the heartbeat can find out that the connection is half open.
+    if (bytesReceived === undefined || pongsReceived === undefined) return { isFree: false, retryInMs: undefined }
     const now = this.#clock.monotonic()
     const probe = this.#probes.get(holder)
     if (probe) {
       const sinceMs = now - probe.atMs
-      if (bytesReceived !== probe.bytesReceived) {
-        if (sinceMs < ANSWER_HOLDS_MS) return { isFree: false, retryInMs: undefined }
-      } else if (sinceMs < ANSWER_TIMEOUT_MS) {
+      const hasAnswered = pongsReceived !== probe.pongsReceived
+      if (hasAnswered && sinceMs < ANSWER_HOLDS_MS) return { isFree: false, retryInMs: undefined }
+      if (!hasAnswered && sinceMs < ANSWER_TIMEOUT_MS) {
         return { isFree: false, retryInMs: Math.ceil(ANSWER_TIMEOUT_MS - sinceMs) }
-      } else if (canAnswer(holder)) return { isFree: true }
+      }
+      if (bytesReceived === probe.bytesReceived && canAnswer(holder)) return { isFree: true }
     }
-    this.#probes.set(holder, { atMs: now, bytesReceived })
+    this.#probes.set(holder, { atMs: now, bytesReceived, pongsReceived })
     transport.ping()
     return { isFree: false, retryInMs: ANSWER_TIMEOUT_MS }
   }

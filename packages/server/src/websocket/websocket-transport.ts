@@ -138,6 +138,7 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   #pauses = 0
   /** The number of bytes that were queued when the end began: a destroyed socket reports 0. */
   #unflushedBytes = 0
+  #pongsReceived = 0
   listener: TransportListener | undefined
 
   constructor(webSocket: PeerSocket, socket: Duplex, context: TransportContext) {
@@ -174,6 +175,10 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
 
   get bytesReceived(): number | undefined {
     return this.sink instanceof Socket ? this.sink.bytesRead : undefined
+  }
+
+  get pongsReceived(): number {
+    return this.#pongsReceived
   }
 
   get isPaused(): boolean {
@@ -274,6 +279,11 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
   }
 
   /** `ws` has closed the connection with the right code. Only after that may the peer's own close frame be missing. */
+  onPong(): void {
+    this.#pongsReceived++
+    this.listener?.onAlive()
+  }
+
   onError(error: Error & { readonly code?: string }): void {
     if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#faultCode = CLOSE_CODES.tooLarge
     else if (error.code === 'WS_ERR_INVALID_UTF8') this.#faultCode = CLOSE_CODES.invalidText
@@ -301,7 +311,7 @@ function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean):
 }
 
 function onPong(this: WebSocket): void {
-  transportOf(this).listener?.onAlive()
+  transportOf(this).onPong()
 }
 
 function onClose(this: WebSocket, code: number): void {

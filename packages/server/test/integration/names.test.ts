@@ -62,6 +62,8 @@ test('a stranger gets the name of a half-open connection 5 s after the server ha
     const answer = await next.until(() => true)
     if (answer.type === 'welcome') break
     rejections.push(answer)
+    // A frame that was on its way when its client went arrives behind the ping.
+    if (rejections.length === 1) holder.socket.write(clientFrame(OPCODES.text, '{"type":"publish","data":1}'))
     const { retryInMs } = answer as unknown as { retryInMs: number }
     expect(retryInMs).toBeLessThanOrEqual(5000)
     // As the client library does.

@@ -10,6 +10,7 @@ import { identityOf } from '../support/identity.js'
 
 class CountingTransport extends FakeTransport {
   bytesReceived = 100
+  pongsReceived = 3
   isPaused = false
 }
 
@@ -41,12 +42,25 @@ test('a holder from which nothing has arrived for 5 s after the ping is given up
 test('a holder that has answered keeps its name, and is asked again later', () => {
   holders.ask(holder)
   transport.bytesReceived += 6
+  transport.pongsReceived++
   clock.advance(5000)
   expect(holders.ask(holder)).toEqual({ isFree: false, retryInMs: undefined })
   expect(transport.pings).toBe(1)
   clock.advance(25_000)
   expect(holders.ask(holder)).toEqual({ isFree: false, retryInMs: 5000 })
   expect(transport.pings).toBe(2)
+})
+
+test('bytes without a pong may be older than the ping: the name is not free yet, and a retry may help', () => {
+  holders.ask(holder)
+  transport.bytesReceived += 300
+  clock.advance(2000)
+  expect(holders.ask(holder)).toEqual({ isFree: false, retryInMs: 3000 })
+  clock.advance(3000)
+  expect(holders.ask(holder)).toEqual({ isFree: false, retryInMs: 5000 })
+  expect(transport.pings).toBe(2)
+  clock.advance(5000)
+  expect(holders.ask(holder)).toEqual({ isFree: true })
 })
 
 test.each([
