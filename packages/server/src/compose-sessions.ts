@@ -72,6 +72,12 @@ const MAX_CHANNELS = 100
  */
 const HANDSHAKES_STRETCH_MS = 4
 
+/**
+ * The same for handshakes whose checks are done: clients that return with a cursor or a token wait for their checks, which end
+ * together.
+ */
+const DECISIONS_STRETCH_MS = 4
+
 /** How long a handshake waits until this instance has read the entries up to the client's cursor. */
 const MAX_WAIT_FOR_CURSOR_MS = 1000
 
@@ -131,6 +137,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
   const handler = new HandshakeHandler({
     admission,
     pending,
+    decisions: new SlicedTasks({ clock, stretchMs: DECISIONS_STRETCH_MS }),
     sessionSetup,
     feed: hub.feed,
     maxWaitForCursorMs: isRemote(config) ? MAX_WAIT_FOR_REMOTE_CURSOR_MS : MAX_WAIT_FOR_CURSOR_MS,

@@ -8,6 +8,7 @@ import type { Transport, TransportListener } from '../connections/transport.js'
 import type { Feed } from '../hub/feed.js'
 import type { Logger } from '../observability/log.js'
 import { countIn, type Stats } from '../observability/stats.js'
+import type { SlicedTasks } from '../sliced-tasks.js'
 import { rejection, type Admission, type HandshakeRequest, type Rejection } from './admission.js'
 import type { TokenClaims } from './token-verifier.js'
 import { readHandshake } from './handshake.js'
@@ -19,6 +20,8 @@ import type { SessionSetup } from './session-setup.js'
 export interface HandshakeHandlerOptions {
   readonly admission: Admission
   readonly pending: PendingHandshakes
+  /** Makes the decisions after the checks: thousands of checks may end in one turn of the event loop. */
+  readonly decisions: Pick<SlicedTasks, 'add'>
   readonly sessionSetup: SessionSetup
   readonly feed: Pick<Feed, 'waitForCursor' | 'canRecover' | 'isVoid' | 'isAvailable'>
   /** How long a handshake waits until this instance has read the entries up to the client's cursor, in milliseconds. */
@@ -97,7 +100,7 @@ export class HandshakeHandler {
 
   /** Makes the checks that take time, and decides after them: admission decides on the connections of that moment. */
   #wait(attempt: Attempt): void {
-    const { admission, pending, log } = this.#options
+    const { admission, pending, decisions, log } = this.#options
     const { request } = attempt
     const mayNotWait = admission.mayNotWait(request)
     if (mayNotWait) return this.#reject(attempt, mayNotWait)
@@ -107,13 +110,24 @@ export class HandshakeHandler {
         log.error('error', { error, address: attempt.address }, 'a handshake could not be checked')
         return 'unavailable'
       })
-      .then((outcome) => {
-        if (!handshake.finish()) return
-        if (outcome === 'refused' || outcome === 'unavailable') {
-          this.#reject(attempt, rejection(outcome, admission.localeOf(request)))
-        } else this.#decide(attempt, outcome.claims)
-      })
-      .catch((error: unknown) => log.error('error', { error }, 'a handshake could not be answered'))
+      .then((outcome) =>
+        decisions.add(() => {
+          // Until then the handshake counts against MAX_CONNECTIONS.
+          if (handshake.finish()) this.#answerChecked(attempt, outcome)
+          return false
+        }),
+      )
+  }
+
+  #answerChecked(attempt: Attempt, outcome: Outcome): void {
+    const { admission, log } = this.#options
+    try {
+      if (outcome === 'refused' || outcome === 'unavailable') {
+        this.#reject(attempt, rejection(outcome, admission.localeOf(attempt.request)))
+      } else this.#decide(attempt, outcome.claims)
+    } catch (error) {
+      log.error('error', { error }, 'a handshake could not be answered')
+    }
   }
 
   async #check(attempt: Attempt): Promise<Outcome> {

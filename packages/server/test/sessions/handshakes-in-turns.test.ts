@@ -2,7 +2,7 @@
  * Handshakes that arrive together: in order, and not all in one turn of the event loop.
  */
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { handshake } from '../support/raw-client.js'
 import { startServer } from '../support/test-server.js'
@@ -21,7 +21,19 @@ function countTurns(): () => number {
   return () => turn
 }
 
-test('handshakes that arrive in one turn are answered in several, in their order', async () => {
+/** A connection that the server has accepted: it accepts one in a turn, whose handshake would arrive in a turn of its own. */
+async function connection(port: number, host: string): Promise<Socket> {
+  const socket = connect(port, host)
+  onTestFinished(() => void socket.destroy())
+  socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await once(socket, 'data')
+  return socket
+}
+
+test.each([
+  { which: 'handshakes', query: '' },
+  { which: 'handshakes that wait for a check', query: '?cursor=another:7' },
+])('$which that arrive in one turn are answered in several, in their order', async ({ query }) => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const turnOf = countTurns()
   const admitted: { clientId: string; turn: number }[] = []
@@ -32,17 +44,9 @@ test('handshakes that arrive in one turn are answered in several, in their order
       for (const endsAt = performance.now() + 4; performance.now() < endsAt;);
     },
   })
-  const sockets = await Promise.all(
-    Array.from({ length: 30 }, async () => {
-      const socket = connect(server.port, server.host)
-      onTestFinished(() => void socket.destroy())
-      await once(socket, 'connect')
-      return socket
-    }),
-  )
-  const welcomes = sockets.map((socket) => once(socket, 'data'))
-  for (const [index, socket] of sockets.entries()) socket.write(handshake(`/ws/c${String(index)}`))
-  await Promise.all(welcomes)
+  const sockets = await Promise.all(Array.from({ length: 30 }, () => connection(server.port, server.host)))
+  for (const [index, socket] of sockets.entries()) socket.write(handshake(`/ws/c${String(index)}${query}`))
+  await expect.poll(() => admitted.length).toBe(sockets.length)
 
   expect(admitted.map(({ clientId }) => clientId)).toEqual(sockets.map((_, index) => `c${String(index)}`))
   const inTurn = new Map<number, number>()
