@@ -7,3 +7,28 @@ export const MAX_CLOSES_PER_SECOND = 1000
 
 /** The interval of paced closes, in milliseconds: long enough to cost little, short enough for an even rate. */
 export const CLOSE_TICK_MS = 10
+
+/**
+ * How late a tick may be and still close everything that has become due, in milliseconds. A later tick closes as many and no more:
+ * after a stall of the process, one turn of the event loop must not close thousands, nor the clients reconnect together.
+ */
+const MAX_LATE_MS = 100
+
+/** Counts the closes that have become due at this pace. It owns no timer. */
+export class ClosePace {
+  /** The closes that were due until then, by the monotonic clock, have been made or dropped. */
+  #untilMs: number
+
+  constructor(nowMs: number) {
+    this.#untilMs = nowMs
+  }
+
+  /** The number of closes that have become due since the previous call. The caller makes them now. */
+  takeDue(nowMs: number): number {
+    const sinceMs = Math.max(this.#untilMs, nowMs - MAX_LATE_MS)
+    const due = Math.floor(((nowMs - sinceMs) * MAX_CLOSES_PER_SECOND) / 1000)
+    // The rest of a started millisecond counts in the next tick.
+    this.#untilMs = sinceMs + (due * 1000) / MAX_CLOSES_PER_SECOND
+    return due
+  }
+}

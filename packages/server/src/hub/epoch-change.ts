@@ -5,7 +5,7 @@
  */
 import { TEXTS, type ClosingMessage } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
-import { CLOSE_TICK_MS, MAX_CLOSES_PER_SECOND } from '../connections/close-pace.js'
+import { CLOSE_TICK_MS, ClosePace } from '../connections/close-pace.js'
 import { CLOSES } from '../connections/closes.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
@@ -24,8 +24,6 @@ export interface EpochChangeOptions {
 
 /** The time over which the clients that one tick closes reconnect, in milliseconds. */
 const RETURN_WITHIN_MS = 1000
-
-const CLOSES_PER_TICK = (MAX_CLOSES_PER_SECOND * CLOSE_TICK_MS) / 1000
 
 export class EpochChange {
   readonly #options: EpochChangeOptions
@@ -61,20 +59,23 @@ export class EpochChange {
       subscriptions.leave(connection)
       if (!connection.serverClose) this.#queue.push(connection)
     }
-    if (this.#queue.length > 0) this.#stopTimer ??= clock.every(CLOSE_TICK_MS, () => this.#closeSome())
+    if (this.#queue.length === 0 || this.#stopTimer) return
+    const pace = new ClosePace(clock.monotonic())
+    this.#stopTimer = clock.every(CLOSE_TICK_MS, () => this.#close(pace.takeDue(clock.monotonic())))
   }
 
-  #closeSome(): void {
-    for (let left = CLOSES_PER_TICK; left > 0; this.#next++) {
+  /** Closes so many connections. */
+  #close(count: number): void {
+    for (let left = count; left > 0; this.#next++) {
       const connection = this.#queue[this.#next]
       if (!connection) return this.stop()
       if (connection.serverClose || !connection.transport.isOpen) continue
-      this.#close(connection)
+      this.#closeOne(connection)
       left--
     }
   }
 
-  #close(connection: Connection): void {
+  #closeOne(connection: Connection): void {
     const { connections, random = Math.random } = this.#options
     const { code, reason } = CLOSES.journalReplaced
     const message: ClosingMessage = {

@@ -34,8 +34,8 @@ export interface ReservedNamesOptions {
 const RETURN_MS = 10_000
 
 /**
- * The factor by which the paced closes may take longer than planned. A tick closes a fixed number of connections,
- * however late it is, so a busy machine needs more time.
+ * The factor by which the paced closes may take longer than planned. A tick that is more than 100 ms late does not close
+ * all that are due, so a very busy machine needs more time.
  */
 const CLOSING_ALLOWANCE = 3
 

@@ -105,7 +105,7 @@ export class HandshakeHandler {
     const mayNotWait = admission.mayNotWait(request)
     if (mayNotWait) return this.#reject(attempt, mayNotWait)
     const handshake = pending.begin(request.clientId, (why) => this.#ended(attempt, why))
-    this.#check(attempt)
+    void this.#check(attempt)
       .catch((error: unknown): Outcome => {
         log.error('error', { error, address: attempt.address }, 'a handshake could not be checked')
         return 'unavailable'

@@ -43,6 +43,19 @@ describe('when the journal is replaced', () => {
     expect(clock.running).toBe(0)
   })
 
+  test('a late tick closes what has become due meanwhile, and never more than 100 connections', async () => {
+    const hub = await openHub()
+    const { journal, clock } = hub
+    const members = joinMany(hub, 400)
+    const closedAfterStall = (ms: number): number => {
+      const before = members.filter(isClosed).length
+      clock.stall(ms)
+      return members.filter(isClosed).length - before
+    }
+    journal.listener?.onEpoch('other', 1)
+    expect([60, 13.4, 10.6, 100, 2500, 10].map(closedAfterStall)).toEqual([60, 13, 11, 100, 100, 10])
+  })
+
   test('a connection of the old epoch receives nothing of the new one, behind or not, and a new one is served at once', async () => {
     const hub = await openHub()
     const { journal, join } = hub

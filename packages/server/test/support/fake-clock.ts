@@ -46,6 +46,18 @@ export class FakeClock implements Clock {
     return this.#timers.size
   }
 
+  /** Lets time pass during which the process is held up: then what has fallen due is called once, late, as Node does. */
+  stall(ms: number): void {
+    this.#elapsedMs += ms
+    const due = [...this.#timers].filter(({ dueMs }) => dueMs <= this.#elapsedMs)
+    for (const timer of due.sort((one, other) => one.dueMs - other.dueMs)) {
+      if (!this.#timers.has(timer)) continue
+      if (timer.everyMs === undefined) this.#timers.delete(timer)
+      else timer.dueMs = this.#elapsedMs + timer.everyMs
+      timer.callback()
+    }
+  }
+
   /** Lets time pass; what falls due is called in its order, at its time. */
   advance(ms: number): void {
     const endMs = this.#elapsedMs + ms
