@@ -1,13 +1,13 @@
 /**
- * The appends that a file journal has taken and not answered: those that wait for the next write, and those of the one
- * write that is under way. Owns their order and their answers.
+ * The appends that a file journal has taken and not answered: those that wait for the next write, and those of the
+ * write that is under way. It owns their order and their answers.
  */
 import type { LastcallError } from '../errors.js'
 
 export interface Append {
   readonly entries: readonly Buffer[]
   readonly bytes: number
-  /** When it was taken, by the monotonic clock. */
+  /** When the journal took it, by the monotonic clock. */
   readonly takenAtMs: number
   readonly resolve: () => void
   readonly reject: (error: LastcallError) => void
@@ -25,12 +25,12 @@ export class AppendQueue {
     return this.#waiting.length > 0
   }
 
-  /** When the oldest append was taken that has no answer yet; `undefined`: there is none. */
+  /** When the journal took the oldest append without an answer. `undefined`: every append has its answer. */
   get oldestTakenAtMs(): number | undefined {
     return (this.#underWay[0] ?? this.#waiting[0])?.takenAtMs
   }
 
-  /** Begins a write with as many of those that wait as fit, one at least. The answer is their entries. */
+  /** Begins a write with at least one waiting append, and with as many as `maxBytes` allows. Returns their entries. */
   begin(maxBytes: number): Buffer[] {
     let bytes = 0
     let count = 0
@@ -39,23 +39,23 @@ export class AppendQueue {
     return this.#underWay.flatMap(({ entries }) => entries)
   }
 
-  /** What was being written does not count: it waits again, before all others. */
+  /** Puts the appends of the write back before all others, because the write does not count. */
   requeue(): void {
     this.#waiting.unshift(...this.#underWay)
     this.#underWay = []
   }
 
-  /** What was being written is in the journal. */
+  /** Resolves the appends of the write, because their entries are in the journal. */
   succeed(): void {
     for (const { resolve } of this.#underWay.splice(0)) resolve()
   }
 
-  /** Refuses all of them. What is being written may still get into the journal. */
+  /** Rejects all appends. The write may still reach the journal. */
   reject(error: LastcallError): void {
     for (const { reject } of [...this.#underWay.splice(0), ...this.#waiting.splice(0)]) reject(error)
   }
 
-  /** Refuses those that wait. */
+  /** Rejects the appends that wait. */
   rejectWaiting(error: LastcallError): void {
     for (const { reject } of this.#waiting.splice(0)) reject(error)
   }

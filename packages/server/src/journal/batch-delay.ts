@@ -1,21 +1,21 @@
 /**
- * When a reader of a busy journal waits before it tells what it has read, so that the hub handles many entries at once. Each
- * reply of the server and each batch cost about as much as twenty entries: at 20,000 entries per second, batches of two would
- * take most of a core. While fewer entries come than a few thousand per second, the reader never waits. Pure.
+ * How long the reader of a busy journal gathers entries before it passes them on, so that the hub handles many at once.
+ * Each reply of the server and each batch cost about as much as twenty entries: at 20,000 entries per second, batches
+ * of two would take most of a core. Below about 3,000 entries per second the reader never waits. Pure.
  */
 
-/** The entries of a busy journal are gathered for so long. */
+/** How long the reader of a busy journal gathers entries, in milliseconds. */
 const GATHER_MS = 4
-/** An entry counts less and less; after this time it counts as 1/e. */
+/** The weight of an entry decays exponentially; after this time it is 1/e. */
 const MEMORY_MS = 20
-/** More than this in the memory, which is about 3,000 entries per second, and the journal is busy. */
+/** The sum of the weights above which the journal is busy. It corresponds to about 3,000 entries per second. */
 const BUSY_ENTRIES = 60
 
 export class BatchDelay {
   #recent = 0
   #notedMs = -Infinity
 
-  /** Milliseconds to wait now that so many entries have come. */
+  /** The milliseconds to wait after the arrival of this many entries. */
   delayAfter(entryCount: number, nowMs: number): number {
     this.#recent = this.#recent * Math.exp((this.#notedMs - nowMs) / MEMORY_MS) + entryCount
     this.#notedMs = nowMs

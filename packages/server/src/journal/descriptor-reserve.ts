@@ -1,12 +1,12 @@
 /**
- * Descriptors that are kept open so that they can be given back when the process has no other left. Connections may use
- * up all descriptors of a process; the journal must then still be able to begin its next segment.
+ * Descriptors that the journal keeps open and gives back when the process has no other left. Connections may use up all
+ * descriptors of a process, and the journal must still be able to begin its next segment.
  */
 import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { codeOf } from './journal-errors.js'
 
-/** The process has no descriptor left; the system has none. */
+/** EMFILE: the process has no descriptor left. ENFILE: the system has none. */
 const EXHAUSTED: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE'])
 
 export class DescriptorReserve {
@@ -19,8 +19,8 @@ export class DescriptorReserve {
   }
 
   /**
-   * Opens something, with a descriptor of the reserve if there is no other. `open` must be synchronous: between the
-   * release and the opening nothing else of this thread can take the descriptor.
+   * Opens a file, with a descriptor of the reserve if there is no other. `open` must be synchronous: between the
+   * release and the opening, no other code of this thread can take the descriptor.
    */
   use<T>(open: () => T): T {
     try {
@@ -33,12 +33,12 @@ export class DescriptorReserve {
     }
   }
 
-  /** Fills the reserve up again: to be called whenever a file has been closed. */
+  /** Fills the reserve up again. The caller calls it after each file that it closes. */
   replenish(): void {
     try {
       while (this.#descriptors.length < this.#count) this.#descriptors.push(openSync(devNull, 'r'))
     } catch {
-      // There is none just now; the next call tries again.
+      // No descriptor is free at the moment. The next call tries again.
     }
   }
 

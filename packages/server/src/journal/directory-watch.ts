@@ -1,14 +1,15 @@
 /**
- * Calls back when somebody has written to a segment of a directory; where files cannot be watched, every 50 ms.
+ * Calls back when any process has written to a segment of a directory. If the system cannot watch files, it calls back
+ * every 50 ms.
  */
 import { watch } from 'node:fs'
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observability/log.js'
 
 const UNWATCHED_INTERVAL_MS = 50
-const UNWATCHED = 'the journal cannot be watched: what other instances write is noticed later'
+const UNWATCHED = 'the system cannot watch the directory of the journal: the server looks for new entries every 50 ms'
 
-/** The answer ends it. */
+/** Starts watching. The returned function ends it. */
 export function watchSegments(
   path: string,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },

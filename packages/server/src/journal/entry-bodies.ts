@@ -1,6 +1,6 @@
 /**
- * The JSON behind the header of the entries in which instances share their state: compact arrays, and checks of everything that is
- * read, because other builds write to the same journal.
+ * The JSON after the header of the entries in which instances share their state. It consists of compact arrays. The
+ * reader checks everything, because other builds write to the same journal.
  */
 import { isCount, isNames, isText } from './entry-header.js'
 import type { Claim, MemberGroup, MembersChange, Release } from './journal.js'
@@ -65,7 +65,7 @@ export const groupsOf = (value: unknown): MemberGroup[] | undefined =>
     return isNames(channels) && isNames(clients) ? { channels, clients } : undefined
   })
 
-/** The fields of a body; none when it is not the JSON text of an object. */
+/** The fields of a body. A text that is not a JSON object has none. */
 export function fieldsOf(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text)
@@ -75,7 +75,7 @@ export function fieldsOf(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** `undefined` when it is no list, or when one of its items is not what it should be. */
+/** `undefined`: the value is no list, or one of its items is invalid. */
 function listOf<Item>(value: unknown, itemOf: (row: unknown) => Item | undefined): Item[] | undefined {
   if (!Array.isArray(value)) return undefined
   const items: Item[] = []

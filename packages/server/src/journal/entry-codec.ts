@@ -1,7 +1,7 @@
 /**
- * How an entry is encoded: a line of JSON about it (`v` is the version of this encoding), then its data as it came. Old and
- * new builds read one journal side by side, so a field is only ever added, and a kind or version that this build does not
- * know reads as `unknown`. Which kind has which fields is in entry-kinds.ts.
+ * The encoding of an entry: a line of JSON with its fields (`v` is the version of this encoding), then its data as
+ * received. Old and new builds read the same journal at the same time. Therefore fields are only ever added, and a kind
+ * or version that this build does not know is read as `unknown`. entry-kinds.ts states which kind has which fields.
  */
 import { ENTRY_VERSION, isCount, isText, type EntryHeader, type ReadHeader } from './entry-header.js'
 import { dataOf, decodeContent, encodeContent, isContentKind } from './entry-kinds.js'
@@ -11,14 +11,17 @@ const NEWLINE = 0x0a
 
 export const encodeEntry = (entry: NewEntry): Buffer => Buffer.from(encodeEntryText(entry))
 
-/** The same as text, for an engine whose driver encodes texts itself. */
+/** The encoded entry as text, for an engine whose driver encodes texts itself. */
 export function encodeEntryText(entry: NewEntry): string {
   const header: EntryHeader = { v: ENTRY_VERSION, k: entry.kind, t: entry.at, n: entry.node, s: entry.sequence }
   encodeContent(entry, header)
   return `${JSON.stringify(header)}\n${dataOf(entry) ?? ''}`
 }
 
-/** @throws {SyntaxError} when the bytes are not an entry of any version: the journal is damaged or not ours. */
+/**
+ * @throws {SyntaxError} The bytes are no entry of any version: the journal is damaged, or another program wrote to
+ *   it.
+ */
 export function decodeEntry(offset: number, bytes: Uint8Array): Entry {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const found = buffer.indexOf(NEWLINE)

@@ -1,12 +1,12 @@
 /**
- * The first line of an encoded entry: JSON with the fields of every kind. It owns the names of these fields and the checks
- * of their types; which kind uses which field is in entry-kinds.ts.
+ * The first line of an encoded entry: JSON with the fields of every kind. This file owns the names of the fields and
+ * the checks of their types. entry-kinds.ts states which kind uses which field.
  */
 
 /** The version of this encoding. */
 export const ENTRY_VERSION = 1
 
-/** What `encode` writes. One-letter names, because every entry pays for them. */
+/** The header that `encode` writes. Names have one letter, because every entry contains them. */
 export interface EntryHeader {
   readonly v: number
   /** kind */
@@ -31,7 +31,7 @@ export interface EntryHeader {
   st?: string
 }
 
-/** What `decode` reads: anybody may have written it. */
+/** The header that `decode` reads. Any program may have written it. */
 export type ReadHeader = Readonly<Partial<Record<keyof EntryHeader, unknown>>>
 
 export const isText = (value: unknown): value is string => typeof value === 'string'

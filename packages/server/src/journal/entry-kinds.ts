@@ -1,7 +1,7 @@
 /**
- * The one table of entry kinds: to whom an entry of a kind is delivered, what identifies a retry of it, whether it is
- * replayed and retained as history, and how it is encoded. All other code asks this table, or has an exhaustive table of
- * its own that is keyed by the same union (`EntryHandlers`), so that the compiler finds what a new kind needs.
+ * The one table of entry kinds: to whom the server delivers an entry of a kind, what identifies a retry of it, whether
+ * it is replayed and retained as history, and how it is encoded. All other code asks this table, or has an exhaustive
+ * table of its own with the same keys (`EntryHandlers`), so that the compiler finds what a new kind needs.
  */
 import {
   changeRows,
@@ -23,7 +23,7 @@ export type ContentKind = EntryContent['kind']
 
 export type EntryOf<Kind extends EntryKind> = Extract<Entry, { readonly kind: Kind }>
 
-/** What the window remembers of an entry: the data is in its encoded frame and need not be in memory twice. */
+/** The fields of an entry that the window keeps. The data is in the encoded frame already. */
 export type KeptEntryOf<Kind extends EntryKind> = Kind extends EntryKind ? Omit<EntryOf<Kind>, 'data'> : never
 export type KeptEntry = KeptEntryOf<EntryKind>
 
@@ -32,30 +32,36 @@ type Fields<Kind extends EntryKind> = Omit<
   'kind' | 'data' | 'offset' | 'at' | 'node' | 'sequence' | 'bytes'
 >
 
-/** An entry of this kind, whether or not it has its place in the journal and its data. */
+/** An entry of this kind, with or without its offset and its data. */
 export type About<Kind extends EntryKind = EntryKind> = {
   [Each in Kind]: { readonly kind: Each } & Fields<Each>
 }[Kind]
 
 type ContentOf<Kind extends ContentKind> = Extract<EntryContent, { readonly kind: Kind }>
 
-/** What the rest of the server needs to know about every kind. */
+/** The properties of every kind. */
 interface KindRow<Kind extends EntryKind> {
-  /** The entry is delivered to the connections in this channel. */
+  /** The server delivers the entry to the connections in this channel. */
   readonly channelOf: (entry: About<Kind>) => string | undefined
   /** The same for a kind that concerns several channels at once. */
   readonly channelsOf: ((entry: About<Kind>) => readonly string[]) | undefined
-  /** The client that published the entry: it receives an ack in its place. */
+  /** The client that published the entry. It receives an ack instead of the entry. */
   readonly senderOf: (entry: About<Kind>) => string | undefined
-  /** The one client that the entry is addressed to, whatever channels it is in. */
+  /** The one client that receives the entry, whatever channels it is in. */
   readonly recipientOf: (entry: About<Kind>) => string | undefined
-  /** The one member of the channel to whom the entry is not delivered. */
+  /** The one member of the channel to whom the server does not deliver the entry. */
   readonly exceptOf: (entry: About<Kind>) => string | undefined
-  /** The idempotency key within its sender's messages: a second entry with it is a retry and is delivered to nobody. */
+  /**
+   * The message's own part of the idempotency key. A second entry with the same sender and id is a retry, and the
+   * server delivers it to nobody.
+   */
   readonly retryIdOf: (entry: About<Kind>) => string | undefined
   /** Whether a `subscribe` with `since` replays it. */
   readonly isReplayed: boolean
-  /** Whether it changes a state of which `welcome` brings a snapshot: a resuming client needs only what follows that. */
+  /**
+   * Whether it changes a state that the snapshot in `welcome` contains. A resuming client needs only those after the
+   * snapshot.
+   */
   readonly isInSnapshot: boolean
   /** Whether it counts towards HISTORY_SIZE. */
   readonly countsTowardsHistory: boolean
@@ -63,15 +69,15 @@ interface KindRow<Kind extends EntryKind> {
   readonly isUnknown: boolean
 }
 
-/** What the codec and the publisher need to know about a kind that is appended. */
+/** The properties of a kind that instances append. */
 interface ContentRow<Kind extends ContentKind> extends KindRow<Kind> {
-  /** Adds the kind's own fields, in the order in which they are written. */
+  /** Adds the kind's own fields to the header, in the order in which they are written. */
   readonly encode: (content: Content<Kind>, header: EntryHeader) => void
-  /** JSON text that stands behind the header; `undefined` where the header says everything. */
+  /** The JSON text after the header. `undefined`: the header contains all fields. */
   readonly dataOf: (content: Content<Kind>) => string | undefined
   /**
-   * `undefined`: a field is missing or has another type. Object literals without spreads: five times as fast, and every
-   * entry of every instance passes here.
+   * `undefined`: a field is missing or has another type. The literals have no spreads, because every entry of every
+   * instance passes here and they are five times as fast.
    */
   readonly decode: (header: ReadHeader, place: EntryPlace, data: string) => EntryOf<Kind> | undefined
 }
@@ -85,10 +91,10 @@ export interface EntryPlace {
 }
 
 const none = (): undefined => undefined
-/** The body has all fields. */
+/** The body contains all fields, so the header needs none. */
 const nothing = (): void => undefined
 
-/** Between instances: no client receives it. */
+/** The properties of a kind that instances exchange and no client receives. */
 const INTERNAL = {
   channelOf: none,
   channelsOf: undefined,
@@ -220,7 +226,7 @@ const STATES: Readonly<Record<InstanceState, true>> = { starting: true, ready: t
 
 const isState = (value: unknown): value is InstanceState => isText(value) && Object.hasOwn(STATES, value)
 
-/** The one client that the changes are about; `undefined` when there are several. */
+/** The one client that the changes are about. `undefined`: they are about several. */
 function onlyClientOf(changes: readonly VisibleChange[]): string | undefined {
   let only: string | undefined
   for (const { joined, left } of changes) {
@@ -237,7 +243,8 @@ const KINDS: { readonly [Kind in EntryKind]: KindRow<Kind> } = {
   presence: {
     ...INTERNAL,
     channelsOf: ({ changes }) => changes.map(({ channel }) => channel),
-    // A client that joins or leaves alone is not told of itself. In a crowd all members receive the same frame.
+    // A client that joins or leaves alone receives no frame about itself. In a crowd all members receive the same
+    // frame.
     exceptOf: ({ changes }) => onlyClientOf(changes),
     isInSnapshot: true,
   },
@@ -245,14 +252,13 @@ const KINDS: { readonly [Kind in EntryKind]: KindRow<Kind> } = {
   placeholder: INTERNAL,
 }
 
-/** Whether a newer build wrote the entry. */
 export const isUnknown = ({ kind }: Pick<Entry, 'kind'>): boolean => KINDS[kind].isUnknown
 
 export const isContentKind = (kind: string): kind is ContentKind => Object.hasOwn(CONTENT_KINDS, kind)
 
 export const ENTRY_KINDS = Object.keys(KINDS) as readonly EntryKind[]
 
-/** Calls back with each channel whose connections the entry is delivered to. */
+/** Calls the callback with each channel to whose connections the server delivers the entry. */
 export function forEachChannel<Kind extends EntryKind>(entry: About<Kind>, callback: (channel: string) => void): void {
   const { channelOf, channelsOf } = KINDS[entry.kind]
   const channel = channelOf(entry)
@@ -260,7 +266,7 @@ export function forEachChannel<Kind extends EntryKind>(entry: About<Kind>, callb
   else if (channelsOf) for (const each of channelsOf(entry)) callback(each)
 }
 
-/** Whether the entry is delivered to a connection in these channels. */
+/** Whether the server delivers the entry to a connection in these channels. */
 export function isIn<Kind extends EntryKind>(channels: ReadonlySet<string>, entry: About<Kind>): boolean {
   const { channelOf, channelsOf } = KINDS[entry.kind]
   const channel = channelOf(entry)
@@ -286,7 +292,7 @@ export const isInSnapshot = ({ kind }: About): boolean => KINDS[kind].isInSnapsh
 
 export const countsTowardsHistory = ({ kind }: About): boolean => KINDS[kind].countsTowardsHistory
 
-/** Calls back with each client whose view of an entry differs from that of the rest of its audience. */
+/** Calls the callback with each client whose frame of an entry differs from that of the rest of its audience. */
 export function forEachConcernedPersonally(entry: About, callback: (clientId: string) => void): void {
   const sender = senderOf(entry)
   const recipient = recipientOf(entry)
@@ -313,7 +319,7 @@ export const decodeContent = (
   data: string,
 ): Entry | undefined => CONTENT_KINDS[kind].decode(header, place, data)
 
-/** An exhaustive table of what a reader does with each kind; `undefined`: nothing. */
+/** An exhaustive table of the handlers that a reader has for each kind. `undefined`: the reader ignores the kind. */
 export type EntryHandlers = { readonly [Kind in EntryKind]: ((entry: Handled<Kind>) => void) | undefined }
 type Handled<Kind extends EntryKind> = { [Each in Kind]: { readonly kind: Each } & EntryOf<Each> }[Kind]
 

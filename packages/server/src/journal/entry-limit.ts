@@ -1,12 +1,13 @@
 /**
- * How much is kept so that readers can fill their windows: entries of other kinds lie between the messages that count.
+ * How many entries an engine keeps so that its readers can fill their windows. Entries that do not count towards
+ * HISTORY_SIZE lie between messages.
  */
 import type { EngineRetention, Retention } from './journal.js'
 
-/** How many entries of every kind are kept for so many messages. */
+/** The number of entries of every kind that an engine keeps for this number of messages. */
 export const entryLimit = (maxMessages: number): number => 2 * maxMessages + 10_000
 
-/** What an engine keeps, at least, so that each of its readers can fill a window with this retention. */
+/** The least retention with which an engine lets each reader fill a window of this retention. */
 export const engineRetention = ({ maxEntries, maxAgeMs, maxBytes }: Retention): EngineRetention => ({
   maxEntries: entryLimit(maxEntries),
   maxAgeMs,

@@ -1,11 +1,9 @@
-/**
- * Why a file journal takes no entries: several reasons may hold at the same time, and each ends by itself.
- */
+/** The reasons why a file journal takes no entries. Several may hold at the same time, and each ends by itself. */
 import type { LastcallError } from '../errors.js'
 
 /**
- * `read`: the journal is damaged, or its next segment cannot be opened. `place`: its directory was moved away. `stall`:
- * the disk does not answer. `write`: the last write failed.
+ * `read`: the journal is damaged, or its next segment cannot be opened. `place`: its directory was moved. `stall`: the
+ * disk does not answer. `write`: the last write failed.
  */
 const FAULTS = ['read', 'place', 'stall', 'write'] as const
 export type Fault = (typeof FAULTS)[number]
@@ -15,12 +13,15 @@ export class Faults {
   readonly #onAvailability: (error: LastcallError | undefined) => void
   #wasAvailable = true
 
-  /** @param onAvailability called when the first fault begins, with its error, and when the last one ends. */
+  /**
+   * @param onAvailability The function is called with the error when the first fault begins, and with `undefined`
+   *   when the last one ends.
+   */
   constructor(onAvailability: (error: LastcallError | undefined) => void) {
     this.#onAvailability = onAvailability
   }
 
-  /** Of several faults the first in the list above. */
+  /** The error of the first of the present faults, in the order of the list above. */
   get error(): LastcallError | undefined {
     for (const fault of FAULTS) if (this.#errors.has(fault)) return this.#errors.get(fault)
     return undefined
@@ -32,14 +33,14 @@ export class Faults {
 
   set(fault: Fault, error: LastcallError): void {
     this.#errors.set(fault, error)
-    this.#tell()
+    this.#deliver()
   }
 
   clear(fault: Fault): void {
-    if (this.#errors.delete(fault)) this.#tell()
+    if (this.#errors.delete(fault)) this.#deliver()
   }
 
-  #tell(): void {
+  #deliver(): void {
     const { error } = this
     if (this.#wasAvailable === !error) return
     this.#wasAvailable = !error

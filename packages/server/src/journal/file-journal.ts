@@ -1,6 +1,7 @@
 /**
- * `file:PATH`: a directory of segments, appended to and read by any number of processes of one machine, flushed to the
- * disk before an append is acked or an entry is told. Appends that come while one is being written share the next write.
+ * `file:PATH`: a directory of segments. Any number of processes of one machine append to it and read it. The journal
+ * flushes entries to the disk before it resolves their append or delivers them. Appends that arrive during a write
+ * share the next write.
  */
 import { randomBytes } from 'node:crypto'
 import { fstatSync, write } from 'node:fs'
@@ -9,11 +10,11 @@ import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
 import type { Logger } from '../observability/log.js'
 import { AppendQueue } from './append-queue.js'
-import { Caretaker } from './caretaker.js'
+import { Maintenance } from './maintenance.js'
 import { watchSegments } from './directory-watch.js'
 import { encodeEntry } from './entry-codec.js'
 import { Faults } from './faults.js'
-import { tellHistory } from './history.js'
+import { readHistory } from './history.js'
 import { broken, explain, isBeyondRepair, unavailable } from './journal-errors.js'
 import type { EngineRetention, Journal, JournalListener, NewEntry, Tail } from './journal.js'
 import { Listeners } from './listeners.js'
@@ -31,20 +32,20 @@ export interface FileJournalOptions {
   readonly log: Logger
 }
 
-/** The one write that is under way: from the call to the system until it is read back. */
+/** The one write that is under way: from the system call until its entries have been read back. */
 interface OwnWrite {
   readonly sequence: number
   readonly bytes: number
   isWritten: boolean
 }
 
-/** So much is written at once, unless a single append is larger. */
+/** The size of one write, unless a single append is larger. */
 const MAX_WRITE_BYTES = 1024 * 1024
-/** Catches what the watch missed, tries a full disk again, looks after the directory, notes how far it is. */
-const CARE_INTERVAL_MS = 1000
-/** Old segments are looked for when a new one is begun, and now and then: they may be too old only. */
-const ROUNDS_PER_TRIM = 10
-/** So often, in JOURNAL_TIMEOUT, is looked whether an append is overdue. */
+/** How often it tries a full disk again, checks the directory, and looks for entries that the watch missed. */
+const MAINTENANCE_INTERVAL_MS = 1000
+/** Maintenance runs between two removals of segments that have expired by age. */
+const RUNS_PER_TRIM = 10
+/** How many times per JOURNAL_TIMEOUT the journal checks whether an append is overdue. */
 const LOOKS_PER_TIMEOUT = 10
 
 /** @throws {LastcallError} `journal_unusable`, `journal_unavailable` */
@@ -65,7 +66,7 @@ class FileJournal implements Journal {
   readonly isShared = true
   readonly #directory: SegmentDirectory
   readonly #options: FileJournalOptions
-  readonly #caretaker: Caretaker
+  readonly #maintenance: Maintenance
   readonly #writer = randomBytes(6).readUIntBE(0, 6)
   readonly #listeners = new Listeners()
   readonly #histories = new Set<Promise<void>>()
@@ -73,15 +74,15 @@ class FileJournal implements Journal {
   readonly #appends = new AppendQueue()
   readonly #faults = new Faults((error) => this.#listeners.onAvailability(!error, error))
   #reader: SegmentReader
-  /** The segment up to here is on the disk. */
+  /** The bytes of the segment up to this position are on the disk. */
   #durable: number
   #sequence = 0
   #own: OwnWrite | undefined
   #isReading = false
   #readAgain = false
-  /** Damaged or gone: nothing but a person will make it good again. */
+  /** The journal is damaged or gone. Only a person can repair it. */
   #isOver = false
-  #rounds = 0
+  #runs = 0
   #closed: Promise<void> | undefined
   #onIdle: (() => void) | undefined
 
@@ -90,22 +91,22 @@ class FileJournal implements Journal {
     this.#options = options
     this.#reader = reader
     this.#durable = durable
-    this.#caretaker = new Caretaker({ ...options, directory, reader: () => this.#reader })
+    this.#maintenance = new Maintenance({ ...options, directory, reader: () => this.#reader })
   }
 
   async open(): Promise<void> {
     const { clock, timeoutMs } = this.#options
-    await this.#caretaker.open()
-    // What is under way here reads on anyhow when it is over.
+    await this.#maintenance.open()
+    // A write of this journal reads on itself when it ends.
     this.#stops.push(watchSegments(this.#directory.path, this.#options, () => !this.#own && this.#readOn()))
-    this.#stops.push(clock.every(CARE_INTERVAL_MS, () => this.#takeCare()))
+    this.#stops.push(clock.every(MAINTENANCE_INTERVAL_MS, () => this.#maintain()))
     this.#stops.push(clock.every(timeoutMs / LOOKS_PER_TIMEOUT, () => this.#endOverdue()))
     this.#readOn()
   }
 
   /**
-   * The disk has not answered for JOURNAL_TIMEOUT. What is being written may still get there: then it is read and told
-   * like an entry of another process, and a client that has sent it again meanwhile meets it as its own.
+   * The disk has not answered for JOURNAL_TIMEOUT. The write may still succeed: the journal then reads its entries like
+   * entries of another process, and the hub recognizes a message that the client has sent again meanwhile as a retry.
    */
   #endOverdue(): void {
     const { clock, timeoutMs } = this.#options
@@ -132,7 +133,7 @@ class FileJournal implements Journal {
     })
   }
 
-  /** Writes what is waiting, unless something is under way that will call this again. */
+  /** Writes what waits, unless an operation is under way that calls this method at its end. */
   #writeNext(): void {
     if (this.#own || this.#isReading) return
     if (!this.#appends.hasWaiting) return this.#onIdle?.()
@@ -148,8 +149,9 @@ class FileJournal implements Journal {
     this.#own = own
     write(file.fd, frame, 0, frame.length, null, (error, written) => {
       if (error) this.#onWriteFailed(error)
-      // The rest can't be written behind it, another process may have been faster. What is there counts as torn.
-      else if (written < frame.length) this.#onWriteFailed(new Error(`${written} of ${frame.length} bytes found room`))
+      // Another process may have written after this part meanwhile, so the part stays, as a torn write.
+      else if (written < frame.length)
+        this.#onWriteFailed(new Error(`the disk took ${written} of ${frame.length} bytes`))
       else if (WRITES_ARE_DURABLE) this.#onWritten(own)
       else {
         flushFile(file.fd).then(
@@ -166,19 +168,19 @@ class FileJournal implements Journal {
     this.#readOn()
   }
 
-  /** What waits is refused, too: on a full disk each further write would leave a torn one. It is tried again in a second. */
+  /** The appends that wait fail, too: each further write to a full disk would leave another torn one. */
   #onWriteFailed(reason: unknown): void {
     const error = explain(this.#directory.path, reason)
     this.#own = undefined
     this.#faults.set('write', error)
     this.#appends.reject(error)
-    void this.#caretaker.trim()
+    void this.#maintenance.trim()
     this.#readOn()
   }
 
   // ——— reading
 
-  /** Reads what is new, whoever wrote it, and then writes what is waiting. */
+  /** Reads new entries, whichever process wrote them, and then writes the appends that wait. */
   #readOn(): void {
     this.#readAgain = true
     if (this.#isReading || this.#isOver) return
@@ -207,21 +209,21 @@ class FileJournal implements Journal {
     }
   }
 
-  /** Reads on as far as it is on the disk, and says what must be waited for before there is more; nothing: that is all. */
+  /** Reads on. Returns a promise if the caller must wait before the next call; `undefined`: everything has been read. */
   #readPiece(): Promise<void> | undefined {
     const own = this.#own
     if (own && !own.isWritten) return undefined
     const { file } = this.#reader
     const { size } = fstatSync(file.fd)
     if (size < this.#durable) throw broken(file.path, `it was cut short while in use, to ${size} bytes`)
-    // Nothing is told before it is on the disk. Own writes are, when they are done; of the others nobody knows.
+    // No entry is delivered before it is on the disk. A write of this journal is when it ends; others are flushed here.
     if (own && size === this.#durable + own.bytes) this.#durable = size
     if (size > this.#durable) return this.#flush(size)
     const frames = this.#reader.read(this.#durable)
-    if (frames.length > 0) this.#tell(frames)
+    if (frames.length > 0) this.#deliver(frames)
     if (this.#reader.hasEnded) return this.#moveOn()
     if (frames.length > 0 && this.#reader.position < this.#durable) return setImmediate()
-    if (this.#own) throw broken(file.path, `what was written at byte ${this.#reader.position} is not to be found`)
+    if (this.#own) throw broken(file.path, `the bytes that were written at ${this.#reader.position} are missing`)
     return undefined
   }
 
@@ -230,7 +232,7 @@ class FileJournal implements Journal {
     this.#durable = size
   }
 
-  #tell(frames: readonly PlacedFrame[]): void {
+  #deliver(frames: readonly PlacedFrame[]): void {
     this.#listeners.onBatch(entriesOf(this.#reader.file, frames))
     const isOwn = ({ frame }: PlacedFrame): boolean =>
       frame.writer === this.#writer && frame.sequence === this.#own?.sequence
@@ -239,15 +241,15 @@ class FileJournal implements Journal {
     this.#appends.succeed()
   }
 
-  /** Goes on in the next segment, and makes it if nobody has. */
+  /** Continues in the next segment, and creates it if no process has. */
   async #moveOn(): Promise<void> {
     const { file: ended, nextOffset, totalBytes } = this.#reader
     const { epoch } = ended.header
     await this.#directory.expectInPlace()
     let file = this.#directory.openBehind(ended.header.firstOffset)
     while (!file) {
-      // First of all: on a full disk this makes the room for it.
-      await this.#caretaker.trim()
+      // On a full disk, the removal of old segments makes room for the new one.
+      await this.#maintenance.trim()
       const limit = segmentLimit(this.#options.retention)
       await this.#directory.create({ epoch, firstOffset: nextOffset, bytesBefore: totalBytes, limit, mark: newMark() })
       file = this.#directory.openBehind(ended.header.firstOffset)
@@ -259,13 +261,13 @@ class FileJournal implements Journal {
     this.#reader = new SegmentReader(file)
     this.#durable = file.headerBytes
     this.#directory.close(ended.fd)
-    this.#caretaker.ended(ended.header.firstOffset)
-    // Overtaken: others have moved on and removed what is missing here.
+    this.#maintenance.ended(ended.header.firstOffset)
+    // Other processes have moved on and removed segments that this one had not read.
     if (file.header.firstOffset !== nextOffset) this.#listeners.onEpoch(epoch, file.header.firstOffset)
-    // Written behind the end of the segment, where it does not count.
+    // The write landed after the end of the segment, where it does not count.
     this.#own = undefined
     this.#appends.requeue()
-    void this.#caretaker.trim()
+    void this.#maintenance.trim()
   }
 
   #onReadFailed(reason: unknown): void {
@@ -286,7 +288,7 @@ class FileJournal implements Journal {
     }
     const isStopped = (): boolean => this.#closed !== undefined
     const live = (): SegmentReader => this.#reader
-    const history = tellHistory({ ...this.#options, directory: this.#directory, live, isStopped, onCaughtUp }, listener)
+    const history = readHistory({ ...this.#options, directory: this.#directory, live, isStopped, onCaughtUp }, listener)
     this.#histories.add(history)
     try {
       await history
@@ -298,24 +300,24 @@ class FileJournal implements Journal {
     return tail
   }
 
-  // ——— taking care
+  // ——— maintenance
 
-  #takeCare(): void {
+  #maintain(): void {
     if (this.#isOver) return
-    void this.#caretaker.look((displacement) => this.#onLooked(displacement))
+    void this.#maintenance.look((displacement) => this.#onLooked(displacement))
     if (this.#own || this.#isReading) return
-    this.#rounds++
+    this.#runs++
     const { file } = this.#reader
     const { nlink, size } = fstatSync(file.fd)
     if (nlink === 0 && size < file.header.limit) {
       this.#onReadFailed(broken(file.path, 'it was removed while in use'))
     } else if (this.#faults.has('write')) this.#write([])
     else this.#readOn()
-    if (this.#rounds % ROUNDS_PER_TRIM === 0) void this.#caretaker.trim()
-    void this.#caretaker.noteProgress()
+    if (this.#runs % RUNS_PER_TRIM === 0) void this.#maintenance.trim()
+    void this.#maintenance.noteProgress()
   }
 
-  /** What is being written is in the old directory before this is known. Nothing else follows it there. */
+  /** The write that is under way ends in the moved directory. Nothing else may follow it there. */
   #onLooked(displacement: LastcallError | undefined): void {
     if (!displacement) return this.#faults.clear('place')
     this.#faults.set('place', displacement)
@@ -334,7 +336,7 @@ class FileJournal implements Journal {
       this.#onIdle = resolve
       this.#writeNext()
     })
-    await this.#caretaker.noteLast()
+    await this.#maintenance.noteLast()
     this.#directory.close(this.#reader.file.fd)
     this.#directory.dispose()
   }

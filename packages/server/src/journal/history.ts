@@ -1,6 +1,7 @@
 /**
- * Reads a file journal from its oldest kept entry up to where the live reading is, in pieces, so that the event loop is
- * never held for long. When old segments are removed under its feet it goes on behind them, and says so.
+ * Reads a file journal from its oldest retained entry up to the position of the live reader, in parts, so that the
+ * event loop is never blocked for long. When other processes remove segments before they are read, it continues after
+ * them and reports a new beginning.
  */
 import { fstatSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
@@ -15,15 +16,18 @@ export interface HistoryOptions {
   readonly directory: SegmentDirectory
   readonly retention: Retention
   readonly clock: Clock
-  /** The reader at the end of the journal; it moves on while the history is being told. */
+  /** The reader at the end of the journal. It moves on meanwhile. */
   readonly live: () => SegmentReader
   readonly isStopped: () => boolean
-  /** Everything before the live reader's next entry has been said. What comes now is not the history's business. */
+  /**
+   * The listener has received everything before the live reader's next entry. Further entries come from the live
+   * reader.
+   */
   readonly onCaughtUp: () => void
 }
 
-/** Resolves when it has caught up or was stopped. */
-export async function tellHistory(options: HistoryOptions, listener: JournalListener): Promise<void> {
+/** Resolves when it has caught up with the live reader, or was stopped. */
+export async function readHistory(options: HistoryOptions, listener: JournalListener): Promise<void> {
   const { directory, live, isStopped, onCaughtUp } = options
   const { epoch } = live().file.header
   let hasBegun = false
@@ -55,7 +59,7 @@ export async function tellHistory(options: HistoryOptions, listener: JournalList
   }
 }
 
-/** From the oldest kept one on. */
+/** The entries from the oldest retained one on. */
 function keptEntries(file: SegmentFile, frames: readonly PlacedFrame[], options: HistoryOptions): Entry[] {
   const { retention, clock, live } = options
   const head = live()
@@ -64,7 +68,10 @@ function keptEntries(file: SegmentFile, frames: readonly PlacedFrame[], options:
   return first < 0 ? [] : entries.slice(first)
 }
 
-/** The live segment is read no further than the live reader is; all of an older one is there to be read. */
+/**
+ * How far the reader may read: in the segment of the live reader up to the position of that reader, and in an older
+ * segment to its end.
+ */
 function readableBytes(reader: SegmentReader, live: SegmentReader): number {
   const isLive = reader.file.header.firstOffset === live.file.header.firstOffset
   return isLive ? live.position : fstatSync(reader.file.fd).size

@@ -1,6 +1,4 @@
-/**
- * Why a file journal cannot be used, in words that a person can act upon.
- */
+/** The reasons why a file journal cannot be used, in words that a person can act upon. */
 import { LastcallError } from '../errors.js'
 
 export const ELSEWHERE = 'Name another directory in JOURNAL_URL.'
@@ -8,28 +6,31 @@ export const RESTORE = 'Restore the directory from a backup, or move it away: th
 
 export const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
 
-/** Whether a file or directory is not there. */
+/** Whether the error says that a file or directory does not exist. */
 export const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT'
 
-/** A disk that was remounted read-only, or whose owner was changed: a person can undo that while the server runs. */
+/**
+ * The codes of a disk that was remounted read-only, or whose owner was changed. A person can undo that while the server
+ * runs.
+ */
 const PERMISSION_CODES: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'EROFS'])
 
 export function unusable(path: string, found: string, advice: string, cause?: unknown): LastcallError {
   return new LastcallError('journal_unusable', `cannot use the journal ${path}: ${found}. ${advice}`, { cause })
 }
 
-/** @param position in the file: the bytes there are not what was written. */
+/** @param position The position in the file where the bytes are not those that were written. */
 export function damaged({ path }: { readonly path: string }, position: number, found: string): LastcallError {
   return unusable(path, `it is damaged at byte ${position}: ${found}`, RESTORE)
 }
 
-/** Something about it can't be, or is no longer there. */
+/** A file of the journal is missing or is not usable. */
 export function broken(path: string, found: string, cause?: unknown): LastcallError {
   return unusable(path, found, RESTORE, cause)
 }
 
 export function unavailable(path: string, why: string, cause?: unknown): LastcallError {
-  const message = `the journal ${path} cannot be read or written just now: ${why}`
+  const message = `the journal ${path} cannot be read or written at the moment: ${why}`
   return new LastcallError('journal_unavailable', message, { temporary: true, cause })
 }
 
@@ -37,7 +38,7 @@ export function unavailable(path: string, why: string, cause?: unknown): Lastcal
 export const isBeyondRepair = (error: LastcallError): boolean =>
   error.code === 'journal_unusable' && !PERMISSION_CODES.has(codeOf(error.cause))
 
-/** Turns what the system reports into what a person can act upon. */
+/** Turns an error of the system into one that a person can act upon. */
 export function explain(path: string, error: unknown): LastcallError {
   if (error instanceof LastcallError) return error
   const code = codeOf(error)
@@ -54,7 +55,7 @@ export function explain(path: string, error: unknown): LastcallError {
     case 'ENOTDIR':
     case 'EEXIST':
     case 'EISDIR':
-      return unusable(path, 'a journal is a directory of files, and this is something else', ELSEWHERE, error)
+      return unusable(path, 'a journal is a directory, and this is a file', ELSEWHERE, error)
     default:
       return unavailable(path, error instanceof Error ? error.message : String(error), error)
   }

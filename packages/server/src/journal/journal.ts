@@ -1,10 +1,10 @@
 /**
- * The journal: an ordered, append-only event log that every instance reads. This file owns what an entry is and the
- * contract that every engine keeps, on one machine or over a network. Engines are in the files beside this one; only
- * open-journal.ts imports them.
+ * The journal: an ordered, append-only log of entries that every instance reads. This file owns what an entry is and
+ * the contract that every engine keeps, on one machine or over a network. Engines are in the files beside this one;
+ * only open-journal.ts imports them.
  */
 
-/** `ready`: newcomers are welcome. `draining`: its shutdown has begun. `gone`: the last word. */
+/** `ready`: the instance accepts new clients. `draining`: its shutdown has begun. `gone`: its last entry. */
 export type InstanceState = 'starting' | 'ready' | 'draining' | 'gone'
 
 /** Clients that are in the same channels on one instance. */
@@ -20,7 +20,7 @@ export interface MembersChange {
   readonly left: readonly string[]
 }
 
-/** The end of the connection that a claim was made for. */
+/** The connection that a claim was made for has ended. */
 export interface Release {
   readonly clientId: string
   readonly connectionId: string
@@ -28,26 +28,29 @@ export interface Release {
 
 /** An instance has admitted a client under this clientId. */
 export interface Claim extends Release {
-  /** A hash of the client's session: the session itself is a secret that never enters the journal. */
+  /** A hash of the client's session. The session itself is a secret that never enters the journal. */
   readonly sessionHash: string
   /** The instance verified a token for this clientId. */
   readonly hasToken: boolean
-  /** The client comes from another instance, which it leaves by itself. */
+  /** The client migrates from another instance, and leaves that one by itself. */
   readonly isMoving: boolean
   /**
-   * How far its instance had read the journal when it admitted the client, as an offset: of two claims of one client, the one
-   * with the higher offset was made later, whichever stands first in the journal.
+   * The offset up to which the instance had read the journal when it admitted the client. Of two claims for one client,
+   * the claim with the higher offset was made later, whichever stands first in the journal.
    */
   readonly admittedAt: number
 }
 
-/** What an entry says, whoever wrote it and wherever it stands. */
+/** The content of an entry, without its author and its offset. */
 export type EntryContent =
   | {
       readonly kind: 'message'
       readonly channel: string
       readonly from: string
-      /** The sender's id for it: two entries with the same `from` and `id` are one message, sent again. */
+      /**
+       * The sender's id for the message. Two entries with the same `from` and `id` are the same message, published
+       * again.
+       */
       readonly id?: string | undefined
       /** JSON text. */
       readonly data: string
@@ -60,26 +63,28 @@ export type EntryContent =
       readonly data: string
     }
   | {
-      /** The instance announces what it is: when that changes, and every third of INSTANCE_TIMEOUT. */
+      /** The instance announces its state, at each change and three times per INSTANCE_TIMEOUT. */
       readonly kind: 'instance'
       readonly build: string
       readonly state: InstanceState
-      /** The clients that are connected to it. */
+      /** The number of clients that are connected to it. */
       readonly connections: number
-      /** Milliseconds from its last append to the return of that entry. */
+      /** The time from its last append to the reading of that entry, in milliseconds. */
       readonly lagMs: number
       /** When it started: milliseconds since 1970. */
       readonly startedAtMs: number
-      /** A hash of its claims and members at this place of the journal; `undefined` while some are under way. */
+      /** A hash of its claims and members at this offset. `undefined`: changes of them are under way. */
       readonly digest?: string | undefined
     }
   | {
-      /** The instance that wrote the entry has received nothing from another one for INSTANCE_TIMEOUT. */
+      /** The author of the entry has received nothing from this instance for INSTANCE_TIMEOUT. */
       readonly kind: 'lost'
       readonly instance: string
     }
   | {
-      /** The instance has admitted clients, and connections of clients have ended: the claims come first. */
+      /**
+       * The instance has admitted clients, and connections of clients have ended. The claims apply before the releases.
+       */
       readonly kind: 'claim'
       readonly claims: readonly Claim[]
       readonly releases: readonly Release[]
@@ -90,56 +95,56 @@ export type EntryContent =
       readonly changes: readonly MembersChange[]
     }
   | {
-      /** A part of all that the instance has: its claims and its members. */
+      /** A part of the complete state of the instance: its claims and its members. */
       readonly kind: 'roster'
-      /** From 0. */
+      /** The index of the part, from 0. */
       readonly part: number
       readonly parts: number
       readonly claims: readonly Claim[]
       readonly members: readonly MemberGroup[]
     }
   | {
-      /** The instance that wrote the entry asks another one for its roster. */
+      /** The author of the entry asks another instance for its roster. */
       readonly kind: 'rosterRequest'
       readonly of: string
     }
 
-/** An entry that is yet to get its place. */
+/** An entry before the journal has given it an offset. */
 export type NewEntry = EntryContent & {
-  /** When it was taken: milliseconds since 1970. */
+  /** When the instance took it: milliseconds since 1970. */
   readonly at: number
   /** The instance that took it. */
   readonly node: string
-  /** That instance's own number for it: by this it recognises what comes back. */
+  /** The instance's own number for it. The instance recognizes its entries by this number when it reads them back. */
   readonly sequence: number
 }
 
-/** An entry that a newer build wrote: readers count it and skip it. */
+/** An entry that a newer build wrote. Readers count it and skip it. */
 export interface UnknownContent {
   readonly kind: 'unknown'
 }
 
 /**
- * A gap in the engine's own numbering, such as the offset that a RabbitMQ stream spends on each of its segments. An engine
- * fills it so that offsets stay contiguous (see placeholder.ts). It is at the same offset for every reader, it is never
- * delivered, and it does not count as unknown.
+ * A gap in the engine's own numbers, such as the offset that a RabbitMQ stream spends on each of its segments. The
+ * engine fills the gap so that offsets stay contiguous (see placeholder.ts). The placeholder has the same offset for
+ * every reader, is never delivered, and does not count as unknown.
  */
 export interface PlaceholderContent {
   readonly kind: 'placeholder'
 }
 
-/** What an entry changed for the members of one channel, over all instances. */
+/** The change of one channel's members over all instances that an entry causes. */
 export interface VisibleChange {
   readonly channel: string
   readonly joined: readonly string[]
   readonly left: readonly string[]
-  /** The clients in the channel after the change. */
+  /** The number of clients in the channel after the change. */
   readonly count: number
 }
 
 /**
- * In the place of an entry that changed who is in which channel: what clients are told of it. Each reader derives it from
- * the state of all instances; it is never appended.
+ * The presence that clients receive in place of an entry that changed which clients are in which channels. Each reader
+ * derives it from the state of all instances; no instance appends it.
  */
 export interface PresenceContent {
   readonly kind: 'presence'
@@ -147,18 +152,18 @@ export interface PresenceContent {
   readonly changes: readonly VisibleChange[]
 }
 
-/** An entry in its place. */
+/** An entry with its offset. */
 export type Entry = (EntryContent | PresenceContent | UnknownContent | PlaceholderContent) & {
   /** 1, 2, 3 …: contiguous within an epoch. */
   readonly offset: number
   readonly at: number
   readonly node: string
   readonly sequence: number
-  /** The size of the encoded entry in bytes; 0 for a placeholder. */
+  /** The size of the encoded entry in bytes. A placeholder has 0. */
   readonly bytes: number
 }
 
-/** How much is retained: the newest entries that all three limits allow. */
+/** The newest entries that all three limits allow are retained. */
 export interface Retention {
   /** For the window: messages and direct messages (HISTORY_SIZE). For an engine: entries of every kind. */
   readonly maxEntries: number
@@ -169,11 +174,15 @@ export interface Retention {
 }
 
 /**
- * What an engine keeps at least. It exceeds what the windows of its readers need (see `engineRetention`), so that an
- * instance that starts can fill its window although entries that do not count towards HISTORY_SIZE lie between messages.
+ * The least that an engine retains. It exceeds what the windows of its readers need (see `engineRetention`), so that an
+ * instance that starts can fill its window although entries that do not count towards HISTORY_SIZE lie between
+ * messages.
  */
 export interface EngineRetention extends Retention {
-  /** The engine refuses a larger entry with `entry_too_large`, before it sends anything. Bytes. Default: `maxBytes`. */
+  /**
+   * The greatest size of an entry, in bytes. The engine rejects an append with a larger entry with `entry_too_large`,
+   * before it sends anything. Default: `maxBytes`.
+   */
   readonly maxEntryBytes?: number
 }
 
@@ -188,11 +197,14 @@ export interface JournalListener {
   onEpoch(epoch: string, nextOffset: number): void
   /** The next entries: contiguous, each once, whichever instance wrote them. Never empty. Must not throw. */
   onBatch(entries: readonly Entry[]): void
-  /** Whether the journal can be reached. The engine calls this when it changes; it begins as `true`. */
+  /**
+   * The journal can be reached, or cannot be reached any more. The engine calls it at each change; the state is `true`
+   * at first.
+   */
   onAvailability(available: boolean, error?: unknown): void
 }
 
-/** One reader of a journal, with a position of its own: it neither waits for other tails nor holds them up. */
+/** One reader of a journal with its own position. It neither waits for other tails nor delays them. */
 export interface Tail {
   /** Resolves when the engine no longer calls this tail's listener. */
   stop(): Promise<void>
@@ -213,9 +225,9 @@ export interface Journal {
    */
   append(entries: readonly NewEntry[]): Promise<void>
   /**
-   * Starts a reader of its own: calls the listener with every kept entry from the oldest on, then with new ones as they
-   * are appended. Resolves when the listener has received every entry that was durable at the call. Survives an outage of
-   * the journal's server by reading on from its last position.
+   * Starts a reader: it calls the listener with every retained entry from the oldest on, then with new ones as they are
+   * appended. Resolves when the listener has received every entry that was durable at the call. After an outage of the
+   * journal's server, the reader continues at its last position.
    */
   tail(listener: JournalListener): Promise<Tail>
   /** Stops all tails, waits for running appends, flushes, and releases files and sockets. Later calls do nothing. */

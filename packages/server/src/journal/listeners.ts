@@ -1,6 +1,4 @@
-/**
- * Who listens to a journal, in the order in which they came.
- */
+/** The listeners of a journal, in the order in which they were added. */
 import type { Entry, JournalListener, Tail } from './journal.js'
 
 export class Listeners {
@@ -22,23 +20,24 @@ export class Listeners {
   }
 
   onEpoch(epoch: string, nextOffset: number): void {
-    this.#tell((listener) => listener.onEpoch(epoch, nextOffset))
+    this.#deliver((listener) => listener.onEpoch(epoch, nextOffset))
   }
 
   onBatch(entries: readonly Entry[]): void {
-    if (entries.length > 0) this.#tell((listener) => listener.onBatch(entries))
+    if (entries.length > 0) this.#deliver((listener) => listener.onBatch(entries))
   }
 
   onAvailability(available: boolean, error?: unknown): void {
-    this.#tell((listener) => listener.onAvailability(available, error))
+    this.#deliver((listener) => listener.onAvailability(available, error))
   }
 
-  #tell(tell: (listener: JournalListener) => void): void {
+  #deliver(tell: (listener: JournalListener) => void): void {
     for (const { listener } of this.#places) {
       try {
         tell(listener)
       } catch (error) {
-        // A defect of the listener: not the journal's, nor that of the others, and not to be swallowed either.
+        // The error is a defect of the listener. It must not affect the journal or other listeners, and must not be
+        // swallowed.
         queueMicrotask(() => {
           throw error
         })

@@ -1,12 +1,12 @@
 /**
- * Makes a directory and those above it. Node's own `mkdir` with `recursive` never returns where a file system answers
- * ENOENT although the directory above exists, as /proc does.
+ * Creates a directory and those above it. Node's own `mkdir` with `recursive` never returns on a file system that
+ * answers ENOENT although the directory above exists, such as /proc.
  */
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { codeOf, ELSEWHERE, isMissing, unusable } from './journal-errors.js'
 
-/** Resolves when `path` is a directory, whoever made it. */
+/** Resolves when `path` is a directory, whichever process created it. */
 export async function makeDirectory(path: string): Promise<void> {
   if (await makeOne(path)) return
   const above = dirname(path)
@@ -17,7 +17,7 @@ export async function makeDirectory(path: string): Promise<void> {
   throw unusable(path, `its file system makes no directories in ${above}`, ELSEWHERE)
 }
 
-/** `false`: the system says that the directory above is missing. */
+/** Returns `false` if the system answers that the directory above is missing. */
 async function makeOne(path: string): Promise<boolean> {
   try {
     await mkdir(path)

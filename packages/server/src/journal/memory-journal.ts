@@ -1,5 +1,6 @@
 /**
- * `memory:`: an array. For tests, and where nothing is to be kept. Each has its own; nothing outlives it.
+ * `memory:`: an array, for tests and for servers that keep nothing. Each instance has its own, which ends with the
+ * process.
  */
 import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
@@ -14,11 +15,11 @@ export interface MemoryJournalOptions {
   readonly clock: Clock
 }
 
-/** An entry, and what all before it took, in bytes. */
+/** An entry, and the bytes of all entries before it. */
 interface Placed {
   readonly entry: Entry
   readonly bytesBefore: number
-  /** When it was appended, by the monotonic clock: the system's clock may be set while the entry is kept. */
+  /** When it was appended, by the monotonic clock, because the system's clock may be set meanwhile. */
   readonly appendedAtMs: number
 }
 
@@ -28,7 +29,7 @@ export class MemoryJournal implements Journal {
   readonly #epoch = newEpoch()
   readonly #listeners = new Listeners()
   #entries: Placed[] = []
-  /** So many of them are not kept any more. */
+  /** The number of entries at the beginning of the array that are not retained any more. */
   #goneCount = 0
   #nextOffset = 1
   #totalBytes = 0
@@ -40,10 +41,11 @@ export class MemoryJournal implements Journal {
 
   async append(newEntries: readonly NewEntry[]): Promise<void> {
     this.#expectOpen()
-    // Written down and read back like in any other journal: what can't be written is not told either.
+    // The entries are encoded and decoded like in every other engine, so a defect of the codec shows here, too.
     const encoded = newEntries.map(encodeEntry)
     for (const { length } of encoded) expectToFit(length, this.#options.retention)
-    // Told later, like in any other journal; in order, because microtasks are.
+    // Listeners receive the entries later than the call, like in every other engine. Microtasks keep the order of the
+    // calls.
     await Promise.resolve()
     const entries = encoded.map((bytes) => this.#keep(decodeEntry(this.#nextOffset, bytes)))
     this.#trim()
@@ -58,7 +60,7 @@ export class MemoryJournal implements Journal {
     return entry
   }
 
-  /** Forgets what is not kept any more: in bulk, so that it costs little. */
+  /** Removes entries that are not retained any more, many at once, because each removal copies the array. */
   #trim(): void {
     const { retention, clock } = this.#options
     const head = { nextOffset: this.#nextOffset, totalBytes: this.#totalBytes }

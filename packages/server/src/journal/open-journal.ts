@@ -1,6 +1,6 @@
 /**
- * Opens the journal that JOURNAL_URL names. The only file that knows the engines. Those of a broker are loaded only where
- * the URL names one: their libraries take long to load.
+ * Opens the journal that JOURNAL_URL names. Only this file knows the engines. The engine of a broker is loaded only if
+ * the URL names it, because its library takes long to load.
  */
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,24 +17,27 @@ import { keptSessionSecret } from './session-secret.js'
 export interface OpenJournalOptions {
   /** More than the windows of the readers need: see `engineRetention`. */
   readonly retention: EngineRetention
-  /** Default: the system's. */
+  /** Default: the system's clock. */
   readonly clock?: Clock
   /**
-   * How long an append may go unanswered before the journal counts as unavailable, in milliseconds (JOURNAL_TIMEOUT).
-   * Default: 5,000; 2,000 for a journal on another machine.
+   * How long an append may wait for its answer before the journal counts as unavailable, in milliseconds
+   * (JOURNAL_TIMEOUT). Default: 5,000; 2,000 for a journal on another machine.
    */
   readonly timeoutMs?: number | undefined
   /** Default: silent. */
   readonly log?: Logger
-  /** Gives up waiting for the journal's server. Default: it is waited for as long as it takes. */
+  /** Ends the wait for the journal's server. Default: the wait has no limit. */
   readonly signal?: AbortSignal | undefined
-  /** Called when the waiting for the journal's server begins, and when it ends. */
+  /** The wait for the journal's server has begun or ended. */
   readonly onWaiting?: ((isWaiting: boolean) => void) | undefined
 }
 
-/** A disk that writes back much at once answers late, and there is no other disk to turn to. */
+/** A disk that writes back a lot at once answers late, and the server has no other disk. */
 const LOCAL_TIMEOUT_MS = 5000
-/** A server that is silent for so long is probably cut off. Clients that wait longer than this for an ack send again. */
+/**
+ * A server that does not answer for this long is probably cut off. A client that waits longer for an ack publishes
+ * again.
+ */
 const REMOTE_TIMEOUT_MS = 2000
 
 /**
@@ -75,8 +78,8 @@ export async function openJournal(url: string, options: OpenJournalOptions): Pro
 }
 
 /**
- * Windows count the bytes of every entry, so an engine on this machine fills them with HISTORY_BYTES: memory and the disk
- * are not to hold twice as much.
+ * The retention for an engine on this machine. Windows count the bytes of every entry, so HISTORY_BYTES of entries fill
+ * them, and the engine need not hold more than that in memory or on the disk.
  */
 const withinHistoryBytes = (retention: EngineRetention): EngineRetention => ({
   ...retention,
@@ -84,10 +87,10 @@ const withinHistoryBytes = (retention: EngineRetention): EngineRetention => ({
 })
 
 /**
- * The secret for sessions that is kept with a journal of files; `undefined`: this journal keeps none. A disk without room
- * for it does not keep the server from starting.
+ * The secret for sessions that a journal of files stores. `undefined`: the journal stores none. A disk without room for
+ * it does not keep the server from starting.
  *
- * @param url of a journal that is open.
+ * @param url The URL of a journal that is open.
  */
 export async function sessionSecretBeside(url: string, log: Logger): Promise<string | undefined> {
   if (!/^file:/i.test(url)) return undefined
@@ -95,7 +98,7 @@ export async function sessionSecretBeside(url: string, log: Logger): Promise<str
     return await keptSessionSecret(pathOf(url))
   } catch (error) {
     if (!(error instanceof LastcallError && error.temporary)) throw error
-    log.warn('config', { error }, 'the session secret cannot be kept: sessions end with this process')
+    log.warn('config', { error }, 'the server cannot store the session secret: sessions end with this process')
     return undefined
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Opening a journal whose server may not be there yet: tries until it is, because servers and their journals are often
- * started together. What a retry cannot mend ends it at once.
+ * Opens a journal whose server may not be reachable yet, and tries until it is, because servers and their journals are
+ * often started together. An error that a retry cannot solve ends the attempts at once.
  */
 import { LastcallError } from '../errors.js'
 import type { Logger } from '../observability/log.js'
@@ -8,15 +8,15 @@ import { ReconnectBackoff } from './reconnect-backoff.js'
 
 export interface PatienceOptions {
   readonly log: Logger
-  /** Gives up. */
+  /** Ends the attempts. */
   readonly signal: AbortSignal
-  /** Called when the waiting begins, and when it ends. */
+  /** The wait has begun or ended. */
   readonly onWaiting?: ((isWaiting: boolean) => void) | undefined
 }
 
 /**
- * @param open one attempt.
- * @throws {LastcallError} Not temporary: what `open` throws. `journal_unavailable`: the signal was aborted.
+ * @param open Makes one attempt.
+ * @throws {LastcallError} The permanent error of `open`; or `journal_unavailable`: the signal was aborted.
  */
 export async function openPatiently<Opened>(
   open: () => Promise<Opened>,
@@ -36,9 +36,13 @@ export async function openPatiently<Opened>(
     } catch (error) {
       if (isGivenUp()) break
       if (!(error instanceof LastcallError) || !error.temporary) throw error
-      // One line for each reason: an outage of an hour is not thousands of lines.
+      // One line is logged per reason, so that an outage of an hour does not write thousands of lines.
       if (reason?.message !== error.message) {
-        log.error('journal.unavailable', { error }, `${error.message}; the server starts as soon as it can be reached`)
+        log.error(
+          'journal.unavailable',
+          { error },
+          `${error.message}; the server starts as soon as the journal can be reached`,
+        )
       }
       if (!reason) onWaiting?.(true)
       reason = error

@@ -1,5 +1,5 @@
 /**
- * How long a journal waits before it connects to its server again: longer after each failure, and for a random part of that
+ * How long a journal waits before it reconnects to its server: longer after each failure, and a random part of that
  * time, so that the instances do not all reconnect at once.
  */
 import { setTimeout } from 'node:timers/promises'

@@ -1,6 +1,6 @@
 /**
- * Opening a file journal: makes the first segment where there is none, reads all segments once, and refuses what is
- * not whole. What follows can then trust that it is at the end of a journal without gaps.
+ * Opens a file journal: creates the first segment if there is none, reads all segments once, and rejects a journal with
+ * damage or gaps. The reader at its end can then rely on a complete journal.
  */
 import { fstatSync } from 'node:fs'
 import { setImmediate, setTimeout } from 'node:timers/promises'
@@ -9,21 +9,21 @@ import { flushFile, type Checkpoint, type SegmentDirectory } from './segment-dir
 import { SegmentReader } from './segment-reader.js'
 import { newEpoch, newMark } from './segment.js'
 
-/** At the end of the newest segment; nothing before it can be taken back by a power cut. */
+/** The reader at the end of the newest segment. A power cut can take nothing before that position back. */
 export interface Recovered {
   readonly reader: SegmentReader
-  /** The file up to here is on the disk. */
+  /** The bytes of the file up to this position are on the disk. */
   readonly durable: number
 }
 
-/** Other processes make and remove segments meanwhile. */
+/** The number of attempts. Each can fail, because other processes create and remove segments meanwhile. */
 const MAX_ATTEMPTS = 20
-/** What stands at the end and can't be a frame may be one soon, should a file system show writes before they are done. */
+/** How many times the end is read again if it is no frame. Some file systems show a write before it is complete. */
 const MAX_LOOKS = 5
 const RETRY_MS = 50
 
 /**
- * @param segmentLimit of the first segment, should there be none yet.
+ * @param segmentLimit The limit of the first segment, if there is none yet.
  * @throws {LastcallError} `journal_unusable`, `journal_unavailable`
  */
 export async function recover(directory: SegmentDirectory, segmentLimit: number): Promise<Recovered> {
@@ -41,7 +41,7 @@ export async function recover(directory: SegmentDirectory, segmentLimit: number)
   }
 }
 
-/** `undefined`: there are no segments, or one was removed by another process before it was read. */
+/** `undefined`: there are no segments, or another process removed one before it was read. */
 async function readAll(directory: SegmentDirectory): Promise<Recovered | undefined> {
   const checkpoint = await directory.readCheckpoint()
   const firstOffsets = directory.list()
@@ -65,7 +65,7 @@ async function readAll(directory: SegmentDirectory): Promise<Recovered | undefin
   return undefined
 }
 
-/** See SegmentDirectory.openBehind. */
+/** Whether the segment is a leftover (see SegmentDirectory.openBehind). */
 const isLeftover = ({ file }: SegmentReader): boolean => fstatSync(file.fd).size === file.headerBytes
 
 function expectToFollow(before: SegmentReader, next: SegmentReader): void {
@@ -78,7 +78,7 @@ function expectToFollow(before: SegmentReader, next: SegmentReader): void {
   throw damaged(before.file, before.position, found)
 }
 
-/** Resolves with how far the file is on the disk. */
+/** Resolves with the position up to which the file is on the disk. */
 async function readWhole(reader: SegmentReader, isNewest: boolean, checkpoint?: Checkpoint): Promise<number> {
   const { file } = reader
   if (checkpoint?.segment === file.header.firstOffset && checkpoint.epoch === file.header.epoch) {
@@ -91,7 +91,7 @@ async function readWhole(reader: SegmentReader, isNewest: boolean, checkpoint?: 
     if (isNewest) await flushFile(file.fd)
     await readUpTo(reader, size)
     if (!reader.isSuspect) return size
-    if (look === MAX_LOOKS) throw damaged(file, reader.position, 'what stands there was never written so')
+    if (look === MAX_LOOKS) throw damaged(file, reader.position, 'no write of the journal left these bytes')
     await setTimeout(RETRY_MS)
   }
 }

@@ -1,21 +1,21 @@
 /**
- * Which entries are kept: the newest ones that all three limits allow. On the disk that means whole segments.
+ * Which entries are retained: the newest ones that all three limits allow. On the disk, these are complete segments.
  */
 import { LastcallError } from '../errors.js'
 import type { EngineRetention, Entry, Retention } from './journal.js'
 import { frameBytes } from './segment.js'
 
-/** Where the journal ends. */
+/** The end of the journal. */
 export interface Head {
   readonly nextOffset: number
-  /** What all entries so far took, in bytes. */
+  /** The bytes of all entries so far. */
   readonly totalBytes: number
 }
 
 /**
  * Whether the limits on number and size allow an entry.
  *
- * @param bytesBefore what all entries before it took.
+ * @param bytesBefore The bytes of all entries before it.
  */
 export const isWithin = (
   offset: number,
@@ -25,13 +25,13 @@ export const isWithin = (
 ): boolean => offset >= nextOffset - maxEntries && totalBytes - bytesBefore <= maxBytes
 
 /**
- * Whether the limit on age allows an entry that an earlier process has written: only its own time is known of it.
+ * Whether the limit on age allows an entry that an earlier process has written, of which only its own time is known.
  *
- * @param now milliseconds since 1970.
+ * @param now Milliseconds since 1970.
  */
 export const isFresh = ({ at }: Entry, now: number, { maxAgeMs }: Retention): boolean => at >= now - maxAgeMs
 
-/** @throws {LastcallError} `entry_too_large`: the readers' windows would evict it as soon as they have it. */
+/** @throws {LastcallError} `entry_too_large`: the readers' windows would evict the entry at once. */
 export function expectToFit(bytes: number, { maxBytes, maxEntryBytes = maxBytes }: EngineRetention): void {
   if (bytes <= maxEntryBytes) return
   throw new LastcallError(
@@ -43,28 +43,31 @@ export function expectToFit(bytes: number, { maxBytes, maxEntryBytes = maxBytes 
 const MIN_SEGMENT_BYTES = 256 * 1024
 const MAX_SEGMENT_BYTES = 16 * 1024 * 1024
 
-/** How long a segment becomes, in bytes. The disk is given back in whole segments: an eighth of what is kept. */
+/**
+ * The size at which a segment ends, in bytes. The journal frees disk space in complete segments, so a segment has an
+ * eighth of what is retained.
+ */
 export const segmentLimit = ({ maxBytes }: Retention): number =>
   Math.ceil(Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, maxBytes / 8)))
 
-/** What is known of a segment without reading it. */
+/** The facts about a segment that need no reading of its entries. */
 export interface SegmentFacts {
   readonly firstOffset: number
-  /** What all entries before it took, in bytes. */
+  /** The bytes of all entries before it. */
   readonly bytesBefore: number
-  /** Of the file, and of its first line. */
+  /** The size of the file, and of its first line. */
   readonly fileBytes: number
   readonly headerBytes: number
-  /** For how long nothing has been written to it. */
+  /** How long nothing has been written to it. */
   readonly ageMs: number
 }
 
-/** What an entry that was written alone takes beside its own bytes. */
+/** The overhead of an entry that was written alone. */
 const MAX_ENTRY_OVERHEAD_BYTES = frameBytes(1, 0)
 
 /**
- * What a segment counts for HISTORY_BYTES: its entries, and the bytes in it that belong to no entry, because a write was
- * torn. Without those a disk on which there is, again and again, room for a part of a write would fill up with them.
+ * The bytes of a segment that count towards HISTORY_BYTES: those of its entries, and those of torn writes. Without the
+ * latter, a disk with room for only a part of a write could fill up with torn writes.
  */
 function countedBytes(segment: SegmentFacts, next: Pick<SegmentFacts, 'firstOffset' | 'bytesBefore'>): number {
   const entryBytes = next.bytesBefore - segment.bytesBefore
@@ -74,9 +77,10 @@ function countedBytes(segment: SegmentFacts, next: Pick<SegmentFacts, 'firstOffs
 }
 
 /**
- * How many of the oldest segments the journal no longer keeps. The last one is being written: it stays.
+ * The number of the oldest segments that are no longer retained. The newest segment always stays, because the journal
+ * writes to it.
  *
- * @param segments all of them, oldest first.
+ * @param segments All segments, the oldest first.
  */
 export function countExpired(
   segments: readonly SegmentFacts[],

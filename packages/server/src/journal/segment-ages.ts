@@ -1,33 +1,33 @@
 /**
- * For how long nothing has been written to a segment. A file's time alone does not tell: when the system's clock is set
- * forward by ten minutes, everything written before looks ten minutes older, and a journal that believed it would remove
- * its history at once. So a time is read from the file only for what was there at the start; from then on the monotonic
- * clock counts.
+ * How long nothing has been written to each segment. The time of a file is no reliable source: when the system's clock
+ * is set forward by ten minutes, all earlier writes look ten minutes older, and the journal would remove its history
+ * too early. The time of the file therefore counts only for segments that exist at the start; from then on the
+ * monotonic clock counts.
  */
 import type { Clock } from '../clock.js'
 
 export class SegmentAges {
   readonly #clock: Clock
-  /** First offset → when it was last written, by the monotonic clock. */
+  /** The first offset of each segment, and when it was last written to, by the monotonic clock. */
   readonly #writtenAtMs = new Map<number, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** A segment that was there at the start, with its file's time: milliseconds since 1970. */
+  /** Adds a segment that exists at the start, with the time of its file: milliseconds since 1970. */
   found(segment: number, fileTimeMs: number): void {
     const now = this.#clock.now()
     const ageMs = Math.min(now, Math.max(0, now - fileTimeMs))
     this.#writtenAtMs.set(segment, this.#clock.monotonic() - ageMs)
   }
 
-  /** Something was written to a segment just now, by whomever. */
+  /** A process has just written to the segment. */
   written(segment: number): void {
     this.#writtenAtMs.set(segment, this.#clock.monotonic())
   }
 
-  /** In milliseconds. A segment that nobody has told of is as old as this question. */
+  /** Milliseconds. The age of an unknown segment counts from this call. */
   ageMs(segment: number): number {
     if (!this.#writtenAtMs.has(segment)) this.written(segment)
     return this.#clock.monotonic() - (this.#writtenAtMs.get(segment) ?? 0)

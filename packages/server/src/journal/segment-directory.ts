@@ -1,6 +1,6 @@
 /**
- * The directory of a file journal: which segments there are, making and removing them, and whether it is still the one
- * that was opened. Nothing in it is ever overwritten. It can be used while the process has no descriptor left.
+ * The directory of a file journal: lists, creates and removes segments, and checks whether the directory is still the
+ * one that was opened. It never overwrites a file. It works even when the process has no descriptor left.
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, constants, fdatasync, fstatSync, fsync, openSync, readdirSync, readSync, write } from 'node:fs'
@@ -20,13 +20,13 @@ export interface SegmentFile {
   readonly path: string
   readonly fd: number
   readonly header: SegmentHeader
-  /** The frames begin behind the header. */
+  /** The frames begin after the header. */
   readonly headerBytes: number
 }
 
 /**
- * Where a reader once was: a file that ends before, or counts otherwise, has lost something since. Notes of the past
- * stay true, so any process may write it at any time, and it may be missing.
+ * A position that a reader once reached. A file that ends before it, or has other offsets there, has lost data since.
+ * An old checkpoint stays true, so any process may write it at any time, and it may be missing.
  */
 export interface Checkpoint {
   readonly epoch: string
@@ -37,25 +37,29 @@ export interface Checkpoint {
 }
 
 /**
- * Elsewhere a write must be followed by fdatasync: Windows has no such flag, and on macOS it does not reach the disk.
+ * On other systems the journal calls fdatasync after each write: Windows has no such flag, and on macOS the flag does
+ * not reach the disk.
  */
 export const WRITES_ARE_DURABLE = process.platform === 'linux'
 
 const OPEN_FLAGS = constants.O_RDWR | constants.O_APPEND | (WRITES_ARE_DURABLE ? constants.O_DSYNC : 0)
 
-/** It holds what people said to each other. */
+/** Only the server's user may read segments, because they contain messages. */
 const FILE_MODE = 0o600
 
 const SEGMENT_NAME = /^(\d{16})\.log$/
 const CHECKPOINT_NAME = 'checkpoint'
 const CHECKPOINT_TITLE = 'lastcall-checkpoint'
 const TEMPORARY_NAME = /^[0-9a-f]{16}\.tmp$/
-/** What else an empty directory may hold. */
+/** The names of other files that an empty directory may contain. */
 const HARMLESS_NAMES = /^\.|^lost\+found$|^checkpoint$|^session-secret$|^[0-9a-f]{16}\.tmp$/
-/** What a file system says that knows no hard links. */
+/** The error codes of a file system without hard links. */
 const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 const STALE_MS = 60_000
-/** One for listing the directory or making a segment, one for opening what another process has made. */
+/**
+ * One descriptor is for listing the directory or creating a segment, the other for opening a segment of another
+ * process.
+ */
 const RESERVED_DESCRIPTORS = 2
 
 export const flushFile = promisify(fdatasync)
@@ -65,7 +69,7 @@ const flushDirectory = promisify(fsync)
 const segmentName = (firstOffset: number): string => `${String(firstOffset).padStart(16, '0')}.log`
 const temporaryName = (): string => `${randomBytes(8).toString('hex')}.tmp`
 
-/** What stays the same when a file or directory is renamed. */
+/** The numbers of a file or directory that stay the same when it is renamed. */
 interface Identity {
   readonly dev: bigint
   readonly ino: bigint
@@ -76,10 +80,10 @@ const isSame = (one: Identity, other: Identity): boolean => one.dev === other.de
 export class SegmentDirectory {
   readonly path: string
   readonly #reserve = new DescriptorReserve(RESERVED_DESCRIPTORS)
-  /** Headers never change. */
+  /** The headers that were read. A header never changes. */
   readonly #headers = new Map<number, Pick<SegmentFile, 'header' | 'headerBytes'>>()
   #identity: Identity | undefined
-  /** The directory itself; Windows opens none, and flushes none. */
+  /** The descriptor of the directory. Windows cannot open or flush a directory. */
   #fd: number | undefined
 
   constructor(path: string) {
@@ -87,7 +91,7 @@ export class SegmentDirectory {
   }
 
   /**
-   * Makes the directory if there is none, and looks whether it can be a journal's.
+   * Creates the directory if it does not exist, and checks that it may become a journal.
    *
    * @throws {LastcallError} `journal_unusable`
    */
@@ -104,11 +108,11 @@ export class SegmentDirectory {
     if (names.some((name) => SEGMENT_NAME.test(name))) return
     const others = names.filter((name) => !HARMLESS_NAMES.test(name))
     if (others.length === 0) return
-    const found = `it holds other things (${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''})`
+    const found = `it holds other files (${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''})`
     throw unusable(this.path, found, 'Give the journal a directory of its own.')
   }
 
-  /** The first offsets of the segments, oldest first. */
+  /** The first offsets of the segments, the oldest first. */
   list(): number[] {
     const names = this.#reserve.use(() => readdirSync(this.path))
     this.#reserve.replenish()
@@ -119,9 +123,9 @@ export class SegmentDirectory {
   }
 
   /**
-   * Opens a segment; `undefined` when there is none (any more).
+   * Opens a segment. `undefined`: the segment does not exist, or was removed.
    *
-   * @throws {LastcallError} `journal_unusable`: it is something else, or damaged, or not to be opened.
+   * @throws {LastcallError} `journal_unusable`: the file is no segment, is damaged, or cannot be opened.
    */
   open(firstOffset: number): SegmentFile | undefined {
     const path = join(this.path, segmentName(firstOffset))
@@ -141,8 +145,8 @@ export class SegmentDirectory {
   }
 
   /**
-   * Opens the segment behind this one; `undefined` when there is none. One that is not full though others follow it is a
-   * leftover: a process that slept while the others moved on, and removed what they had behind them, has made it anew.
+   * Opens the segment after this one. `undefined`: there is none. A segment that is not full although others follow it
+   * is a leftover and is skipped: a slow process created it again after other processes had removed it.
    */
   openBehind(firstOffset: number): SegmentFile | undefined {
     const newer = this.list().filter((candidate) => candidate > firstOffset)
@@ -161,7 +165,7 @@ export class SegmentDirectory {
     this.#reserve.replenish()
   }
 
-  /** Lets go of what it keeps open. */
+  /** Closes all descriptors of this object. */
   dispose(): void {
     this.#reserve.close()
     if (this.#fd !== undefined) closeSync(this.#fd)
@@ -169,8 +173,8 @@ export class SegmentDirectory {
   }
 
   /**
-   * Why the directory, or a segment that is being written, is not the one that was opened any more; `undefined`: it is.
-   * A server that went on would acknowledge entries into a directory that the next one does not find.
+   * Why the directory, or the segment that is being written, is not the one that was opened any more. `undefined`: it
+   * is. A server that continued would acknowledge entries into a directory that the next server does not find.
    */
   async displacement(file?: SegmentFile): Promise<LastcallError | undefined> {
     const identityOf = (path: string): Promise<Identity | undefined> =>
@@ -192,13 +196,16 @@ export class SegmentDirectory {
     }
   }
 
-  /** @throws {LastcallError} `journal_unavailable`: what is done by name would be done elsewhere. */
+  /**
+   * @throws {LastcallError} `journal_unavailable`: the path leads to another directory, where the journal must not
+   *   create files.
+   */
   async expectInPlace(): Promise<void> {
     const displacement = await this.displacement()
     if (displacement) throw displacement
   }
 
-  /** Makes a segment, unless another process has. It is on the disk, with its name, when this resolves. */
+  /** Creates a segment unless another process has. When this resolves, the segment and its name are on the disk. */
   async create(header: SegmentHeader): Promise<void> {
     await this.expectInPlace()
     const temporary = join(this.path, temporaryName())
@@ -207,9 +214,9 @@ export class SegmentDirectory {
       fd = this.#reserve.use(() => openSync(temporary, 'wx', FILE_MODE))
       const bytes = encodeHeader(header)
       const { bytesWritten } = await writeTo(fd, bytes)
-      if (bytesWritten < bytes.length) throw new Error(`${bytesWritten} of ${bytes.length} bytes found room`)
+      if (bytesWritten < bytes.length) throw new Error(`the disk took only ${bytesWritten} of ${bytes.length} bytes`)
       await flushFile(fd)
-      // Unlike a rename, a link does not replace what is there: of several processes one wins.
+      // Unlike a rename, a link never replaces an existing file, so only one of several processes creates the segment.
       await link(temporary, join(this.path, segmentName(header.firstOffset))).catch((error: unknown) => {
         const code = String(codeOf(error))
         if (code === 'EEXIST') return
@@ -225,7 +232,10 @@ export class SegmentDirectory {
     }
   }
 
-  /** What is known of all segments, oldest first, without reading them. One that vanishes meanwhile is left out. */
+  /**
+   * The facts about all segments, the oldest first, without reading their entries. A segment that is removed meanwhile
+   * is missing.
+   */
   async facts(ages: SegmentAges): Promise<SegmentFacts[]> {
     const facts: SegmentFacts[] = []
     for (const firstOffset of this.list()) {
@@ -254,12 +264,14 @@ export class SegmentDirectory {
     this.#headers.delete(firstOffset)
   }
 
-  /** The time of a segment's file: milliseconds since 1970; `undefined` when there is none (any more). */
+  /**
+   * The time of the segment's file: milliseconds since 1970. `undefined`: the segment does not exist, or was removed.
+   */
   async fileTimeMs(firstOffset: number): Promise<number | undefined> {
     return (await stat(join(this.path, segmentName(firstOffset))).catch(() => undefined))?.mtimeMs
   }
 
-  /** Removes what a process left behind that was killed while it was making a file. */
+  /** Removes the temporary files of processes that were killed while they created a file. */
   async removeStale(): Promise<void> {
     for (const name of await readdir(this.path)) {
       if (!TEMPORARY_NAME.test(name)) continue
@@ -269,7 +281,10 @@ export class SegmentDirectory {
     }
   }
 
-  /** `undefined` when there is none, or none that can be read: it only helps to notice what is missing. */
+  /**
+   * `undefined`: there is no readable checkpoint. A checkpoint only helps to discover missing data, so the journal
+   * works without it.
+   */
   async readCheckpoint(): Promise<Checkpoint | undefined> {
     const bytes = await readFile(join(this.path, CHECKPOINT_NAME)).catch(() => undefined)
     const decoded = bytes && decodeLine<Checkpoint>(CHECKPOINT_TITLE, bytes)
@@ -283,7 +298,7 @@ export class SegmentDirectory {
       await writeFile(temporary, encodeLine(CHECKPOINT_TITLE, checkpoint), { flag: 'wx', mode: FILE_MODE })
       await rename(temporary, join(this.path, CHECKPOINT_NAME))
     } catch {
-      // A full disk: the next one will do.
+      // The disk may be full. The next checkpoint may succeed.
       await rm(temporary, { force: true }).catch(() => undefined)
     }
   }

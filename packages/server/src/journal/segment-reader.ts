@@ -1,6 +1,6 @@
 /**
- * Reads one segment, frame after frame, and counts: which offset is next, how many bytes the entries took. Skips what
- * torn writes left behind and refuses damage. Any number of processes may append meanwhile.
+ * Reads one segment, frame by frame, and counts offsets and bytes. It skips torn writes and rejects damage. Any number
+ * of processes may append meanwhile.
  */
 import { readSync } from 'node:fs'
 import { decodeEntry } from './entry-codec.js'
@@ -10,21 +10,20 @@ import type { SegmentFile } from './segment-directory.js'
 import { findFrame, parseFrame, type Frame, type ParsedFrame } from './segment.js'
 import { isTorn } from './torn-writes.js'
 
-/** A frame in its place. */
+/** A frame with its position. */
 export interface PlacedFrame {
   readonly frame: Frame
   readonly firstOffset: number
-  /** What all entries before it took, in bytes. */
+  /** The bytes of all entries before it. */
   readonly bytesBefore: number
 }
 
-/** So much is read at once. */
+/** The size of one read. */
 const CHUNK_BYTES = 64 * 1024
 
 /**
- * No further frame is read at once behind so many entries. The journal reads once in each turn of the event loop, and an
- * entry takes an instance some 20 µs: entries that another process has written by the thousand must not keep the clients
- * waiting.
+ * A read returns no further frame after this many entries. The journal reads once per turn of the event loop, and an
+ * instance needs about 20 µs per entry: thousands of entries of another process must not block the event loop.
  */
 const ENOUGH_ENTRIES = 512
 
@@ -48,7 +47,7 @@ export class SegmentReader {
     return this.#mark
   }
 
-  /** Everything before it is read. */
+  /** The position up to which everything has been read. */
   get position(): number {
     return this.#position
   }
@@ -57,26 +56,26 @@ export class SegmentReader {
     return this.#nextOffset
   }
 
-  /** What all entries so far took, since the journal was made. */
+  /** The bytes of all entries since the journal was created. */
   get totalBytes(): number {
     return this.#totalBytes
   }
 
-  /** Whether the segment is over: the journal goes on in the next one. */
+  /** Whether the segment has ended, so that the journal continues in the next one. */
   get hasEnded(): boolean {
     return this.#position >= this.file.header.limit
   }
 
-  /** Whether what stands at the end is neither the beginning of a frame nor left by a power cut. */
+  /** Whether the bytes at the end are neither the beginning of a frame nor the result of a power cut. */
   get isSuspect(): boolean {
     return this.#isSuspect
   }
 
   /**
-   * The next frames, about 64 KiB or 512 entries of them; none when no whole one is left before `limit`, a position in the
-   * file. Their entries share a buffer of their own.
+   * The next frames, up to about 64 KiB or 512 entries. Returns none if no complete frame is left before `limit`, a
+   * position in the file. The entries share a buffer of their own.
    *
-   * @throws {LastcallError} `journal_unusable`: damaged.
+   * @throws {LastcallError} `journal_unusable`: the segment is damaged.
    */
   read(limit: number): PlacedFrame[] {
     let chunkBytes = CHUNK_BYTES
@@ -93,7 +92,7 @@ export class SegmentReader {
     return []
   }
 
-  /** The frames that a buffer begins with, and what comes behind them. */
+  /** The complete frames at the beginning of a buffer, and the result of parsing the rest. */
   #parse(buffer: Buffer): { frames: PlacedFrame[]; behind: ParsedFrame } {
     const start = this.#position
     const frames: PlacedFrame[] = []
@@ -111,7 +110,7 @@ export class SegmentReader {
 
   #place(frame: Frame): PlacedFrame {
     if (frame.position === this.#position && frame.offset !== this.#nextOffset) {
-      const found = `an entry that was written as ${frame.offset} comes as ${this.#nextOffset}`
+      const found = `an entry with the offset ${frame.offset} stands in the place of ${this.#nextOffset}`
       throw damaged(this.file, this.#position, `entries before it are missing: ${found}`)
     }
     const placed = { frame, firstOffset: this.#nextOffset, bytesBefore: this.#totalBytes }
@@ -121,24 +120,24 @@ export class SegmentReader {
   }
 
   /**
-   * At something that is no whole frame: goes on behind it if it is certain that it will never be one, because a whole
-   * frame follows and the file system lets one append begin only when the one before is over.
+   * Skips bytes that are no complete frame, if they can never become one. That is certain when a complete frame
+   * follows, because the file system begins an append only when the previous one has ended.
    */
   #skipTorn(limit: number): boolean {
     const start = this.#position
     const next = this.#findNext(limit)
-    // Read again: it may have been completed while what follows was being read.
+    // The bytes are read again, because the write may have completed while the following bytes were read.
     const bytes = this.#readBytes(start, next ?? limit - start)
     if (parseFrame(bytes, 0, this.#mark).kind === 'frame') return true
     const torn = isTorn(bytes, start, this.#mark)
     this.#isSuspect = !torn
     if (next === undefined) return false
-    if (!torn) throw damaged(this.file, start, 'a frame is not as it was written')
+    if (!torn) throw damaged(this.file, start, 'a frame differs from what was written')
     this.#position += next
     return true
   }
 
-  /** How far from here the next whole frame begins. It is near, mostly: only a segment's end is read to the end. */
+  /** The distance to the next complete frame. It is usually short: only the end of a segment is searched to its end. */
   #findNext(limit: number): number | undefined {
     const available = limit - this.#position
     for (let count = CHUNK_BYTES; ; count *= 4) {
@@ -161,9 +160,9 @@ export class SegmentReader {
 }
 
 /**
- * The entries of frames, without those that are to be skipped.
+ * The entries of the frames, without those that the caller skips.
  *
- * @throws {LastcallError} `journal_unusable`: one of them is no entry of any version.
+ * @throws {LastcallError} `journal_unusable`: an entry is invalid in every version.
  */
 export function entriesOf(
   { path }: SegmentFile,
@@ -186,6 +185,6 @@ function decode(path: string, offset: number, bytes: Buffer): Entry {
   try {
     return decodeEntry(offset, bytes)
   } catch (error) {
-    throw broken(path, `what stands there as entry ${offset} is none`, error)
+    throw broken(path, `the bytes of entry ${offset} are no entry`, error)
   }
 }

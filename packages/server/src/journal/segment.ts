@@ -1,34 +1,42 @@
 /**
- * The format of the file journal: a segment is a line of text that says what it is, then frames of entries. Pure: bytes
- * in, facts out; files are read and written elsewhere. torn-writes.ts tells a torn write from damage.
+ * The format of the file journal: a segment is a line of text with its properties, then frames of entries. Pure: other
+ * files read and write the bytes. torn-writes.ts distinguishes a torn write from damage.
  */
 import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 const TITLE = 'lastcall-journal'
 const VERSION = 1
-/** No header is longer. */
+/** The greatest length of a header. */
 export const MAX_HEADER_BYTES = 1024
 
-/** Said in the first line of a segment: `lastcall-journal VERSION CRC32 JSON`. */
+/** The first line of a segment contains it: `lastcall-journal VERSION CRC32 JSON`. */
 export interface SegmentHeader {
   readonly epoch: string
-  /** The offset of its first entry; its name, too. */
+  /** The offset of its first entry, which is also its name. */
   readonly firstOffset: number
-  /** What all entries before it took, in bytes. */
+  /** The bytes of all entries before it. */
   readonly bytesBefore: number
-  /** A frame that begins at this position or later does not count: the journal goes on in the next segment. */
+  /**
+   * A frame that begins at this position or later does not count, because the journal continues in the next segment.
+   */
   readonly limit: number
-  /** Eight bytes in hex that begin each frame. Random, so that nothing a client says can look like a frame. */
+  /**
+   * The eight bytes in hex that begin each frame. They are random, so that no message of a client can look like a
+   * frame.
+   */
   readonly mark: string
 }
 
 export const newEpoch = (): string => randomBytes(12).toString('base64url')
 
-/** What ends a frame. No mark has it: the mark of the next frame must not complete one that was cut short. */
+/**
+ * The last byte of a frame. No mark contains it, so that the mark of the next frame cannot complete one that was cut
+ * short.
+ */
 const END = 0x0a
 
-/** Whether the byte is an END, or one flipped bit would turn it into one. */
+/** Whether the byte is an END, or differs from it in one bit. */
 const isNearEnd = (byte: number): boolean => ((byte ^ END) & ((byte ^ END) - 1)) === 0
 
 /**
@@ -41,7 +49,7 @@ const isNearEnd = (byte: number): boolean => ((byte ^ END) & ((byte ^ END) - 1))
 const isMark = (bytes: Buffer): boolean =>
   bytes.every((byte) => byte !== 0 && !isNearEnd(byte)) && bytes.lastIndexOf(bytes[0] ?? 0) === 0
 
-/** The mark of a new segment, in hexadecimal digits. About two of three draws are accepted. */
+/** The mark of a new segment, in hexadecimal digits. About two of three random marks are accepted. */
 export function newMark(): string {
   for (;;) {
     const bytes = randomBytes(8)
@@ -51,7 +59,7 @@ export function newMark(): string {
 
 export const encodeHeader = (header: SegmentHeader): Buffer => encodeLine(TITLE, header)
 
-/** A line that says what it is, in which version, with a checksum: people can read it with `head -1`. */
+/** A line with a title, the version of the format and a checksum. People can read it with `head -1`. */
 export function encodeLine(title: string, content: object): Buffer {
   const json = JSON.stringify(content)
   return Buffer.from(`${title} ${VERSION} ${crc32(json).toString(16).padStart(8, '0')} ${json}\n`)
@@ -59,7 +67,10 @@ export function encodeLine(title: string, content: object): Buffer {
 
 export type DecodedLine<Content> =
   | { readonly content: Content; readonly bytes: number }
-  /** Not ours at all; of a version that this build does not know; ours once. */
+  /**
+   * `foreign`: another program wrote the file. `newer`: this build does not know the version. `damaged`: the checksum
+   * is wrong.
+   */
   | { readonly problem: 'foreign' | 'newer' | 'damaged' }
 
 export const decodeHeader = (bytes: Buffer): DecodedLine<SegmentHeader> => decodeLine(TITLE, bytes)
@@ -84,19 +95,25 @@ export function decodeLine<Content>(title: string, bytes: Buffer): DecodedLine<C
  * Numbers are little-endian, those of eight bytes are doubles: exact up to 2^53.
  */
 export interface Frame {
-  /** Who wrote it, and its number there: by this a writer recognises its own. */
+  /**
+   * A random number of the process that wrote it, and that process's number for the frame. A writer recognizes its own
+   * frames by them.
+   */
   readonly writer: number
   readonly sequence: number
-  /** Where the writer expected it to begin, and its first entry's offset in that case: must then be true. */
+  /**
+   * The position and the first offset that the writer expected. They must be right if the frame is where the writer
+   * expected it.
+   */
   readonly position: number
   readonly offset: number
   readonly entries: readonly Buffer[]
 }
 
-/** What stands before the entries. */
+/** The bytes before the entries. */
 export const HEADER_BYTES = 52
 
-/** What a frame with entries of these bytes takes. */
+/** The size of a frame with entries of these sizes. */
 export const frameBytes = (entryCount: number, entryBytes: number): number =>
   HEADER_BYTES + entryCount * 4 + entryBytes + 1
 
@@ -122,9 +139,9 @@ export function encodeFrame(frame: Frame, mark: Buffer): Buffer {
 }
 
 export type ParsedFrame =
-  /** `end` is behind it; its entries are parts of the buffer. */
+  /** `end` is the position after the frame. The entries are parts of the buffer. */
   | { readonly kind: 'frame'; readonly frame: Frame; readonly end: number }
-  /** The beginning of a frame, which takes at least so many bytes. */
+  /** The beginning of a frame that has at least this many bytes. */
   | { readonly kind: 'partial'; readonly bytes: number }
   | { readonly kind: 'invalid' }
 
@@ -156,7 +173,7 @@ export function parseFrame(buffer: Buffer, start: number, mark: Buffer): ParsedF
   return { kind: 'frame', frame, end }
 }
 
-/** Where the next whole frame begins, at `from` or later. */
+/** The position of the next complete frame, at `from` or later. */
 export function findFrame(buffer: Buffer, from: number, mark: Buffer): number | undefined {
   for (let at = buffer.indexOf(mark, from); at >= 0; at = buffer.indexOf(mark, at + 1)) {
     if (parseFrame(buffer, at, mark).kind === 'frame') return at

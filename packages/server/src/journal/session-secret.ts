@@ -1,21 +1,21 @@
 /**
- * The secret with which sessions are signed, kept beside a file journal: a client whose server crashed presents its
- * session to the next one, which must not take it for a stranger that uses the client's name. All processes that share
- * the directory agree on it.
+ * The secret that signs sessions, stored beside a file journal. A client whose server crashed presents its session to
+ * the next process, which must accept it, or it would reject the client as a stranger with the client's own name. All
+ * processes that share the directory use the same secret.
  */
 import { randomBytes } from 'node:crypto'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, explain, isMissing, unavailable, unusable } from './journal-errors.js'
 
-/** Listed in SegmentDirectory as a name that a journal's directory may have. */
+/** SegmentDirectory lists it among the names that a journal's directory may contain. */
 const NAME = 'session-secret'
 const SECRET_BYTES = 32
-/** Nobody but the server's user may read it. */
+/** Only the server's user may read it. */
 const MODE = 0o600
 
 /**
- * @param directory of a journal that is open.
+ * @param directory The directory of a journal that is open.
  * @throws {LastcallError} `journal_unusable`, `journal_unavailable`
  */
 export async function keptSessionSecret(directory: string): Promise<string> {
@@ -28,12 +28,12 @@ export async function keptSessionSecret(directory: string): Promise<string> {
 }
 
 async function make(directory: string, path: string): Promise<string> {
-  // A name under which the journal removes what a killed process has left.
+  // The journal removes files with such a name if the process was killed before it removed them itself.
   const temporary = join(directory, `${randomBytes(8).toString('hex')}.tmp`)
   try {
     const secret = randomBytes(SECRET_BYTES).toString('base64url')
     await writeFile(temporary, `${secret}\n`, { flag: 'wx', mode: MODE, flush: true })
-    // Unlike a rename, a link does not replace what is there: of several processes one wins.
+    // Unlike a rename, a link never replaces an existing file, so only one of several processes stores its secret.
     await link(temporary, path).catch((error: unknown) => {
       if (codeOf(error) !== 'EEXIST') throw error
     })
@@ -45,7 +45,7 @@ async function make(directory: string, path: string): Promise<string> {
   return secret
 }
 
-/** `undefined`: there is none. */
+/** `undefined`: the file does not exist. */
 async function read(path: string): Promise<string | undefined> {
   const secret = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined
@@ -53,5 +53,9 @@ async function read(path: string): Promise<string | undefined> {
   })
   if (secret === undefined) return undefined
   if (Buffer.from(secret.trim(), 'base64url').length === SECRET_BYTES) return secret.trim()
-  throw unusable(path, 'it is no session secret', 'Remove it: the server then makes another one, and sessions end.')
+  throw unusable(
+    path,
+    'it contains no session secret',
+    'Remove it: the server then makes another one, and sessions end.',
+  )
 }

@@ -316,15 +316,15 @@ describe('file:', () => {
     const first = '0000000000000001.log'
 
     it.each<[string, Record<string, string | Buffer>, RegExp]>([
-      ['a file of text', { '': 'hello' }, /this is something else/],
-      ['an empty file', { '': '' }, /this is something else/],
-      ['an LMDB file', { '': lmdb }, /this is something else/],
+      ['a file of text', { '': 'hello' }, /this is a file/],
+      ['an empty file', { '': '' }, /this is a file/],
+      ['an LMDB file', { '': lmdb }, /this is a file/],
       [
         'a directory with an LMDB file',
         { 'data.mdb': lmdb, 'lock.mdb': '' },
-        /holds other things \(data.mdb, lock.mdb\)/,
+        /holds other files \(data.mdb, lock.mdb\)/,
       ],
-      ['a directory with other files', { a: '', b: '', c: '', d: '' }, /holds other things \(a, b, c, …\)/],
+      ['a directory with other files', { a: '', b: '', c: '', d: '' }, /holds other files \(a, b, c, …\)/],
       ['a segment of something else', { [first]: 'some log\n' }, /not a journal of lastcall/],
       ['an empty segment', { [first]: '' }, /not a journal of lastcall/],
       ['a segment of binary rubbish', { [first]: lmdb }, /not a journal of lastcall/],

@@ -127,7 +127,7 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
     const server = await serve()
     await server.kill()
     const opening = open(server.url)
-    await log.said('the server starts as soon as it can be reached')
+    await log.said('the server starts as soon as the journal can be reached')
     await server.start()
     await expectToWork(await opening)
     expect(log.lines.filter((line) => line.startsWith('journal.unavailable'))).toHaveLength(1)

@@ -1,7 +1,7 @@
 /**
- * What a file journal does beside reading and writing: it removes what is no longer kept, notes how far it has read, and
- * looks whether its directory is still the one that was opened. Each of these runs once at a time, and none of them may
- * end the journal.
+ * The maintenance of a file journal: it removes segments that are no longer retained, writes down how far this process
+ * has read, and checks whether the directory is still the one that was opened. Only one run of each is under way at a
+ * time, and a failure of one does not end the journal.
  */
 import type { Clock } from '../clock.js'
 import type { LastcallError } from '../errors.js'
@@ -11,7 +11,7 @@ import { SegmentAges } from './segment-ages.js'
 import type { SegmentDirectory } from './segment-directory.js'
 import type { SegmentReader } from './segment-reader.js'
 
-export interface CaretakerOptions {
+export interface MaintenanceOptions {
   readonly directory: SegmentDirectory
   readonly retention: Retention
   readonly clock: Clock
@@ -19,19 +19,19 @@ export interface CaretakerOptions {
   readonly reader: () => SegmentReader
 }
 
-export class Caretaker {
-  readonly #options: CaretakerOptions
+export class Maintenance {
+  readonly #options: MaintenanceOptions
   readonly #ages: SegmentAges
   #trimming: Promise<void> | undefined
   #isLooking = false
   #notedPosition = 0
 
-  constructor(options: CaretakerOptions) {
+  constructor(options: MaintenanceOptions) {
     this.#options = options
     this.#ages = new SegmentAges(options.clock)
   }
 
-  /** Notes how old the segments are that are there at the start. */
+  /** Notes the ages of the segments that exist at the start. */
   async open(): Promise<void> {
     const { directory } = this.#options
     for (const segment of directory.list()) {
@@ -40,15 +40,18 @@ export class Caretaker {
     }
   }
 
-  /** A segment has ended: from now on it only grows older. */
+  /** A segment has ended, so nothing is written to it any more. */
   ended(segment: number): void {
     this.#ages.written(segment)
   }
 
-  /** Removes the segments of which nothing is kept. Other processes do so, too, with their limits. Never rejects. */
+  /**
+   * Removes the segments of which no entry is retained. Other processes do the same with their own limits. Never
+   * rejects.
+   */
   trim(): Promise<void> {
     this.#trimming ??= this.#removeExpired()
-      // It is tried again; that the disk can't be read or written is noticed elsewhere.
+      // The next run tries again. A disk that cannot be read or written is discovered by reading and writing.
       .catch(() => undefined)
       .then(() => (this.#trimming = undefined))
     return this.#trimming
@@ -66,7 +69,7 @@ export class Caretaker {
     }
   }
 
-  /** Tells why the directory is not the one that was opened any more, or that it is. */
+  /** Checks the directory. Reports why it is not the one that was opened any more, or `undefined` if it is. */
   async look(tell: (displacement: LastcallError | undefined) => void): Promise<void> {
     if (this.#isLooking) return
     this.#isLooking = true
@@ -86,7 +89,7 @@ export class Caretaker {
     await directory.writeCheckpoint({ epoch, segment, position, nextOffset })
   }
 
-  /** For the end: a note that is up to date, whatever was noted before. */
+  /** Writes down the final position, whatever was written before. */
   async noteLast(): Promise<void> {
     this.#notedPosition = 0
     await this.noteProgress()
