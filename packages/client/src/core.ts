@@ -195,11 +195,12 @@ export class Core {
     if (message.type === 'pong') this.#lateTakeover.answered(link.pingedAtMs)
     else if (message.type === 'shutdown') {
       link.returnInMs = message.returnInMs
-      if (!this.#replacement) link.slot.given(message, nowMs)
+      link.slot.given(message, nowMs, this.#replacement !== undefined)
       this.effects.emit('shutdown', message)
     } else if (message.type === 'shutdownCancelled') {
       link.returnInMs = undefined
-      if (this.#replacement) this.#drop(this.#replacement, CLOSE_NORMAL, nowMs)
+      // Another instance may have accepted the replacement already: this server would then close the link with 4001.
+      // Therefore the client completes a migration that has begun.
       link.slot.cancelled()
       this.effects.emit('shutdownCancelled', message)
     }

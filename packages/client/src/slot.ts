@@ -25,10 +25,15 @@ export class Slot {
     return this.#atMs < this.#deadlineMs ? this.#atMs : Infinity
   }
 
-  /** The server announced the slot, or repeated it. The last frame (`closing`) leaves no time for a slot. */
-  given({ leaveInMs, deadlineInMs }: ShutdownMessage, nowMs: number): void {
+  /**
+   * The server announced the slot, or repeated it. The last frame (`closing`) leaves no time for a slot.
+   *
+   * @param isMigrating A replacement is connecting: the slot has begun already.
+   */
+  given({ leaveInMs, deadlineInMs }: ShutdownMessage, nowMs: number, isMigrating: boolean): void {
     if (leaveInMs === null) return this.cancelled()
     this.#deadlineMs = nowMs + deadlineInMs
+    if (isMigrating) return
     // The server reminds all clients at the same moment: a client that waits for its next attempt must not change it, or all
     // would connect at once.
     if (leaveInMs === 0 && this.atMs < Infinity) return

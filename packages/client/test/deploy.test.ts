@@ -95,7 +95,7 @@ test('every client moves once, hears everything once and in order, and notices n
 
 const SPREAD_SECONDS = 3
 
-test('after a cancelled shutdown, clients that have not moved stay', async () => {
+test('after a cancelled shutdown, clients that have not begun to move stay', async () => {
   const [old, fresh] = await startInstances({ shutdownSpreadSeconds: SPREAD_SECONDS })
   const ports = [old.port]
   const talkers = await startTalkers((await startForwarder(ports)).webSocketUrl)
@@ -106,12 +106,11 @@ test('after a cancelled shutdown, clients that have not moved stay', async () =>
   await first
   old.shutdown.cancel('test')
   await Promise.all(told)
-  const moves = talkers.map((talker) => talker.moves.length)
-  // Until all slots would be over.
+  // Until all slots would be over. A client that had begun to move completes that.
   await delay(SPREAD_SECONDS * 1000)
   await Promise.all(talkers.map((talker) => talker.end()))
   await expectNothingNoticed(talkers)
-  expect(talkers.map((talker) => talker.moves.length)).toEqual(moves)
+  const moves = talkers.map((talker) => talker.moves.length)
   expect(moves).toContain(0)
   expect(old.connections.getActiveCount()).toBe(moves.filter((count) => count === 0).length)
 })

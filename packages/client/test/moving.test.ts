@@ -387,7 +387,7 @@ test('that it takes over from itself is not the end, even if it hears of that be
 
 test('nor is it when the replacement has been given up since', async () => {
   const moving = await startMoving()
-  moving.first.say({ type: 'shutdownCancelled', text: '' })
+  moving.client.subscribe('later', () => undefined)
   expect(moving.socket.closedWith).toBe(1000)
   moving.first.end(4001)
   expect(moving.client.state).toBe('reconnecting')
@@ -408,21 +408,20 @@ test('to be told not to come back ends it while it moves, too', async () => {
 
 // ——— called off, put off
 
-test('a shutdown that is called off keeps it: before its turn, while it moves, while it waits to try again', async () => {
+test('a client whose slot has not begun, or whose attempt has failed, stays when the shutdown is cancelled', async () => {
   const early = await startOpen()
   announce(early.socket, 5000)
   early.socket.say({ type: 'shutdownCancelled', text: '' })
-  const moving = await startMoving()
-  moving.socket.welcome({ node: 'n2' })
-  moving.first.say({ type: 'shutdownCancelled', text: '' })
-  expect(moving.sockets[1]?.closedWith).toBe(1000)
   const waiting = await startMoving()
   waiting.socket.end(1001)
   waiting.first.say({ type: 'shutdownCancelled', text: '' })
+  const failing = await startMoving()
+  failing.first.say({ type: 'shutdownCancelled', text: '' })
+  failing.socket.end(1001)
   for (const [setup, count] of [
     [early, 1],
-    [moving, 2],
     [waiting, 2],
+    [failing, 2],
   ] as const) {
     await setup.clock.advance(20_000)
     expect(setup.sockets).toHaveLength(count)
@@ -430,11 +429,27 @@ test('a shutdown that is called off keeps it: before its turn, while it moves, w
   }
 })
 
-test('after one that was called off it goes with the next', async () => {
+test('a client that migrates completes its migration when the shutdown is cancelled', async () => {
   const moving = await startMoving()
   moving.first.say({ type: 'shutdownCancelled', text: '' })
-  announce(moving.first, 0)
-  await moving.clock.advance(0)
+  // The other instance has accepted the client, and the old one learns it from the journal.
+  moving.first.end(4001)
+  moving.socket.welcome({ node: 'n2' })
+  moving.socket.say({ type: 'pong', offset: 0 })
+  await moving.clock.advance(20_000)
+  expect(moving.sockets).toHaveLength(2)
+  expect(moving.client.state).toBe('open')
+  expectNothingTold(moving, 1)
+})
+
+test('an attempt that fails in the next shutdown is repeated, although it began in a cancelled one', async () => {
+  const moving = await startMoving()
+  moving.first.say({ type: 'shutdownCancelled', text: '' })
+  announce(moving.first, 5000)
+  await moving.clock.advance(6000)
+  expect(moving.sockets).toHaveLength(2)
+  moving.socket.end(1001)
+  await moving.clock.advance(2000)
   expect(moving.sockets).toHaveLength(3)
 })
 
