@@ -13,6 +13,27 @@ const BROWSER_GLOBALS = [
   ...['navigator', 'removeEventListener', 'requestAnimationFrame', 'sessionStorage', 'window'],
 ]
 
+const ENVIRONMENT = { object: 'process', property: 'env', message: 'Take a Config instead.' }
+
+/** The functions of time and of randomness that one module of each package calls. */
+const TIMERS_OF_NODE = ['setImmediate', 'setInterval', 'setTimeout', 'queueMicrotask']
+const RANDOM_FUNCTIONS = [
+  ...['getRandomValues', 'pseudoRandomBytes', 'randomBytes', 'randomFill', 'randomFillSync', 'randomInt', 'randomUUID'],
+  ...['generateKey', 'generateKeyPair', 'generateKeyPairSync', 'generateKeySync'],
+]
+const TAKE_A_CLOCK = 'Take a Clock (clock.ts) instead.'
+const TAKE_RANDOMNESS = 'Take a Randomness (randomness.ts) instead.'
+
+const TIME_AND_RANDOMNESS = [
+  { object: 'AbortSignal', property: 'timeout', message: TAKE_A_CLOCK },
+  { object: 'Date', property: 'now', message: TAKE_A_CLOCK },
+  { object: 'Math', property: 'random', message: TAKE_RANDOMNESS },
+  { object: 'performance', property: 'now', message: TAKE_A_CLOCK },
+  { object: 'process', property: 'hrtime', message: TAKE_A_CLOCK },
+  { object: 'process', property: 'nextTick', message: TAKE_A_CLOCK },
+  ...RANDOM_FUNCTIONS.map((property) => ({ object: 'crypto', property, message: TAKE_RANDOMNESS })),
+]
+
 const readonly = (names) => Object.fromEntries(names.map((name) => [name, 'readonly']))
 
 export default defineConfig(
@@ -49,9 +70,39 @@ export default defineConfig(
     // One file reads the environment, so that nothing is configured behind the schema's back.
     files: ['packages/*/src/**/*.ts'],
     ignores: ['packages/server/src/config/load-config.ts'],
+    rules: { 'no-restricted-properties': ['error', ENVIRONMENT] },
+  },
+  {
+    // Time and randomness are parameters (clock.ts, randomness.ts): a simulation repeats a run from its seed.
+    files: ['packages/{client,server}/src/**/*.ts'],
+    ignores: [
+      'packages/*/src/{clock,randomness}.ts',
+      // The drivers of the brokers: the broker is another process and has its own time.
+      'packages/server/src/journal/{redis,rabbit}/**',
+      'packages/server/src/journal/reconnect-backoff.ts',
+      // systemd expects microseconds of CLOCK_MONOTONIC.
+      'packages/server/src/systemd/notifier.ts',
+    ],
     rules: {
-      'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Take a Config instead.' }],
+      'no-restricted-globals': ['error', ...TIMERS_OF_NODE.map((name) => ({ name, message: TAKE_A_CLOCK }))],
+      'no-restricted-properties': ['error', ENVIRONMENT, ...TIME_AND_RANDOMNESS],
+      'no-restricted-imports': [
+        'error',
+        ...['timers', 'timers/promises', 'perf_hooks'].flatMap((name) =>
+          [name, `node:${name}`].map((module) => ({ name: module, message: TAKE_A_CLOCK })),
+        ),
+        ...['crypto', 'node:crypto'].map((name) => ({ name, importNames: RANDOM_FUNCTIONS, message: TAKE_RANDOMNESS })),
+      ],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: TAKE_A_CLOCK },
+        { selector: 'CallExpression[callee.name="Date"]', message: TAKE_A_CLOCK },
+      ],
     },
+  },
+  {
+    files: ['packages/server/src/config/load-config.ts'],
+    rules: { 'no-restricted-properties': ['error', ...TIME_AND_RANDOMNESS] },
   },
   {
     files: ['**/*.{js,mjs,cjs}'],

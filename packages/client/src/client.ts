@@ -14,6 +14,7 @@ import { endpointOf, Link, type LinkEnd, type WebSocketConstructor } from './lin
 import type { LinkState } from './link-state.js'
 import { LOBBY, type ServerMessage } from './messages.js'
 import type { ClientOptions, SavedState } from './options.js'
+import { systemRandom } from './randomness.js'
 import { ChannelSubscription, type MessageHandler, type Subscription } from './subscription.js'
 
 export interface PublishOptions {
@@ -60,7 +61,7 @@ export class Client {
     this.#options = options
     this.#webSocket = webSocket
     this.#clock = options.clock ?? systemClock
-    this.#idPrefix = crypto.getRandomValues(new Uint32Array(2)).join('')
+    this.#idPrefix = (options.random ?? systemRandom)().toString(36)
     this.#core = new Core(options, () => this.#newId())
     for (const channel of options.channels ?? []) this.#core.subscribe(checked(channel), 0)
     this.#stopWatching = watchEnvironment({

@@ -1,5 +1,5 @@
 /**
- * Time as a parameter, so that tests do not wait.
+ * Time as a parameter, so that tests do not wait and a simulation runs on virtual time. No other module calls timers.
  */
 
 /** Time, for tests. */
@@ -16,4 +16,11 @@ export const systemClock: Clock = {
     const timer = setTimeout(callback, ms)
     return () => clearTimeout(timer)
   },
+}
+
+/** Throws the error of a handler where nothing catches it: the environment reports it as uncaught, and the client continues. */
+export function throwUncaught(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }

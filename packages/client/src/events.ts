@@ -1,6 +1,7 @@
 /**
  * The events of the client, and their handlers.
  */
+import { throwUncaught } from './clock.js'
 import type { ConnectionDetails } from './connection-details.js'
 import type { ClientError } from './errors.js'
 import type {
@@ -104,8 +105,6 @@ export function call(handler: () => void): void {
   try {
     handler()
   } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
+    throwUncaught(error)
   }
 }

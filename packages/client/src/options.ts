@@ -65,7 +65,10 @@ export interface ClientOptions {
    * unchanged. Default: JSON.stringify, which here refuses values that it would lose silently: bytes, Map, Set, NaN.
    */
   readonly stringify?: ((data: unknown) => string) | undefined
-  /** For jitter: 0 ≤ x < 1. Default: Math.random. */
+  /**
+   * 0 ≤ x < 1, for jitter, and for the ids of messages: they must differ between two starts of a client. Default:
+   * Math.random.
+   */
   readonly random?: (() => number) | undefined
   /** Default: performance.now and setTimeout. */
   readonly clock?: Clock | undefined

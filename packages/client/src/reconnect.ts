@@ -3,6 +3,7 @@
  */
 
 import type { ConnectionDetails } from './connection-details.js'
+import { systemRandom } from './randomness.js'
 
 /** `no`: do not reconnect. `yes`: soon. `later`: after a longer wait. `new-token`: with another token. */
 export type ComeBack = 'no' | 'yes' | 'later' | 'new-token'
@@ -24,7 +25,7 @@ export interface Bounds {
 }
 
 /** A random share of `ms`, or of `maxDelayMs` if that is less. */
-export const shareMs = (ms: number, { maxDelayMs = 30_000, random = Math.random }: Bounds): number =>
+export const shareMs = (ms: number, { maxDelayMs = 30_000, random = systemRandom }: Bounds): number =>
   Math.min(ms, maxDelayMs) * random()
 
 /** `later` waits as the fourth attempt does, and at least half of what that one may wait. */
@@ -38,7 +39,7 @@ const LATER_ATTEMPT = 3
  * @param attempt n: 0 for the first one.
  */
 export function delayMs(attempt: number, isLater: boolean, { minDelayMs = 1000, ...bounds }: Bounds): number {
-  const { maxDelayMs = 30_000, random = Math.random } = bounds
+  const { maxDelayMs = 30_000, random = systemRandom } = bounds
   const halfMs = Math.min(minDelayMs / 2, maxDelayMs)
   const spreadMs = Math.min(halfMs * 2 ** (isLater ? Math.max(attempt, LATER_ATTEMPT) : attempt), maxDelayMs - halfMs)
   return halfMs + spreadMs * (isLater ? 0.5 + random() / 2 : random())

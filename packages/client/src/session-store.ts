@@ -3,6 +3,7 @@
  * begins with a copy of it. Without a check both tabs would be one client, and the second connection would end the first for
  * good (4001). Therefore a tab claims the client that it loads; a tab that finds it claimed begins as a new client.
  */
+import { systemClock } from './clock.js'
 import type { SavedState, Store } from './options.js'
 
 /** A page that reloads releases its claim within this time, in milliseconds. */
@@ -57,22 +58,27 @@ function claimName(name: string): Promise<Release | undefined> {
 function claimByLock(locks: LockManager, name: string): Promise<Release | undefined> {
   return new Promise((resolve) => {
     const hold = (): Promise<void> => new Promise((release) => resolve(release))
-    locks.request(name, { signal: AbortSignal.timeout(LOCK_WAIT_MS) }, hold).catch(() => resolve(undefined))
+    const wait = new AbortController()
+    const stop = systemClock.after(LOCK_WAIT_MS, () => wait.abort())
+    locks
+      .request(name, wait, hold)
+      .catch(() => resolve(undefined))
+      .finally(stop)
   })
 }
 
 function claimByAsking(name: string): Promise<Release | undefined> {
   const channel = new BroadcastChannel(name)
   return new Promise((resolve) => {
-    const timer = setTimeout(() => {
+    const stop = systemClock.after(ANSWER_WAIT_MS, () => {
       channel.onmessage = ({ data }) => {
         if (data === 'ask') channel.postMessage('taken')
       }
       resolve(() => channel.close())
-    }, ANSWER_WAIT_MS)
+    })
     channel.onmessage = ({ data }) => {
       if (data !== 'taken') return
-      clearTimeout(timer)
+      stop()
       channel.close()
       resolve(undefined)
     }

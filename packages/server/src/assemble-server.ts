@@ -1,11 +1,10 @@
 /**
  * The composition root: assembles a server from its parts, which know each other only through what they get here.
  */
-import { randomBytes } from 'node:crypto'
-import { systemClock } from './clock.js'
+import { systemClock, type Clock } from './clock.js'
 import { ClosingSteps } from './closing-steps.js'
 import { composeDelivery, type ComposedDelivery } from './compose-delivery.js'
-import { composeHttp, tlsFilesOf, type ComposedHttp } from './compose-http.js'
+import { composeHttp, tlsFilesOf, type ComposedHttp, type HttpParts } from './compose-http.js'
 import { composeJournal, type ComposedJournal } from './compose-journal.js'
 import { composeSessions, type ComposedSessions } from './compose-sessions.js'
 import { composeShutdown } from './compose-shutdown.js'
@@ -22,8 +21,10 @@ import type { AssembledServer } from './lastcall-server.js'
 import type { Logger } from './observability/log.js'
 import { Stats } from './observability/stats.js'
 import { broadcastWhileServing } from './periodic-broadcast.js'
+import { systemRandomness, type Randomness } from './randomness.js'
 import type { Hooks } from './sessions/hooks.js'
 import { PendingHandshakes } from './sessions/pending-handshakes.js'
+import type { TokenVerifier } from './sessions/token-verifier.js'
 import type { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
 import { encodeTextFrame } from './websocket/frame.js'
 import { WEBSOCKET_ENCODING } from './websocket/websocket-encoding.js'
@@ -42,6 +43,24 @@ export interface Assembly {
   readonly onWaitingForJournal?: (isWaiting: boolean) => void
   /** Signs sessions where neither the configuration nor the journal has a secret: all workers of a primary share it. */
   readonly sharedSessionSecret?: string
+  /** The seams of the simulation. Default: the system's clock and randomness, tokens and HTTP as configured. */
+  readonly surroundings?: Surroundings
+}
+
+/** Everything that a server asks of the process and the network around it. */
+export interface Surroundings {
+  readonly clock: Clock
+  readonly randomness: Randomness
+  readonly verifyToken: TokenVerifier | undefined
+  /** Composes what listens. */
+  readonly composeFront: (config: Config, parts: HttpParts) => Promise<ComposedHttp>
+}
+
+const REAL: Surroundings = {
+  clock: systemClock,
+  randomness: systemRandomness,
+  verifyToken: undefined,
+  composeFront: composeHttp,
 }
 
 const OPEN_ACCESS =
@@ -58,13 +77,14 @@ const SWEEP_INTERVAL_MS = 1000
  */
 export async function assembleServer(config: Config, assembly: Assembly): Promise<AssembledServer> {
   const { log, hooks = {}, signal, sharedSessionSecret, aggregateStatus = (own: ServerStatus) => own } = assembly
-  const clock = systemClock
+  const { clock, randomness, verifyToken, composeFront } = assembly.surroundings ?? REAL
   const base = {
-    node: randomBytes(6).toString('base64url'),
+    node: randomness.bytes(6).toString('base64url'),
     startedAtMs: clock.monotonic(),
     encodeFrame: encodeTextFrame,
     stats: new Stats(),
     clock,
+    randomness,
     log,
   }
   // A mistake in the TLS files ends the start before the journal is open.
@@ -89,12 +109,12 @@ export async function assembleServer(config: Config, assembly: Assembly): Promis
   const shutdown = composeShutdown(config, { ...base, connections, pendingHandshakes, cluster, closingSteps })
   const sessions = composeSessions(config, {
     ...base,
-    ...{ connections, hub, cluster, announcer, shutdown, pendingHandshakes, hooks },
+    ...{ connections, hub, cluster, announcer, shutdown, pendingHandshakes, hooks, verifyToken },
     sessionSecret: storage.sessionSecret ?? sharedSessionSecret,
     lastingConnections: shares.lasting,
   })
   const reports = composeStatus(config, { ...base, connections, delivery, shutdown })
-  const http = await composeHttp(config, {
+  const http = await composeFront(config, {
     ...base,
     ...{ tls, shares, shutdown },
     status: aggregateStatus(reports.ownStatus),

@@ -4,6 +4,7 @@
  * configuration that is not valid.
  */
 import { isChannel, isClientId } from '@lastcall/protocol'
+import { systemClock } from './clock.js'
 import { configTable, flagsHelp } from './config/help.js'
 import { duration, mustBe } from './config/kinds.js'
 import { isWorker, loadConfig, type ConfigResult, type LoadedConfig } from './config/load-config.js'
@@ -113,7 +114,7 @@ async function token(argv: readonly string[]): Promise<number> {
   if (authSecret === undefined) {
     return complain(EXIT_CONFIG, ['AUTH_SECRET: must be set, because it signs the token'])
   }
-  const issuedAt = Math.floor(Date.now() / 1_000)
+  const issuedAt = Math.floor(systemClock.now() / 1_000)
   const { SignJWT } = await import('jose')
   const jwt = new SignJWT({ ...(channels.length > 0 && { channels }) })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })

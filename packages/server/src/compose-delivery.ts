@@ -15,6 +15,7 @@ import type { InstanceInfo } from './instances/instances.js'
 import type { Journal, Release, Retention } from './journal/journal.js'
 import type { Logger } from './observability/log.js'
 import type { Stats } from './observability/stats.js'
+import type { Randomness } from './randomness.js'
 
 export interface DeliveryParts {
   /** This instance's id. */
@@ -25,6 +26,7 @@ export interface DeliveryParts {
   /** The encoding of most connections. */
   readonly encoding: TransportEncoding
   readonly clock: Clock
+  readonly randomness: Pick<Randomness, 'fraction'>
   readonly stats: Stats
   readonly log: Logger
 }
@@ -66,6 +68,7 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
     sharedState: cluster,
     connections,
     connectionOf: (clientId) => connections.get(clientId),
+    random: parts.randomness.fraction,
   })
   const announcer = new InstanceAnnouncer({
     node,
@@ -80,7 +83,6 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
     roster: () => rosterOf(connections, hub),
     publish: (content, onSettled) => hub.publishing.publishOwn(content, onSettled),
     clock,
-    soon: (callback) => void setImmediate(callback),
   })
   cluster.observe(claimObserver(connections, cluster))
   const { feed, publishing, delivery } = hub

@@ -79,6 +79,7 @@ export async function composeHttp(config: Config, parts: HttpParts): Promise<Com
       maxPayloadBytes: config.maxPayloadBytes,
       maxBufferedBytes: config.maxBufferedBytes,
       closeTimeoutMs: config.closeTimeoutSeconds * 1000,
+      clock,
     }),
     onUpgrade: ({ socket }) => servers.upgraded(socket),
     addressOf: createAddressReader(config.trustProxy),

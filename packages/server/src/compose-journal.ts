@@ -10,6 +10,7 @@ import { engineRetention } from './journal/entry-limit.js'
 import type { Journal, Retention } from './journal/journal.js'
 import { openJournal, sessionSecretBeside } from './journal/open-journal.js'
 import type { Logger } from './observability/log.js'
+import type { Randomness } from './randomness.js'
 
 export interface JournalParts {
   /** The application's journal. Default: the server opens and closes the one that JOURNAL_URL names. */
@@ -19,6 +20,7 @@ export interface JournalParts {
   /** Called when the wait for the journal's server begins, and when it ends. */
   readonly onWaiting: ((isWaiting: boolean) => void) | undefined
   readonly clock: Clock
+  readonly randomness: Randomness
   readonly log: Logger
 }
 
@@ -35,7 +37,7 @@ export interface ComposedJournal {
 
 export async function composeJournal(
   config: Config,
-  { given, signal, onWaiting, clock, log }: JournalParts,
+  { given, signal, onWaiting, clock, randomness, log }: JournalParts,
 ): Promise<ComposedJournal> {
   const retention: Retention = {
     maxEntries: config.historySize,
@@ -57,6 +59,7 @@ export async function composeJournal(
     retention: engineRetention(retention),
     timeoutMs: journalTimeoutSeconds === undefined ? undefined : journalTimeoutSeconds * 1000,
     clock,
+    randomness,
     log,
     signal,
     onWaiting,
@@ -64,7 +67,7 @@ export async function composeJournal(
   return {
     journal,
     retention,
-    sessionSecret: configuredSecret ?? (await sessionSecretBeside(journalUrl, log)),
+    sessionSecret: configuredSecret ?? (await sessionSecretBeside(journalUrl, log, randomness)),
     hasServer: isRemote(config),
     close: () => journal.close(),
   }

@@ -15,6 +15,7 @@ import type { InstanceAnnouncer } from './instances/instance-announcer.js'
 import { lazily } from './lazily.js'
 import type { Logger } from './observability/log.js'
 import { countIn, type Stats } from './observability/stats.js'
+import type { Randomness } from './randomness.js'
 import { Admission } from './sessions/admission.js'
 import { ClientBudgets } from './sessions/client-budgets.js'
 import { HandshakeHandler } from './sessions/handshake-handler.js'
@@ -38,15 +39,18 @@ export interface SessionsComposition {
   readonly hooks: Hooks
   /** This instance's id. */
   readonly node: string
-  /** Signs sessions; `undefined`: a random one, so that sessions end with this process. */
+  /** Signs sessions; `undefined`: the server makes a random one, so that sessions end with this process. */
   readonly sessionSecret: string | undefined
   readonly pendingHandshakes: PendingHandshakes
+  /** Verifies tokens in place of what the configuration names. Default: `undefined`. */
+  readonly verifyToken?: TokenVerifier | undefined
   /** While `isClosedToNewcomers`, the server rejects new clients. */
   readonly shutdown: Pick<GracefulShutdownManager, 'isClosedToNewcomers' | 'observe'>
   /** How many clients the file descriptors allow; the server accepts no more, where MAX_CONNECTIONS is more. */
   readonly lastingConnections: number
   readonly encodeFrame: EncodeFrame
   readonly clock: Clock
+  readonly randomness: Randomness
   readonly stats: Stats
   readonly log: Logger
 }
@@ -62,6 +66,9 @@ export interface ComposedSessions {
   /** Destroys the connections of rejected clients that still exist. */
   dispose(): void
 }
+
+/** The length of a session secret that the server makes. */
+const SECRET_BYTES = 32
 
 /** The most channels one connection may be in, the lobby included. */
 const MAX_CHANNELS = 100
@@ -88,13 +95,14 @@ const MAX_WAIT_FOR_CURSOR_MS = 1000
 const MAX_WAIT_FOR_REMOTE_CURSOR_MS = 7000
 
 export function composeSessions(config: Config, parts: SessionsComposition): ComposedSessions {
-  const { connections, hub, cluster, announcer, shutdown, hooks, node, encodeFrame, clock, stats, log } = parts
+  const { connections, hub, cluster, announcer, shutdown, hooks, node, encodeFrame, clock, randomness, stats, log } =
+    parts
   const { pendingHandshakes: pending, sessionSecret, lastingConnections } = parts
   const keysContext = { clock, observer: keysObserver(stats, log) }
   const admission = new Admission({
     connections,
-    sessions: new Sessions(sessionSecret),
-    verifyToken: tokenVerifier(config, keysContext),
+    sessions: new Sessions(sessionSecret ?? randomness.bytes(SECRET_BYTES)),
+    verifyToken: parts.verifyToken ?? tokenVerifier(config, keysContext),
     allowsOrigin: config.allowedOrigins && originMatcher(config.allowedOrigins),
     maxConnections: withinDescriptors(config.maxConnections, lastingConnections, log),
     pending,
@@ -106,6 +114,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     waitForRelease: (clientId, maxWaitMs) => cluster.waitForRelease(clientId, maxWaitMs),
     isClosed: () => shutdown.isClosedToNewcomers,
     clock,
+    randomness,
   })
   const hookCalls = new HookCalls({ hooks, clock, stats, log })
   const budgets = new ClientBudgets({

@@ -8,6 +8,7 @@ import type { ConnectionManager } from './connections/connection-manager.js'
 import type { EncodeFrame } from './frames.js'
 import type { ClusterState } from './instances/cluster-state.js'
 import type { Logger } from './observability/log.js'
+import type { Randomness } from './randomness.js'
 import type { PendingHandshakes } from './sessions/pending-handshakes.js'
 import { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
 
@@ -21,12 +22,13 @@ export interface ShutdownParts {
   readonly closingSteps: ClosingSteps
   readonly encodeFrame: EncodeFrame
   readonly clock: Clock
+  readonly randomness: Pick<Randomness, 'fraction'>
   readonly log: Logger
 }
 
 export function composeShutdown(
   config: Config,
-  { connections, pendingHandshakes, cluster, closingSteps, encodeFrame, clock, log }: ShutdownParts,
+  { connections, pendingHandshakes, cluster, closingSteps, encodeFrame, clock, randomness, log }: ShutdownParts,
 ): GracefulShutdownManager {
   const { instances } = cluster
   const shutdown = new GracefulShutdownManager({
@@ -43,6 +45,7 @@ export function composeShutdown(
     onEverybodyGone: () => closingSteps.run(),
     clock,
     log,
+    random: randomness.fraction,
   })
   shutdown.observe((state) => {
     if (state === 'closing' || state === 'closed') pendingHandshakes.endAll()

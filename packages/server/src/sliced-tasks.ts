@@ -3,12 +3,13 @@
  * connections must not keep the others waiting. Handshakes, catching up, broadcasts and the sweep are such tasks.
  */
 import type { Clock } from './clock.js'
+import { OncePerTurn } from './once-per-turn.js'
 
 /** Does its next piece, which takes a millisecond or so. `true`: there is more to do. */
 export type Task = () => boolean
 
 export interface SlicedTasksOptions {
-  readonly clock: Pick<Clock, 'monotonic'>
+  readonly clock: Pick<Clock, 'monotonic' | 'soon'>
   /** How long the tasks together may hold the event loop at a stretch, in milliseconds. */
   readonly stretchMs: number
 }
@@ -21,11 +22,12 @@ export class SlicedTasks {
   #done = 0
   /** How long this turn of the event loop has been held. */
   #spentMs = 0
-  #isScheduled = false
+  readonly #turns: OncePerTurn
 
   constructor({ clock, stretchMs }: SlicedTasksOptions) {
     this.#clock = clock
     this.#stretchMs = stretchMs
+    this.#turns = new OncePerTurn(clock, () => this.#nextTurn())
   }
 
   /** Whether no task waits. */
@@ -43,20 +45,13 @@ export class SlicedTasks {
   /** Begins the task in the next turn. */
   defer(task: Task): void {
     this.#waiting.push(task)
-    this.#schedule()
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    setImmediate(() => this.#nextTurn())
+    this.#turns.schedule()
   }
 
   #nextTurn(): void {
-    this.#isScheduled = false
     this.#spentMs = 0
     this.#run()
-    if (!this.isIdle) this.#schedule()
+    if (!this.isIdle) this.#turns.schedule()
   }
 
   #run(): void {

@@ -2,6 +2,7 @@
  * The end of a process in which a file operation hangs. `process.exit` waits for the threads of Node's pool, so it does
  * not return either: such a process can only kill itself.
  */
+import { pause, systemClock } from './clock.js'
 
 const hasFileOperation = (): boolean => process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))
 
@@ -14,10 +15,10 @@ const LOOK_EVERY_MS = 10
  * @param onGivenUp Called before the process is killed.
  */
 export function exitWhenNotStuck(timeoutMs: number, onGivenUp: () => void): void {
-  const endMs = performance.now() + timeoutMs
+  const endMs = systemClock.monotonic() + timeoutMs
   const look = (): void => {
     if (!hasFileOperation()) process.exit(0)
-    if (performance.now() < endMs) return void setTimeout(look, LOOK_EVERY_MS)
+    if (systemClock.monotonic() < endMs) return void pause(systemClock, LOOK_EVERY_MS).then(look)
     onGivenUp()
     process.kill(process.pid, 'SIGKILL')
   }

@@ -2,11 +2,11 @@
  * The registry of connections, with the methods of the specification, the heartbeats and the closing of connections. Messages
  * of clients go through the hub; this class sends only the messages of this instance itself.
  */
-import { randomUUID } from 'node:crypto'
 import { CLOSE_CODES, type CloseReason, type Locale, type ServerMessage } from '@lastcall/protocol'
 import { systemClock, type Clock } from '../clock.js'
 import { localized, type EncodeFrame } from '../frames.js'
 import { countIn, Stats } from '../observability/stats.js'
+import { systemRandomness } from '../randomness.js'
 import { SlicedTasks, type Task } from '../sliced-tasks.js'
 import { CLOSES, type Close } from './closes.js'
 import { Connection, type ConnectionIdentity } from './connection.js'
@@ -313,7 +313,7 @@ export class ConnectionManager {
 
 const anonymous = (clientId: string): ConnectionIdentity => ({
   clientId,
-  connectionId: randomUUID(),
+  connectionId: systemRandomness.uuid(),
   session: '',
   hasToken: false,
   admittedAt: 0,

@@ -3,6 +3,7 @@
  */
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { systemClock } from '../clock.js'
 import type { HttpRejection } from '../connections/front.js'
 import type { HeaderFields } from './security-headers.js'
 
@@ -21,8 +22,10 @@ export function rejectHandshake(socket: Duplex, { status, text, retryInMs }: Htt
 /** Answers, and reads until the peer's end: a socket that is not read never ends. */
 export function answerAndClose(socket: Duplex, status: number, body: string, fields: HeaderFields): void {
   socket.on('error', ignore)
-  const overdue = setTimeout(() => socket.destroy(), LINGER_MS).unref()
-  socket.once('close', () => clearTimeout(overdue))
+  socket.once(
+    'close',
+    systemClock.after(LINGER_MS, () => socket.destroy()),
+  )
   socket.resume()
   const all = { Connection: 'close', 'Content-Length': String(Buffer.byteLength(body)), ...fields }
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)

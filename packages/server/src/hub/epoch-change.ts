@@ -18,8 +18,8 @@ export interface EpochChangeOptions {
   readonly subscriptions: Pick<Subscriptions, 'channelsOf' | 'leave'>
   readonly connections: Pick<ConnectionManager, 'all' | 'closePolitely'>
   readonly clock: Clock
-  /** A number from 0 to 1 that decides when a client reconnects within `RETURN_WITHIN_MS`. Default: Math.random. */
-  readonly random?: () => number
+  /** A number from 0 to 1 that decides when a client reconnects within `RETURN_WITHIN_MS`. */
+  readonly random: () => number
 }
 
 /** The time over which the clients that one tick closes reconnect, in milliseconds. */
@@ -76,7 +76,7 @@ export class EpochChange {
   }
 
   #closeOne(connection: Connection): void {
-    const { connections, random = Math.random } = this.#options
+    const { connections, random } = this.#options
     const { code, reason } = CLOSES.journalReplaced
     const message: ClosingMessage = {
       type: 'closing',

@@ -113,7 +113,7 @@ export class Publisher<From extends Author> {
     this.#isFlushing = true
     // The callback runs after the poll phase, so one append contains the messages that arrived on all sockets in this
     // turn.
-    setImmediate(() => void this.#flush())
+    this.#options.clock.soon(this.#flushGathered)
   }
 
   #begin(pending: Pending<From>): void {
@@ -134,6 +134,8 @@ export class Publisher<From extends Author> {
     if (ofSender?.size === 0) this.#underWay.delete(sender)
   }
 
+  readonly #flushGathered = (): void => void this.#flush()
+
   /**
    * Appends the gathered messages. Only one append is under way at a time; messages that arrive meanwhile go into the
    * next one.
@@ -144,8 +146,9 @@ export class Publisher<From extends Author> {
     // The next append waits for two turns. Delivering this batch took time, and messages arrived meanwhile: the first
     // turn reads them, so that the second appends them together. With one turn, a fan-out to everyone for a single
     // message would alternate with a fan-out for all the others.
-    setImmediate(() =>
-      setImmediate(() => {
+    const { clock } = this.#options
+    clock.soon(() =>
+      clock.soon(() => {
         if (this.#gathered.length > 0) void this.#flush()
         else this.#isFlushing = false
       }),

@@ -2,6 +2,7 @@
  * Appends the claims and releases of this instance to the journal. One entry contains those of one turn of the event
  * loop. If no other instance reads the journal, nothing is appended; a later roster contains them.
  */
+import type { Clock } from '../clock.js'
 import type { Claim, Release } from '../journal/journal.js'
 import { claimFor, type ClaimedClient } from './claimed-client.js'
 
@@ -9,8 +10,7 @@ export interface ClaimAnnouncerOptions {
   /** Whether another instance reads the announcements of this one. */
   readonly isRead: () => boolean
   readonly publish: (claims: readonly Claim[], releases: readonly Release[]) => void
-  /** Calls the callback after the current turn of the event loop. */
-  readonly soon: (callback: () => void) => void
+  readonly clock: Pick<Clock, 'soon'>
 }
 
 /** The number of claims per entry. Each takes about 200 bytes. */
@@ -53,7 +53,7 @@ export class ClaimAnnouncer {
   }
 
   #schedule(): void {
-    if (this.#claims.length + this.#releases.length === 0) this.#options.soon(() => this.flush())
+    if (this.#claims.length + this.#releases.length === 0) this.#options.clock.soon(() => this.flush())
   }
 }
 

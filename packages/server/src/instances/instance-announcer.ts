@@ -38,9 +38,7 @@ export interface InstanceAnnouncerOptions {
   readonly roster: () => Roster
   /** Appends an entry of this instance. The hub calls `onSettled` when the entry has been read back or is lost. */
   readonly publish: (content: EntryContent, onSettled: (isLost: boolean) => void) => void
-  readonly clock: Pick<Clock, 'after' | 'every' | 'monotonic'>
-  /** Calls the callback after the current turn of the event loop. */
-  readonly soon: (callback: () => void) => void
+  readonly clock: Pick<Clock, 'after' | 'every' | 'monotonic' | 'soon'>
 }
 
 type AnnouncedState = Exclude<InstanceState, 'gone'>
@@ -58,7 +56,7 @@ export class InstanceAnnouncer {
   #stop: (() => void) | undefined
 
   constructor(options: InstanceAnnouncerOptions) {
-    const { state, presenceIntervalMs, connectionCount, clock, soon } = options
+    const { state, presenceIntervalMs, connectionCount, clock } = options
     const { instances } = state
     this.#options = options
     this.#presence = new PresenceAnnouncer({
@@ -73,7 +71,7 @@ export class InstanceAnnouncer {
     this.#claims = new ClaimAnnouncer({
       isRead: () => this.#stop !== undefined && instances.isAnotherLive,
       publish: (claims, releases) => this.#publish({ kind: 'claim', claims, releases }),
-      soon,
+      clock,
     })
     state.observe({
       onStateMissed: () => {

@@ -3,12 +3,11 @@
  * flushes entries to the disk before it resolves their append or delivers them. Appends that arrive during a write
  * share the next write.
  */
-import { randomBytes } from 'node:crypto'
 import { fstatSync, write } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
-import type { Clock } from '../clock.js'
+import { nextTurn, type Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
 import type { Logger } from '../observability/log.js'
+import type { Randomness } from '../randomness.js'
 import { AppendQueue } from './append-queue.js'
 import { Maintenance } from './maintenance.js'
 import { watchSegments } from './directory-watch.js'
@@ -29,6 +28,7 @@ export interface FileJournalOptions {
   /** How long the disk may take to answer an append before the journal counts as unavailable, in milliseconds. */
   readonly timeoutMs: number
   readonly clock: Clock
+  readonly randomness: Pick<Randomness, 'bytes'>
   readonly log: Logger
 }
 
@@ -50,9 +50,9 @@ const LOOKS_PER_TIMEOUT = 10
 
 /** @throws {LastcallError} `journal_unusable`, `journal_unavailable` */
 export async function openFileJournal(path: string, options: FileJournalOptions): Promise<Journal> {
-  const directory = new SegmentDirectory(path)
+  const directory = new SegmentDirectory(path, options)
   try {
-    const recovered = await recover(directory, segmentLimit(options.retention))
+    const recovered = await recover(directory, segmentLimit(options.retention), options)
     const journal = new FileJournal(directory, options, recovered)
     await journal.open()
     return journal
@@ -67,7 +67,7 @@ class FileJournal implements Journal {
   readonly #directory: SegmentDirectory
   readonly #options: FileJournalOptions
   readonly #maintenance: Maintenance
-  readonly #writer = randomBytes(6).readUIntBE(0, 6)
+  readonly #writer: number
   readonly #listeners = new Listeners()
   readonly #histories = new Set<Promise<void>>()
   readonly #stops: (() => void)[] = []
@@ -89,6 +89,7 @@ class FileJournal implements Journal {
   constructor(directory: SegmentDirectory, options: FileJournalOptions, { reader, durable }: Recovered) {
     this.#directory = directory
     this.#options = options
+    this.#writer = options.randomness.bytes(6).readUIntBE(0, 6)
     this.#reader = reader
     this.#durable = durable
     this.#maintenance = new Maintenance({ ...options, directory, reader: () => this.#reader })
@@ -222,7 +223,7 @@ class FileJournal implements Journal {
     const frames = this.#reader.read(this.#durable)
     if (frames.length > 0) this.#deliver(frames)
     if (this.#reader.hasEnded) return this.#moveOn()
-    if (frames.length > 0 && this.#reader.position < this.#durable) return setImmediate()
+    if (frames.length > 0 && this.#reader.position < this.#durable) return nextTurn(this.#options.clock)
     if (this.#own) throw broken(file.path, `the bytes that were written at ${this.#reader.position} are missing`)
     return undefined
   }
@@ -250,8 +251,10 @@ class FileJournal implements Journal {
     while (!file) {
       // On a full disk, the removal of old segments makes room for the new one.
       await this.#maintenance.trim()
-      const limit = segmentLimit(this.#options.retention)
-      await this.#directory.create({ epoch, firstOffset: nextOffset, bytesBefore: totalBytes, limit, mark: newMark() })
+      const { retention, randomness } = this.#options
+      const limit = segmentLimit(retention)
+      const mark = newMark(randomness)
+      await this.#directory.create({ epoch, firstOffset: nextOffset, bytesBefore: totalBytes, limit, mark })
       file = this.#directory.openBehind(ended.header.firstOffset)
     }
     if (file.header.epoch !== epoch) {

@@ -4,8 +4,7 @@
  * them and reports a new beginning.
  */
 import { fstatSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
-import type { Clock } from '../clock.js'
+import { nextTurn, type Clock } from '../clock.js'
 import type { Entry, JournalListener, Retention } from './journal.js'
 import { broken } from './journal-errors.js'
 import { isFresh, isWithin } from './retention.js'
@@ -28,7 +27,7 @@ export interface HistoryOptions {
 
 /** Resolves when it has caught up with the live reader, or was stopped. */
 export async function readHistory(options: HistoryOptions, listener: JournalListener): Promise<void> {
-  const { directory, live, isStopped, onCaughtUp } = options
+  const { directory, live, isStopped, onCaughtUp, clock } = options
   const { epoch } = live().file.header
   let hasBegun = false
   let reader = openBehind(directory, 0)
@@ -52,7 +51,7 @@ export async function readHistory(options: HistoryOptions, listener: JournalList
         directory.close(reader.file.fd)
         reader = next
       }
-      await setImmediate()
+      await nextTurn(clock)
     }
   } finally {
     directory.close(reader.file.fd)

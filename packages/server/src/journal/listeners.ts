@@ -1,4 +1,5 @@
 /** The listeners of a journal, in the order in which they were added. */
+import { throwUncaught } from '../clock.js'
 import type { Entry, JournalListener, Tail } from './journal.js'
 
 export class Listeners {
@@ -38,9 +39,7 @@ export class Listeners {
       } catch (error) {
         // The error is a defect of the listener. It must not affect the journal or other listeners, and must not be
         // swallowed.
-        queueMicrotask(() => {
-          throw error
-        })
+        throwUncaught(error)
       }
     }
   }

@@ -8,11 +8,13 @@ import { decodeEntry, encodeEntry } from './entry-codec.js'
 import type { EngineRetention, Entry, Journal, JournalListener, NewEntry, Tail } from './journal.js'
 import { Listeners } from './listeners.js'
 import { expectToFit, isWithin } from './retention.js'
+import type { Randomness } from '../randomness.js'
 import { newEpoch } from './segment.js'
 
 export interface MemoryJournalOptions {
   readonly retention: EngineRetention
   readonly clock: Clock
+  readonly randomness: Pick<Randomness, 'bytes'>
 }
 
 /** An entry, and the bytes of all entries before it. */
@@ -26,7 +28,7 @@ interface Placed {
 export class MemoryJournal implements Journal {
   readonly isShared = false
   readonly #options: MemoryJournalOptions
-  readonly #epoch = newEpoch()
+  readonly #epoch: string
   readonly #listeners = new Listeners()
   #entries: Placed[] = []
   /** The number of entries at the beginning of the array that are not retained any more. */
@@ -37,6 +39,7 @@ export class MemoryJournal implements Journal {
 
   constructor(options: MemoryJournalOptions) {
     this.#options = options
+    this.#epoch = newEpoch(options.randomness)
   }
 
   async append(newEntries: readonly NewEntry[]): Promise<void> {

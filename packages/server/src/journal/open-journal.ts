@@ -11,6 +11,7 @@ import { silentLogger, type Logger } from '../observability/log.js'
 import { openFileJournal } from './file-journal.js'
 import type { EngineRetention, Journal } from './journal.js'
 import { MemoryJournal } from './memory-journal.js'
+import { systemRandomness, type Randomness } from '../randomness.js'
 import { openPatiently } from './open-patiently.js'
 import { keptSessionSecret } from './session-secret.js'
 
@@ -19,6 +20,8 @@ export interface OpenJournalOptions {
   readonly retention: EngineRetention
   /** Default: the system's clock. */
   readonly clock?: Clock
+  /** Default: the system's. */
+  readonly randomness?: Randomness
   /**
    * How long an append may wait for its answer before the journal counts as unavailable, in milliseconds
    * (JOURNAL_TIMEOUT). Default: 5,000; 2,000 for a journal on another machine.
@@ -49,17 +52,19 @@ const REMOTE_TIMEOUT_MS = 2000
  */
 export async function openJournal(url: string, options: OpenJournalOptions): Promise<Journal> {
   const { retention, timeoutMs, clock = systemClock, log = silentLogger } = options
+  const { randomness = systemRandomness } = options
   const { signal = new AbortController().signal, onWaiting } = options
   const remote = { retention, timeoutMs: timeoutMs ?? REMOTE_TIMEOUT_MS, clock, log }
   const scheme = /^[a-z]+:/i.exec(url)?.[0].toLowerCase()
   switch (scheme) {
     case 'memory:':
-      return new MemoryJournal({ retention: withinHistoryBytes(retention), clock })
+      return new MemoryJournal({ retention: withinHistoryBytes(retention), clock, randomness })
     case 'file:':
       return openFileJournal(pathOf(url), {
         retention: withinHistoryBytes(retention),
         timeoutMs: timeoutMs ?? LOCAL_TIMEOUT_MS,
         clock,
+        randomness,
         log,
       })
     case 'redis:':
@@ -92,10 +97,14 @@ const withinHistoryBytes = (retention: EngineRetention): EngineRetention => ({
  *
  * @param url The URL of a journal that is open.
  */
-export async function sessionSecretBeside(url: string, log: Logger): Promise<string | undefined> {
+export async function sessionSecretBeside(
+  url: string,
+  log: Logger,
+  randomness: Randomness = systemRandomness,
+): Promise<string | undefined> {
   if (!/^file:/i.test(url)) return undefined
   try {
-    return await keptSessionSecret(pathOf(url))
+    return await keptSessionSecret(pathOf(url), randomness)
   } catch (error) {
     if (!(error instanceof LastcallError && error.temporary)) throw error
     log.warn('config', { error }, 'the server cannot store the session secret: sessions end with this process')

@@ -3,8 +3,9 @@
  * damage or gaps. The reader at its end can then rely on a complete journal.
  */
 import { fstatSync } from 'node:fs'
-import { setImmediate, setTimeout } from 'node:timers/promises'
+import { nextTurn, pause, type Clock } from '../clock.js'
 import { broken, damaged } from './journal-errors.js'
+import type { Randomness } from '../randomness.js'
 import { flushFile, type Checkpoint, type SegmentDirectory } from './segment-directory.js'
 import { SegmentReader } from './segment-reader.js'
 import { newEpoch, newMark } from './segment.js'
@@ -16,6 +17,14 @@ export interface Recovered {
   readonly durable: number
 }
 
+export interface RecoveryContext {
+  readonly clock: Clock
+  readonly randomness: Pick<Randomness, 'bytes'>
+}
+
+/** The place of the first segment of a new journal. */
+const FIRST = { firstOffset: 1, bytesBefore: 0 } as const
+
 /** The number of attempts. Each can fail, because other processes create and remove segments meanwhile. */
 const MAX_ATTEMPTS = 20
 /** How many times the end is read again if it is no frame. Some file systems show a write before it is complete. */
@@ -26,23 +35,27 @@ const RETRY_MS = 50
  * @param segmentLimit The limit of the first segment, if there is none yet.
  * @throws {LastcallError} `journal_unusable`, `journal_unavailable`
  */
-export async function recover(directory: SegmentDirectory, segmentLimit: number): Promise<Recovered> {
+export async function recover(
+  directory: SegmentDirectory,
+  segmentLimit: number,
+  { clock, randomness }: RecoveryContext,
+): Promise<Recovered> {
   await directory.prepare()
   await directory.removeStale()
   for (let attempt = 1; ; attempt++) {
-    const recovered = await readAll(directory)
+    const recovered = await readAll(directory, clock)
     if (recovered) return recovered
     if (attempt === MAX_ATTEMPTS) throw broken(directory.path, 'its segments vanish while they are being read')
-    if (directory.list().length > 0) await setTimeout(RETRY_MS)
+    if (directory.list().length > 0) await pause(clock, RETRY_MS)
     else {
-      const header = { epoch: newEpoch(), firstOffset: 1, bytesBefore: 0, limit: segmentLimit, mark: newMark() }
+      const header = { ...FIRST, epoch: newEpoch(randomness), limit: segmentLimit, mark: newMark(randomness) }
       await directory.create(header)
     }
   }
 }
 
 /** `undefined`: there are no segments, or another process removed one before it was read. */
-async function readAll(directory: SegmentDirectory): Promise<Recovered | undefined> {
+async function readAll(directory: SegmentDirectory, clock: Clock): Promise<Recovered | undefined> {
   const checkpoint = await directory.readCheckpoint()
   const firstOffsets = directory.list()
   let before: SegmentReader | undefined
@@ -53,7 +66,7 @@ async function readAll(directory: SegmentDirectory): Promise<Recovered | undefin
     try {
       if (before) expectToFollow(before, reader)
       const isNewest = firstOffset === firstOffsets.at(-1)
-      const durable = await readWhole(reader, isNewest, checkpoint)
+      const durable = await readWhole(reader, clock, isNewest ? 'newest' : 'older', checkpoint)
       if (isNewest) return { reader, durable }
       before = isLeftover(reader) ? before : reader
     } catch (error) {
@@ -79,23 +92,28 @@ function expectToFollow(before: SegmentReader, next: SegmentReader): void {
 }
 
 /** Resolves with the position up to which the file is on the disk. */
-async function readWhole(reader: SegmentReader, isNewest: boolean, checkpoint?: Checkpoint): Promise<number> {
+async function readWhole(
+  reader: SegmentReader,
+  clock: Clock,
+  age: 'newest' | 'older',
+  checkpoint?: Checkpoint,
+): Promise<number> {
   const { file } = reader
   if (checkpoint?.segment === file.header.firstOffset && checkpoint.epoch === file.header.epoch) {
-    await readUpTo(reader, checkpoint.position)
+    await readUpTo(reader, checkpoint.position, clock)
     const isThere = reader.position === checkpoint.position && reader.nextOffset === checkpoint.nextOffset
     if (!isThere) throw damaged(file, reader.position, `it went on to entry ${checkpoint.nextOffset - 1} at least`)
   }
   for (let look = 1; ; look++) {
     const { size } = fstatSync(file.fd)
-    if (isNewest) await flushFile(file.fd)
-    await readUpTo(reader, size)
+    if (age === 'newest') await flushFile(file.fd)
+    await readUpTo(reader, size, clock)
     if (!reader.isSuspect) return size
     if (look === MAX_LOOKS) throw damaged(file, reader.position, 'no write of the journal left these bytes')
-    await setTimeout(RETRY_MS)
+    await pause(clock, RETRY_MS)
   }
 }
 
-async function readUpTo(reader: SegmentReader, limit: number): Promise<void> {
-  while (reader.read(limit).length > 0) await setImmediate()
+async function readUpTo(reader: SegmentReader, limit: number, clock: Clock): Promise<void> {
+  while (reader.read(limit).length > 0) await nextTurn(clock)
 }

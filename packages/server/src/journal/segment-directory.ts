@@ -2,12 +2,13 @@
  * The directory of a file journal: lists, creates and removes segments, and checks whether the directory is still the
  * one that was opened. It never overwrites a file. It works even when the process has no descriptor left.
  */
-import { randomBytes } from 'node:crypto'
 import { closeSync, constants, fdatasync, fstatSync, fsync, openSync, readdirSync, readSync, write } from 'node:fs'
 import { access, link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Clock } from '../clock.js'
 import type { LastcallError } from '../errors.js'
+import type { Randomness } from '../randomness.js'
 import { DescriptorReserve } from './descriptor-reserve.js'
 import { codeOf, ELSEWHERE, explain, isMissing, RESTORE, unavailable, unusable } from './journal-errors.js'
 import { makeDirectory } from './make-directory.js'
@@ -67,7 +68,11 @@ const writeTo = promisify(write)
 const flushDirectory = promisify(fsync)
 
 const segmentName = (firstOffset: number): string => `${String(firstOffset).padStart(16, '0')}.log`
-const temporaryName = (): string => `${randomBytes(8).toString('hex')}.tmp`
+
+export interface DirectoryContext {
+  readonly clock: Pick<Clock, 'now'>
+  readonly randomness: Pick<Randomness, 'bytes'>
+}
 
 /** The numbers of a file or directory that stay the same when it is renamed. */
 interface Identity {
@@ -86,8 +91,11 @@ export class SegmentDirectory {
   /** The descriptor of the directory. Windows cannot open or flush a directory. */
   #fd: number | undefined
 
-  constructor(path: string) {
+  readonly #context: DirectoryContext
+
+  constructor(path: string, context: DirectoryContext) {
     this.path = path
+    this.#context = context
   }
 
   /**
@@ -208,7 +216,7 @@ export class SegmentDirectory {
   /** Creates a segment unless another process has. When this resolves, the segment and its name are on the disk. */
   async create(header: SegmentHeader): Promise<void> {
     await this.expectInPlace()
-    const temporary = join(this.path, temporaryName())
+    const temporary = join(this.path, this.#temporaryName())
     let fd
     try {
       fd = this.#reserve.use(() => openSync(temporary, 'wx', FILE_MODE))
@@ -276,9 +284,14 @@ export class SegmentDirectory {
     for (const name of await readdir(this.path)) {
       if (!TEMPORARY_NAME.test(name)) continue
       const path = join(this.path, name)
-      const { mtimeMs = Date.now() } = (await stat(path).catch(() => undefined)) ?? {}
-      if (Date.now() - mtimeMs > STALE_MS) await rm(path, { force: true })
+      const nowMs = this.#context.clock.now()
+      const { mtimeMs = nowMs } = (await stat(path).catch(() => undefined)) ?? {}
+      if (nowMs - mtimeMs > STALE_MS) await rm(path, { force: true })
     }
+  }
+
+  #temporaryName(): string {
+    return `${this.#context.randomness.bytes(8).toString('hex')}.tmp`
   }
 
   /**
@@ -292,7 +305,7 @@ export class SegmentDirectory {
   }
 
   async writeCheckpoint(checkpoint: Checkpoint): Promise<void> {
-    const temporary = join(this.path, temporaryName())
+    const temporary = join(this.path, this.#temporaryName())
     try {
       await this.expectInPlace()
       await writeFile(temporary, encodeLine(CHECKPOINT_TITLE, checkpoint), { flag: 'wx', mode: FILE_MODE })

@@ -2,8 +2,8 @@
  * The format of the file journal: a segment is a line of text with its properties, then frames of entries. Pure: other
  * files read and write the bytes. torn-writes.ts distinguishes a torn write from damage.
  */
-import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import type { Randomness } from '../randomness.js'
 
 const TITLE = 'lastcall-journal'
 const VERSION = 1
@@ -28,7 +28,7 @@ export interface SegmentHeader {
   readonly mark: string
 }
 
-export const newEpoch = (): string => randomBytes(12).toString('base64url')
+export const newEpoch = ({ bytes }: Pick<Randomness, 'bytes'>): string => bytes(12).toString('base64url')
 
 /**
  * The last byte of a frame. No mark contains it, so that the mark of the next frame cannot complete one that was cut
@@ -50,9 +50,9 @@ const isMark = (bytes: Buffer): boolean =>
   bytes.every((byte) => byte !== 0 && !isNearEnd(byte)) && bytes.lastIndexOf(bytes[0] ?? 0) === 0
 
 /** The mark of a new segment, in hexadecimal digits. About two of three random marks are accepted. */
-export function newMark(): string {
+export function newMark(randomness: Pick<Randomness, 'bytes'>): string {
   for (;;) {
-    const bytes = randomBytes(8)
+    const bytes = randomness.bytes(8)
     if (isMark(bytes)) return bytes.toString('hex')
   }
 }

@@ -3,9 +3,9 @@
  * the next process, which must accept it, or it would reject the client as a stranger with the client's own name. All
  * processes that share the directory use the same secret.
  */
-import { randomBytes } from 'node:crypto'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Randomness } from '../randomness.js'
 import { codeOf, explain, isMissing, unavailable, unusable } from './journal-errors.js'
 
 /** SegmentDirectory lists it among the names that a journal's directory may contain. */
@@ -18,20 +18,20 @@ const MODE = 0o600
  * @param directory The directory of a journal that is open.
  * @throws {LastcallError} `journal_unusable`, `journal_unavailable`
  */
-export async function keptSessionSecret(directory: string): Promise<string> {
+export async function keptSessionSecret(directory: string, randomness: Pick<Randomness, 'bytes'>): Promise<string> {
   const path = join(directory, NAME)
   try {
-    return (await read(path)) ?? (await make(directory, path))
+    return (await read(path)) ?? (await make(directory, path, randomness))
   } catch (error) {
     throw explain(path, error)
   }
 }
 
-async function make(directory: string, path: string): Promise<string> {
+async function make(directory: string, path: string, { bytes }: Pick<Randomness, 'bytes'>): Promise<string> {
   // The journal removes files with such a name if the process was killed before it removed them itself.
-  const temporary = join(directory, `${randomBytes(8).toString('hex')}.tmp`)
+  const temporary = join(directory, `${bytes(8).toString('hex')}.tmp`)
   try {
-    const secret = randomBytes(SECRET_BYTES).toString('base64url')
+    const secret = bytes(SECRET_BYTES).toString('base64url')
     await writeFile(temporary, `${secret}\n`, { flag: 'wx', mode: MODE, flush: true })
     // Unlike a rename, a link never replaces an existing file, so only one of several processes stores its secret.
     await link(temporary, path).catch((error: unknown) => {

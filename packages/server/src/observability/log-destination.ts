@@ -4,6 +4,7 @@
  * keeps a descriptor from blocking. (pino's own destination retries for ever, with the process blocked, once its reader has
  * gone or the disk is full.)
  */
+import { systemClock } from '../clock.js'
 import { errorCode, openOutlet, type Outlet } from './log-outlet.js'
 
 export interface LogDestination {
@@ -48,9 +49,9 @@ export class BufferedDestination implements LogDestination {
   #lines = ''
   /** Bytes that are not written yet, without the lines in `#lines`. */
   #rest: Buffer = Buffer.alloc(0)
-  #timer: NodeJS.Timeout | undefined
+  #stopTimer: (() => void) | undefined
   #retryMs = RETRY_MS
-  /** The part at the front of `#rest` that a thread is writing, and its start by `performance.now()`. */
+  /** The part at the front of `#rest` that a thread is writing, and its start by the monotonic clock. */
   #inThread: { readonly bytes: number; readonly sinceMs: number } | undefined
   /** The end of a regular file after the last write, in bytes. Other writers may have moved it further. */
   #fileEnd: number
@@ -87,8 +88,8 @@ export class BufferedDestination implements LogDestination {
   }
 
   flush(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
     if (this.#outlet.mode === 'pooled') this.#writeInThread()
     else if (!this.#writeNow()) this.#retry()
     if (this.#waitingBytes <= RESUME_AT_BYTES) this.#tellOfDropped()
@@ -96,18 +97,18 @@ export class BufferedDestination implements LogDestination {
 
   /** For the end of the process: waits a moment for a slow reader, because no later attempt follows. */
   flushAtExit(): void {
-    const giveUpAtMs = performance.now() + EXIT_PATIENCE_MS
+    const giveUpAtMs = systemClock.monotonic() + EXIT_PATIENCE_MS
     if (this.#inThread) {
-      if (performance.now() - this.#inThread.sinceMs > EXIT_PATIENCE_MS) return endWithoutThread()
+      if (systemClock.monotonic() - this.#inThread.sinceMs > EXIT_PATIENCE_MS) return endWithoutThread()
       // The process can no longer receive the thread's answer. It waits for the thread's write, so that the lines stay in
       // order.
       const fileEnd = this.#fileEnd + this.#inThread.bytes
       do pause(RETRY_MS)
-      while ((this.#outlet.fileEnd() ?? Infinity) < fileEnd && performance.now() < giveUpAtMs)
+      while ((this.#outlet.fileEnd() ?? Infinity) < fileEnd && systemClock.monotonic() < giveUpAtMs)
       this.#rest = this.#rest.subarray(this.#inThread.bytes)
     }
     while (!this.#writeNow()) {
-      if (performance.now() >= giveUpAtMs) return
+      if (systemClock.monotonic() >= giveUpAtMs) return
       pause(RETRY_MS)
     }
     this.#tellOfDropped()
@@ -119,7 +120,7 @@ export class BufferedDestination implements LogDestination {
   }
 
   #schedule(delayMs: number): void {
-    if (!this.#closed) this.#timer ??= setTimeout(() => this.flush(), delayMs).unref()
+    if (!this.#closed) this.#stopTimer ??= systemClock.after(delayMs, () => this.flush())
   }
 
   /** The callback logs a line through this destination, so the count is reset before. */
@@ -150,7 +151,7 @@ export class BufferedDestination implements LogDestination {
     // The callback of a running write continues with the rest.
     if (this.#inThread || this.#rest.length === 0) return
     // The thread writes all bytes at once: only a pipe can interleave lines, and pipes are not pooled.
-    this.#inThread = { bytes: this.#rest.length, sinceMs: performance.now() }
+    this.#inThread = { bytes: this.#rest.length, sinceMs: systemClock.monotonic() }
     this.#outlet.writeInThread(this.#rest, (error, written) => {
       this.#inThread = undefined
       if (error && this.#hasEnded(error)) return

@@ -5,6 +5,7 @@
 import { isatty } from 'node:tty'
 import { pino, stdSerializers, type Logger as Pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
+import { systemClock } from '../clock.js'
 import type { LogEvent, LogFields, Logger, LogLevel, LogLine } from './log.js'
 import { standardDestination, type LogDestination } from './log-destination.js'
 
@@ -50,7 +51,7 @@ function isoTime(): () => string {
   let madeAt = 0
   let made = ''
   return () => {
-    const now = Date.now()
+    const now = systemClock.now()
     if (now !== madeAt) {
       madeAt = now
       made = `,"time":"${new Date(now).toISOString()}"`

@@ -2,7 +2,6 @@
  * Admission decides whether the server accepts a client. It knows no socket and no HTTP; its callers carry out the
  * decision.
  */
-import { randomBytes, randomUUID } from 'node:crypto'
 import {
   CLOSE_CODES,
   isBuild,
@@ -20,6 +19,7 @@ import type { Holder } from '../instances/claims.js'
 import type { Instances } from '../instances/instances.js'
 import type { Clock } from '../clock.js'
 import type { RejectionReason } from '../observability/stats.js'
+import type { Randomness } from '../randomness.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import { allowsChannel } from './channel-patterns.js'
@@ -86,6 +86,8 @@ export interface AdmissionOptions {
   /** Waiting handshakes count against `maxConnections`. */
   readonly pending: Pick<PendingHandshakes, 'count' | 'has'>
   readonly clock: Clock
+  /** For the names of guests and the ids of connections. */
+  readonly randomness: Pick<Randomness, 'bytes' | 'uuid'>
   /** 0: no limit. */
   readonly maxConnections: number
   readonly maxChannels: number
@@ -208,7 +210,7 @@ export class Admission {
    * depends on the clients that are connected now.
    */
   decide(request: HandshakeRequest, claims: TokenClaims | undefined): Admitted | Rejection {
-    const { connections, sessions, allowsOrigin, isClosed, build, instances } = this.#options
+    const { connections, sessions, allowsOrigin, isClosed, build, instances, clock, randomness } = this.#options
     const locale = this.localeOf(request)
     const reject = (reason: RejectionReason): Rejection => rejection(reason, locale)
 
@@ -216,10 +218,10 @@ export class Admission {
     // Browsers always send the origin. Another program can send any origin or none, so the check protects browsers
     // only.
     if (allowsOrigin && request.origin !== undefined && !allowsOrigin(request.origin)) return reject('origin')
-    const clientId = request.clientId ?? claims?.subject ?? guestId()
+    const clientId = request.clientId ?? claims?.subject ?? guestId(randomness)
     if (!isClientId(clientId)) return reject('invalid_client_id')
     if (this.#verifyToken) {
-      if (!claims || claims.expiresAtMs <= Date.now()) return reject('unauthorized')
+      if (!claims || claims.expiresAtMs <= clock.now()) return reject('unauthorized')
       if (claims.subject !== undefined && claims.subject !== clientId) return reject('unauthorized')
     }
     const channels = this.#channels(request.channels, claims)
@@ -249,7 +251,7 @@ export class Admission {
       present.terminate('dead')
     }
     if (!present && !this.#hasRoom) return reject('max_connections')
-    const connectionId = randomUUID()
+    const connectionId = randomness.uuid()
     return {
       admitted: true,
       clientId,
@@ -297,4 +299,4 @@ export function rejection(reason: RejectionReason, locale: Locale, retryInMs?: n
   return { admitted: false, reason, locale, closeCode, closeReason, httpStatus, retryInMs }
 }
 
-const guestId = (): string => `guest-${randomBytes(9).toString('base64url')}`
+const guestId = ({ bytes }: Pick<Randomness, 'bytes'>): string => `guest-${bytes(9).toString('base64url')}`

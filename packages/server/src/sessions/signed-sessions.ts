@@ -1,5 +1,5 @@
 /** Sessions: secrets with which a client proves that it is the client that was connected before. */
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 
 /**
  * A session is `ID.MAC`. The id is the id of the client's first connection and stays the same while the client resumes
@@ -9,10 +9,10 @@ export class Sessions {
   readonly #innerKey: Buffer
   readonly #outerKey: Buffer
 
-  /** @param secret The same on all instances. Default: random, so that sessions end with this process. */
-  constructor(secret: string | undefined) {
+  /** @param secret The same on all instances. Where it is random, sessions end with this process. */
+  constructor(secret: string | Buffer) {
     const key = Buffer.alloc(HMAC_BLOCK_BYTES)
-    hash('sha256', secret ?? randomBytes(32), 'buffer').copy(key)
+    hash('sha256', secret, 'buffer').copy(key)
     this.#innerKey = key.map((byte) => byte ^ 0x36) as Buffer
     this.#outerKey = key.map((byte) => byte ^ 0x5c) as Buffer
   }

@@ -23,6 +23,7 @@ import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import type { EncodeFrame } from '../frames.js'
 import { silentLogger, type Logger } from '../observability/log.js'
+import { systemRandomness } from '../randomness.js'
 import { Departures } from './departures.js'
 import { closingTimeMs, reminderTimes, returnTimes, spreadMs } from './drain-plan.js'
 import { connectionsLeft, DrainProgress, PROGRESS_EVERY_MS, shutdownStarted } from './drain-progress.js'
@@ -280,9 +281,9 @@ export class GracefulShutdownManager {
     if (!isTakeover) this.#counter.came()
     // The registry is live: a client in the middle of its handshake is warned like all others, after its welcome.
     if (!this.isClosedToNewcomers) return
-    const { random = Math.random } = this.#options
+    const { random = systemRandomness.fraction } = this.#options
     this.#departures?.assignLate(connection, this.#clock.monotonic(), random())
-    setImmediate(() => connection.send(this.#encodeFrame(JSON.stringify(this.#message('warning')(connection)))))
+    this.#clock.soon(() => connection.send(this.#encodeFrame(JSON.stringify(this.#message('warning')(connection)))))
   }
 
   #ended(connection: Connection, code: number): void {
@@ -311,7 +312,7 @@ export class GracefulShutdownManager {
     for (const stop of this.#timers.splice(0)) stop()
     const endMs = this.#clock.monotonic() + overMs
     const closes = new ForcedCloses(this.#connections.all(), endMs)
-    const { restartTimeMs = 500, isAnotherReady = () => true, random = Math.random } = this.#options
+    const { restartTimeMs = 500, isAnotherReady = () => true, random = systemRandomness.fraction } = this.#options
     const returnInMs = returnTimes({ count: this.#connections.getActiveCount(), endMs, restartTimeMs, random })
     const close = (connection: Connection): void => {
       const hint = isAnotherReady() ? undefined : returnInMs(this.#clock.monotonic())

@@ -41,7 +41,7 @@ export interface GracefulShutdownOptions {
   readonly log?: Logger
   /**
    * A random number from 0 to 1: for the slot of a client that connects later, and for the time at which a client returns.
-   * Default: Math.random.
+   * Default: the system's.
    */
   readonly random?: () => number
 }

@@ -3,7 +3,7 @@
  * entries, is emptied, removes entries that a reader has not read, or takes an append whose answer is lost.
  */
 import { deepEqual, equal, notEqual, ok } from 'node:assert/strict'
-import { setTimeout } from 'node:timers/promises'
+import { pause, systemClock } from '../clock.js'
 import type { Journal } from '../journal/journal.js'
 import type { JournalFault } from './journal-place.js'
 import { originOf, record, type Recorder } from './recorder.js'
@@ -211,7 +211,7 @@ async function appendUntilTaken(journal: Journal, entry = message('x')): Promise
       return
     } catch (error) {
       if (!isTemporary(error)) throw error
-      await setTimeout(RETRY_MS)
+      await pause(systemClock, RETRY_MS)
     }
   }
 }

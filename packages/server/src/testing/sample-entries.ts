@@ -1,4 +1,5 @@
 /** Entries to append in tests. */
+import { systemClock } from '../clock.js'
 import type { NewEntry, Retention } from '../journal/journal.js'
 
 /** A retention that keeps everything that a test appends. */
@@ -12,7 +13,7 @@ export const message = (data: unknown, more: Partial<Extract<NewEntry, { kind: '
   channel: 'lobby',
   from: 'anna',
   data: JSON.stringify(data),
-  at: Date.now(),
+  at: systemClock.now(),
   node: 'node-1',
   sequence: ++sequence,
   ...more,

@@ -36,7 +36,7 @@ export function makeContext(framework: TestFramework, suite: JournalSuite): Suit
   }
 
   framework.beforeEach(async () => {
-    now = Date.now()
+    now = systemClock.now()
     opened = []
     place = await suite.makePlace()
   })

@@ -4,7 +4,9 @@
  * do for it, 50 µs and more. A bounded number of ends is handled in each turn; the others wait for the next turns, in order.
  */
 import type { Duplex } from 'node:stream'
+import type { Clock } from '../clock.js'
 import { invariant } from '../invariant.js'
+import { OncePerTurn } from '../once-per-turn.js'
 
 /** So many ends are handled in one turn. */
 const MAX_ENDS_A_TURN = 128
@@ -45,7 +47,11 @@ interface WithHandle {
 export class PacedEnds {
   readonly #waiting = new Map<Duplex, ReadHandle>()
   #leftInTurn = MAX_ENDS_A_TURN
-  #isScheduled = false
+  readonly #next: OncePerTurn
+
+  constructor(clock: Pick<Clock, 'soon'>) {
+    this.#next = new OncePerTurn(clock, () => this.#nextTurn())
+  }
 
   /** Paces the end of this socket. A socket without the handle of Node (a stream of an application) ends by itself. */
   watch(socket: Duplex, connection: EndingConnection): void {
@@ -57,7 +63,7 @@ export class PacedEnds {
 
   /** The input of this socket has ended. Returns whether this turn has room for that; if not, the end waits. */
   take({ socket, connection }: Watched, handle: ReadHandle): boolean {
-    this.#schedule()
+    this.#next.schedule()
     if (this.#waiting.size === 0 && this.#leftInTurn > 0) {
       this.#leftInTurn--
       return true
@@ -72,14 +78,7 @@ export class PacedEnds {
     this.#waiting.delete(socket)
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    setImmediate(() => this.#nextTurn())
-  }
-
   #nextTurn(): void {
-    this.#isScheduled = false
     // The poll before may have used this turn up. The next poll makes those wait that find others waiting.
     for (const [socket, handle] of this.#waiting) {
       if (this.#leftInTurn === 0) break
@@ -88,7 +87,7 @@ export class PacedEnds {
       end(socket, handle)
     }
     this.#leftInTurn = MAX_ENDS_A_TURN
-    if (this.#waiting.size > 0) this.#schedule()
+    if (this.#waiting.size > 0) this.#next.schedule()
   }
 }
 

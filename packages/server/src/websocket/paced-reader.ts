@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
+import type { Clock } from '../clock.js'
 import { invariant } from '../invariant.js'
 import { FrameMeter } from './frame-meter.js'
 import type { ReadingShare, ReadingTurns, TurnReader } from './reading-turns.js'
@@ -27,6 +28,13 @@ const LIGHT_FRAMES = 16
 const LIGHT_BYTES = 16 * 1024
 const RECENT_MS = 1000
 
+/** A socket, and what paces the reading from it. */
+interface PacedSocket {
+  readonly socket: Duplex
+  readonly turns: ReadingTurns
+  readonly clock: Pick<Clock, 'monotonic'>
+}
+
 /** The listener of `ws`, which parses the bytes that it receives. */
 type Parser = (this: Duplex, chunk: Buffer) => void
 
@@ -35,6 +43,7 @@ export class PacedReader implements TurnReader {
   readonly #webSocket: Pick<WebSocket, 'pause' | 'resume'>
   readonly #socket: Duplex
   readonly #turns: ReadingTurns
+  readonly #clock: Pick<Clock, 'monotonic'>
   readonly #parse: Parser
   readonly #meter = new FrameMeter()
   /** The turn in which it was last read from, and the used part of that turn's budget. */
@@ -56,12 +65,13 @@ export class PacedReader implements TurnReader {
   constructor(
     owner: ReaderOwner,
     webSocket: Pick<WebSocket, 'pause' | 'resume'>,
-    { socket, turns }: { readonly socket: Duplex; readonly turns: ReadingTurns },
+    { socket, turns, clock }: PacedSocket,
   ) {
     this.#owner = owner
     this.#webSocket = webSocket
     this.#socket = socket
     this.#turns = turns
+    this.#clock = clock
     const [parse] = socket.listeners('data')
     invariant(parse, 'ws listens to the socket')
     this.#parse = parse as Parser
@@ -72,7 +82,7 @@ export class PacedReader implements TurnReader {
   onData(chunk: Buffer): void {
     // `ws` reads the bytes that a closed socket still has.
     if (this.#isDeaf || this.#socket.destroyed) return
-    const startedAtMs = performance.now()
+    const startedAtMs = this.#clock.monotonic()
     this.#enterTurn(startedAtMs)
     const share = this.#share
     if (this.#isWaiting || !this.#owner.mayRead || this.#turns.isOver(share) || this.#isTurnUsed) {
@@ -91,7 +101,7 @@ export class PacedReader implements TurnReader {
     if (isCorked) this.#socket.cork()
     this.#parse.call(this.#socket, isAll ? chunk : chunk.subarray(0, end))
     if (isCorked) this.#socket.uncork()
-    this.#turns.spend(share, performance.now() - startedAtMs)
+    this.#turns.spend(share, this.#clock.monotonic() - startedAtMs)
     if (!isAll) this.#putBack(chunk.subarray(end))
   }
 

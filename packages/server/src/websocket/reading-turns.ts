@@ -3,6 +3,8 @@
  * bytes and frames, and all together get a bounded time. A connection that has more to read waits in a queue for the next turn.
  * Connections that send much share a time of their own, so that one that sends little never waits behind a flood.
  */
+import type { Clock } from '../clock.js'
+import { OncePerTurn } from '../once-per-turn.js'
 
 /** `light`: the server has read little from the connection of late; `heavy`: it has read much. */
 export type ReadingShare = 'light' | 'heavy'
@@ -21,13 +23,17 @@ const SHARES = ['light', 'heavy'] as const
 export class ReadingTurns {
   /** Incremented with each turn in which the server reads. */
   #turn = 1
-  #isScheduled = false
+  readonly #next: OncePerTurn
   readonly #spentMs = { light: 0, heavy: 0 }
   readonly #waiting = { light: new Set<TurnReader>(), heavy: new Set<TurnReader>() }
 
+  constructor(clock: Pick<Clock, 'soon'>) {
+    this.#next = new OncePerTurn(clock, () => this.#nextTurn())
+  }
+
   /** The number of the present turn. */
   get current(): number {
-    this.#schedule()
+    this.#next.schedule()
     return this.#turn
   }
 
@@ -44,7 +50,7 @@ export class ReadingTurns {
   /** The connection has more to read than this turn allows. */
   wait(share: ReadingShare, reader: TurnReader): void {
     this.#waiting[share].add(reader)
-    this.#schedule()
+    this.#next.schedule()
   }
 
   /** The connection has ended. */
@@ -52,18 +58,11 @@ export class ReadingTurns {
     for (const share of SHARES) this.#waiting[share].delete(reader)
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    setImmediate(() => this.#next())
-  }
-
-  #next(): void {
-    this.#isScheduled = false
+  #nextTurn(): void {
     this.#turn++
     for (const share of SHARES) this.#spentMs[share] = 0
     for (const share of SHARES) this.#readShare(share)
-    if (SHARES.some((share) => this.#waiting[share].size > 0)) this.#schedule()
+    if (SHARES.some((share) => this.#waiting[share].size > 0)) this.#next.schedule()
   }
 
   #readShare(share: ReadingShare): void {

@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CLOSE_CODES, SUBPROTOCOL } from '@lastcall/protocol'
 import { WebSocket, WebSocketServer, type Server, type ServerOptions } from 'ws'
+import type { Clock } from '../clock.js'
 import type { HttpRejection } from '../connections/front.js'
 import type { IncomingTransport, PauseReason, TransportListener } from '../connections/transport.js'
 import { PING_FRAME } from './frame.js'
@@ -23,19 +24,18 @@ export interface WebSocketAcceptorOptions {
   readonly maxBufferedBytes: number
   /** How long a closing handshake may take, in milliseconds. */
   readonly closeTimeoutMs: number
+  readonly clock: Pick<Clock, 'monotonic' | 'soon'>
 }
 
 /** Completes handshakes (RFC 6455 section 4.2.2). */
 export class WebSocketAcceptor {
   readonly #server: Server<typeof PeerSocket>
-  readonly #maxBufferedBytes: number
-  readonly #turns = new ReadingTurns()
-  readonly #ends = new PacedEnds()
+  readonly #context: TransportContext
   /** The fault of the handshake that is being answered. */
   #fault: Error | undefined
 
-  constructor({ maxPayloadBytes, maxBufferedBytes, closeTimeoutMs }: WebSocketAcceptorOptions) {
-    this.#maxBufferedBytes = maxBufferedBytes
+  constructor({ maxPayloadBytes, maxBufferedBytes, closeTimeoutMs, clock }: WebSocketAcceptorOptions) {
+    this.#context = { maxBufferedBytes, turns: new ReadingTurns(clock), ends: new PacedEnds(clock), clock }
     // `closeTimeout` is missing in the types of 8.18.
     const options: ServerOptions<typeof PeerSocket> & { closeTimeout: number } = {
       noServer: true,
@@ -64,8 +64,7 @@ export class WebSocketAcceptor {
     // The answer to the handshake and the frames that the callback writes, `welcome` first, leave in one system call.
     socket.cork()
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      const context = { maxBufferedBytes: this.#maxBufferedBytes, turns: this.#turns, ends: this.#ends }
-      callback(new WebSocketTransport(webSocket, socket, context))
+      callback(new WebSocketTransport(webSocket, socket, this.#context))
     })
     const fault = this.#fault
     if (fault) {
@@ -118,6 +117,7 @@ interface TransportContext {
   readonly maxBufferedBytes: number
   readonly turns: ReadingTurns
   readonly ends: PacedEnds
+  readonly clock: Pick<Clock, 'monotonic'>
 }
 
 /** The reasons to pause reading, one bit each. */
@@ -146,7 +146,7 @@ export class WebSocketTransport extends SocketTransport implements IncomingTrans
     this.#webSocket = webSocket
     this.sink = socket
     this.#context = context
-    this.#reader = new PacedReader(this, webSocket, { socket, turns: context.turns })
+    this.#reader = new PacedReader(this, webSocket, { socket, ...context })
     context.ends.watch(socket, this)
     socket.on('data', onData)
     webSocket[TRANSPORT] = this

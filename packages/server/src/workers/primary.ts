@@ -3,7 +3,6 @@
  * workers (node:cluster does that), starts the workers, handles signals, and reports the state of all workers as one. It serves
  * no client itself, so that it contains little that can fail.
  */
-import { randomBytes } from 'node:crypto'
 import { logStartupWarnings } from '../startup-warnings.js'
 import { systemClock } from '../clock.js'
 import { takeFromEnvironment, type LoadedConfig } from '../config/load-config.js'
@@ -15,6 +14,7 @@ import { logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
 import { AggregateMetrics } from '../observability/aggregate-metrics.js'
 import type { ProcessSignals } from '../process-signals.js'
+import { systemRandomness } from '../randomness.js'
 import { SYSTEMD_VARIABLES, systemdEnvironment, type SystemdEnvironment } from '../systemd/environment.js'
 import { LAST_WORD_TIMEOUT_MS, type Notifier } from '../systemd/notifier.js'
 import { createNotifier } from '../systemd/notify-command.js'
@@ -57,13 +57,13 @@ interface Surroundings {
 
 async function supervise(loaded: LoadedConfig, { systemd, signals, log }: Surroundings): Promise<number> {
   // While a crashed worker waits for its replacement, nothing else may keep the process alive.
-  const keepAlive = setInterval(() => undefined, 2 ** 30)
+  const letEnd = systemClock.keepAwake()
   const notifier = createNotifier(systemd, log)
   logStartupWarnings(loaded, systemd, log)
   setUpWorkers()
   const exitCode = await new Primary({ config: loaded.config, systemd, notifier, log }).run(signals)
   await notifier?.flush(LAST_WORD_TIMEOUT_MS)
-  clearInterval(keepAlive)
+  letEnd()
   return exitCode
 }
 
@@ -80,7 +80,7 @@ class Primary {
   readonly #log: Logger
   readonly #listenFd: number | undefined
   readonly #canListen: () => boolean
-  readonly #sessionSecret = randomBytes(32).toString('base64url')
+  readonly #sessionSecret = systemRandomness.bytes(32).toString('base64url')
   readonly #metrics = new AggregateMetrics()
   readonly #generations: Generations<ForkedWorker>
   readonly #liveness: Liveness

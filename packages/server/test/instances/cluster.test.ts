@@ -18,6 +18,13 @@ let log: Entry[]
 let nodes: Node[]
 let afterTurn: (() => void)[]
 
+/** Its turns of the event loop end when the test says so. */
+class TurnClock extends FakeClock {
+  override soon(callback: () => void): void {
+    afterTurn.push(callback)
+  }
+}
+
 const client = (clientId: string, some: Partial<ClaimedClient> = {}): ClaimedClient => ({
   clientId,
   connectionId: `connection of ${clientId}`,
@@ -76,7 +83,6 @@ class Node {
       }),
       publish: (content, onSettled) => this.append(content, onSettled),
       clock,
-      soon: (callback) => void afterTurn.push(callback),
     })
     this.state.observe({
       onClaimedElsewhere: ({ clientId }, { node }) => this.#close(clientId, `${clientId} went to ${node}`),
@@ -172,7 +178,7 @@ const idsIn = (node: Node, channel = 'lobby'): string[] => {
 }
 
 beforeEach(() => {
-  clock = new FakeClock()
+  clock = new TurnClock()
   log = []
   nodes = []
   afterTurn = []

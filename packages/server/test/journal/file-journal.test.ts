@@ -19,6 +19,8 @@ import { basename, dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SegmentDirectory } from '../../src/journal/segment-directory.js'
+import { systemClock } from '../../src/clock.js'
+import { systemRandomness } from '../../src/randomness.js'
 import { encodeHeader, newEpoch, newMark, type SegmentHeader } from '../../src/journal/segment.js'
 import { FilePlace, fingerprint, SteppedClock } from './file-place.js'
 import { describeJournal, message, messages, record, UNLIMITED } from '../../src/testing/index.js'
@@ -134,8 +136,11 @@ describe('file:', () => {
       const journal = await place.open({ retention: limits })
       const isLive = (segment: string): boolean => place.segments().includes(segment)
       for (const first = place.segment; isLive(first);) await journal.append(messages(100, 'x'.repeat(KIB)))
-      const leftover = { firstOffset: 5, bytesBefore: 1000, limit: 256 * KIB, mark: newMark() }
-      await new SegmentDirectory(place.path).create({ epoch: headerOf(place.segment).epoch, ...leftover })
+      const leftover = { firstOffset: 5, bytesBefore: 1000, limit: 256 * KIB, mark: newMark(systemRandomness) }
+      await new SegmentDirectory(place.path, { clock: systemClock, randomness: systemRandomness }).create({
+        epoch: headerOf(place.segment).epoch,
+        ...leftover,
+      })
       const recorder = await record(await place.open())
       const { lastOffset: before } = recorder
       await journal.append([message('marker')])
@@ -147,7 +152,13 @@ describe('file:', () => {
       for (const firstOffset of [2 ** 32 - 1, 2 ** 48 + 1]) {
         const path = join(place.root, String(firstOffset))
         mkdirSync(path)
-        const header = { epoch: newEpoch(), firstOffset, bytesBefore: 2 ** 50, limit: 300, mark: newMark() }
+        const header = {
+          epoch: newEpoch(systemRandomness),
+          firstOffset,
+          bytesBefore: 2 ** 50,
+          limit: 300,
+          mark: newMark(systemRandomness),
+        }
         writeFileSync(join(path, `${String(firstOffset).padStart(16, '0')}.log`), encodeHeader(header))
         const journal = await place.open({}, path)
         for (let index = 0; index < 5; index++) await journal.append(messages(2))
@@ -310,7 +321,13 @@ describe('file:', () => {
   })
 
   describe('a file that is no journal is refused and left unchanged', () => {
-    const header: SegmentHeader = { epoch: newEpoch(), firstOffset: 1, bytesBefore: 0, limit: 1000, mark: newMark() }
+    const header: SegmentHeader = {
+      epoch: newEpoch(systemRandomness),
+      firstOffset: 1,
+      bytesBefore: 0,
+      limit: 1000,
+      mark: newMark(systemRandomness),
+    }
     /** As LMDB begins its data.mdb. */
     const lmdb = Buffer.concat([Buffer.alloc(16), Buffer.from('0800dec0efbe01000000', 'hex'), Buffer.alloc(8000)])
     const first = '0000000000000001.log'

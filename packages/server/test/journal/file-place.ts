@@ -92,6 +92,7 @@ export class SteppedClock implements Clock {
   readonly #callbacks = new Set<() => void>()
 
   now = (): number => Date.now()
+  soon = (callback: () => void): void => systemClock.soon(callback)
   monotonic = (): number => performance.now()
   after = (_ms: number, callback: () => void): (() => void) => this.#add(callback)
   every = (_ms: number, callback: () => void): (() => void) => this.#add(callback)

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { systemRandomness } from '../../src/randomness.js'
 import {
   decodeHeader,
   encodeFrame,
@@ -14,7 +15,7 @@ import {
 } from '../../src/journal/segment.js'
 import { isTorn } from '../../src/journal/torn-writes.js'
 
-const mark = Buffer.from(newMark(), 'hex')
+const mark = Buffer.from(newMark(systemRandomness), 'hex')
 
 const frame: fc.Arbitrary<Frame> = fc.record({
   writer: fc.nat({ max: 2 ** 48 - 1 }),
@@ -29,11 +30,11 @@ const frame: fc.Arbitrary<Frame> = fc.record({
 
 describe('a segment', () => {
   const header: SegmentHeader = {
-    epoch: newEpoch(),
+    epoch: newEpoch(systemRandomness),
     firstOffset: 7,
     bytesBefore: 2 ** 40,
     limit: 1000,
-    mark: newMark(),
+    mark: newMark(systemRandomness),
   }
 
   it('says in its first line what it is', () => {
@@ -93,7 +94,7 @@ describe('a frame', () => {
 
   it('cut short is not made whole by the next one', () => {
     for (let run = 0; run < 100; run++) {
-      const anyMark = Buffer.from(newMark(), 'hex')
+      const anyMark = Buffer.from(newMark(systemRandomness), 'hex')
       const cut = 1 + (run % 8)
       const entry = Buffer.concat([Buffer.from('data'), anyMark.subarray(0, cut)])
       const bytes = encodeFrame({ writer: 1, sequence: 1, position: 0, offset: 1, entries: [entry] }, anyMark)
@@ -105,7 +106,7 @@ describe('a frame', () => {
 
   it('cut within its mark forms no further mark with the frame behind it', () => {
     for (let draw = 0; draw < 20_000; draw++) {
-      const anyMark = Buffer.from(newMark(), 'hex')
+      const anyMark = Buffer.from(newMark(systemRandomness), 'hex')
       const cut = 1 + (draw % 7)
       expect(Buffer.concat([anyMark.subarray(0, cut), anyMark]).indexOf(anyMark), anyMark.toString('hex')).toBe(cut)
     }

@@ -7,10 +7,17 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SegmentReader } from '../../src/journal/segment-reader.js'
+import { systemRandomness } from '../../src/randomness.js'
 import { encodeFrame, encodeHeader, newEpoch, newMark, type SegmentHeader } from '../../src/journal/segment.js'
 import { isTorn } from '../../src/journal/torn-writes.js'
 
-const header: SegmentHeader = { epoch: newEpoch(), firstOffset: 1, bytesBefore: 0, limit: 2 ** 40, mark: newMark() }
+const header: SegmentHeader = {
+  epoch: newEpoch(systemRandomness),
+  firstOffset: 1,
+  bytesBefore: 0,
+  limit: 2 ** 40,
+  mark: newMark(systemRandomness),
+}
 const mark = Buffer.from(header.mark, 'hex')
 const HEADER = encodeHeader(header)
 

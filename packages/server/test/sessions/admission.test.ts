@@ -12,6 +12,7 @@ import {
 } from '../../src/sessions/admission.js'
 import { ConnectionManager } from '../../src/connections/connection-manager.js'
 import { originMatcher } from '../../src/config/origins.js'
+import { systemRandomness } from '../../src/randomness.js'
 import { Sessions } from '../../src/sessions/signed-sessions.js'
 import type { TokenClaims } from '../../src/sessions/token-verifier.js'
 import { FakeClock } from '../support/fake-clock.js'
@@ -54,6 +55,7 @@ function admission(some: Partial<AdmissionOptions> = {}): Admission {
     allowsOrigin: undefined,
     pending: { count: 0, has: () => false },
     clock,
+    randomness: systemRandomness,
     maxConnections: 0,
     maxChannels: 5,
     locale: 'uk',
@@ -124,7 +126,7 @@ describe('where tokens are asked for', () => {
     [
       'one that expired a moment ago',
       { clientId: 'anna' },
-      claims({ subject: 'anna', expiresAtMs: Date.now() - 1 }),
+      claims({ subject: 'anna', expiresAtMs: FakeClock.BEGINNING_MS - 1 }),
       false,
     ],
     ['none and no name', {}, undefined, false],
@@ -135,7 +137,7 @@ describe('where tokens are asked for', () => {
   })
 
   test('the connection ends when the token does, and may use what the token allows', () => {
-    const expiresAtMs = Date.now() + 60_000
+    const expiresAtMs = FakeClock.BEGINNING_MS + 60_000
     const said = claims({ subject: 'anna', expiresAtMs, channels: ['news.*'] })
     expect(admitted(withTokens().decide({ ...NOBODY, clientId: 'anna' }, said))).toMatchObject({
       expiresAtMs,

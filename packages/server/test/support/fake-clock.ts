@@ -1,7 +1,7 @@
 /**
  * Time that goes on only when a test says so.
  */
-import type { Clock } from '../../src/clock.js'
+import { systemClock, type Clock } from '../../src/clock.js'
 
 interface Timer {
   dueMs: number
@@ -21,6 +21,11 @@ export class FakeClock implements Clock {
 
   monotonic(): number {
     return this.#elapsedMs
+  }
+
+  /** The event loop is real: tests wait for its turns. */
+  soon(callback: () => void): void {
+    systemClock.soon(callback)
   }
 
   after(ms: number, callback: () => void): () => void {

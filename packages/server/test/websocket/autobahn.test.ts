@@ -13,6 +13,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { CLOSE_CODES } from '@lastcall/protocol'
 import { encodeTextFrame } from '../../src/websocket/frame.js'
+import { systemClock } from '../../src/clock.js'
 import { NodeFront } from '../../src/websocket/node-front.js'
 import { WebSocketAcceptor } from '../../src/websocket/websocket-transport.js'
 import { find, lacks } from '../support/programs.js'
@@ -34,6 +35,7 @@ function serveByFront(server: Server): void {
     maxPayloadBytes: MAX_PAYLOAD_BYTES,
     maxBufferedBytes: MAX_PAYLOAD_BYTES,
     closeTimeoutMs: 2_000,
+    clock: systemClock,
   })
   const front = new NodeFront({
     server,

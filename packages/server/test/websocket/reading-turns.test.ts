@@ -3,6 +3,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/clock.js'
 import { ReadingTurns, type ReadingShare } from '../../src/websocket/reading-turns.js'
 
 /** A connection that always has more to read, and takes so much time of each of its turns. */
@@ -29,7 +30,7 @@ class EndlessReader {
 const turnsOf = (readers: readonly EndlessReader[]): number[] => readers.flatMap(({ readIn }) => readIn)
 
 test('a connection that sends little is read from in the next turn, however many floods wait before it', async () => {
-  const turns = new ReadingTurns()
+  const turns = new ReadingTurns(systemClock)
   const floods = Array.from({ length: 40 }, () => new EndlessReader(turns, 'heavy', 3))
   await nextTurn()
   const before = turns.current
@@ -40,7 +41,7 @@ test('a connection that sends little is read from in the next turn, however many
 })
 
 test('floods are read from in turn, and each turn has time for as many as its share allows', async () => {
-  const turns = new ReadingTurns()
+  const turns = new ReadingTurns(systemClock)
   const floods = Array.from({ length: 6 }, () => new EndlessReader(turns, 'heavy', 3))
   const lights = Array.from({ length: 6 }, () => new EndlessReader(turns, 'light', 1.5))
   for (let turn = 0; turn < 3; turn++) await nextTurn()
