@@ -18,6 +18,7 @@ for (const signal of signals) process.on(signal, remember)
 
 const { run } = await import('../dist/command/cli.js')
 await run(process.argv.slice(2), (listener) => {
-  for (const signal of signals) process.off(signal, remember).on(signal, listener)
+  // The new listener comes first: Node loses a signal that has arrived and waits for this turn to end when the last listener goes.
+  for (const signal of signals) process.on(signal, listener).off(signal, remember)
   for (const signal of received.splice(0)) listener(signal)
 })

@@ -63,6 +63,23 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s as soon as the process listens
   })
 })
 
+test('a signal that arrives while the command takes the signals over is not lost', async () => {
+  const command = start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(SIGNAL_AT_TAKEOVER)}` })
+  expect(await command.exited).toEqual({ code: 0, signal: null })
+  expect(command.lines.map(({ event }) => event)).not.toContain('listening')
+})
+
+/** Sends SIGTERM when the first listener for it is removed. The signal then waits for the end of the turn. */
+const SIGNAL_AT_TAKEOVER = `
+  const { off } = process
+  process.off = (name, listener) => {
+    if (name === 'SIGTERM') {
+      process.off = off
+      process.kill(process.pid, 'SIGTERM')
+    }
+    return off.call(process, name, listener)
+  }`
+
 /** Runs a program as PID 1 of a namespace of its own; `undefined`: this user may not on this machine. */
 function firstProcess(): readonly string[] | undefined {
   const ways = [
