@@ -1,4 +1,4 @@
-/** The network of an address that one host has to itself: what a limit for each address counts by. */
+/** The network of one host. Limits per address count by it. */
 import { isIPv6 } from 'node:net'
 
 /** A host with IPv6 has a network of 64 bits to itself (RFC 4291 section 2.5.1), which counts like one IPv4 address. */

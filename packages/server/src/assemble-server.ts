@@ -1,6 +1,4 @@
-/**
- * The composition root: assembles a server from its parts, which know each other only through what they get here.
- */
+/** The composition root: assembles a server from its parts. Each part knows the others only through its options. */
 import { systemClock, type Clock } from './clock.js'
 import { ClosingSteps } from './closing-steps.js'
 import { composeDelivery, type ComposedDelivery } from './compose-delivery.js'
@@ -31,17 +29,23 @@ import { WEBSOCKET_ENCODING } from './websocket/websocket-encoding.js'
 
 export interface Assembly {
   readonly log: Logger
-  /** Default: the server decides alone. */
+  /** Default: the server itself decides on clients and messages. */
   readonly hooks?: Hooks
   /** The application's journal. Default: the server opens and closes the one that JOURNAL_URL names. */
   readonly journal?: Journal | undefined
   /** Aborts the wait for the journal's server. */
   readonly signal?: AbortSignal | undefined
-  /** Makes the status that HTTP reports from that of this process. Default: HTTP reports that of this process. */
+  /**
+   * Derives the status that HTTP reports from the status of this process. Default: HTTP reports the status of this
+   * process.
+   */
   readonly aggregateStatus?: (own: ServerStatus) => ServerStatus
   /** Called when the start begins to wait for the journal's server, and when that wait ends. */
   readonly onWaitingForJournal?: (isWaiting: boolean) => void
-  /** Signs sessions where neither the configuration nor the journal has a secret: all workers of a primary share it. */
+  /**
+   * The secret that signs sessions if neither the configuration nor the journal has one. All workers of a primary share
+   * it.
+   */
   readonly sharedSessionSecret?: string
   /** The seams of the simulation. Default: the system's clock and randomness, tokens and HTTP as configured. */
   readonly surroundings?: Surroundings
@@ -162,14 +166,14 @@ async function openDelivery(
   signal?.addEventListener('abort', giveUp)
   await delivery.read()
   signal?.removeEventListener('abort', giveUp)
-  if (signal?.aborted) throw new LastcallError('journal_unavailable', 'given up at the start', { temporary: true })
+  if (signal?.aborted) throw new LastcallError('journal_unavailable', 'the start was cancelled', { temporary: true })
   delivery.announce()
 }
 
 interface Parts {
   readonly config: Config
   readonly log: Logger
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
   readonly connections: ConnectionManager
   readonly announcer: InstanceAnnouncer
@@ -180,7 +184,7 @@ interface Parts {
   readonly closingSteps: ClosingSteps
 }
 
-/** Tells the other instances when this one drains, and when it serves again after a cancelled shutdown. */
+/** Announces to the other instances when this one drains, and when it serves again after a cancelled shutdown. */
 function announceStates({ announcer, shutdown, http }: Parts): void {
   shutdown.observe((state) => {
     if (state === 'draining') announcer.announce('draining')

@@ -7,13 +7,13 @@ import type { Logger } from './observability/log.js'
 import { runLastSteps, type LastStep } from './shutdown/last-steps.js'
 
 export interface ClosingStepsOptions {
-  /** How long a close of a connection may take, in seconds (CLOSE_TIMEOUT). All steps together get as much. */
+  /** How long the close of a connection may take, in seconds (CLOSE_TIMEOUT). All steps together get the same time. */
   readonly closeTimeoutSeconds: number
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** However short CLOSE_TIMEOUT is: a busy machine takes this long to close what does not hang. */
+/** The least time for all steps, whatever CLOSE_TIMEOUT is. A busy machine needs it for steps that do not hang. */
 const MIN_TIMEOUT_SECONDS = 2
 
 export class ClosingSteps {
@@ -29,12 +29,12 @@ export class ClosingSteps {
     this.#log = log
   }
 
-  /** The names of the steps that hang in this process: they did not end in time, and wait for no other machine. */
+  /** The names of the steps that hang in this process. A step that waits for another machine is not among them. */
   get givenUp(): readonly string[] {
     return this.#givenUp
   }
 
-  /** Adds steps that run after those that were added before. */
+  /** Adds steps that run after all earlier ones. */
   add(...steps: readonly LastStep[]): void {
     this.#steps.push(...steps)
   }

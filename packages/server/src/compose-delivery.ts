@@ -18,7 +18,7 @@ import type { Stats } from './observability/stats.js'
 import type { Randomness } from './randomness.js'
 
 export interface DeliveryParts {
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
   readonly journal: Journal
   readonly retention: Retention
@@ -37,13 +37,15 @@ export interface ComposedDelivery {
   readonly cluster: ClusterState
   /** Announces this instance to the others. */
   readonly announcer: InstanceAnnouncer
-  /** The instances that share the journal, by their ids. This one is always among them, with the figures of this moment. */
+  /**
+   * The instances that share the journal, sorted by id. This instance is always among them, with its present figures.
+   */
   readonly instances: readonly InstanceInfo[]
   /** Reads the journal into the window. While the journal's server cannot be reached, the promise stays pending. */
   read(): Promise<void>
   /** Begins to announce this instance to the others. */
   announce(): void
-  /** Evicts old entries, and closes the clients that still needed them. Must be called every second or so. */
+  /** Evicts old entries, and closes the clients that still needed them. The caller calls it about every second. */
   sweep(): void
   /** Publishes the gathered messages, waits for pending appends, and ends the reading of the journal. */
   close(): Promise<void>
@@ -114,7 +116,7 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
   }
 }
 
-/** The clients with a connection that the server is not closing. */
+/** The clients whose connection the server is not closing. */
 function clientsOf(connections: Pick<ConnectionManager, 'all'>): Map<string, ClaimedClient> {
   const clients = new Map<string, ClaimedClient>()
   for (const { clientId, identity, serverClose, transport } of connections.all()) {
@@ -143,8 +145,9 @@ function claimObserver(
 }
 
 /**
- * All clients of this instance, for the other ones. Clients in the same audience share a group. Connections of an old epoch have
- * no channels: a claim with an offset of the old epoch would outdo that of the returning client. A closing connection is over.
+ * All clients of this instance, for the other instances. Clients in the same audience share a group. Connections of an
+ * old epoch have no channels and are left out: their claims have offsets of the old epoch, which could be higher than
+ * that of the reconnected client. Closing connections are left out, too.
  */
 function rosterOf(connections: Pick<ConnectionManager, 'all'>, { subscriptions }: Hub): Roster {
   const clients: ClaimedClient[] = []

@@ -39,7 +39,7 @@ export interface HttpParts {
 export interface ComposedHttp {
   /** Whether clients can reach this instance: it listens, or an application's HTTP server passes upgrades to it. */
   readonly isReachable: boolean
-  /** Calls back for each handshake from now on. */
+  /** Passes each handshake to the listener from now on. */
   onConnection(listener: ConnectionListener): void
   /** Binds HOST and PORT, or serves the socket `fd`, which listens already; binds ADMIN_PORT, too. */
   listen(fd: number | undefined): Promise<Address>
@@ -54,7 +54,7 @@ export interface ComposedHttp {
 
 const WEBSOCKET_PATH = '/ws'
 
-/** How long HTTP requests that are under way at the end may take. */
+/** How long HTTP requests that are under way at the end may take, in milliseconds. */
 const HTTP_CLOSE_TIMEOUT_MS = 1000
 
 export async function composeHttp(config: Config, parts: HttpParts): Promise<ComposedHttp> {

@@ -27,7 +27,7 @@ export interface JournalParts {
 export interface ComposedJournal {
   readonly journal: Journal
   readonly retention: Retention
-  /** Signs sessions; `undefined`: neither the configuration nor the journal has a secret. */
+  /** The secret that signs sessions. `undefined`: neither the configuration nor the journal has one. */
   readonly sessionSecret: string | undefined
   /** Whether a server on another machine keeps the journal. */
   readonly hasServer: boolean

@@ -37,16 +37,16 @@ export interface SessionsComposition {
   readonly cluster: ClusterState
   readonly announcer: InstanceAnnouncer
   readonly hooks: Hooks
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
-  /** Signs sessions; `undefined`: the server makes a random one, so that sessions end with this process. */
+  /** The secret that signs sessions. `undefined`: the server makes a random one, so that sessions end with this process. */
   readonly sessionSecret: string | undefined
   readonly pendingHandshakes: PendingHandshakes
   /** Verifies tokens in place of what the configuration names. Default: `undefined`. */
   readonly verifyToken?: TokenVerifier | undefined
   /** While `isClosedToNewcomers`, the server rejects new clients. */
   readonly shutdown: Pick<GracefulShutdownManager, 'isClosedToNewcomers' | 'observe'>
-  /** How many clients the file descriptors allow; the server accepts no more, where MAX_CONNECTIONS is more. */
+  /** The number of clients that the file descriptors allow. It limits the clients if MAX_CONNECTIONS is greater. */
   readonly lastingConnections: number
   readonly encodeFrame: EncodeFrame
   readonly clock: Clock
@@ -61,7 +61,7 @@ export interface ComposedSessions {
   readonly isOpen: boolean
   /** Verifies the tokens of new clients with other keys. */
   renewKeys(config: Config): void
-  /** Drops idle budgets. Must be called every second or so. */
+  /** Drops idle budgets. The caller calls it about every second. */
   sweep(): void
   /** Destroys the connections of rejected clients that still exist. */
   dispose(): void
@@ -70,18 +70,18 @@ export interface ComposedSessions {
 /** The length of a session secret that the server makes. */
 const SECRET_BYTES = 32
 
-/** The most channels one connection may be in, the lobby included. */
+/** The greatest number of channels of one connection, including the lobby. */
 const MAX_CHANNELS = 100
 
 /**
- * How long handshakes may hold the event loop at a stretch, in milliseconds: after an outage of the network thousands of
- * clients reconnect within one turn, and those that are connected must not wait for all of them.
+ * How long handshakes may occupy the event loop without a pause, in milliseconds. After an outage of the network,
+ * thousands of clients reconnect within one turn, and connected clients must not wait for all of them.
  */
 const HANDSHAKES_STRETCH_MS = 4
 
 /**
- * The same for handshakes whose checks are done: clients that return with a cursor or a token wait for their checks, which end
- * together.
+ * The same for handshakes whose checks have ended. The checks of reconnecting clients with a cursor or a token end at
+ * about the same time.
  */
 const DECISIONS_STRETCH_MS = 4
 
@@ -173,7 +173,7 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
   }
 }
 
-/** The verifier of what is configured; `undefined`: the server asks for no token. */
+/** The verifier for the configured keys. `undefined`: the server asks for no token. */
 function tokenVerifier(config: Config, context: RemoteKeysContext): TokenVerifier | undefined {
   const { authSecret, authPublicKey, authJwksUrl } = config
   if ((authSecret ?? authPublicKey ?? authJwksUrl) === undefined) return undefined
@@ -203,14 +203,17 @@ function keysObserver(stats: Stats, log: Logger): RemoteKeysObserver {
       log.error(
         'keys.unavailable',
         { error },
-        'the keys of AUTH_JWKS_URL cannot be fetched; the keys that were fetched before stay in use',
+        'the server cannot fetch the keys of AUTH_JWKS_URL; the keys that it fetched before stay in use',
       )
     },
-    onRecovered: () => log.info('keys.available', 'the keys of AUTH_JWKS_URL have been fetched again'),
+    onRecovered: () => log.info('keys.available', 'the server has fetched the keys of AUTH_JWKS_URL again'),
   }
 }
 
-/** The most clients that MAX_CONNECTIONS (0: no limit) and the file descriptors (`Infinity`: no limit) allow. */
+/**
+ * The greatest number of clients that both MAX_CONNECTIONS (0: no limit) and the file descriptors (`Infinity`: no
+ * limit) allow.
+ */
 function withinDescriptors(maxConnections: number, lasting: number, log: Logger): number {
   if (lasting === Infinity || (maxConnections > 0 && maxConnections <= lasting)) return maxConnections
   const text = `the file descriptors allow ${String(lasting)} clients, not MAX_CONNECTIONS: raise ulimit -n`

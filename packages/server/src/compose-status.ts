@@ -15,7 +15,7 @@ import type { Readings, Stats } from './observability/stats.js'
 import type { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
 
 export interface StatusParts {
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
   readonly connections: ConnectionManager
   readonly delivery: ComposedDelivery

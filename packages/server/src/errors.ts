@@ -5,11 +5,17 @@
 
 /** Every code, and when it occurs. */
 export type LastcallErrorCode =
-  /** The journal could not take the entries: its disk is full, its server away. They may still appear later. */
+  /**
+   * The journal could not take the entries, for example because its disk is full or its server is down. The entries may
+   * still appear later.
+   */
   | 'journal_unavailable'
   /** An entry is larger than the journal retains (HISTORY_BYTES). */
   | 'entry_too_large'
-  /** The journal's file or server holds something else, is damaged, or was written by an incompatible version. */
+  /**
+   * The journal's file or server contains data of another program, is damaged, or was written by an incompatible
+   * version.
+   */
   | 'journal_unusable'
   /** The configuration has problems; the message lists all of them. */
   | 'config_invalid'

@@ -22,7 +22,7 @@ export interface AttachOptions {
 }
 
 export interface LastcallServer {
-  /** This instance's id. */
+  /** The id of this instance. */
   readonly node: string
   readonly connections: ConnectionManager
   readonly shutdown: GracefulShutdownManager

@@ -1,8 +1,6 @@
-/**
- * A value that is made when it is first needed: for libraries that a start of the server must not wait for.
- */
+/** A value that is created at its first use: for libraries for which the start of the server must not wait. */
 
-/** Makes the value with the first call. A call after a failure makes it anew. */
+/** Creates the value at the first call. A call after a failure tries again. */
 export function lazily<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined
   return () => {

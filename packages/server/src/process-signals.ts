@@ -1,29 +1,32 @@
 /**
- * The signals of a process of the command, from its first line to its end. The entry file (bin/lastcall.js) listens before
- * anything is loaded; this decides what a signal does while the process is starting, and passes later ones on. Knows no
- * server.
+ * The signals of a process of the command, from its first line to its end. The entry file (bin/lastcall.js) listens
+ * before anything is loaded. This file decides what a signal does while the process starts, and passes later signals
+ * on. It knows no server.
  */
 import { SHUTDOWN_SIGNALS, type ShutdownSignal } from './shutdown/signals.js'
 import { exitWhenNotStuck } from './stuck-exit.js'
 
 export type ProcessSignal = ShutdownSignal | 'SIGHUP'
 
-/** Calls the listener with all signals, also with those that have arrived already. */
+/** Calls the listener with every signal, including those that have arrived already. */
 export type TakeSignals = (listener: (signal: ProcessSignal) => void) => void
 
 export interface SignalHandlers {
   onShutdown(signal: ShutdownSignal): void
-  /** Without it a reload waits for handlers that can do it. */
+  /** Without this handler, a reload waits for handlers that have it. */
   onReload?(): void
 }
 
-/** What happens when a signal ends a start. */
+/** The calls when a signal ends a start. */
 export interface StartListener {
   /** Called first. Default: nothing. */
   readonly onEnd?: (signal: ShutdownSignal) => void
-  /** Called when a file operation does not end within `timeoutMs`: the process is killed. Default: nothing. */
+  /**
+   * Called before the process kills itself, because a file operation has not ended within `timeoutMs`. Default:
+   * nothing.
+   */
   readonly onGivenUp?: () => void
-  /** Default: 5,000. */
+  /** Milliseconds. Default: 5,000. */
   readonly timeoutMs?: number
 }
 
@@ -31,7 +34,7 @@ const START_END_TIMEOUT_MS = 5_000
 
 const NUMBERS: Readonly<Record<ProcessSignal, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
 
-/** As a shell reports a process that a signal has ended. */
+/** The exit code that a shell reports for a process that a signal has ended. */
 const exitCodeOf = (signal: ProcessSignal): number => 128 + NUMBERS[signal]
 
 const isShutdownSignal = (signal: ProcessSignal): signal is ShutdownSignal =>
@@ -41,7 +44,7 @@ export class ProcessSignals {
   readonly #take: TakeSignals
   #isTaken = false
   #handlers: SignalHandlers | undefined
-  /** Of a start; `undefined`: a signal ends the process as it would without a handler. */
+  /** Set during a start. `undefined`: a signal ends the process as it would without a handler. */
   #start: StartListener | undefined
   /** Whether a signal has ended the start, and the process waits for a file operation. */
   #isEnding = false
@@ -64,9 +67,11 @@ export class ProcessSignals {
     this.#listen()
   }
 
-  /** From now on these handlers are called; `onReload` at once when a reload has been requested before. */
+  /**
+   * Passes all later signals to these handlers. If a reload has been requested before, `onReload` is called at once.
+   */
   passTo(handlers: SignalHandlers): void {
-    // The start was completed while its end waited.
+    // A signal has ended the start, but the start completed while the process waited for a file operation.
     if (this.#isEnding) process.exit(0)
     this.#handlers = handlers
     this.#listen()
@@ -92,7 +97,7 @@ export class ProcessSignals {
     }
   }
 
-  /** The server has accepted no client and acknowledged no message. */
+  /** The server has accepted no client and acknowledged no message, so the process may end without a shutdown. */
   #endStart(
     { onEnd, onGivenUp = () => undefined, timeoutMs = START_END_TIMEOUT_MS }: StartListener,
     signal: ShutdownSignal,
@@ -109,5 +114,8 @@ export class ProcessSignals {
   }
 }
 
-/** For a worker: the primary gets the same signals, such as Ctrl-C at a terminal, and decides. */
+/**
+ * The handlers of a worker. The primary gets the same signals, for example by Ctrl-C at a terminal, and decides for all
+ * workers.
+ */
 export const IGNORE_SIGNALS: SignalHandlers = { onShutdown: () => undefined, onReload: () => undefined }

@@ -1,6 +1,7 @@
 /**
- * A hash of a set that does not depend on the order of its changes: each element is added or removed in constant time. It
- * tells two honest instances whether they agree on a state; it is no protection against a client that constructs a collision.
+ * A hash of a set that does not depend on the order of its changes; adding or removing an element takes constant time.
+ * Two honest instances compare their states with it. It gives no protection against a client that constructs a
+ * collision.
  */
 
 const FNV_PRIME = 0x01000193

@@ -1,16 +1,16 @@
 /**
- * Runs tasks in the order of their arrival, for a bounded time of each turn of the event loop: work on thousands of
- * connections must not keep the others waiting. Handshakes, catching up, broadcasts and the sweep are such tasks.
+ * Runs tasks in the order of their arrival, for a bounded time per turn of the event loop, so that work on thousands of
+ * connections does not delay other clients. Handshakes, catching up, broadcasts and the sweep are such tasks.
  */
 import type { Clock } from './clock.js'
 import { OncePerTurn } from './once-per-turn.js'
 
-/** Does its next piece, which takes a millisecond or so. `true`: there is more to do. */
+/** Does the next part of the task, which takes about a millisecond. Returns whether there is more to do. */
 export type Task = () => boolean
 
 export interface SlicedTasksOptions {
   readonly clock: Pick<Clock, 'monotonic' | 'soon'>
-  /** How long the tasks together may hold the event loop at a stretch, in milliseconds. */
+  /** How long all tasks together may occupy the event loop without a pause, in milliseconds. */
   readonly stretchMs: number
 }
 
@@ -20,7 +20,7 @@ export class SlicedTasks {
   #waiting: Task[] = []
   /** The number of tasks at the front of the queue that are done. */
   #done = 0
-  /** How long this turn of the event loop has been held. */
+  /** How long tasks have occupied the event loop in this turn, in milliseconds. */
   #spentMs = 0
   readonly #turns: OncePerTurn
 
@@ -35,14 +35,17 @@ export class SlicedTasks {
     return this.#waiting.length === 0
   }
 
-  /** Begins the task at once if this turn has time for it and no task waits before it. Its rest follows in the next turns. */
+  /**
+   * Begins the task at once if this turn has time for it and no task waits before it. Its other parts follow in the
+   * next turns.
+   */
   add(task: Task): void {
     const isNext = this.isIdle
     this.defer(task)
     if (isNext) this.#run()
   }
 
-  /** Begins the task in the next turn. */
+  /** Begins the task in the next turn of the event loop. */
   defer(task: Task): void {
     this.#waiting.push(task)
     this.#turns.schedule()

@@ -11,13 +11,16 @@ export function logStartupWarnings({ config, warnings }: LoadedConfig, systemd: 
   warnOfShortGrace(config, systemd, log)
 }
 
-/** An operator should learn before a deploy that the platform kills the server after 30 s of its 30 minutes. */
+/**
+ * Warns if the platform grants less time than a shutdown may take: for example, if it kills the server after 30 s of
+ * its 30 minutes. An operator should learn that before a deploy.
+ */
 function warnOfShortGrace(
   { shutdownTimeoutSeconds, closeTimeoutSeconds, terminationGraceSeconds }: Config,
   { notifySocket, isService }: SystemdEnvironment,
   log: Logger,
 ): void {
-  // systemd gets requests for more time as long as a shutdown takes (EXTEND_TIMEOUT_USEC).
+  // The server asks systemd for more time during a shutdown (EXTEND_TIMEOUT_USEC).
   if (notifySocket !== undefined) return
   const neededSeconds = shutdownTimeoutSeconds + closeTimeoutSeconds
   if (terminationGraceSeconds !== undefined && terminationGraceSeconds < neededSeconds) {

@@ -1,6 +1,6 @@
 /**
- * The end of a process in which a file operation hangs. `process.exit` waits for the threads of Node's pool, so it does
- * not return either: such a process can only kill itself.
+ * Ends a process in which a file operation hangs. `process.exit` waits for the threads of Node's pool and would not
+ * return either, so such a process can only kill itself.
  */
 import { pause, systemClock } from './clock.js'
 
@@ -9,8 +9,8 @@ const hasFileOperation = (): boolean => process.getActiveResourcesInfo().some((n
 const LOOK_EVERY_MS = 10
 
 /**
- * Ends the process with 0 as soon as no file operation is under way, for `process.exit` would wait for it. Where one is
- * still under way after the timeout, because a disk does not answer, kills the process by SIGKILL.
+ * Ends the process with 0 as soon as no file operation is under way. If one is still under way after the timeout,
+ * because a disk does not answer, the process kills itself by SIGKILL.
  *
  * @param onGivenUp Called before the process is killed.
  */
@@ -26,10 +26,10 @@ export function exitWhenNotStuck(timeoutMs: number, onGivenUp: () => void): void
 }
 
 /**
- * Ensures that a failing process ends, also while a write does not return: it then kills itself by SIGKILL, so that its exit
- * status is 137. The log is written before, because its handler was registered first.
+ * Ensures that a failing process ends even while a write does not return: it then kills itself by SIGKILL, with the
+ * exit status 137. The log line is written before, because its handler was registered first.
  *
- * @param mayBeStuck whether a pending file operation may never end.
+ * @param mayBeStuck Whether a pending file operation may never end.
  */
 export function exitEvenIfStuck(mayBeStuck: () => boolean): void {
   process.on('exit', (code) => {

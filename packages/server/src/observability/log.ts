@@ -13,8 +13,8 @@ export const LOG_EVENTS = {
   rejected: 'The server rejected a handshake, and why.',
   abuse: 'The server closes a connection because of what the client sent.',
   'hook.failed': 'A hook of the application threw, rejected, took too long or gave no answer. `hook` is its name.',
-  'keys.unavailable': 'The keys of AUTH_JWKS_URL cannot be fetched. Those that were fetched before stay in use.',
-  'keys.available': 'The keys of AUTH_JWKS_URL have been fetched again.',
+  'keys.unavailable': 'The server cannot fetch the keys of AUTH_JWKS_URL. The keys that it fetched before stay in use.',
+  'keys.available': 'The server has fetched the keys of AUTH_JWKS_URL again.',
   'admin.wrong_token':
     'A client sent a wrong ADMIN_TOKEN: the first one of an address in a minute, and the first one beyond the limit.',
   takeover: 'A newer connection of the same client replaced an older one.',

@@ -158,8 +158,8 @@ describe('variables that belong together', () => {
 
   test.each([
     ['redis://anna@host', 'names a user without a password'],
-    ['redis://:hunter2/3@host', 'holds a / before the @; in a password it is written %2F'],
-    ['redis://:hunter2#3@host', 'holds a #; in a password it is written %23'],
+    ['redis://:hunter2/3@host', 'contains a / before the @; write %2F in a password'],
+    ['redis://:hunter2#3@host', 'contains a #; write %23 in a password'],
     ['redis://host?password=hunter2', 'may have only these parameters: key, sentinel, ca, cert, cert-key'],
   ])('what is wrong with %s is said without repeating it', (JOURNAL_URL, problem) => {
     expect(problems({ JOURNAL_URL, AUTH_SECRET: SECRET })).toEqual([`JOURNAL_URL: ${problem}`])

@@ -66,7 +66,7 @@ describe('the queue', () => {
     expect(limits(2 ** 37)).toEqual([2 ** 26, 2 ** 37])
   })
 
-  it('may exist with other limits, but not as something else than a stream', () => {
+  it('may exist with other limits, but must be a stream', () => {
     const error = (name: string, values: string): Error =>
       new Error(`406 "PRECONDITION_FAILED - inequivalent arg '${name}' for queue 'q' in vhost '/': received ${values}"`)
     const wanted = { 'x-queue-type': 'stream', 'x-max-length-bytes': 5 }
@@ -175,7 +175,7 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     expect((await record(journal)).written).toHaveLength(1)
   })
 
-  it('leaves a queue alone that is not a stream, or holds messages of something else', async () => {
+  it('the journal refuses a queue that is not a stream or contains messages of another program', async () => {
     const connection = await connect(at(''))
     onTestFinished(() => connection.close())
     const channel = await connection.createConfirmChannel()
@@ -185,7 +185,7 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     for (const queue of [classic, foreign]) channel.sendToQueue(queue, Buffer.from('an order'))
     await channel.waitForConfirms()
     expect(await refusal(at(`?queue=${classic}`))).toEqual(unusable(/exists and is not a stream that can be used/))
-    expect(await refusal(at(`?queue=${foreign}`))).toEqual(unusable(/holds messages of something else/))
+    expect(await refusal(at(`?queue=${foreign}`))).toEqual(unusable(/contains messages of another program/))
     expect((await channel.checkQueue(classic)).messageCount).toBe(1)
   })
 

@@ -1,35 +1,33 @@
-/**
- * What an `amqp:` or `amqps:` URL says: the server, the user, the virtual host, and the queue that holds the journal.
- */
+/** The content of an `amqp:` or `amqps:` URL: the server, the user, the virtual host, and the queue of the journal. */
 import { readFileSync } from 'node:fs'
 import { LastcallError } from '../../errors.js'
 
 export interface RabbitAddress {
   readonly protocol: 'amqp' | 'amqps'
   readonly hostname: string
-  /** Default: 5672, with TLS 5671. */
+  /** Default: 5672; 5671 with TLS. */
   readonly port: number
-  /** Default, with the password: `guest`, which RabbitMQ accepts from its own machine alone. */
+  /** Default for the user and the password: `guest`. RabbitMQ accepts it from its own machine only. */
   readonly username: string
   readonly password: string
   /** Default: `/`. */
   readonly vhost: string
   /** Default: `lastcall.journal`. */
   readonly queue: string
-  /** Certificates in PEM that are trusted instead of the system's. */
+  /** The certificates in PEM that are trusted instead of the system's. */
   readonly ca: Buffer | undefined
 }
 
 const DEFAULT_QUEUE = 'lastcall.journal'
-/** AMQP 0.9.1, 1.4.2.1: names are short strings. */
+/** The greatest length of a name, which is a short string (AMQP 0.9.1, section 1.4.2.1). */
 const MAX_NAME_BYTES = 255
-/** Of a message: it is about this variable. */
+/** The beginning of each error message, which names the variable. */
 const PREFIX = 'JOURNAL_URL: '
 const PARAMETERS: readonly string[] = ['queue', 'ca']
 
 /**
- * @param url `amqp://USER:PASSWORD@HOST:PORT/VHOST?queue=NAME&ca=FILE`; everything but the host may be left out. Special
- *   characters are percent-encoded, as in the virtual host `%2Fmine`.
+ * @param url `amqp://USER:PASSWORD@HOST:PORT/VHOST?queue=NAME&ca=FILE`. Everything but the host is optional. Special
+ *   characters are percent-encoded, for example the virtual host `%2Fmine`.
  * @throws {LastcallError} `config_invalid`. The message does not contain the URL.
  */
 export function parseRabbitUrl(url: string): RabbitAddress {
@@ -52,7 +50,10 @@ export function parseRabbitUrl(url: string): RabbitAddress {
   }
 }
 
-/** What `parseRabbitUrl` refuses in a URL with one of its schemes, as the rest of a sentence about JOURNAL_URL. */
+/**
+ * The problem of a URL with one of these schemes, as the rest of a sentence about JOURNAL_URL. `undefined`: the URL is
+ * valid.
+ */
 export function problemOfRabbitUrl(url: string): string | undefined {
   if (!/^amqps?:/i.test(url)) return undefined
   try {

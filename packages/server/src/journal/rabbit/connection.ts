@@ -1,6 +1,6 @@
 /**
- * One connection to RabbitMQ: how it is opened, how it ends, and the channels on it. A channel that fails takes its
- * connection with it, so that there is one way to recover: to connect again.
+ * One connection to RabbitMQ: how it is opened, how it ends, and the channels on it. A channel that fails ends its
+ * connection, so that there is only one way to recover: another connection.
  */
 import { Writable } from 'node:stream'
 import { connect, type Channel, type ChannelModel, type ConfirmChannel } from 'amqplib'
@@ -8,19 +8,19 @@ import { LastcallError } from '../../errors.js'
 import type { RabbitAddress } from './address.js'
 import { asError } from './failures.js'
 
-/** A server that does not answer the handshake for so long is not there. */
+/** A server that does not answer the handshake in this time counts as unreachable. */
 const CONNECT_TIMEOUT_MS = 3000
 /**
- * The driver gives a connection up after two of these intervals without a byte. The server's own suggestion is 60 s: a
- * host that vanishes would hold up every client for two minutes.
+ * The driver ends a connection after two of these intervals without a byte. With the server's own suggestion of 60 s, a
+ * host that vanishes would delay every client by two minutes.
  */
 const HEARTBEAT_SECONDS = 2
 const CLOSE_TIMEOUT_MS = 1000
-/** So many bytes the driver hands to the socket at once: a gathered batch of a few thousand small messages. */
+/** The bytes that the driver passes to the socket at once. They hold a batch of a few thousand small messages. */
 const SOCKET_BUFFER_BYTES = 1024 * 1024
 
 export class RabbitConnection {
-  /** Resolves when the connection has ended, with the reason. Never rejects. */
+  /** Resolves with the reason when the connection has ended. Never rejects. */
   readonly ended: Promise<Error>
   readonly #model: ChannelModel
   readonly #abort: AbortController
@@ -42,20 +42,20 @@ export class RabbitConnection {
     })
     this.ended = new Promise((resolve) => {
       model.on('close', (error) => {
-        // The driver ends its side and leaves the socket to a peer that may not be there any more.
+        // The driver ends its own side only, and the peer may be unreachable. The signal destroys the socket.
         abort.abort()
         resolve(asError(this.#reason ?? error))
       })
     })
   }
 
-  /** @param signal ends the attempt, and later the connection. */
+  /** @param signal Ends the attempt, and later the connection. */
   static async open(address: RabbitAddress, signal: AbortSignal): Promise<RabbitConnection> {
     signal.throwIfAborted()
     const abort = new AbortController()
     const onAbort = (): void => abort.abort()
     signal.addEventListener('abort', onAbort)
-    // The socket is destroyed by the signal: the driver has no way to end a connection whose peer does not answer.
+    // The signal destroys the socket, because the driver cannot end a connection whose peer does not answer.
     const socketOptions = {
       ...{ noDelay: true, timeout: CONNECT_TIMEOUT_MS, signal: abort.signal },
       writableHighWaterMark: SOCKET_BUFFER_BYTES,
@@ -63,7 +63,7 @@ export class RabbitConnection {
     }
     try {
       const { protocol, hostname, port, username, password } = address
-      // The driver decodes the name of the virtual host, as if it came from a URL.
+      // The driver decodes the name of the virtual host, as if it were a part of a URL.
       const vhost = encodeURIComponent(address.vhost)
       const model = await connect(
         { protocol, hostname, port, username, password, vhost, heartbeat: HEARTBEAT_SECONDS },
@@ -80,7 +80,10 @@ export class RabbitConnection {
     }
   }
 
-  /** Why the server does not read from this connection: its memory or its disk is short, and the connection publishes. */
+  /**
+   * Why the server does not read from this connection. It stops reading from publishers when it lacks memory or disk
+   * space.
+   */
   get blocked(): string | undefined {
     return this.#blocked
   }
@@ -90,7 +93,7 @@ export class RabbitConnection {
     this.#model.on('unblocked', listener)
   }
 
-  /** A channel that may fail without any consequence but that its calls reject. */
+  /** Opens a channel whose failure does not end the connection: only its calls reject. */
   async openChannelToTry(): Promise<Channel> {
     const channel = await this.#model.createChannel()
     channel.on('error', () => undefined)
@@ -111,17 +114,17 @@ export class RabbitConnection {
   }
 
   /**
-   * The messages that are published in this turn of the event loop leave in one system call. Without this the driver makes a call for
-   * each message, and the server a read: together they would cost more than everything else about a small message.
+   * Sends the messages of this turn of the event loop in one system call. Otherwise the driver makes a call and the
+   * server a read for each message, which cost more than everything else about a small message.
    */
   gatherWrites(): void {
     const { connection } = this.#model
-    // The driver's types do not mention its socket.
+    // The types of the driver do not mention its socket.
     if (this.#isGathering || !('stream' in connection && connection.stream instanceof Writable)) return
     const { stream } = connection
     this.#isGathering = true
     stream.cork()
-    // The driver hands its frames to the socket in the next turn, after the first of these callbacks.
+    // The driver passes its frames to the socket in the next turn, after the first of these callbacks.
     setImmediate(() =>
       setImmediate(() => {
         this.#isGathering = false
@@ -130,19 +133,19 @@ export class RabbitConnection {
     )
   }
 
-  /** Ends the connection at once, without waiting for the server. */
+  /** Ends the connection at once, without an answer of the server. */
   abort(reason: unknown): void {
     this.#reason ??= reason
     this.#abort.abort()
   }
 
-  /** Ends the connection politely, and at once when the server does not answer. Always resolves. */
+  /** Ends the connection politely, or at once if the server does not answer. Always resolves. */
   async close(): Promise<void> {
     const timer = setTimeout(() => this.abort(new Error('the server did not answer')), CLOSE_TIMEOUT_MS)
     try {
       await Promise.race([this.#model.close(), this.ended])
     } catch {
-      // It is closed or closing already.
+      // The connection is closed or closing already.
       this.abort(new Error('closed'))
     }
     await this.ended
@@ -152,7 +155,10 @@ export class RabbitConnection {
 
 const FIRST_VERSION = [3, 9] as const
 
-/** @throws {LastcallError} `journal_unusable`: this RabbitMQ has no streams. Other servers are asked for one instead. */
+/**
+ * @throws {LastcallError} `journal_unusable`: this version of RabbitMQ has no streams. The check skips other
+ *   products, which show it when the queue is declared.
+ */
 export function expectStreams({ product, version }: { readonly product?: unknown; readonly version?: unknown }): void {
   if (product !== 'RabbitMQ') return
   const [major = 0, minor = 0] = String(version).split('.').map(Number)

@@ -1,6 +1,6 @@
 /**
- * Reads the queue on one channel: a bounded number of messages is under way, and the reader is told when a turn of the
- * event loop has brought its last one. While the queue is busy, a turn lasts some milliseconds.
+ * Reads the queue on one channel. A bounded number of messages is under way, and the reader gets a call after the last
+ * message of each turn of the event loop. While the queue is busy, a turn lasts some milliseconds.
  */
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Clock } from '../../clock.js'
@@ -10,28 +10,34 @@ import { readMessage, type LogMessage } from './log-message.js'
 
 export interface ConsumptionOptions {
   readonly queue: string
-  /** An offset, or `first` or `last`: that of the oldest or of the newest chunk. Behind the end: what comes next. */
+  /**
+   * An offset; or `first` or `last`: the first offset of the oldest or newest chunk. An offset after the end means the
+   * next message.
+   */
   readonly from: number | 'first' | 'last'
   readonly clock: Clock
   readonly onMessage: (message: LogMessage) => void
-  /** A turn has brought messages, and there are no more of them for now. */
+  /** Called after the last message of a turn. */
   readonly onTurn?: () => void
 }
 
-/** What the server sends before it waits for an answer: enough for a round trip of 10 ms at 100,000 messages a second. */
+/**
+ * The number of messages that the server sends without an answer. It covers a round trip of 10 ms at 100,000 messages
+ * per second.
+ */
 const PREFETCH = 1000
-/** A turn ends at the latest with so many messages: the server must never wait for the answer. */
+/** The greatest number of messages in a turn, so that the server never has to wait for an answer. */
 const MAX_IN_TURN = PREFETCH / 4
 
 export class Consumption {
   readonly #connection: RabbitConnection
   readonly #channel: Channel
   readonly #options: ConsumptionOptions
-  /** Messages, since the channel was opened. */
+  /** The number of messages since the channel was opened. */
   #received = 0
   #acked = 0
   #latest: ConsumeMessage | undefined
-  /** Messages that had been received when the end of the turn was last considered. */
+  /** The value of `#received` when the end of the turn was last considered. */
   #noted = 0
   readonly #batchDelay = new BatchDelay()
   #stopWaiting: (() => void) | undefined
@@ -60,7 +66,7 @@ export class Consumption {
       return
     }
     this.#received++
-    // The driver hands over everything that one read of the socket has brought before microtasks run.
+    // The driver delivers everything that one read of the socket has brought before microtasks run.
     if (!this.#isDue) queueMicrotask(() => this.#considerEnd())
     this.#isDue = true
     this.#latest = delivered
@@ -86,16 +92,16 @@ export class Consumption {
     try {
       this.#channel.ack(latest, true)
     } catch {
-      // The channel has been closed meanwhile: its connection reports why.
+      // The channel has been closed meanwhile. The connection reports the reason.
     }
     this.#options.onTurn?.()
   }
 
   /**
-   * Resolves when everything has been delivered that was in the queue at the call, provided that one message has been
-   * delivered before. `messageCount` does not help, a stream reports it with a delay. But the server answers on a channel
-   * in order: it answered while it was allowed to send more messages, so it had no more. Before the first delivery it may
-   * answer early: it starts to read the stream in a process of its own.
+   * Resolves when all messages that were in the queue at the call have been delivered, provided that one message has
+   * been delivered before. A stream reports `messageCount` with a delay. But the server answers on a channel in order:
+   * if it answers while it may send more messages, it has no more. Before the first delivery the answer may come too
+   * early, because the server begins to read the stream in a process of its own.
    */
   async caughtUp(): Promise<void> {
     for (let calm = 0; calm < 2;) {

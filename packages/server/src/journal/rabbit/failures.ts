@@ -1,18 +1,18 @@
 /**
- * What an error of the server or of its connection means, and what an operator can do about it. The messages never
- * contain the password.
+ * The meaning of an error of the server or of its connection, and what an operator can do. The messages never contain
+ * the password.
  */
 import { LastcallError } from '../../errors.js'
 import type { RabbitAddress } from './address.js'
 
-/** An error that waiting does not mend, with the sentence that says what to do. */
+/** An error that a retry does not solve, with a sentence that says what to do. */
 interface Verdict {
   matches(error: Problem): boolean
   advice(address: RabbitAddress): string
 }
 
 interface Problem {
-  /** Of AMQP (a number) or of Node (a text). */
+  /** A number of AMQP or a text of Node. */
   readonly code: unknown
   readonly message: string
 }
@@ -30,7 +30,7 @@ const VERDICTS: readonly Verdict[] = [
     advice: ({ username }) => `it refuses the user ${username}: the name or the password is wrong`,
   },
   {
-    // The driver reports nothing of the server's reason (530 NOT_ALLOWED).
+    // The driver does not report the server's reason (530 NOT_ALLOWED).
     matches: ({ message }) => message.includes('Expected ConnectionOpenOk; got <ConnectionClose'),
     advice: ({ vhost, username }) => `the virtual host ${vhost} does not exist, or the user ${username} may not use it`,
   },
@@ -51,11 +51,11 @@ const VERDICTS: readonly Verdict[] = [
   },
 ]
 
-/** Anything can be thrown, and a connection can end without a reason. */
+/** Turns a thrown value of any type into an error. A connection can end without a reason. */
 export const asError = (reason: unknown): Error =>
   reason instanceof Error ? reason : new Error('the connection ended', { cause: reason })
 
-/** What stopped a start: `journal_unusable` when waiting does not help, else `journal_unavailable`. */
+/** The error that ends a start: `journal_unusable` if waiting does not help, and otherwise `journal_unavailable`. */
 export function explain(cause: unknown, address: RabbitAddress): LastcallError {
   if (cause instanceof LastcallError) return cause
   const problem = problemOf(cause)
@@ -65,7 +65,10 @@ export function explain(cause: unknown, address: RabbitAddress): LastcallError {
   return new LastcallError('journal_unusable', text, { cause })
 }
 
-/** What an outage is for an append: temporary, whatever its cause. An operator can mend it while the server runs. */
+/**
+ * The error for an append during an outage. It is always temporary, because an operator can solve the problem while the
+ * server runs.
+ */
 export function unavailable(cause: unknown, address: RabbitAddress): LastcallError {
   if (cause instanceof LastcallError && cause.code === 'journal_unavailable') return cause
   const { message } = cause instanceof LastcallError ? cause : problemOf(cause)
@@ -76,7 +79,7 @@ export function unavailable(cause: unknown, address: RabbitAddress): LastcallErr
 const placeOf = ({ hostname, port }: RabbitAddress): string => `RabbitMQ at ${hostname}:${port}`
 
 function problemOf(cause: unknown): Problem {
-  // A host with several addresses: the errors of all of them, without a message of its own.
+  // An attempt at several addresses fails with an error that contains theirs and has no message of its own.
   const error = asError(cause instanceof AggregateError ? cause.errors[0] : cause)
   return { code: 'code' in error ? error.code : undefined, message: error.message }
 }

@@ -1,5 +1,5 @@
 /**
- * The newest entries that a reader meets before it begins, as many as are retained. Their number is bounded, however
+ * The newest entries that a reader receives before it begins, as many as are retained. Their number is bounded, however
  * long the stream is.
  */
 import type { Clock } from '../../clock.js'
@@ -9,7 +9,7 @@ import type { LogSink } from './log-reading.js'
 export class KeptEntries implements LogSink {
   readonly #retention: Retention
   #entries: Entry[] = []
-  /** So many of them are not retained any more. */
+  /** The number of entries at the beginning of the array that are not retained any more. */
   #goneCount = 0
   #bytes = 0
 
@@ -30,14 +30,14 @@ export class KeptEntries implements LogSink {
     while (this.#entries.length - this.#goneCount > maxEntries || this.#bytes > maxBytes) {
       this.#bytes -= this.#entries[this.#goneCount++]?.bytes ?? 0
     }
-    // In bulk: to remove the first element of a long array costs as much as the array is long.
+    // Many entries are removed at once, because each removal from the front copies the array.
     if (this.#goneCount > this.#entries.length / 2 + 1) {
       this.#entries = this.#entries.slice(this.#goneCount)
       this.#goneCount = 0
     }
   }
 
-  /** Those that are not too old either, the oldest first. */
+  /** The retained entries that are not too old. The oldest is first. */
   fresh(clock: Clock): readonly Entry[] {
     const oldest = clock.now() - this.#retention.maxAgeMs
     const first = this.#entries.findIndex(({ at }, index) => index >= this.#goneCount && at >= oldest)

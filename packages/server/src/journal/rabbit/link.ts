@@ -1,6 +1,4 @@
-/**
- * A connection that is made again whenever it ends, until it is closed.
- */
+/** A connection that is renewed whenever it ends, until the link is closed. */
 import { ReconnectBackoff } from '../reconnect-backoff.js'
 import type { RabbitAddress } from './address.js'
 import { RabbitConnection } from './connection.js'
@@ -8,11 +6,11 @@ import { asError } from './failures.js'
 
 export interface LinkOptions {
   readonly address: RabbitAddress
-  /** Makes a new connection usable. When it rejects, the connection is dropped and another one is tried. */
+  /** Prepares a new connection. If it rejects, the link drops the connection and tries another one. */
   readonly setUp: (connection: RabbitConnection) => Promise<void>
-  /** A connection that was usable has ended, or another attempt has failed. */
+  /** A usable connection has ended, or another attempt has failed. */
   readonly onDown: (reason: Error) => void
-  /** There is a usable connection again. */
+  /** The link has a usable connection again. */
   readonly onUp: () => void
 }
 
@@ -27,7 +25,7 @@ export class Link {
     this.#options = options
   }
 
-  /** Rejects when the first connection cannot be made; it is not tried again then. */
+  /** Rejects if the first connection fails. The link does not try again then. */
   async open(): Promise<void> {
     const connection = await this.#connect()
     this.#running = this.#keep(connection)
@@ -37,12 +35,13 @@ export class Link {
     const connection = await RabbitConnection.open(this.#options.address, this.#closing.signal)
     this.#connection = connection
     try {
-      // What waits for an answer does not wait longer than for the end of the connection.
+      // The preparation may wait for an answer that never arrives, but not longer than the connection lasts.
       await Promise.race([this.#options.setUp(connection), connection.ended.then((reason) => Promise.reject(reason))])
       return connection
     } catch (error) {
       connection.abort(error)
-      // The first reason is the one that helps: a refused permission, and not that its channel was closed.
+      // The reason of the connection helps more than that of the preparation: it names a refused permission, for
+      // example, and not only that a channel was closed.
       throw await connection.ended
     }
   }
@@ -78,7 +77,7 @@ export class Link {
   /** Always resolves. */
   async close(): Promise<void> {
     this.#isClosed = true
-    // Politely first: the server still reads what has been sent.
+    // The close is polite, so that the server still reads what has been sent.
     await this.#connection?.close()
     this.#closing.abort()
     await this.#running

@@ -1,6 +1,4 @@
-/**
- * The log in the queue as it is now: its newest part, its epoch, and the beginning of a new one.
- */
+/** The access to the log in the queue: its newest part, its epoch, and the beginning of a new epoch. */
 import type { ConfirmChannel } from 'amqplib'
 import type { Clock } from '../../clock.js'
 import { LastcallError } from '../../errors.js'
@@ -13,35 +11,37 @@ export interface LogAccess {
   readonly connection: RabbitConnection
   readonly queue: string
   readonly clock: Clock
-  /** How long the server may take to confirm a message. Milliseconds. */
+  /** How long the server may take to confirm a message, in milliseconds. */
   readonly timeoutMs: number
 }
 
-/** Behind the beginning of an epoch, writers that have not read it yet may still write into the one before. */
+/**
+ * After the beginning of an epoch, writers that have not read it yet may still write messages of the previous epoch.
+ */
 const SPARE_MESSAGES = 1000
 const MARKER = Buffer.from('lastcall: an epoch begins here\n')
 
-/** The log is being read from here on, and everything that was there has been read. */
+/** The log, read to its end. The consumption continues from there. */
 export interface OpenLog {
   readonly reading: LogReading
   readonly consumption: Consumption
 }
 
 export interface OpenLogOptions {
-  /** So many messages at the end, at least. */
+  /** The number of messages at the end of the queue that are read at least. */
   readonly count: number
   readonly sink: LogSink
   /** Called for each message, after the sink. */
   readonly onMessage?: (message: LogMessage) => void
   readonly onTurn?: () => void
-  /** The greatest epoch that is known of: a new one is greater. */
+  /** The greatest known epoch. A new epoch is greater. */
   readonly highestSeen: Epoch
 }
 
 /**
- * Reads the end of the log; begins its first epoch where there is none.
+ * Reads the end of the log, and begins the first epoch if there is none.
  *
- * @throws {LastcallError} `journal_unusable`: the queue holds messages, and none of them is of a journal.
+ * @throws {LastcallError} `journal_unusable`: the queue contains messages, and none of them belongs to a journal.
  */
 export async function openLog(access: LogAccess, options: OpenLogOptions): Promise<OpenLog> {
   const newest = await newestChunk(access, options.highestSeen)
@@ -63,7 +63,7 @@ async function readFrom(access: LogAccess, options: OpenLogOptions, from: number
   if (from > 0) return readFrom(access, options, 0, newest)
   throw new LastcallError(
     'journal_unusable',
-    `the queue ${queue} holds messages of something else: name another one with queue=NAME in the URL`,
+    `the queue ${queue} contains messages of another program: name another queue with queue=NAME in the URL`,
   )
 }
 
@@ -74,9 +74,9 @@ export interface Chunk {
 }
 
 /**
- * What the server wrote into the stream at once, last. In an empty queue the first epoch is begun; other instances may do
- * so at the same time, and a server that is slow may only seem to have an empty one. A beginning that is not the first
- * message does not count, for any reader.
+ * The newest chunk, which is what the server wrote into the stream at once. In an empty queue this begins the first
+ * epoch. Other instances may do the same at the same time, and a slow server may only seem to have an empty queue. No
+ * reader counts a beginning that is not the first message.
  */
 export async function newestChunk(access: LogAccess, highestSeen: Epoch): Promise<Chunk> {
   const { connection, queue, clock } = access
@@ -85,7 +85,7 @@ export async function newestChunk(access: LogAccess, highestSeen: Epoch): Promis
     const onMessage = ({ offset }: LogMessage): void => void offsets.push(offset)
     const consumption = await Consumption.start(connection, { queue, from: 'last', clock, onMessage })
     await consumption.caughtUp()
-    // It may have answered before its first delivery: now it is known to have read the stream.
+    // The first answer may have come before the first delivery. The server has begun to read the stream now.
     if (offsets.length > 0) await consumption.caughtUp()
     await consumption.close()
     const [first] = offsets
@@ -94,7 +94,7 @@ export async function newestChunk(access: LogAccess, highestSeen: Epoch): Promis
   }
 }
 
-/** Writes the beginning of an epoch. Whether it is in force is for the log's readers to say, by its place. */
+/** Writes the beginning of an epoch. The readers of the log decide by its place whether it counts. */
 export async function beginEpoch(
   access: LogAccess,
   { highestSeen, supersedes }: { readonly highestSeen: Epoch; readonly supersedes: Epoch },
@@ -106,8 +106,8 @@ export async function beginEpoch(
 }
 
 /**
- * Resolves when the server has taken a message that goes nowhere: this user may write. The server checks permissions when
- * a message comes, so that without this the first client would learn of it.
+ * Resolves when the server has accepted a message that it routes to no queue, which proves that the user may write. The
+ * server checks permissions for each message, so without this the first client would discover the problem.
  */
 export async function expectToBeWritable(channel: ConfirmChannel, access: LogAccess): Promise<void> {
   await publishAlone(channel, access, { key: `${access.queue}.nowhere`, epoch: '', supersedes: '' })

@@ -1,6 +1,6 @@
 /**
- * What a reader makes of the queue's messages, in their order: entries at their offsets, placeholders, and the places
- * where an epoch begins or entries were trimmed. Pure. Every reader comes to the same result, wherever it starts.
+ * Interprets the queue's messages in their order: entries at their offsets, placeholders, and the places where an epoch
+ * begins or entries were trimmed. Pure. Every reader comes to the same result, wherever it starts.
  */
 import { decodeEntry } from '../entry-codec.js'
 import type { Entry } from '../journal.js'
@@ -8,19 +8,19 @@ import { placeholderAt } from '../placeholder.js'
 import type { Epoch, LogMessage } from './log-message.js'
 
 export interface LogSink {
-  /** What was read before does not count any more; the next entry has `nextOffset`. */
+  /** Everything that was read before is void. The next entry has `nextOffset`. */
   onEpoch(epoch: Epoch, nextOffset: number): void
-  /** The next entry: contiguous within an epoch. */
+  /** The next entry. Offsets are contiguous within an epoch. */
   onEntry(entry: Entry): void
 }
 
-/** The stream spends one offset on each of its segments. */
+/** The number of offsets that the stream spends on each of its segments. */
 const SEGMENT_GAP = 1
 
 export class LogReading {
   readonly #sink: LogSink
   #epoch: Epoch = ''
-  /** The epoch comes from a marker whose predecessor is not known: of two such markers, the first one counts. */
+  /** The epoch comes from a marker whose predecessor is unknown. Of two such markers, the first one counts. */
   #isGuess = false
   #highestEpoch: Epoch = ''
   #nextOffset = -1
@@ -29,12 +29,12 @@ export class LogReading {
     this.#sink = sink
   }
 
-  /** `''`: no message that was read belongs to a journal. */
+  /** `''`: no message so far belongs to a journal. */
   get epoch(): Epoch {
     return this.#epoch
   }
 
-  /** The greatest one that was met, in force or not. */
+  /** The greatest epoch in any message so far, whether it counts or not. */
   get highestEpoch(): Epoch {
     return this.#highestEpoch
   }
@@ -45,7 +45,7 @@ export class LogReading {
 
   take(message: LogMessage): void {
     const { offset, epoch } = message
-    // The server delivers whole chunks, from the beginning of the one that holds the offset that was asked for.
+    // The server delivers complete chunks, from the beginning of the chunk that contains the requested offset.
     if (offset < this.#nextOffset) return
     if (epoch > this.#highestEpoch) this.#highestEpoch = epoch
     this.#passGap(offset)
@@ -57,7 +57,7 @@ export class LogReading {
   #passGap(offset: number): void {
     if (this.#nextOffset < 0 || offset === this.#nextOffset || this.#epoch === '') return
     if (offset - this.#nextOffset === SEGMENT_GAP) this.#sink.onEntry(placeholderAt(this.#nextOffset))
-    // More is missing than a segment takes: the server has trimmed entries that this reader has not read.
+    // The gap is larger than that of a segment, so the server has trimmed entries that this reader has not read.
     else this.#sink.onEpoch(this.#epoch, offset)
   }
 
@@ -69,7 +69,7 @@ export class LogReading {
     }
     if (this.#epoch === '') return
     if (epoch === this.#epoch) this.#isGuess = false
-    // Its writer had not read yet that the epoch was over, or something else writes into the queue.
+    // The writer had not yet read that the epoch has ended, or another program writes to the queue.
     this.#sink.onEntry(epoch === this.#epoch ? entryAt(offset, bytes) : placeholderAt(offset))
   }
 
@@ -84,7 +84,10 @@ export class LogReading {
   }
 }
 
-/** Bytes that are no entry stand for nothing, for every reader alike: whoever may publish could have written them. */
+/**
+ * The entry in these bytes. Bytes that are no entry become a placeholder for every reader alike, because any program
+ * with the permission to publish may have written them.
+ */
 function entryAt(offset: number, bytes: Buffer): Entry {
   try {
     return decodeEntry(offset, bytes)

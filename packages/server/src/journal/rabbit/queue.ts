@@ -1,6 +1,4 @@
-/**
- * The queue that holds the journal: a stream, how large it may become, and how it is declared where it exists already.
- */
+/** The queue of the journal: a stream, its limits, and its declaration if it exists already. */
 import type { EngineRetention } from '../journal.js'
 import type { RabbitConnection } from './connection.js'
 
@@ -10,13 +8,13 @@ export type QueueArguments = Readonly<Record<string, string | number>>
 const MIB = 1024 * 1024
 const MIN_SEGMENT_BYTES = MIB
 const MAX_SEGMENT_BYTES = 64 * MIB
-/** The server removes whole segments, and never the one that is being written. */
+/** The server removes complete segments, and never the newest one. */
 const MIN_SEGMENTS = 4
 const SEGMENTS = 16
 
 /**
- * What the queue is declared with. `maxBytes` is twice what the readers' windows hold: the server counts the bytes of its
- * segments, and there a small entry takes up to twice its size, because each message has properties.
+ * The arguments of the declaration. `maxBytes` is twice what the readers' windows hold: the server counts the bytes of
+ * its segments, in which a small entry takes up to twice its size, because each message has properties.
  */
 export function argumentsFor({ maxBytes }: Pick<EngineRetention, 'maxBytes'>): QueueArguments {
   const segmentBytes = Math.round(Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, maxBytes / SEGMENTS)))
@@ -28,8 +26,8 @@ export function argumentsFor({ maxBytes }: Pick<EngineRetention, 'maxBytes'>): Q
 }
 
 /**
- * These may differ from what is asked for: another instance has another HISTORY_BYTES, or an operator has declared the
- * queue. The server compares them in an order of its own and reports one difference at a time.
+ * Arguments that may differ from the requested ones: another instance has another HISTORY_BYTES, or an operator has
+ * declared the queue. The server compares arguments in an order of its own and reports one difference at a time.
  */
 const ADJUSTABLE: readonly string[] = [
   ...['x-max-length-bytes', 'x-stream-max-segment-size-bytes', 'x-max-age'],
@@ -58,10 +56,10 @@ export async function declareQueue(
   }
 }
 
-/** The wording of RabbitMQ since 3.8: `inequivalent arg 'NAME' for queue …: received … but current is …`. */
+/** The text of RabbitMQ since 3.8: `inequivalent arg 'NAME' for queue …: received … but current is …`. */
 const DIFFERENCE = /inequivalent arg '([^']+)' for queue .* but current is (?:none|(?:the value )?'([^']*)')/s
 
-/** `undefined`: the error reports nothing that could be adjusted. */
+/** `undefined`: the error reports no difference that can be accepted. */
 export function adjustedTo(wanted: QueueArguments, error: unknown): QueueArguments | undefined {
   const [, name, value] = DIFFERENCE.exec(error instanceof Error ? error.message : '') ?? []
   if (name === undefined || !ADJUSTABLE.includes(name)) return undefined

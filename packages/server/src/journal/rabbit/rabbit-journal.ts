@@ -1,6 +1,7 @@
 /**
- * `amqp:` and `amqps:`: a stream queue of RabbitMQ that any number of instances append to and read. The stream's offsets
- * are the journal's, so that all readers see one order. One connection writes, and each tail has one of its own.
+ * `amqp:` and `amqps:`: a stream queue of RabbitMQ to which any number of instances append, and which they read. The
+ * stream's offsets are the journal's, so all readers see one order. One connection writes, and each tail has one of its
+ * own.
  */
 import type { Clock } from '../../clock.js'
 import { LastcallError } from '../../errors.js'
@@ -23,9 +24,9 @@ export interface RabbitJournalOptions {
   readonly retention: EngineRetention
   readonly clock: Clock
   readonly log: Logger
-  /** An append that RabbitMQ has not confirmed within so many milliseconds fails. */
+  /** The time in which RabbitMQ must confirm an append, in milliseconds. */
   readonly timeoutMs: number
-  /** Gives up opening. */
+  /** Ends the attempts to open the journal. */
   readonly signal?: AbortSignal
 }
 
@@ -35,8 +36,9 @@ const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 /**
  * Creates the queue unless it exists.
  *
- * @throws {LastcallError} `config_invalid`: the URL; `journal_unusable`: waiting does not help, such as a wrong password or
- *   a queue of another type; `journal_unavailable`: the server cannot be reached or is starting.
+ * @throws {LastcallError} `config_invalid`: the URL is not valid. `journal_unusable`: waiting does not help, for
+ *   example with a wrong password or a queue of another type. `journal_unavailable`: the server cannot be reached or is
+ *   starting.
  */
 export async function openRabbitJournal(url: string, options: RabbitJournalOptions): Promise<Journal> {
   const journal = new RabbitJournal(parseRabbitUrl(url), options)
@@ -50,7 +52,7 @@ class RabbitJournal implements Journal {
   readonly #options: RabbitJournalOptions
   readonly #writer: Writer
   readonly #writing: Link
-  /** Those that have begun. */
+  /** The readers that have begun. */
   readonly #readers = new Set<Reader>()
   readonly #beginning = new Set<Reader>()
   readonly #queueArguments: QueueArguments
@@ -95,11 +97,12 @@ class RabbitJournal implements Journal {
     const access = await this.#prepare(connection)
     const channel = await connection.openConfirmChannel()
     await expectToBeWritable(channel, access)
-    // The tails know the epoch, but there may be none yet, and an entry of an epoch that is over is lost.
+    // The tails know the epoch, but there may be none yet, and an entry that is written into an epoch that has ended is
+    // lost.
     const sink = { onEpoch: () => undefined, onEntry: () => undefined }
     const { reading, consumption } = await openLog(access, { count: 0, sink, highestSeen: this.#highestSeen })
     await consumption.close()
-    // The queue may have been replaced since the last connection. Where there are tails, they find out.
+    // The queue may have been replaced since the last connection. If there are tails, they discover it.
     if (this.#readers.size === 0) this.#epoch = ''
     this.#adopt(reading.epoch, reading.highestEpoch)
     this.#writer.attach(connection, channel)
@@ -116,11 +119,11 @@ class RabbitJournal implements Journal {
     return { connection, queue, clock, timeoutMs }
   }
 
-  /** Entries are written into the latest epoch that anything here has come to. */
+  /** Uses the latest epoch that a tail or the writer has found for the entries from now on. */
   #adopt(epoch: Epoch, highestSeen: Epoch): void {
     if (highestSeen > this.#highestSeen) this.#highestSeen = highestSeen
     if (epoch <= this.#epoch) return
-    // What was written into the old one behind its end does not count, although the server confirms it.
+    // Entries that were written into the old epoch after its end do not count, although the server confirms them.
     if (this.#epoch !== '') this.#writer.failAll(new Error('the journal was replaced'))
     this.#epoch = epoch
   }
@@ -149,8 +152,8 @@ class RabbitJournal implements Journal {
   }
 
   /**
-   * Why no entries are taken. A tail that has lost its connection may find another log than the one it has read: what
-   * was written before it has looked would belong to an epoch that ends.
+   * Why the journal takes no entries. A tail that has lost its connection may find another log than the one it has
+   * read. Entries that are written before the tail has checked the log could belong to an epoch that ends.
    */
   get #problem(): Error | undefined {
     return this.#writer.problem ?? [...this.#readers].find(({ problem }) => problem !== undefined)?.problem
@@ -166,7 +169,7 @@ class RabbitJournal implements Journal {
 
   // ——— reading
 
-  /** Waits while the server cannot be reached: the line may break between `open` and this. */
+  /** Waits while the server cannot be reached, because the connection may have ended since `open`. */
   async tail(listener: JournalListener): Promise<Tail> {
     this.#expectOpen()
     const { log, signal } = this.#options
@@ -177,7 +180,7 @@ class RabbitJournal implements Journal {
     return { stop: () => this.#remove(reader) }
   }
 
-  /** One attempt. */
+  /** Makes one attempt. */
   async #openReader(listener: JournalListener): Promise<Reader> {
     const { retention, log } = this.#options
     const reader = new Reader({

@@ -1,6 +1,6 @@
 /**
- * One tail of the journal, on a connection of its own: it begins with what is retained and reads on. After an outage it
- * compares the log with the last message that it has read, before it tells its listener anything more.
+ * One tail of the journal, on a connection of its own: it begins with the retained entries and continues with new ones.
+ * After an outage it compares the log with the last message that it has read, before it calls its listener again.
  */
 import type { Logger } from '../../observability/log.js'
 import type { Entry, JournalListener, Retention } from '../journal.js'
@@ -18,36 +18,36 @@ export interface ReaderOptions {
   readonly retention: Retention
   readonly listener: JournalListener
   readonly log: Logger
-  /** What a new connection needs before the queue can be read. */
+  /** Prepares a new connection, so that the queue can be read on it. */
   readonly prepare: (connection: RabbitConnection) => Promise<LogAccess>
-  /** The greatest epoch that anything in this process has met. */
+  /** The greatest epoch that any part of this process has met. */
   readonly highestSeen: () => Epoch
-  /** The reader has come to this epoch. */
+  /** The reader has found this epoch. */
   readonly onEpoch: (epoch: Epoch, highestSeen: Epoch) => void
   /** Whether this journal has written the message with this id. */
   readonly isOwn: (id: string) => boolean
-  /** Its messages have been read up to the one with this id. */
+  /** The reader has read this journal's messages up to the one with this id. */
   readonly onOwnRead: (id: string) => void
-  /** Its connection was lost, or is back; `undefined`: it reads. */
+  /** The value of `problem` has changed: the connection was lost, or the reader reads again. */
   readonly onProblemChange: () => void
 }
 
-/** Another instance may be just about to begin the epoch, too. */
+/** The number of times that the reader looks for the epoch. Another instance may be about to begin it, too. */
 const MAX_LOOKS_FOR_EPOCH = 10
 
 export class Reader implements LogSink {
   readonly #options: ReaderOptions
   readonly #link: Link
   #reading: LogReading | undefined
-  /** The last message that was read, by which the log is recognised. */
+  /** The last message that was read. The reader recognizes the log by it. */
   #last: LogMessage | undefined
-  /** What the listener was told; `''` before it has begun. */
+  /** The epoch that the listener knows; `''` before it has begun. */
   #epoch: Epoch = ''
   #kept: KeptEntries | undefined
   #batch: Entry[] = []
   #problem: Error | undefined
   #isMuted = false
-  /** Of the messages in this turn that this journal has written. */
+  /** The id of the last message in this turn that this journal has written. */
   #lastOwnId: string | undefined
 
   constructor(options: ReaderOptions) {
@@ -69,12 +69,12 @@ export class Reader implements LogSink {
     return this.#isMuted ? undefined : this.#options.listener
   }
 
-  /** Resolves when the listener has been told everything that is retained. */
+  /** Resolves when the listener has received everything that is retained. */
   open(): Promise<void> {
     return this.#link.open()
   }
 
-  /** From now on the listener is not called. */
+  /** From now on the reader does not call the listener. */
   mute(): void {
     this.#isMuted = true
   }
@@ -90,7 +90,7 @@ export class Reader implements LogSink {
   }
 
   async #setUp(access: LogAccess): Promise<void> {
-    // The connection may have ended within a turn.
+    // The connection may have ended within a turn, with messages that have not been delivered.
     this.#flush()
     const difference = this.#last ? await this.#resume(access, this.#last) : undefined
     if (this.#last && difference === undefined) return
@@ -101,7 +101,7 @@ export class Reader implements LogSink {
     }
   }
 
-  /** Reads on behind the last message. Resolves with what is wrong with the log, when it is not the one that was read. */
+  /** Continues after the last message. Resolves with the difference if the log is not the one that was read. */
   async #resume(access: LogAccess, last: LogMessage): Promise<string | undefined> {
     const { connection, queue, clock } = access
     const found: { isThere: boolean; difference?: string } = { isThere: false }
@@ -118,7 +118,7 @@ export class Reader implements LogSink {
     if (!hasBegun()) {
       const newest = await newestChunk(access, this.#options.highestSeen())
       if (newest.last < last.offset) found.difference = `it ends before offset ${last.offset}`
-      // The server has not begun to deliver: it does so from the last message on, which exists.
+      // The server has not begun to deliver. It begins with the last message, which exists.
       else while (!hasBegun()) await consumption.caughtUp()
     }
     if (found.difference !== undefined) await consumption.close()
@@ -135,7 +135,7 @@ export class Reader implements LogSink {
     if (this.#options.isOwn(id)) this.#lastOwnId = id
   }
 
-  /** @param difference why the log cannot be the one whose epoch the listener was told. */
+  /** @param difference Why the log cannot be the one whose epoch the listener knows. */
   async #begin(access: LogAccess, difference: string | undefined): Promise<void> {
     const { retention, listener } = this.#options
     const told = this.#epoch
@@ -151,7 +151,7 @@ export class Reader implements LogSink {
       },
       onTurn: () => this.#flush(),
     })
-    // An older epoch is no better: the log went back behind the beginning of the one that was told.
+    // An older epoch means that the log has lost even the beginning of the epoch that the listener knows.
     if (reading.epoch <= told) await this.#replaceEpoch(access, reading, consumption)
     if (difference !== undefined) this.#logDifference(difference, reading.epoch)
     const entries = kept.fresh(access.clock)
@@ -166,8 +166,9 @@ export class Reader implements LogSink {
   }
 
   /**
-   * The log lost entries under an epoch whose offsets clients know. Cursors of that epoch could point at other entries
-   * now, so that no instance may go on with it: all of them read the beginning of the next one.
+   * Begins a new epoch, because the log lost entries of an epoch whose offsets clients know. Cursors of that epoch
+   * could now refer to other entries, so no instance may continue with it. All instances read the beginning of the new
+   * one.
    */
   async #replaceEpoch(access: LogAccess, reading: LogReading, consumption: Consumption): Promise<void> {
     const lost = reading.epoch
@@ -180,7 +181,7 @@ export class Reader implements LogSink {
     }
   }
 
-  /** Whether what was retained at the beginning has been told. */
+  /** Whether the listener has received what was retained at the beginning. */
   #hasBegun(kept: KeptEntries): boolean {
     return this.#kept !== kept
   }

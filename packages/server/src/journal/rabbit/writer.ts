@@ -1,6 +1,7 @@
 /**
- * Appends to the queue on one channel. The server confirms what it has taken; appends are settled in the order of the
- * calls. It knows why it cannot take entries at the moment, and nothing of how a connection is made.
+ * Appends to the queue on one channel. The server confirms the messages that it has taken, and appends are settled in
+ * the order of the calls. The writer knows why it cannot take entries at the moment; it does not know how a connection
+ * is made.
  */
 import { randomBytes } from 'node:crypto'
 import type { ConfirmChannel } from 'amqplib'
@@ -11,18 +12,18 @@ import { entryProperties, type Epoch } from './log-message.js'
 export interface WriterOptions {
   readonly queue: string
   readonly clock: Clock
-  /** An append that the server has not confirmed within so many milliseconds fails. */
+  /** The time in which the server must confirm an append, in milliseconds. */
   readonly timeoutMs: number
   readonly onProblemChange: () => void
-  /** Whether a tail reads what is appended. */
+  /** Whether a tail reads the entries that are appended. */
   readonly isRead: () => boolean
 }
 
 /** An append that has been sent and is not settled. */
 interface Append {
-  /** So many of its entries are not confirmed yet. */
+  /** The number of its entries that are not confirmed yet. */
   left: number
-  /** So many messages had been sent on the channel when its last one was. */
+  /** The number of messages that had been sent on the channel after its last one. */
   readonly end: number
   isSettled: boolean
   readonly sentAtMs: number
@@ -30,22 +31,25 @@ interface Append {
   readonly reject: (error: Error) => void
 }
 
-/** A channel, and what is known of it. */
+/** A channel and its state. */
 interface Outlet {
-  /** What the ids of the messages on it begin with. A number follows: 1, 2, 3 … */
+  /** The beginning of the ids of the messages on it. A number follows: 1, 2, 3 … */
   readonly prefix: string
   sent: number
-  /** The number of the last one that a tail has read. The server keeps the order of a channel. */
+  /** The number of the last message that a tail has read. The server keeps the order of a channel. */
   read: number
   readonly connection: RabbitConnection
   readonly channel: ConfirmChannel
-  /** So many messages are not confirmed, those of appends that have failed included. */
+  /** The number of messages that are not confirmed, including those of failed appends. */
   unconfirmed: number
-  /** Set while the server owes confirmations for longer than the timeout. */
+  /** Set while confirmations are missing for longer than the timeout. */
   overdue: Error | undefined
 }
 
-/** A server that owes a confirmation for so many times the timeout is given up: the next connection may do better. */
+/**
+ * The writer ends a connection after this many timeouts without a confirmation, because the next connection may work
+ * better.
+ */
 const GIVE_UP_FACTOR = 5
 
 export class Writer {
@@ -60,7 +64,7 @@ export class Writer {
     this.#options = options
   }
 
-  /** Why nothing can be appended at the moment; `undefined`: it can. */
+  /** Why nothing can be appended at the moment. `undefined`: the writer appends. */
   get problem(): Error | undefined {
     if (!this.#outlet) return this.#lost
     const { connection, overdue } = this.#outlet
@@ -73,13 +77,13 @@ export class Writer {
       ...{ unconfirmed: 0, overdue: undefined },
     }
     this.#outlet = outlet
-    // The server returns a message before it confirms it: there is no such queue any more.
+    // The server returns a message of a queue that does not exist before it confirms it.
     channel.on('return', () => connection.abort(new Error(`there is no queue ${this.#options.queue}`)))
     connection.onBlockedChange(() => this.#options.onProblemChange())
     this.#options.onProblemChange()
   }
 
-  /** The connection has ended. What is under way may be in the queue, may yet come there, or is lost. */
+  /** The connection has ended. The entries under way may be in the queue, may still arrive there, or are lost. */
   detach(reason: Error): void {
     this.#outlet = undefined
     this.#lost = reason
@@ -87,7 +91,10 @@ export class Writer {
     this.#options.onProblemChange()
   }
 
-  /** Only while there is no problem. Rejects with the reason; then nothing that was sent earlier resolves any more. */
+  /**
+   * Sends an append. The caller calls it only while there is no problem. After a rejection, no append that was sent
+   * earlier resolves any more.
+   */
   send(bodies: readonly Buffer[], epoch: Epoch): Promise<void> {
     return new Promise((resolve, reject) => {
       const outlet = this.#outlet
@@ -108,7 +115,7 @@ export class Writer {
           outlet.unconfirmed++
         }
       } catch (error) {
-        // The channel is closing; the end of its connection fails what is under way.
+        // The channel is closing. The end of its connection rejects the appends under way.
         outlet.connection.abort(error)
       }
       this.#stopTimer ??= this.#watch(append)
@@ -122,17 +129,17 @@ export class Writer {
       this.#options.onProblemChange()
     }
     if (append.isSettled) return
-    // The server could not write the message, or the channel is gone: what was sent behind it fails, too.
+    // The server could not write the message, or the channel is gone. The appends that were sent after it fail, too.
     if (error) outlet.connection.abort(error)
     else if (--append.left === 0) this.settle()
   }
 
-  /** Whether the message with this id was sent on the channel in use. */
+  /** Whether the message with this id was sent on the present channel. */
   isOwn(id: string): boolean {
     return this.#outlet !== undefined && id.startsWith(this.#outlet.prefix)
   }
 
-  /** A tail has read the message with this id, after all that were sent before it. */
+  /** A tail has read the message with this id, and all that were sent before it. */
   onRead(id: string): void {
     const outlet = this.#outlet
     if (!outlet || !this.isOwn(id)) return
@@ -141,9 +148,9 @@ export class Writer {
   }
 
   /**
-   * In their order: of two appends of this instance, the earlier one never fails after the later one was taken. Confirmed
-   * is not enough where there is a tail: a server that crashes can lose what it has confirmed, and an entry that neither
-   * comes back nor fails would be waited for without end.
+   * Settles appends in their order: of two appends of this instance, the earlier one never fails after the later one
+   * has resolved. If a tail reads, a confirmation is not enough: a server that crashes can lose messages that it has
+   * confirmed, and the publisher would wait without end for an entry that is neither read back nor rejected.
    */
   settle(): void {
     const read = this.#options.isRead() ? (this.#outlet?.read ?? 0) : Infinity
@@ -175,7 +182,7 @@ export class Writer {
     })
   }
 
-  /** The connection stays: what was sent on it comes before whatever is sent on it later. */
+  /** The connection stays, because the messages that were sent on it precede those that are sent on it later. */
   #onOverdue(): void {
     const outlet = this.#outlet
     const { clock, timeoutMs, onProblemChange } = this.#options

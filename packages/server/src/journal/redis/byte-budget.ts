@@ -1,15 +1,15 @@
 /**
- * How far a stream must be trimmed so that its entries take no more than so many bytes. Redis itself counts only entries.
- * Pure.
+ * Decides how far a stream must be trimmed so that its entries take at most a number of bytes. Redis itself counts
+ * entries only. Pure.
  */
 import type { StreamPlace } from './log-matching.js'
 
-/** One mark for so many entries: the trimming is rounded to whole nodes of the stream, which hold about as many. */
+/** The number of entries per mark. Redis trims complete nodes of the stream, which hold about as many. */
 const ENTRIES_PER_MARK = 100
 
 interface Mark {
   readonly offset: number
-  /** What the entries before it took. */
+  /** The bytes of the entries before it. */
   readonly bytesBefore: number
 }
 
@@ -24,7 +24,7 @@ export class ByteBudget {
     this.#maxBytes = maxBytes
   }
 
-  /** An entry of the stream, in the stream's order. One that was counted already counts once. */
+  /** Counts an entry of the stream, in the stream's order. An entry that was counted before does not count again. */
   count(epoch: string, offset: number, bytes: number): void {
     if (epoch !== this.#epoch) this.#restart(epoch)
     if (offset < this.#nextOffset) return
@@ -41,7 +41,10 @@ export class ByteBudget {
     this.#bytes = 0
   }
 
-  /** Before which place all must go; asked again it says nothing until more has come. */
+  /**
+   * The place before which the stream must be trimmed. A second call returns `undefined` until more entries have been
+   * counted.
+   */
   takeTrimPoint(): StreamPlace | undefined {
     const isOver = (mark: Mark | undefined): boolean =>
       mark !== undefined && this.#bytes - mark.bytesBefore > this.#maxBytes

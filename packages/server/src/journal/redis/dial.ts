@@ -1,6 +1,6 @@
 /**
- * Finds the server that takes entries, and connects to it: the first address that answers, the primary that Sentinels name,
- * or the node of a cluster that has the key's slot.
+ * Finds the server that takes entries, and connects to it: the first address that answers, the primary that Sentinels
+ * name, or the node of a cluster that has the key's slot.
  */
 import { readFileSync } from 'node:fs'
 import { replyCode, RedisLink, type TlsMaterial } from './redis-link.js'
@@ -10,18 +10,21 @@ import type { RedisAddress, RedisTarget, RedisTls } from './redis-url.js'
 
 export interface DialOptions {
   readonly target: RedisTarget
-  /** For each answer of a server, in milliseconds. */
+  /** How long each answer of a server may take, in milliseconds. */
   readonly timeoutMs: number
   /** Ends the attempt, and later the link. */
   readonly signal: AbortSignal
-  /** About the server. Called at each dial. */
+  /** Called at each dial with each warning about the server. */
   readonly onWarning: (warning: string) => void
 }
 
-/** A node of a cluster that does not have the slot names another one, which may be wrong for a moment. */
+/**
+ * A node of a cluster that does not have the slot names another one. That answer may be wrong for a moment after a
+ * change.
+ */
 const MAX_REDIRECTIONS = 5
 
-/** Rejects with the reason of the last address. */
+/** Rejects with the error of the last address. */
 export async function dial(options: DialOptions): Promise<RedisLink> {
   let reason: unknown
   for (const address of options.target.addresses) {
@@ -46,7 +49,8 @@ async function connectToPrimary(address: RedisAddress, options: DialOptions): Pr
         await expectPrimary(link, options.onWarning)
         return link
       }
-      if (redirection === MAX_REDIRECTIONS) throw new Error('the nodes of the cluster do not agree on who has the key')
+      if (redirection === MAX_REDIRECTIONS)
+        throw new Error('the nodes of the cluster disagree on which of them has the key')
       next = { host: other.host || next.host, port: other.port }
     } catch (error) {
       link.destroy(error)
@@ -56,14 +60,14 @@ async function connectToPrimary(address: RedisAddress, options: DialOptions): Pr
   }
 }
 
-/** `undefined`: this one has the key. */
+/** `undefined`: this node has the key. */
 async function otherNode(link: RedisLink, key: string): Promise<RedisAddress | undefined> {
   try {
     await link.call(['XRANGE', key, '0-1', '0-1'])
     return undefined
   } catch (error) {
     if (replyCode(error) !== 'MOVED') throw error
-    // MOVED SLOT HOST:PORT; no host: the one that was asked.
+    // The reply is MOVED SLOT HOST:PORT. Without a host it means the host of this node.
     const endpoint = String(error).split(' ').at(-1) ?? ''
     const colon = endpoint.lastIndexOf(':')
     return { host: endpoint.slice(0, colon), port: Number(endpoint.slice(colon + 1)) }
@@ -76,7 +80,7 @@ async function expectPrimary(link: RedisLink, onWarning: (warning: string) => vo
     info = String(await link.call(['INFO']))
   } catch (error) {
     if (replyCode(error) !== 'NOPERM') throw error
-    onWarning('its user may not ask for INFO: neither its version nor its memory policy nor its role can be checked')
+    onWarning('its user may not run INFO, so its version, its memory policy and its role remain unchecked')
     return
   }
   expectVersion(info)
@@ -84,14 +88,14 @@ async function expectPrimary(link: RedisLink, onWarning: (warning: string) => vo
   for (const warning of warningsOf(info)) onWarning(warning)
 }
 
-/** The primary, as one Sentinel knows it. */
+/** Asks one Sentinel for the primary. */
 async function askSentinel(address: RedisAddress, name: string, options: DialOptions): Promise<RedisAddress> {
   const link = await connect(address, options, { username: undefined, password: undefined, database: 0 })
   try {
     const question = ['SENTINEL', 'get-master-addr-by-name', name]
     const { username, password } = options.target
     const answer = await link.call(question).catch(async (error: unknown) => {
-      // A Sentinel that has a password has that of the servers, or none that JOURNAL_URL could hold.
+      // A Sentinel with a password usually has the password of the servers. JOURNAL_URL has no room for another one.
       if (replyCode(error) !== 'NOAUTH' || password === undefined) throw error
       await link.call(['AUTH', ...(username === undefined ? [] : [username]), password])
       return link.call(question)
@@ -113,7 +117,7 @@ function connect(
   return RedisLink.connect({ address, username, password, database, tls, timeoutMs, signal })
 }
 
-/** Read at each dial: certificates are renewed while a server runs. */
+/** Reads the files at each dial, because certificates are renewed while a server runs. */
 function materialOf({ caFile, certFile, certKeyFile }: RedisTls): TlsMaterial {
   const read = (parameter: string, file: string | undefined): Buffer | undefined => {
     try {

@@ -1,6 +1,6 @@
 /**
- * Where a new reader of a stream begins: the oldest entry that is retained by number, size and age. Reads the stream
- * backwards in pieces and keeps none of it: memory does not grow with what is retained.
+ * Finds where a new reader of a stream begins: the oldest entry that is retained by number, size and age. It reads the
+ * stream backwards in parts and keeps none of them, so its memory does not grow with the retention.
  */
 import { setImmediate } from 'node:timers/promises'
 import { decodeEntry } from '../entry-codec.js'
@@ -10,18 +10,21 @@ import type { ByteBudget } from './byte-budget.js'
 import type { OwnPlace, StreamPlace } from './log-matching.js'
 import type { RedisStream, StoredEntry } from './redis-stream.js'
 
-/** The pieces grow from one entry on, so that large entries do not come by the hundred. */
+/**
+ * The greatest number of entries per part. The first part has one entry and each further part more, so that large
+ * entries do not arrive by the hundred.
+ */
 const MAX_COUNT = 500
 const PIECE_BYTES = 1024 * 1024
 
 export interface Begin {
   /** The reader's place before its first entry. */
   readonly own: OwnPlace
-  /** The entries from the first one to `head`, their sizes in this order: for the budget of bytes. */
+  /** The sizes of the entries from the first one to `head`, in this order, for the budget of bytes. */
   readonly sizes: readonly number[]
 }
 
-/** @param now milliseconds since 1970. */
+/** @param now Milliseconds since 1970. */
 export async function historyBegin(
   stream: RedisStream,
   head: StreamPlace,
@@ -56,7 +59,7 @@ interface SoFar {
   readonly bytes: number
 }
 
-/** How many of these, the newest first, are retained. */
+/** The number of these entries that are retained, the newest first. */
 function retainedCount(entries: readonly StoredEntry[], { retention, now, count, bytes }: SoFar): number {
   let total = bytes
   const end = entries.findIndex((entry, index) => {
@@ -66,7 +69,8 @@ function retainedCount(entries: readonly StoredEntry[], { retention, now, count,
   const within = end < 0 ? entries.length : end
   const fresh = (entry: StoredEntry | undefined): boolean => entry !== undefined && isYoung(entry, retention, now)
   if (fresh(entries[within - 1])) return within
-  // Entries of several instances are not quite in the order of their clocks: from the oldest young one on, all are kept.
+  // The clocks of instances differ, so entries are not quite in the order of their times. All entries after the oldest
+  // young one are retained.
   return entries.slice(0, within).findLastIndex(fresh) + 1
 }
 
@@ -82,10 +86,10 @@ function isYoung({ offset, bytes }: StoredEntry, retention: Retention, now: numb
 export const nextCount = (averageBytes: number): number =>
   Math.max(1, Math.min(MAX_COUNT, Math.floor(PIECE_BYTES / Math.max(1, averageBytes))))
 
-/** A value of a reply is a part of a larger buffer, which would be kept with it. */
+/** A value of a reply is a part of a larger buffer. A copy lets the garbage collector free that buffer. */
 export const copyOf = (bytes: Buffer | undefined): Buffer | undefined => bytes && Buffer.from(bytes)
 
-/** Counts what is there already. */
+/** Adds the entries that are in the stream already to the budget. */
 export function countHistory(budget: ByteBudget, { own, sizes }: Begin): void {
   sizes.forEach((bytes, index) => budget.count(own.epoch, own.offset + index + 1, bytes))
 }

@@ -1,6 +1,6 @@
 /**
- * `redis:` and `rediss:`: one stream of Redis 7 or Valkey, shared by any number of instances on any number of machines. An
- * append is as durable as the server is configured to make it (docs/operations.md).
+ * `redis:` and `rediss:`: one stream of Redis 7 or Valkey that any number of instances on any number of machines share.
+ * An append is as durable as the configuration of the server makes it (docs/operations.md).
  */
 import { randomInt } from 'node:crypto'
 import type { Clock } from '../../clock.js'
@@ -25,12 +25,12 @@ export interface RedisJournalOptions {
   readonly timeoutMs: number
   readonly clock: Clock
   readonly log: Logger
-  /** Gives up opening. */
+  /** Ends the attempts to open the journal. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * One attempt.
+ * Makes one attempt.
  *
  * @throws {LastcallError} `config_invalid`, `journal_unusable`; `journal_unavailable`: a later attempt may succeed.
  */
@@ -42,7 +42,7 @@ export async function openRedisJournal(url: string, options: RedisJournalOptions
   return journal
 }
 
-/** A tail, as the journal sees it. */
+/** A tail and its error. */
 interface OpenTail {
   readonly reader: RedisReader
   readonly running: Promise<void>
@@ -128,7 +128,7 @@ class RedisJournal implements Journal {
     const encoded = entries.map(encodeEntryText)
     for (const text of encoded) expectToFit(Buffer.byteLength(text), this.#options.retention)
     if (encoded.length === 0) return
-    // After a reconnection the writer would append to whatever stream is there: the readers find out first whether it is
+    // After a reconnection the writer would append to whatever stream it finds. The readers first check whether it is
     // still the same log.
     for (const { error } of this.#tails) if (error) throw asUnavailable(error)
     await this.#writer.append(encoded)

@@ -1,6 +1,6 @@
 /**
- * One connection to a Redis server, and the only file that knows the driver. A link never reconnects: after an error it has
- * ended, its commands are rejected, and whoever uses it dials another one.
+ * One connection to a Redis server, and the only file that knows the driver. A link never reconnects: after an error it
+ * has ended and rejects its commands, and its owner dials another one.
  */
 import { createClient, ErrorReply, MultiErrorReply, RESP_TYPES } from '@redis/client'
 import type { RedisAddress } from './redis-url.js'
@@ -19,13 +19,16 @@ export interface LinkOptions {
   readonly password: string | undefined
   readonly database: number
   readonly tls: TlsMaterial | undefined
-  /** Milliseconds until the server must have answered: the connection attempt, and each command without a limit of its own. */
+  /**
+   * The time in which the server must answer, in milliseconds: for the connection attempt, and for each command without
+   * a limit of its own.
+   */
   readonly timeoutMs: number
   /** Ends the attempt and the link. */
   readonly signal: AbortSignal
 }
 
-/** The first word of an error reply, such as OOM or WRONGTYPE. `undefined`: the error is not the server's answer. */
+/** The first word of an error reply, such as OOM or WRONGTYPE. `undefined`: the error does not come from the server. */
 export const replyCode = (error: unknown): string | undefined =>
   error instanceof ErrorReply ? error.message.split(' ', 1)[0] : undefined
 
@@ -38,7 +41,7 @@ function makeClient({ address: { host, port }, username, password, database, tls
     database,
     disableOfflineQueue: true,
     maintNotifications: 'disabled',
-    // 0: none. The link has limits of its own, which end the connection as well.
+    // 0 disables the limit of the driver. The link has its own limits, which also end the connection.
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
     socket: tls ? { ...common, ...tls, tls: true } : common,
   })
@@ -55,7 +58,7 @@ export class RedisLink {
   #hasEnded = false
   #reason = new Error('the connection is open')
   #reportEnd: (reason: Error) => void = () => undefined
-  /** Resolves with the reason when the connection is over. */
+  /** Resolves with the reason when the connection has ended. */
   readonly ended = new Promise<Error>((resolve) => (this.#reportEnd = resolve))
 
   private constructor(options: LinkOptions) {
@@ -67,7 +70,7 @@ export class RedisLink {
     options.signal.addEventListener('abort', this.#onAbort)
   }
 
-  /** Rejects with what the system or the server answered. */
+  /** Rejects with the error of the system or of the server. */
   static async connect(options: LinkOptions): Promise<RedisLink> {
     options.signal.throwIfAborted()
     const link = new RedisLink(options)
@@ -84,12 +87,18 @@ export class RedisLink {
     }
   }
 
-  /** A reply of bulk strings comes as buffers, nil as `null`. Rejects with an error reply, or when the link has ended. */
+  /**
+   * Resolves with the reply: buffers for bulk strings, `null` for nil. Rejects with an error reply, or when the link
+   * has ended.
+   */
   call(args: readonly Argument[], timeoutMs = this.#timeoutMs): Promise<unknown> {
     return this.#within(timeoutMs, this.#client.sendCommand<unknown>(args))
   }
 
-  /** Commands in one MULTI. A reply of a bulk string comes as a string. Rejects with the first error reply of any of them. */
+  /**
+   * Executes commands in one MULTI. Bulk strings in the replies are strings. Rejects with the first error reply of any
+   * command.
+   */
   async transact(commands: readonly (readonly Argument[])[]): Promise<readonly unknown[]> {
     const multi = this.#client.multi()
     for (const args of commands) multi.addCommand([...args])
@@ -110,7 +119,10 @@ export class RedisLink {
     this.#reportEnd(reason)
   }
 
-  /** A server that does not answer in time counts as lost: its answer would be taken for that of a later command. */
+  /**
+   * A server that does not answer in time counts as lost. If the link stayed, the late answer would be taken for that
+   * of the next command.
+   */
   #within<T>(timeoutMs: number, answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
@@ -122,7 +134,8 @@ export class RedisLink {
         (error: unknown) => {
           clearTimeout(timer)
           if (!(error instanceof ErrorReply)) this.destroy(error)
-          // A link that ended for a reason rejects with that: the driver only says that the connection is closed.
+          // After the end of a link, the driver only reports that the connection is closed. The reason of the end helps
+          // more.
           reject(error instanceof ErrorReply ? error : this.#reason)
         },
       )

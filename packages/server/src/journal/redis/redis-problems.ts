@@ -1,35 +1,33 @@
-/**
- * What errors of a Redis server mean to an operator, and what its INFO says that a journal must know.
- */
+/** The meaning of a Redis server's errors for an operator, and the facts in its INFO that concern a journal. */
 import { LastcallError, type LastcallErrorCode } from '../../errors.js'
 import { replyCode } from './redis-link.js'
 
-/** The server is not what the journal needs: another type of key, another protocol, an old version. */
+/** The server does not fit: the key has another type, the protocol differs, or the version is too old. */
 export class StreamBroken extends Error {}
 
-/** What is wrong with JOURNAL_URL. Nothing but a changed configuration mends it. */
+/** JOURNAL_URL is wrong. Only a changed configuration helps. */
 class Misconfigured extends Error {}
 
-/** The commands that the user of a journal must be permitted, as in ACL SETUSER. */
+/** The permissions that the user of a journal needs, in the notation of ACL SETUSER. */
 const PERMISSIONS =
   '+info +xadd +xread +xrange +xrevrange +xtrim +xinfo|stream +multi +exec +select, and the key of the journal'
 
-/** What an error reply means, by its first word, where a retry does not help. */
+/** The meaning of an error reply, by its first word, if a retry does not help. */
 const PERMANENT_REPLIES: Readonly<Record<string, { readonly code: LastcallErrorCode; readonly meaning: string }>> = {
   WRONGPASS: { code: 'config_invalid', meaning: 'it refuses the user or the password' },
   NOAUTH: { code: 'config_invalid', meaning: 'it asks for a password, and JOURNAL_URL holds none' },
   NOPERM: { code: 'config_invalid', meaning: `the user lacks a permission; it needs ${PERMISSIONS}` },
-  WRONGTYPE: { code: 'journal_unusable', meaning: 'the key holds something else than a stream' },
+  WRONGTYPE: { code: 'journal_unusable', meaning: 'the key holds another type than a stream' },
 }
 
-/** Replies that have no word of their own. */
+/** The same for replies without a word of their own, by a part of their text. */
 const PERMANENT_TEXTS: readonly { readonly part: string; readonly meaning: string }[] = [
   { part: 'without any password configured', meaning: 'it has no password, and JOURNAL_URL holds one' },
   { part: 'DB index is out of range', meaning: 'it has no database of this number' },
   { part: 'SELECT is not allowed in cluster mode', meaning: 'a cluster has only database 0' },
 ]
 
-/** Errors of TLS that a retry does not mend, by their code. */
+/** The codes of TLS errors for which a retry does not help. */
 const TLS_CODES: ReadonlySet<unknown> = new Set([
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -42,10 +40,10 @@ const TLS_CODES: ReadonlySet<unknown> = new Set([
 ])
 
 /**
- * The error as the log and the operator get it: `config_invalid` or `journal_unusable` where a retry does not help, else
- * `journal_unavailable`, which is temporary.
+ * Turns an error into the one that the log and the operator get: `config_invalid` or `journal_unusable` if a retry does
+ * not help, and otherwise the temporary `journal_unavailable`.
  *
- * @param where the server, without credentials.
+ * @param where The server, without credentials.
  */
 export function explain(error: unknown, where: string): LastcallError {
   if (error instanceof LastcallError) return error
@@ -68,29 +66,32 @@ export function explain(error: unknown, where: string): LastcallError {
 
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
 
-/** As an append says it: a later one may succeed, whatever has to be mended first. */
+/** The error for an append. It is temporary: a later append may succeed after an operator has solved the problem. */
 export const asUnavailable = (error: LastcallError): LastcallError =>
   error.code === 'journal_unavailable'
     ? error
     : new LastcallError('journal_unavailable', error.message, { temporary: true, cause: error })
 
-/** A file of JOURNAL_URL that cannot be read. */
+/** A file that JOURNAL_URL names cannot be read. */
 export const unreadable = (parameter: string, error: unknown): Error =>
   new Misconfigured(`the file of the parameter ${parameter} cannot be read (${String(codeOf(error))})`)
 
-/** Only the primary takes entries; a replica lags behind it. A failover may be under way. */
+/** Whether the server is a replica, which takes no entries. A failover may be under way. */
 export const isReplica = (info: string): boolean => fieldOf(info, 'role') === 'slave'
 
 const OLDEST_MAJOR_VERSION = 7
 
-/** @throws {StreamBroken} A version without ids such as `EPOCH-*`. Valkey reports the version of Redis that it equals. */
+/**
+ * @throws {StreamBroken} The version lacks ids such as `EPOCH-*`. Valkey reports the version of Redis to which it
+ *   corresponds.
+ */
 export function expectVersion(info: string): void {
   const version = fieldOf(info, 'redis_version')
   if (version === undefined || Number.parseInt(version, 10) >= OLDEST_MAJOR_VERSION) return
   throw new StreamBroken(`it is Redis ${version}; the journal needs Redis ${OLDEST_MAJOR_VERSION} or Valkey`)
 }
 
-/** What deserves a look and keeps nobody from starting. */
+/** Warnings about the server's configuration. None of them prevents the start. */
 export function warningsOf(info: string): string[] {
   const policy = fieldOf(info, 'maxmemory_policy')
   const hasLimit = Number(fieldOf(info, 'maxmemory') ?? 0) > 0
@@ -100,7 +101,7 @@ export function warningsOf(info: string): string[] {
   ]
 }
 
-/** INFO is lines of `name:value`. */
+/** The value of a line `name:value` of INFO. */
 function fieldOf(info: string, name: string): string | undefined {
   const line = info.split('\r\n').find((each) => each.startsWith(`${name}:`))
   return line?.slice(name.length + 1)

@@ -1,6 +1,6 @@
 /**
- * One tail: reads the stream over a connection of its own, from the oldest retained entry on, and finds out after each
- * reconnection, and whenever the stream was silent, whether it is still the same log.
+ * One tail: reads the stream over a connection of its own, from the oldest retained entry on. After each reconnection,
+ * and whenever the stream was silent, it checks whether it is still the same log.
  */
 import { setTimeout } from 'node:timers/promises'
 import type { Clock } from '../../clock.js'
@@ -32,15 +32,20 @@ export interface ReaderOptions {
   readonly log: Logger
   /** The newest entry that Redis has confirmed to this instance's writer. */
   readonly confirmed: () => OwnPlace | undefined
-  /** Why the stream cannot be read. `undefined`: it can, and it is the one that was read before. */
+  /**
+   * Reports why the stream cannot be read. `undefined`: the reader reads it, and it is the one that was read before.
+   */
   readonly onState: (error: LastcallError | undefined) => void
 }
 
-/** A read waits so long for entries. Then the stream is looked at: a read of a key that was removed waits for ever. */
+/**
+ * How long a read waits for entries. The stream is checked after that, because a read of a key that was removed would
+ * wait for ever.
+ */
 const BLOCK_MS = 1000
-/** A stream that is never silent is looked at, too. */
+/** How often a stream that is never silent is checked. */
 const CHECK_INTERVAL_MS = 1000
-/** Others may begin epochs at the same time. */
+/** The number of checks in a row. Other instances may begin epochs at the same time. */
 const MAX_CHECKS = 10
 
 export class RedisReader {
@@ -49,13 +54,16 @@ export class RedisReader {
   readonly #stopping = new AbortController()
   readonly #batchDelay = new BatchDelay()
   #onStarted: () => void = () => undefined
-  /** Resolves when everything that was there has been told, or when the reader was stopped. */
+  /**
+   * Resolves when the listener has received everything that was in the stream at the start, or when the reader was
+   * stopped.
+   */
   readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve))
-  /** How far the reader has read. `undefined`: it has not begun. */
+  /** The place up to which the reader has read. `undefined`: it has not begun. */
   #own: OwnPlace | undefined
-  /** Where the stream ended when the reader began. */
+  /** The end of the stream when the reader began. */
   #headAtBegin: StreamPlace | undefined
-  /** The newest confirmed entry that stood in the stream when it was checked. */
+  /** The newest confirmed entry that was in the stream at a check. */
   #seenConfirmed: OwnPlace | undefined
   #averageBytes = 1024
   #hasSeenForeign = false
@@ -90,7 +98,7 @@ export class RedisReader {
     this.#onStarted()
   }
 
-  /** From now on the listener is not called. */
+  /** Stops the reader. It no longer calls the listener. */
   stop(): void {
     this.#listeners.clear()
     this.#stopping.abort()
@@ -100,12 +108,15 @@ export class RedisReader {
     this.#listeners.onAvailability(error === undefined, error)
   }
 
-  /** Not a field: it changes during every wait. */
+  /**
+   * It is a method and not a field, because the value changes during every wait and the compiler would assume that it
+   * does not.
+   */
   #isStopped(): boolean {
     return this.#stopping.signal.aborted
   }
 
-  /** Until the link ends. */
+  /** Reads until the link ends. */
   async #follow(stream: RedisStream, onReady: () => void): Promise<void> {
     const { clock, timeoutMs } = this.#options
     let own = await this.#check(stream)
@@ -123,7 +134,7 @@ export class RedisReader {
         checkedMs = nowMs
       }
       const delayMs = this.#batchDelay.delayAfter(entries.length, nowMs)
-      // A full reply: more is there already.
+      // A full reply means that more entries are available already.
       if (delayMs > 0 && entries.length < count) await setTimeout(delayMs)
     }
   }
@@ -135,13 +146,13 @@ export class RedisReader {
     this.#onStarted()
   }
 
-  // ——— whether it is the same log
+  // ——— the check whether it is the same log
 
-  /** Resolves with the place to read on from. */
+  /** Resolves with the place after which the reader continues. */
   async #check(stream: RedisStream): Promise<OwnPlace> {
     for (let check = 0; check < MAX_CHECKS; check++) {
       const own = this.#own
-      // Before the head is asked for: what is confirmed later may stand behind that head.
+      // It is read before the head: an entry that is confirmed later may stand after that head.
       const confirmed = this.#options.confirmed()
       const head = await stream.head()
       if (!own) {
@@ -157,7 +168,8 @@ export class RedisReader {
         continue
       }
       if (match.kind === 'trimmed') {
-        // The stream may have been emptied after it told its head: then it has lost entries, and has not trimmed them.
+        // The stream may have been emptied after the server reported its head. It has then lost entries and not trimmed
+        // them.
         if ((await stream.head())?.epoch !== own.epoch) continue
         this.#warn('entries were trimmed before they were read', { nextOffset: match.nextOffset })
         return this.#moveTo(own.epoch, match.nextOffset - 1)
@@ -173,8 +185,9 @@ export class RedisReader {
   }
 
   /**
-   * Why an entry that Redis has confirmed, and that this reader may not have read, is lost. The publisher waits for it, and
-   * must not acknowledge what it appends behind the loss. `undefined`: it stands in the stream, or a newer epoch ends the wait.
+   * Why an entry is lost that Redis has confirmed and that this reader may not have read. The publisher waits for the
+   * entry, and must not acknowledge an entry that it appends after the loss. `undefined`: the entry is in the stream,
+   * or a newer epoch ends the wait.
    */
   async #lossOf(
     confirmed: OwnPlace | undefined,
@@ -191,7 +204,7 @@ export class RedisReader {
     return undefined
   }
 
-  /** As little as the comparison needs. */
+  /** Reads the entries that the comparison needs. */
   async #find(stream: RedisStream, own: OwnPlace, head: StreamPlace | undefined): Promise<Found> {
     if (!head || !own.bytes) return { head, atOwnPlace: undefined, firstOffset: undefined }
     const atOwnPlace = (await stream.at(own))?.bytes
@@ -215,7 +228,7 @@ export class RedisReader {
     if (await stream.begin(epoch)) this.#warn(why, { newEpoch: epoch })
   }
 
-  /** The listener forgets everything, and goes on behind this offset. */
+  /** Reports a new epoch to the listener. The reader continues after this offset. */
   #moveTo(epoch: string, offset: number): OwnPlace {
     this.#options.epochs.saw(epoch)
     this.#own = { epoch, offset, bytes: undefined }
@@ -231,7 +244,7 @@ export class RedisReader {
 
   // ——— entries
 
-  /** Tells the entries, and resolves with the place behind them. */
+  /** Delivers the entries. Returns the place after them. */
   #take(entries: readonly StoredEntry[], own: OwnPlace): OwnPlace {
     const { budget } = this.#options
     let { epoch, offset } = own
@@ -244,7 +257,7 @@ export class RedisReader {
         batch = []
         last = undefined
         ;({ epoch, offset } = this.#goOnAt(stored, own.epoch))
-        // The entry that begins an epoch says nothing.
+        // The entry with the offset 0 begins an epoch and has no content.
         if (stored.offset === 0) continue
       }
       offset = stored.offset
@@ -260,7 +273,7 @@ export class RedisReader {
     return this.#own
   }
 
-  /** The stream goes on in another epoch, or entries were trimmed in between. */
+  /** The stream continues in another epoch, or entries were trimmed in between. */
   #goOnAt(stored: StoredEntry, ownEpoch: string): StreamPlace {
     const isSameEpoch = stored.epoch === ownEpoch
     const nextOffset = Math.max(1, stored.offset)
@@ -273,11 +286,11 @@ export class RedisReader {
     try {
       if (bytes) return decodeEntry(offset, bytes)
     } catch {
-      // Not JSON: it is treated as what it is.
+      // The text is not JSON and counts as an unknown entry.
     }
     if (!this.#hasSeenForeign) {
       const { log, where, key } = this.#options
-      log.warn('journal.foreign', { key, offset }, `${where}: something else than lastcall writes to the key`)
+      log.warn('journal.foreign', { key, offset }, `${where}: another program than lastcall writes to the key`)
     }
     this.#hasSeenForeign = true
     return { kind: 'unknown', offset, at: 0, node: '', sequence: 0, bytes: bytes?.length ?? 0 }

@@ -1,24 +1,24 @@
 /**
- * The commands of a journal's stream over one link, and their replies as values. The id of an entry is `EPOCH-OFFSET`: Redis
- * gives offsets without gaps, and refuses a writer that is still in an older epoch.
+ * The commands of a journal's stream over one link, with their replies as values. The id of an entry is `EPOCH-OFFSET`:
+ * Redis assigns offsets without gaps, and refuses a writer that is still in an older epoch.
  */
 import { StreamBroken } from './redis-problems.js'
 import type { StreamPlace } from './log-matching.js'
 import { replyCode, type Argument, type RedisLink } from './redis-link.js'
 
-/** An entry as it is stored. */
+/** An entry in the stream. */
 export interface StoredEntry extends StreamPlace {
-  /** `undefined`: something else than lastcall has written it. */
+  /** `undefined`: another program has written it. */
   readonly bytes: Buffer | undefined
 }
 
-/** One letter: it is stored with every entry. */
+/** The name has one letter, because Redis stores it with every entry. */
 const FIELD = 'e'
 const FIELD_BYTE = FIELD.charCodeAt(0)
-/** An id that is never free: Redis checks everything else first. */
+/** An id that is never free. Redis checks everything else before it refuses it. */
 const TAKEN_ID = '0-1'
 
-/** Redis refuses an id that is not greater than all before it. */
+/** Whether Redis refused an id because it is not greater than all before it. */
 const isIdTaken = (error: unknown): boolean =>
   replyCode(error) === 'ERR' && String(error).includes('equal or smaller than the target stream top item')
 
@@ -31,7 +31,7 @@ export class RedisStream {
     this.#key = key
   }
 
-  /** The newest id that was ever given, also when its entry is not kept any more. `undefined`: there is no such key. */
+  /** The newest id that was ever assigned, even if its entry was trimmed. `undefined`: the key does not exist. */
   async head(): Promise<StreamPlace | undefined> {
     let reply: unknown
     try {
@@ -45,25 +45,25 @@ export class RedisStream {
     return placeOf(fields[index + 1])
   }
 
-  /** The entry at this place, if it is kept. */
+  /** The entry at this place. `undefined`: the stream does not retain it. */
   async at({ epoch, offset }: StreamPlace): Promise<StoredEntry | undefined> {
     const id = `${epoch}-${offset}`
     return entriesOf(await this.link.call(['XRANGE', this.#key, id, id]))[0]
   }
 
-  /** The oldest kept entry of an epoch. */
+  /** The oldest retained entry of an epoch. */
   async firstOf(epoch: string): Promise<StoredEntry | undefined> {
     const reply = await this.link.call(['XRANGE', this.#key, `${epoch}-1`, epoch, 'COUNT', '1'])
     return entriesOf(reply)[0]
   }
 
-  /** At most `count` entries of an epoch from `offset` on backwards, the newest first. */
+  /** At most `count` entries of an epoch from `offset` on backwards. The newest is first. */
   async backwards({ epoch, offset }: StreamPlace, count: number): Promise<StoredEntry[]> {
     const args = ['XREVRANGE', this.#key, `${epoch}-${offset}`, `${epoch}-1`, 'COUNT', String(count)]
     return entriesOf(await this.link.call(args))
   }
 
-  /** At most `count` entries behind this place, of any epoch. Waits for the first one for `blockMs` at most. */
+  /** At most `count` entries after this place, of any epoch. Waits for the first one for `blockMs` at most. */
   async after(
     { epoch, offset }: StreamPlace,
     count: number,
@@ -80,7 +80,7 @@ export class RedisStream {
     return entriesOf(listOf(stream)[1])
   }
 
-  /** Makes the stream if there is none. `false`: another instance was first with a newer epoch. */
+  /** Creates the stream if it does not exist. Returns `false` if another instance has already begun a newer epoch. */
   async begin(epoch: string): Promise<boolean> {
     try {
       await this.link.call(['XADD', this.#key, `${epoch}-0`, FIELD, ''])
@@ -92,11 +92,11 @@ export class RedisStream {
   }
 
   /**
-   * Appends all or nothing, and has Redis keep about `maxEntries`.
+   * Appends all entries or none, and makes Redis keep about `maxEntries`.
    *
-   * @param entries One at least.
-   * @returns The place of the last entry. `gone`: there is no stream. `old-epoch`: another instance has begun a newer one.
-   *   In both cases nothing was appended.
+   * @param entries At least one.
+   * @returns The place of the last entry. `gone`: the stream does not exist. `old-epoch`: another instance has begun
+   *   a newer epoch. In both cases nothing was appended.
    */
   async append(
     epoch: string,
@@ -127,7 +127,7 @@ export class RedisStream {
     }
   }
 
-  /** Removes about everything before this place. */
+  /** Removes about all entries before this place. */
   async trimBefore({ epoch, offset }: StreamPlace): Promise<void> {
     await this.link.call(['XTRIM', this.#key, 'MINID', '~', `${epoch}-${offset}`])
   }

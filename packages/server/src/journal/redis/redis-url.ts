@@ -1,7 +1,7 @@
 /**
- * What a `redis:` or `rediss:` URL names:
+ * The content of a `redis:` or `rediss:` URL:
  * `redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DATABASE][?key=NAME&sentinel=NAME&ca=FILE&cert=FILE&cert-key=FILE]`.
- * Pure. Problems never repeat what was given, for it may hold a password.
+ * Pure. An error never repeats the text of the URL, because it may contain a password.
  */
 import { isIPv6 } from 'node:net'
 
@@ -11,16 +11,16 @@ export interface RedisAddress {
 }
 
 export interface RedisTarget {
-  /** Tried in this order: servers, or Sentinels where `sentinel` is set. At least one. */
+  /** At least one, tried in this order: servers, or Sentinels if `sentinel` is set. */
   readonly addresses: readonly RedisAddress[]
-  /** The name of the primary, as the Sentinels know it. */
+  /** The name of the primary in the configuration of the Sentinels. */
   readonly sentinel: string | undefined
   readonly username: string | undefined
   readonly password: string | undefined
   readonly database: number
   /** The key of the stream. */
   readonly key: string
-  /** `undefined`: without TLS. Files in PEM. */
+  /** `undefined`: no TLS. The files are in PEM. */
   readonly tls: RedisTls | undefined
 }
 
@@ -33,7 +33,7 @@ export interface RedisTls {
 export type ParsedRedisUrl =
   { readonly ok: true; readonly target: RedisTarget } | { readonly ok: false; readonly problem: string }
 
-/** One key is one slot of a cluster; the braces say so. */
+/** The braces keep the key in one slot of a cluster. */
 const DEFAULT_KEY = '{lastcall}:journal'
 const SERVER_PORT = 6379
 const SENTINEL_PORT = 26_379
@@ -51,17 +51,17 @@ export function parseRedisUrl(url: string): ParsedRedisUrl {
   }
 }
 
-/** Ends the parsing with a problem. */
+/** The URL is not valid. The error ends the parsing. */
 class UrlProblem extends Error {}
 
 function targetOf(url: string): RedisTarget {
   const [, scheme = '', rest = ''] = /^(rediss?):\/\/(.*)$/is.exec(url) ?? []
   if (scheme === '') throw new UrlProblem('must begin with redis:// or rediss://')
-  if (rest.includes('#')) throw new UrlProblem('holds a #; in a password it is written %23')
+  if (rest.includes('#')) throw new UrlProblem('contains a #; write %23 in a password')
   const [, authority = '', path = '', query = ''] = /^([^/?]*)([^?]*)(.*)$/s.exec(rest) ?? []
-  if (path.includes('@')) throw new UrlProblem('holds a / before the @; in a password it is written %2F')
+  if (path.includes('@')) throw new UrlProblem('contains a / before the @; write %2F in a password')
   if (query.includes('@') && !authority.includes('@')) {
-    throw new UrlProblem('holds a ? before the @; in a password it is written %3F')
+    throw new UrlProblem('contains a ? before the @; write %3F in a password')
   }
   const parameters = parametersOf(query)
   const at = authority.lastIndexOf('@')
@@ -92,7 +92,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new UrlProblem('holds a % that encodes nothing; in a password it is written %25')
+    throw new UrlProblem('contains a % that encodes nothing; write %25 in a password')
   }
 }
 
@@ -103,7 +103,7 @@ function addressOf(text: string, defaultPort: number): RedisAddress {
   if (!isHost) throw new UrlProblem('must name a host, or hosts with commas between them; IPv6 addresses in brackets')
   if (port === undefined) return { host, port: defaultPort }
   const isPort = /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535
-  if (!isPort) throw new UrlProblem('holds a port that is not a number from 1 to 65535')
+  if (!isPort) throw new UrlProblem('contains a port that is not a number from 1 to 65535')
   return { host, port: Number(port) }
 }
 
@@ -138,7 +138,7 @@ function tlsOf(scheme: string, parameters: ReadonlyMap<string, string>): RedisTl
   throw new UrlProblem('must be rediss:// for ca, cert and cert-key')
 }
 
-/** As in a log: without user and password. */
+/** The target for logs, without user and password. */
 export function describeTarget({ addresses, sentinel, database, key }: RedisTarget): string {
   const hosts = addresses.map(describeAddress).join(',')
   return `${sentinel === undefined ? 'Redis' : `Redis, the primary ${sentinel} of the Sentinels`} at ${hosts}, database ${database}, key ${key}`

@@ -1,6 +1,7 @@
 /**
- * The way into the stream: appends that come while one is under way share the next transaction. Keeps a connection of its
- * own, and reconnects; while the server cannot be reached or refuses to write, appends are refused at once.
+ * Appends to the stream. Appends that arrive while one is under way share the next transaction. The writer has a
+ * connection of its own and reconnects; while the server cannot be reached or refuses to write, it refuses appends at
+ * once.
  */
 import { setTimeout } from 'node:timers/promises'
 import type { LastcallError } from '../../errors.js'
@@ -18,27 +19,32 @@ export interface WriterOptions {
   /** The server, for messages. */
   readonly where: string
   readonly key: string
-  /** So many entries are kept at least. */
+  /** The number of entries that Redis keeps at least. */
   readonly maxEntries: number
   readonly epochs: Epochs
   readonly budget: ByteBudget
   readonly log: Logger
-  /** Redis has confirmed an append, whose last entry is at this place. */
+  /** Redis has confirmed an append. Its last entry is at this place. */
   readonly onConfirmed: (place: OwnPlace) => void
-  /** Why nothing can be appended. `undefined`: it can. Called when it changes. */
+  /** Reports at each change why nothing can be appended. `undefined`: the writer appends. */
   readonly onState: (error: LastcallError | undefined) => void
 }
 
 interface Append {
-  /** Texts, of which the driver makes one piece per command. Of a buffer it makes three, which the socket writes one by one. */
+  /**
+   * The entries are texts, because the driver joins the texts of a command into one piece. A buffer becomes three
+   * pieces, which the socket writes one by one.
+   */
   readonly entries: readonly string[]
-  /** How many of them are appended. */
+  /** The number of its entries that have been appended. */
   done: number
   readonly resolve: () => void
   readonly reject: (error: LastcallError) => void
 }
 
-/** Limits of one transaction: the server holds all of it in memory, and does nothing else while it executes it. */
+/**
+ * The limits of one transaction. The server holds a transaction in memory, and executes nothing else at the same time.
+ */
 const MAX_TRANSACTION_ENTRIES = 500
 const MAX_TRANSACTION_BYTES = 1024 * 1024
 const TRIM_INTERVAL_MS = 1000
@@ -58,9 +64,9 @@ export class RedisWriter {
   }
 
   /**
-   * Connects, and makes the stream if there is none.
+   * Connects, and creates the stream if it does not exist.
    *
-   * @throws {LastcallError} `journal_unavailable`, or what a retry does not mend: `config_invalid`, `journal_unusable`.
+   * @throws {LastcallError} `journal_unavailable`; `config_invalid` or `journal_unusable`: a retry does not help.
    */
   async open(): Promise<void> {
     const { where, dial } = this.#options
@@ -78,7 +84,7 @@ export class RedisWriter {
     }
   }
 
-  /** After `open`: keeps the connection until it is stopped. */
+  /** Keeps the connection open until the writer is stopped. The caller calls it after `open`. */
   async run(): Promise<void> {
     const { signal } = this.#stopping
     const { where } = this.#options
@@ -98,7 +104,7 @@ export class RedisWriter {
     }
   }
 
-  /** Ends the connection, whatever is under way. */
+  /** Ends the connection at once. */
   stop(): void {
     this.#stopping.abort()
   }
@@ -126,13 +132,13 @@ export class RedisWriter {
       head = await stream.head()
     }
     if (!head) throw new Error('the stream was removed as soon as it was made')
-    if (!isEpoch(head.epoch)) throw new StreamBroken('the key holds a stream of something else')
+    if (!isEpoch(head.epoch)) throw new StreamBroken('the key holds a stream of another program')
     epochs.saw(head.epoch)
     this.#epoch = head.epoch
     await stream.expectWritable()
   }
 
-  /** Until the link ends: rejects with the reason. */
+  /** Serves appends until the link ends. Rejects with the reason. */
   async #serve(): Promise<void> {
     const stream = this.#stream
     if (!stream) return
@@ -163,7 +169,7 @@ export class RedisWriter {
 
   async #send(): Promise<void> {
     this.#isSending = true
-    // In the next turn: what else this turn appends goes along.
+    // The transaction begins in the next turn, so that it contains all appends of this turn.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const batch = takeBatch(this.#waiting)
@@ -193,11 +199,11 @@ export class RedisWriter {
 
 interface Batch {
   readonly entries: readonly string[]
-  /** Notes that they are appended. */
+  /** Notes that the entries are appended. */
   readonly settle: () => void
 }
 
-/** As many of the waiting entries as one transaction may hold; one at least. */
+/** At least one of the waiting entries, and as many as one transaction may hold. */
 function takeBatch(waiting: readonly Append[]): Batch {
   const entries: string[] = []
   const counts = new Map<Append, number>()

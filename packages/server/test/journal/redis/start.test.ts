@@ -93,14 +93,14 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
         'config_invalid',
         'lacks a permission; it needs +info +xadd',
       ],
-      ['a key of another type', [], [['SET', 'j', 'text']], '', 'journal_unusable', 'something else than a stream'],
+      ['a key of another type', [], [['SET', 'j', 'text']], '', 'journal_unusable', 'another type than a stream'],
       [
-        'a stream of something else',
+        'a stream of another program',
         [],
         [['XADD', 'j', '*', 'a', 'b']],
         '',
         'journal_unusable',
-        'a stream of something else',
+        'a stream of another program',
       ],
     ])('%s', async (_, args, commands, credentials, code, text) => {
       const server = await serve(...args)
