@@ -140,7 +140,7 @@ function claimObserver(
       if (!(by.isMoving && instances.isDraining)) end(claim, CLOSES.takenOver)
     },
     onClaimOutdated: (claim) => end(claim, CLOSES.claimOutdated),
-    onClaimVoid: (claim) => end(claim, CLOSES.idInUse),
+    onClaimVoid: (claim) => end(claim, CLOSES.claimVoid),
   }
 }
 

@@ -18,8 +18,11 @@ export interface Close {
 export const CLOSES = {
   /** A newer connection of the same client replaces this one. */
   takenOver: { why: 'takeover', code: CLOSE_CODES.takenOver, reason: 'takenOver' },
-  /** Another client uses this clientId at another instance, whose claim came first. */
-  idInUse: { why: 'takeover', code: CLOSE_CODES.idInUse, reason: 'idInUse' },
+  /**
+   * Another instance claimed this clientId first. The code allows a retry: both claims may be of one client that lost its first
+   * `welcome`, and whose first connection ends in a moment.
+   */
+  claimVoid: { why: 'takeover', code: CLOSE_CODES.tryAgainLater, reason: 'idInUse' },
   /** An outage of the journal has left open which of two connections of the same client is the newer one. */
   claimOutdated: { why: 'takeover', code: CLOSE_CODES.tryAgainLater, reason: 'unavailable' },
   tokenExpired: { why: 'expired', code: CLOSE_CODES.policy, reason: 'tokenExpired' },

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { SignJWT } from 'jose'
 import { expect, test } from 'vitest'
 import { clientFrame, OPCODES, RawClient } from '../support/raw-client.js'
+import { ReplaceableJournal } from '../support/replaceable-journal.js'
 import { TestClient } from '../support/test-client.js'
 import { startServer } from '../support/test-server.js'
 
@@ -74,6 +75,27 @@ test('a stranger gets the name of a half-open connection 5 s after the server ha
   await holder.ended
   expect(server.connections.getActiveCount()).toBe(1)
   await next.publish('here')
+})
+
+test('of two connections with one name whose instances knew nothing of each other, one may try again', async () => {
+  const journal = new ReplaceableJournal()
+  const sessionSecret = 'a secret that both instances have in common'
+  const [a, b] = [await startServer({ journal, sessionSecret }), await startServer({ journal, sessionSecret })]
+  const early = await a.connect('early')
+  await b.connect('other')
+  await early.presence(({ joined }) => joined.includes('other'))
+  const release = journal.hold()
+  const first = await a.connect('maria')
+  const second = await b.connect('maria')
+  release()
+  expect(await second.closed).toMatchObject({ code: 1013, reason: 'Це імʼя вже зайняте' })
+  const { session } = await second.first('welcome')
+  await first.leave()
+  for (;;) {
+    const again = await TestClient.connect(`${b.webSocketUrl}/maria?session=${session}`, { protocol: 'lastcall.v1' })
+    const { type } = await again.until(() => true)
+    if (type === 'welcome') break
+  }
 })
 
 test('without `lastcall.v1` no frame precedes the close', async () => {

@@ -9,9 +9,11 @@ export class ReplaceableJournal implements Journal {
   readonly #listeners = new Set<JournalListener>()
   #entries: Entry[] = []
   #epoch = 1
+  /** Appends wait for it. */
+  #isOpen = Promise.resolve()
 
   async append(entries: readonly NewEntry[]): Promise<void> {
-    await Promise.resolve()
+    await this.#isOpen
     const first = this.#entries.length + 1
     const added = entries.map((entry, index): Entry => ({ ...entry, offset: first + index, bytes: 100 }))
     this.#entries.push(...added)
@@ -29,6 +31,13 @@ export class ReplaceableJournal implements Journal {
         return Promise.resolve()
       },
     }
+  }
+
+  /** Appends wait until the returned function is called. */
+  hold(): () => void {
+    let release = (): void => undefined
+    this.#isOpen = new Promise((resolve) => (release = resolve))
+    return release
   }
 
   get epoch(): string {
