@@ -42,7 +42,7 @@ export function check({ terms, events }) {
   shareCommon(lines)
   for (const line of lines) checkReach(line.reading, line.truth, terms, report)
   const covered = new Map()
-  for (const client of reading.clients.values()) covered.set(client.name, checkOnLines(client, lines, report))
+  for (const client of reading.clients.values()) covered.set(client.name, checkOnLines(client, lines, terms, report))
   for (const [name, all] of covered) {
     const client = reading.clients.get(name)
     checkTold(all, reading, report)
@@ -68,7 +68,7 @@ export function check({ terms, events }) {
  *
  * @returns what the connections cover, in their order.
  */
-function checkOnLines(client, lines, report) {
+function checkOnLines(client, lines, terms, report) {
   const { name } = client
   const all = lines.flatMap((line) => {
     const { connections } = line.reading.clients.get(name)
@@ -81,10 +81,18 @@ function checkOnLines(client, lines, report) {
   for (const covered of stretches) {
     const [{ line }] = covered
     const elsewhere = elsewhereOf(covered, used, client)
+    const hasCommonPresence = !terms.isRemote
     const ids = new Set(covered.map(({ id }) => id))
     const delivered = client.delivered.filter(({ teller }) => teller !== undefined && ids.has(teller.id))
     const isElsewhereLater = covered !== stretches.at(-1)
-    checkClient({ ...client, delivered, isElsewhereLater }, covered, elsewhere, line.reading, line.truth, report)
+    checkClient(
+      { ...client, delivered, isElsewhereLater, hasCommonPresence },
+      covered,
+      elsewhere,
+      line.reading,
+      line.truth,
+      report,
+    )
   }
   return all
 }

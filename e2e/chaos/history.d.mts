@@ -102,3 +102,9 @@ export class History {
   record(type: HistoryEvent['type'], fields: object): void
   count(type: HistoryEvent['type']): number
 }
+
+/** What one frame tells a connection, as an event; `undefined`: nothing that is checked. */
+export function eventOf(message: object): readonly [HistoryEvent['type'], object] | undefined
+
+/** What is compared in place of the data. */
+export function digestOf(data: unknown): string

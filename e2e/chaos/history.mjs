@@ -82,7 +82,7 @@ export const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6
 export const digestOf = (data) => createHash('sha256').update(JSON.stringify(data)).digest('base64url').slice(0, 12)
 
 /** What one frame tells a connection, as an event; `undefined`: nothing that is checked. */
-function eventOf(message) {
+export function eventOf(message) {
   const { type, id, offset, channel, from } = message
   switch (type) {
     case 'welcome': {

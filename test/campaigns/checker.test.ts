@@ -36,6 +36,40 @@ describe('nothing is found', () => {
     ],
     ['where somebody does not come back', missedTwo()],
     [
+      'where a change of presence lies between the messages that the server keeps',
+      both({ historySize: 2, presence: true })
+        .close('bob')
+        .says('anna', 'a-1')
+        .acked('anna', 2, 'a-1')
+        .says('anna', 'a-2')
+        .acked('anna', 3, 'a-2')
+        .comeBack('bob', 0)
+        .add({ type: 'presence', connection: 'bob#2', offset: 1, changes: [] })
+        .told('bob', 2, 'a-1')
+        .told('bob', 3, 'a-2'),
+    ],
+    [
+      'where a library client gives a connection up that ends after the loss on the next one',
+      both({ historySize: 1 })
+        .add({ type: 'client', client: 'bob', kind: 'library' })
+        .says('anna', 'a-1')
+        .acked('anna', 1, 'a-1')
+        .told('bob', 1, 'a-1')
+        .delivered('bob', 1)
+        .says('anna', 'a-2')
+        .acked('anna', 2, 'a-2')
+        .says('anna', 'a-3')
+        .acked('anna', 3, 'a-3')
+        .connect('bob', 'E:1')
+        .welcome('bob', 'E:3', false)
+        .add({ type: 'given-up', connection: 'bob#2' })
+        .add({ type: 'closed', connection: 'bob#1', code: 1006 })
+        .connect('bob', 'E:1')
+        .welcome('bob', 'E:3', false)
+        .add({ type: 'missed', client: 'bob', channels: ['lobby'] })
+        .add({ type: 'closed', connection: 'bob#2', code: 1000 }),
+    ],
+    [
       'where an ack comes again, for what was said again',
       talk().ack('anna', 1, 'a-1').close('anna').comeBack('anna', 3).ack('anna', 2, 'a-2'),
     ],

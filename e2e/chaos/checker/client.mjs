@@ -161,7 +161,10 @@ function checkApplication(client, told, elsewhere, truth, { bad, isLost }) {
   }
   const isSettled = client.wishes.length === 0
   for (const offset of told) {
-    const { channel } = truth.entries.get(offset) ?? {}
+    const { kind, channel } = truth.entries.get(offset) ?? {}
+    // Servers that know different things of each other tell different changes of presence: one may tell a client that
+    // migrates what the other did not.
+    if (kind === 'presence' && !client.hasCommonPresence) continue
     if (given.has(offset) || isLost(offset, channel)) continue
     // What came in a channel that was no longer wanted is rightly kept back.
     if (isSettled || channel === undefined || !client.wishes.some((wish) => wish.channel === channel)) {

@@ -37,6 +37,7 @@ class Walk {
   #replays = []
   #losses = []
   #isOver = false
+  #isGivenUp = false
 
   constructor({ id, client, connect }, report) {
     this.#id = id
@@ -51,7 +52,9 @@ class Walk {
 
   take(frame) {
     const { type } = frame
-    this.#lastIndex = frame.index
+    // A client that has given a connection up has no use for it, although its end may come later.
+    if (!this.#isGivenUp) this.#lastIndex = frame.index
+    if (type === 'given-up') this.#isGivenUp = true
     if (type === 'subscribe') this.#subscribe(frame)
     if (SAID_BY_CLIENT.has(type)) return
     if (type === 'closed') {

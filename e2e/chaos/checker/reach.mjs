@@ -87,6 +87,8 @@ class Reach {
   /** By event: the lowest offset of what was said only afterwards. */
   #saidAfter
   #sorted
+  /** The offsets of the messages that are known, in order. */
+  #messages
   /** What the broker has lost. */
   #losses
   /** Wall clock minus the history's. */
@@ -96,6 +98,11 @@ class Reach {
     this.#reading = reading
     this.#terms = terms
     this.#sorted = [...truth.entries.values()].filter(({ at }) => at !== undefined).sort((a, b) => a.offset - b.offset)
+    const isMessage = ({ kind }) => kind !== 'presence'
+    this.#messages = [...truth.entries.values()]
+      .filter(isMessage)
+      .map(({ offset }) => offset)
+      .sort((a, b) => a - b)
     this.#losses = reading.events.flatMap((event, index) =>
       event.type === 'broker' && event.what === 'lost' ? [{ ...event, index }] : [],
     )
@@ -147,13 +154,23 @@ class Reach {
   isSurelyGone(offset, { index, at }) {
     const { instances, historySize, historyTtlMs } = this.#terms
     if (instances > 1) return false
-    if (offset < this.#reading.headBefore[index] - historySize) return true
+    // HISTORY_SIZE counts messages; changes of presence and records of instances lie between them.
+    if (this.#countMessages(offset, this.#reading.headBefore[index]) > historySize) return true
     const next = this.#sorted[this.#countUpTo(offset)]
     return (
       next !== undefined &&
       next.offset <= this.#reading.headBefore[index] &&
       next.at < this.#clockMs + at - historyTtlMs - TRIM_SLACK_MS
     )
+  }
+
+  /** How many messages are known to stand after `after` and up to `upTo`. */
+  #countMessages(after, upTo) {
+    let count = 0
+    for (let at = this.#messages.length - 1; at >= 0 && this.#messages[at] > after; at--) {
+      if (this.#messages[at] <= upTo) count++
+    }
+    return count
   }
 
   /** How many entries whose time is known stand up to this offset. */

@@ -1,0 +1,64 @@
+/**
+ * The simulation: a few hundred seeds keep every promise, each built-in defect is found, and a seed is one history. Long ones:
+ * npm run simulate.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
+import type { ScriptOutcome } from './run-script.js'
+
+const MAIN = fileURLToPath(new URL('../../dist/simulation/main.js', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'lastcall-simulation-'))
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const simulate = (...args: readonly string[]): Promise<ScriptOutcome> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { maxBuffer: 2 ** 24 }, (error, out, err) => {
+      resolve({ code: error ? error.code : 0, out: out + (error ? err : '') })
+    })
+  })
+
+test('no acknowledged message is lost and none comes twice, with 300 seeds', async () => {
+  const { code, out } = await simulate('--seed', '1', '--count', '300')
+  expect(code, out).toBe(0)
+  const [, events] = /^300 seeds, (\d+) events in .*: no violation$/m.exec(out) ?? []
+  // The clients have done something.
+  expect(Number(events)).toBeGreaterThan(30_000)
+}, 600_000)
+
+describe('a defect is found', () => {
+  test.each(['dedup', 'catch-up', 'pretend', 'ack-before-durable'])(
+    '%s, and the history is shortened',
+    async (defect) => {
+      const { code, out } = await simulate('--break', defect, '--seed', '1', '--count', '1000')
+      expect(code, out).toBe(0)
+      expect(out).toContain(`the defect ${defect} was found`)
+      expect(out).toMatch(/^the shortest: \d instances, \d clients, \d+ steps$/m)
+    },
+    600_000,
+  )
+
+  test('an unknown defect is rejected', async () => {
+    const { code, out } = await simulate('--break', 'nothing')
+    expect(code).toBe(1)
+    expect(out).toContain('--break is one of dedup, catch-up')
+  })
+})
+
+test.each([3, 45, 260])(
+  'seed %s has the same history twice, byte for byte',
+  async (seed) => {
+    const [one, other] = ['one', 'other'].map((name) => join(folder, `${name}-${seed}.json`)) as [string, string]
+    for (const file of [one, other]) {
+      const { code, out } = await simulate('--seed', String(seed), '--history', file)
+      expect(code, out).toBe(0)
+    }
+    expect(readFileSync(one).length).toBeGreaterThan(10_000)
+    expect(readFileSync(one).equals(readFileSync(other))).toBe(true)
+  },
+  120_000,
+)
