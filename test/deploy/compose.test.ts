@@ -68,7 +68,7 @@ test('the configuration of an instance is valid, and a shutdown fits into the gr
   expect(result.config.rejectWith).toBe('http')
 })
 
-test('a draining instance accepts newcomers until the proxy has noticed', () => {
+test('a draining instance accepts new clients until the proxy has noticed', () => {
   const haproxy = read('haproxy/haproxy.cfg')
   const inter = seconds(wordAfter(haproxy, 'default-server check inter'))
   const fall = Number(/ fall (\d+)/.exec(haproxy)?.[1])

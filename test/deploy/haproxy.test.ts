@@ -41,7 +41,7 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'Configuration file is valid\n', stderr: '' })
   })
 
-  test('an instance that drains keeps its clients, and newcomers are placed elsewhere, until it is called off', async () => {
+  test('a draining instance keeps its clients, and the proxy sends new ones elsewhere until the shutdown is cancelled', async () => {
     const servers = await twoServers()
     const [a, b] = servers
     const [nameA, nameB] = [await nameOf(a), await nameOf(b)]

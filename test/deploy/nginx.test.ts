@@ -37,7 +37,7 @@ describe.skipIf(lacks('Debian: nginx', NGINX))('run', () => {
     expect(stderr).not.toContain('[emerg]')
   })
 
-  test('an instance that drains keeps its clients, and newcomers are placed elsewhere, until it is called off', async () => {
+  test('a draining instance keeps its clients, and the proxy sends new ones elsewhere until the shutdown is cancelled', async () => {
     const servers = await twoServers()
     const [a, b] = servers
     const [nameA, nameB] = [await nameOf(a), await nameOf(b)]

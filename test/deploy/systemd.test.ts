@@ -9,7 +9,7 @@ import { DEFAULTS, place, read, seconds, unknownVariables, wordAfter } from './s
 const ANALYZE = find('systemd-analyze')
 const UNIT = read('systemd/lastcall.service')
 
-test.skipIf(lacks('Debian: systemd', ANALYZE))('systemd has nothing to say against the units', () => {
+test.skipIf(lacks('Debian: systemd', ANALYZE))('systemd-analyze finds no mistake in the units', () => {
   const files = [place('systemd/lastcall.service'), place('systemd/lastcall.socket')]
   const { stdout, stderr } = spawnSync(ANALYZE, ['verify', ...files], { encoding: 'utf8' })
   // It looks at the units of this machine as well, and for a Node in /usr/bin.

@@ -105,16 +105,19 @@ test.each([1011, 1012, 1013])('after %d it takes its time', async (code) => {
   expect(setup.sockets).toHaveLength(2)
 })
 
-test.each([1000, 1003, 1007, 1009, 4001, 4009])('after %d it does not come back, and says so', async (code) => {
-  const setup = await startOpen()
-  setup.socket.end(code, 'because')
-  await setup.clock.advance(1_000_000)
-  expect(setup.sockets).toHaveLength(1)
-  expect(setup.told.close).toEqual([{ code, reason: 'because' }])
-  expect(setup.client.state).toBe('closed')
-})
+test.each([1000, 1003, 1007, 1009, 4001, 4009])(
+  'after %d the client does not reconnect, and reports it',
+  async (code) => {
+    const setup = await startOpen()
+    setup.socket.end(code, 'because')
+    await setup.clock.advance(1_000_000)
+    expect(setup.sockets).toHaveLength(1)
+    expect(setup.told.close).toEqual([{ code, reason: 'because' }])
+    expect(setup.client.state).toBe('closed')
+  },
+)
 
-test.each([1001, 1005, 1006, 4008, 4999])('after %d it comes back with its cursor', async (code) => {
+test.each([1001, 1005, 1006, 4008, 4999])('after %d the client reconnects with its cursor', async (code) => {
   const setup = await startOpen()
   setup.socket.hear(3)
   await reconnect(setup, code)
@@ -145,7 +148,7 @@ test('a fresh token that is not taken is the end', async () => {
   expect(setup.told.close).toEqual([{ code: 1008, reason: 'unauthorized' }])
 })
 
-test('a token that can not be had is told, and asked for again', async () => {
+test('a failing token function is reported, and called again', async () => {
   let isBroken = true
   const cause = new Error('no network')
   const setup = await start({ token: () => (isBroken ? Promise.reject(cause) : 'fresh') })
@@ -196,7 +199,7 @@ test('silence is asked about after a heartbeat, and taken for the end after anot
   expect(setup.client.state).toBe('reconnecting')
 })
 
-test('whatever is heard after the question is a sign of life', async () => {
+test('any frame after the ping proves that the connection is alive', async () => {
   const setup = await startOpen()
   await setup.clock.advance(25_000)
   await setup.clock.advance(20_000)
@@ -208,7 +211,7 @@ test('whatever is heard after the question is a sign of life', async () => {
   expect(setup.socket.sentOf('ping')).toHaveLength(1)
 })
 
-test('a client that hears nothing but periodic messages still learns how far the journal is', async () => {
+test('a client that receives only periodic messages still learns the position of the journal', async () => {
   const setup = await startOpen()
   for (let i = 0; i < 3; i++) {
     await setup.clock.advance(10_000)
@@ -250,7 +253,7 @@ test('when the page is looked at again a connection that has died is found withi
   vi.unstubAllGlobals()
 })
 
-test('close says goodbye, ends the timers and is final', async () => {
+test('close sends a close frame, ends the timers and is final', async () => {
   const setup = await startOpen()
   const { socket } = setup
   setup.client.close()
@@ -263,7 +266,7 @@ test('close says goodbye, ends the timers and is final', async () => {
   expect(setup.told.message).toEqual([])
 })
 
-test('a client that is closed before it was let in leaves nothing behind', async () => {
+test('a client that is closed before its welcome leaves nothing behind', async () => {
   const setup = await start()
   setup.client.close()
   expect(setup.socket.closedWith).toBe(1000)

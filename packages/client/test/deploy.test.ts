@@ -76,7 +76,7 @@ async function expectNothingNoticed(talkers: readonly Talker[]): Promise<void> {
   }
 }
 
-test('every client moves once, hears everything once and in order, and notices nothing', async () => {
+test('every client migrates once and receives every message once and in order, and its application sees no reconnect', async () => {
   const [old, fresh] = await startInstances()
   const ports = [old.port]
   const talkers = await startTalkers((await startForwarder(ports)).webSocketUrl)

@@ -13,7 +13,7 @@ function explained({ client }: Setup): [ClientState, ConnectionDetails][] {
   return states
 }
 
-test('a change of the state says why, which attempt follows, and when', async () => {
+test('a change of the state has its reason, the next attempt and its time', async () => {
   const setup = await startOpen()
   const states = explained(setup)
   setup.socket.end(1001, 'the server is shutting down')
@@ -28,7 +28,7 @@ test('a change of the state says why, which attempt follows, and when', async ()
   ])
 })
 
-test('each attempt that fails is an error, with what the socket said', async () => {
+test('each failed attempt is an error, with the error of the socket', async () => {
   const setup = await start()
   setup.socket.onerror?.({ message: 'Unexpected server response: 404' })
   setup.socket.end(1006)

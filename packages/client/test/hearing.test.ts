@@ -9,7 +9,7 @@ import { reconnect, start, startOpen } from './support/setup.js'
 
 const dataOf = (messages: readonly { readonly data: unknown }[]): unknown[] => messages.map(({ data }) => data)
 
-test('everything the server says is told under its name', async () => {
+test('every message of the server is an event of its name', async () => {
   const { socket, told } = await startOpen()
   const at = '2024-01-01T00:00:00.000Z'
   const change = { channel: 'lobby', joined: ['boris'], left: [], joinedCount: 1, leftCount: 0, count: 2 }
@@ -38,20 +38,23 @@ test('types and fields of a newer server are ignored', async () => {
   expect(told.error).toEqual([])
 })
 
-test.each(['not JSON', 'null', '5', ''])('a frame that is no message is told and does no harm: %j', async (text) => {
-  const { socket, told, client } = await startOpen()
-  socket.sayText(text)
-  expect(told.error).toMatchObject([{ code: 'bad_frame' }])
-  expect(client.state).toBe('open')
-})
+test.each(['not JSON', 'null', '5', ''])(
+  'a frame that is no message is reported and does no harm: %j',
+  async (text) => {
+    const { socket, told, client } = await startOpen()
+    socket.sayText(text)
+    expect(told.error).toMatchObject([{ code: 'bad_frame' }])
+    expect(client.state).toBe('open')
+  },
+)
 
-test('nothing is heard before the welcome', async () => {
+test('no message is delivered before the welcome', async () => {
   const { socket, told } = await start()
   socket.hear(1)
   expect(told.message).toEqual([])
 })
 
-test('a recovery is told, and so is a loss, once', async () => {
+test('a recovery is reported, and so is a loss, once', async () => {
   const setup = await startOpen({ channels: ['news'] })
   expect(setup.told.recovered).toEqual([])
   await reconnect(setup)
@@ -145,7 +148,7 @@ test('one that is wanted while the handshake is under way is asked for from wher
   ])
 })
 
-test('its past is heard in order, once, though the client is further on', async () => {
+test('its history is delivered in order, once, although the cursor is ahead of it', async () => {
   const { client, socket } = await startOpen()
   const heard: unknown[] = []
   socket.hear(4)
@@ -180,7 +183,7 @@ test('once it is answered it is named in the handshake and resumed with all othe
   expect(setup.socket.sent).toEqual([])
 })
 
-test('a past that is out of reach is told, for that channel', async () => {
+test('an evicted history is reported for that channel', async () => {
   const { client, socket, told } = await startOpen()
   client.subscribe('news')
   const { id } = socket.sent[0] as { id: string }
@@ -324,7 +327,7 @@ test('a loop ends with its subscription and with the client', async () => {
   await expect(take(client.subscribe('news'), 1)).resolves.toEqual([])
 })
 
-test('a loop that is too slow is told, after what was kept', async () => {
+test('a loop that is too slow gets an error after the buffered messages', async () => {
   const { client, socket } = await startOpen({ maxBuffer: 2 })
   const lobby = client.subscribe('lobby')
   for (const offset of [1, 2, 3, 4]) socket.hear(offset)
@@ -388,7 +391,7 @@ test('it is saved at once when let in, then at most once per second', async () =
   expect(store.saves).toBe(2)
 })
 
-test('a store that fails is told, and the client goes on without it', async () => {
+test('a failing store is reported, and the client continues without it', async () => {
   const cause = new Error('full')
   const store = { load: () => Promise.reject(cause), save: () => Promise.reject(cause) }
   const { socket, told, clock, client } = await startOpen({ store })

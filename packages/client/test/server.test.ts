@@ -103,7 +103,7 @@ test('a restart of the server on its file journal is not noticed but by its even
   expect(await moved).toEqual({ from: first.node, to: second.node })
 })
 
-test('a server that has lost its journal is told as a loss, once, and what comes next is heard', async () => {
+test('a replaced journal is reported as a loss, once, and later messages are delivered', async () => {
   const first = await startServer()
   const [anna, boris] = [startClient(first, { clientId: 'anna' }), startClient(first, { clientId: 'boris' })]
   const heard = new Heard(boris)
@@ -132,7 +132,7 @@ test('more than the rate limit allows arrives all the same, later and in order',
   expect(offsets).toEqual([...offsets].sort((a, b) => a - b))
 })
 
-test('the past of a channel is heard from where the client stood when it asked', async () => {
+test('a channel is replayed from the cursor of the client at its request', async () => {
   const server = await startServer()
   const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
   anna.subscribe('news')

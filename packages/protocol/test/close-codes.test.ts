@@ -19,12 +19,12 @@ test.each<[code: number, comeBack: ComeBack]>([
   [4008, 'no-cursor'],
   [4009, 'no'],
   [4010, 'yes'],
-])('after %i a client comes back: %s', (code, comeBack) => {
+])('after %i a client reconnects: %s', (code, comeBack) => {
   expect(Object.values(CLOSE_CODES)).toContain(code)
   expect(comeBackAfter(code)).toBe(comeBack)
 })
 
-test('every code says whether to come back', () => {
+test('every code states whether a client reconnects', () => {
   const codes = Object.values(CLOSE_CODES)
   expect(new Set(codes).size).toBe(codes.length)
   expect(codes.toSorted((a, b) => a - b)).toEqual([
@@ -32,7 +32,7 @@ test('every code says whether to come back', () => {
   ])
 })
 
-test('a connection that was cut, and codes of the future, are a reason to come back', () => {
+test('a client reconnects after a cut connection and after unknown codes', () => {
   for (const code of [1005, 1006, 1014, 4000, 4999]) expect(comeBackAfter(code)).toBe('yes')
 })
 

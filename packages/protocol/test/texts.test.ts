@@ -97,7 +97,7 @@ test.each<[ms: number, uk: string, en: string]>([
   }
 })
 
-test('the closing says that it is now', () => {
+test('the text of the phase closing states that the server stops now', () => {
   expect(TEXTS.uk.shutdown('closing', 0)).toContain('закривається')
   expect(TEXTS.en.shutdown('closing', 0)).toContain('is being closed')
 })
@@ -115,7 +115,7 @@ describe('presence', () => {
   const tell = (locale: Locale, joined: readonly string[], left: readonly string[] = [], more = 0): string =>
     TEXTS[locale].presence([change('lobby', joined, left, more)])
 
-  test('names who came and who went', () => {
+  test('names the clients that joined and left', () => {
     expect(tell('uk', ['anna'], ['bob', 'cleo'])).toBe('Приєдналися: anna. Вийшли: bob, cleo. Зараз на звʼязку: 9.')
     expect(tell('en', ['anna'], ['bob', 'cleo'])).toBe('Joined: anna. Left: bob, cleo. Connected now: 9.')
   })

@@ -10,7 +10,7 @@ test.each([0.6, 1.7, 12.9])('a callback after %f ms is not early by a fraction o
   }
 })
 
-test('a callback that is called off is not made', async () => {
+test('a cancelled callback is not called', async () => {
   let isCalled = false
   const callOff = systemClock.after(1.5, () => (isCalled = true))
   callOff()

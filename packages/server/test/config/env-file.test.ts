@@ -76,7 +76,7 @@ test('another file named in it is not read', () => {
   expect(loaded('ENV_FILE=/nowhere\n').config.envFile).toBe(file)
 })
 
-test('names that are no variables are ignored, but a slip of the pen is told', () => {
+test('names that are no variables are ignored, but a misspelt variable causes a warning', () => {
   const others = 'HOME=/root\nPOST=1\nPATH=/bin\nDATABASE_URL=x\nNODE_ENV=production\nLOG_FORMATTER=x\n'
   expect(loaded(others).warnings).toEqual([])
   expect(loaded('SHUTDOWN_TIMOUT=5\nAUTH_SECRETS=x\nWORKER=2\n').warnings).toEqual([

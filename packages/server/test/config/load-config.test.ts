@@ -161,7 +161,7 @@ describe('variables that belong together', () => {
     ['redis://:hunter2/3@host', 'contains a / before the @; write %2F in a password'],
     ['redis://:hunter2#3@host', 'contains a #; write %23 in a password'],
     ['redis://host?password=hunter2', 'may have only these parameters: key, sentinel, ca, cert, cert-key'],
-  ])('what is wrong with %s is said without repeating it', (JOURNAL_URL, problem) => {
+  ])('the problem of %s is reported without its value', (JOURNAL_URL, problem) => {
     expect(problems({ JOURNAL_URL, AUTH_SECRET: SECRET })).toEqual([`JOURNAL_URL: ${problem}`])
   })
 
@@ -205,7 +205,7 @@ describe('variables that belong together', () => {
       { shutdownSpreadSeconds: 1801 },
       ['shutdownSpreadSeconds: must not be more than shutdownTimeoutSeconds, because it is a part of that time'],
     ],
-  ])('that are not served yet are checked all the same: %j', (values, expected) => {
+  ])('of two values are found together: %j', (values, expected) => {
     const found = crossProblems({ ...configFrom(), ...values }, new Set(), (key) => key)
     expect(found.map(formatProblem)).toEqual(expected)
   })

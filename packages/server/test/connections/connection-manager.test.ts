@@ -59,7 +59,7 @@ describe('by itself, as the specification tests it', () => {
     manager.dispose()
   })
 
-  test('broadcast reaches everybody, sendPersonalMessage one', () => {
+  test('broadcast reaches every client, sendPersonalMessage one', () => {
     const manager = new ConnectionManager()
     const [anna, bob] = [new FakeTransport(), new FakeTransport()]
     manager.connect(anna, 'anna')
@@ -71,7 +71,7 @@ describe('by itself, as the specification tests it', () => {
     manager.dispose()
   })
 
-  test('closeAllConnections closes everybody and resolves when they have gone', async () => {
+  test('closeAllConnections closes every connection and resolves when all have ended', async () => {
     const { manager, join } = managed()
     const all = ['anna', 'bob'].map((clientId) => join(clientId).transport)
     await manager.closeAllConnections()
@@ -79,7 +79,7 @@ describe('by itself, as the specification tests it', () => {
     expect(manager.getActiveCount()).toBe(0)
   })
 
-  test('disconnecting somebody who is not there does nothing', () => {
+  test('disconnecting a client that is not connected does nothing', () => {
     const { manager, events, stats } = managed()
     manager.disconnect('nobody')
     expect(events).toEqual([])
@@ -88,7 +88,7 @@ describe('by itself, as the specification tests it', () => {
 })
 
 describe('broadcast', () => {
-  test('goes on when a client has vanished in the middle, and lets go of it', () => {
+  test('continues when a connection has ended in the middle, and removes it', () => {
     const { manager, join, events, stats } = managed()
     const [anna, bob, cleo] = [join('anna'), join('bob'), join('cleo')]
     bob.transport.isOpen = false
@@ -127,7 +127,7 @@ describe('broadcast', () => {
 })
 
 describe('a second connection of the same client', () => {
-  test('takes over: the first is closed with 4001, and nobody is told that anybody left', () => {
+  test('takes over: the first is closed with 4001, and no client receives a leave', () => {
     const { manager, join, events, stats } = managed()
     const first = join('anna')
     const second = join('anna')
@@ -149,7 +149,7 @@ describe('a second connection of the same client', () => {
     expect(events).toEqual(['connect anna', 'takeover anna', 'disconnect anna 1000'])
   })
 
-  test('does not wait for the first: one that does not answer is ended after CLOSE_TIMEOUT', () => {
+  test('does not wait for the first: a connection that does not answer is terminated after CLOSE_TIMEOUT', () => {
     const { clock, join } = managed({ closeTimeoutSeconds: 5 })
     const first = join('anna', { answersClose: false })
     join('anna')
@@ -161,7 +161,7 @@ describe('a second connection of the same client', () => {
 })
 
 describe('heartbeats', () => {
-  test('ping everybody once an interval, and end who has not answered by the next ping', () => {
+  test('ping every connection once an interval, and end a connection that has not answered by the next ping', () => {
     const { manager, clock, join, events } = managed({ heartbeatIntervalSeconds: 25 })
     const [anna, bob] = [join('anna'), join('bob')]
     for (let second = 1; second <= 25; second++) {
@@ -226,7 +226,7 @@ test('a connection is closed with 1008 when its token has ended', () => {
 })
 
 describe('a polite close', () => {
-  test('says the last frame, then closes in the language of the client', () => {
+  test('writes the last frame, then closes in the language of the client', () => {
     const { manager, join, events } = managed()
     const { connection, transport } = join('anna', { locale: 'en' })
     manager.closePolitely(connection, closing({ lastFrame: Buffer.from('bye') }))
@@ -317,7 +317,7 @@ describe('whenNone', () => {
   })
 })
 
-test('terminateAll ends everybody abruptly, those who are being closed too', () => {
+test('terminateAll terminates every connection, also those that are closing', () => {
   const { manager, join } = managed()
   const [anna, bob] = [join('anna', { answersClose: false }), join('bob')]
   manager.closePolitely(anna.connection, closing())
@@ -326,7 +326,7 @@ test('terminateAll ends everybody abruptly, those who are being closed too', () 
   expect(manager.getActiveCount()).toBe(0)
 })
 
-test('an observer that has been taken back is told nothing more', () => {
+test('a removed observer is not called any more', () => {
   const { manager } = managed()
   const told: string[] = []
   const stop = manager.observe({ onConnect: ({ clientId }) => told.push(clientId) })

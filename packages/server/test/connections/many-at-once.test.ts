@@ -121,7 +121,7 @@ test('two broadcasts reach each connection in their order, though the second beg
   for (const { writes } of crowd.transports) expect(writes).toEqual(['first', expect.stringContaining('shutdown')])
 })
 
-test('a connection that ends during a broadcast is not written to, and a newcomer does not get it', async () => {
+test('a connection that ends during a broadcast is not written to, and a new connection does not get it', async () => {
   const crowd = new Crowd()
   crowd.manager.broadcast('hello')
   crowd.manager.disconnect(`c${String(COUNT - 1)}`)

@@ -23,7 +23,7 @@ describe('the API', () => {
     expect((await ask(server, 'GET')).status).toBe(404)
   })
 
-  test('turns away who has no token or another one', async () => {
+  test('rejects a request without a token or with another one', async () => {
     const server = await startServer({ adminToken: TOKEN })
     for (const token of ['', 'wrong', `${TOKEN}!`]) {
       const answer = await ask(server, 'POST', {}, token)
@@ -32,12 +32,12 @@ describe('the API', () => {
     expect(server.shutdown.state).toBe('serving')
   })
 
-  test('says that nothing is going on', async () => {
+  test('reports that no shutdown runs', async () => {
     const server = await startServer({ adminToken: TOKEN })
     expect(await (await ask(server, 'GET')).json()).toEqual({ state: 'serving', remainingSeconds: 0, report: null })
   })
 
-  test('begins a shutdown with its own time and mode, and tells how it goes', async () => {
+  test('begins a shutdown with its own time and mode, and reports its progress', async () => {
     const server = await startServer({ adminToken: TOKEN })
     const anna = await server.connect('anna')
     const answer = await ask(server, 'POST', { timeoutSeconds: 60, mode: 'migrate' })
@@ -52,7 +52,7 @@ describe('the API', () => {
     expect(await server.shutdown.waitForShutdown()).toMatchObject({ left: 1, remaining: 0 })
   })
 
-  test('calls it off: everybody is told, newcomers are welcome, and the periodic line goes on', async () => {
+  test('cancels the shutdown: every client is told, the server accepts new clients, and periodic messages continue', async () => {
     const server = await startServer({ adminToken: TOKEN, broadcastIntervalSeconds: 0.05 })
     const anna = await server.connect('anna')
     await ask(server, 'POST')

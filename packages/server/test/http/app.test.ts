@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest'
 import { HEALTH, startApp } from './start-app.js'
 
 describe('/health', () => {
-  test('says what the instance does, in exactly the fields of the reference', async () => {
+  test('reports the state of the instance, in exactly the fields of the reference', async () => {
     const { get } = await startApp()
     const answer = await get('/health')
     expect(answer.status).toBe(200)
@@ -31,7 +31,7 @@ describe('/health', () => {
 })
 
 describe('/ready', () => {
-  test('is 200 when new clients are welcome', async () => {
+  test('is 200 when the server accepts new clients', async () => {
     const { get } = await startApp()
     const answer = await get('/ready')
     expect(answer.status).toBe(200)
@@ -76,7 +76,7 @@ describe('/metrics', () => {
     expect(((await answer.json()) as { message: string }).message).not.toContain('/ready, /metrics')
   })
 
-  test('answers 500 without details when collecting fails, and somebody is told', async () => {
+  test('answers 500 without details when collecting fails, and logs the error', async () => {
     const errors: Error[] = []
     const failure = new Error('the collector is broken')
     const { get } = await startApp({
@@ -160,7 +160,7 @@ describe('a WebSocket address without a WebSocket', () => {
 })
 
 describe('errors', () => {
-  test('an unknown address is told in JSON what there is', async () => {
+  test('an unknown path gets a JSON answer that lists the existing ones', async () => {
     const { get } = await startApp()
     const answer = await get('/wss/anna?token=secret')
     expect(answer.status).toBe(404)

@@ -20,7 +20,7 @@ const takesConnections = (host: string, port: number): Promise<boolean> =>
     }).on('error', () => resolve(false))
   })
 
-test('at localhost it listens on all of its addresses, stops on all, and who was connected is served on', async () => {
+test('at localhost it listens on all addresses and stops on all, and existing connections continue', async () => {
   const servers = new HttpServers({ keepAliveTimeoutMs: 60_000 })
   const app = await createApp({
     servers,

@@ -55,7 +55,7 @@ describe('where descriptors are scarce', () => {
   const shares = { lasting: 4, passing: 2 }
   const start = () => startApp({ servers: new HttpServers({ keepAliveTimeoutMs: 60_000, shares }) })
 
-  test('the oldest idle connection gives way to a newcomer', async () => {
+  test('the server closes the oldest idle connection for a new one', async () => {
     const { port } = await start()
     const idle = [await connected(port), await connected(port), await connected(port), await connected(port)]
     for (const socket of idle) expect(await ask(socket)).toBe(200)
@@ -65,7 +65,7 @@ describe('where descriptors are scarce', () => {
     expect(await ask(idle[3] as Socket)).toBe(200)
   })
 
-  test('connections that say nothing give way as well, and a probe is answered', async () => {
+  test('the server closes silent connections, too, and answers a probe', async () => {
     const { port } = await start()
     const silent: Socket[] = []
     for (let i = 0; i < 12; i++) silent.push(await connected(port))

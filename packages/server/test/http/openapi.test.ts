@@ -45,7 +45,7 @@ describe('/openapi.json', () => {
     expect((await openApiOf(get)).paths).not.toHaveProperty('/metrics')
   })
 
-  test('says in words how to come in over a WebSocket', async () => {
+  test('describes in words how a client connects over a WebSocket', async () => {
     const { get } = await startApp()
     const { description } = (await openApiOf(get)).info
     for (const word of ['/ws/{clientId}', 'lastcall.v1', 'cursor=EPOCH:OFFSET', 'session', 'token', '1001', '4009']) {

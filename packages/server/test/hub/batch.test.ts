@@ -78,7 +78,7 @@ const slowly = (member: Member, advance: (ms: number) => void): Member => {
   return member
 }
 
-test('a fan-out that takes too long leaves the rest for later turns, and everybody gets all of it once and in order', async () => {
+test('a fan-out that takes too long leaves the rest for later turns, and every client gets all of it once and in order', async () => {
   const { hub, journal, clock, join, stats } = await openHub()
   const members = Array.from({ length: 1000 }, (_, index) =>
     slowly(join(`c${String(index)}`), (ms) => clock.advance(ms)),

@@ -92,7 +92,7 @@ describe('of an entry', () => {
     expect(to('bob', messageEntry({ from: 'anna', channel: 'news' }))).toBeUndefined()
   })
 
-  test('of a direct message its sender gets the ack, whom it is for gets it, and nobody else hears of it', () => {
+  test('a direct message reaches its recipient, its sender gets the ack, and no other client gets a frame', () => {
     const direct = directEntry({ from: 'anna', to: 'bob' })
     expect([to('anna', direct), to('bob', direct), to('cleo', direct)]).toEqual(['ack', 'direct', undefined])
     expect(to('bob', direct, [])).toBe('direct')
@@ -107,16 +107,16 @@ describe('of an entry', () => {
     expect(to('bob', presenceEntry({ joined: ['anna'] }))).toBe('presence')
   })
 
-  test('of what a newer build wrote nobody hears', () => {
+  test('no client gets a frame of an entry of a newer build', () => {
     expect(to('anna', unknownEntry())).toBeUndefined()
   })
 
-  test('of what instances say to each other nobody hears, whoever is named there', () => {
+  test('no client gets a frame of an entry between instances, not even a client that the entry names', () => {
     expect(to('anna', instanceEntry())).toBeUndefined()
     expect(to('anna', instanceEntry())).toBeUndefined()
   })
 
-  test('a retry is told to nobody but its sender, with the offset of the first one', () => {
+  test('only the sender gets a frame of a retry, with the offset of the first message', () => {
     const { window } = windowOf([messageEntry({ from: 'anna', id: 'x' }), messageEntry({ from: 'anna', id: 'x' })])
     const channels = new Set(['lobby'])
     expect(frameFor(window.at(2), channels, { clientId: 'bob', locale: 'uk', encoding: LINES })).toBeUndefined()
@@ -125,7 +125,7 @@ describe('of an entry', () => {
     expect(ack && read(ack)).toEqual([{ type: 'ack', id: 'x', offset: 1 }])
   })
 
-  test('a direct message that is sent again does not reach whom it is for again', () => {
+  test('a retry of a direct message does not reach the recipient', () => {
     const direct = directEntry({ from: 'anna', to: 'bob', id: 'x' })
     const { window } = windowOf([direct, direct])
     expect(frameFor(window.at(2), new Set(), { clientId: 'bob', locale: 'uk', encoding: LINES })).toBeUndefined()
@@ -140,7 +140,7 @@ const drawn = (sizes: Iterator<number>): number => sizes.next().value as number
 const anyClient = fc.constantFrom(...SOME_CLIENTS, 'somebody')
 
 describe('chunks', () => {
-  test('of any size, from anywhere, are together what live delivery would have said', () => {
+  test('of any size, from any offset, together equal live delivery', () => {
     fc.assert(
       fc.property(
         anyEntries,
@@ -184,7 +184,7 @@ describe('chunks', () => {
     )
   })
 
-  test('are shared by those at the same place whom nothing in them concerns personally', () => {
+  test('are shared by clients at the same offset that no entry in them concerns personally', () => {
     const { window } = windowOf([messageEntry({ from: 'anna' }), messageEntry({ from: 'bob' })])
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])

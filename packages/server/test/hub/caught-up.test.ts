@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest'
 import { startServer } from '../support/test-server.js'
 
-test('a pong follows everything that was missed, and says how far that reaches', async () => {
+test('a pong follows every missed entry, and carries the offset that was reached', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const anna = await server.connect('anna')
   const { cursor, session } = await anna.first('welcome')

@@ -14,7 +14,7 @@ const joinMany = ({ join }: TestHub, count: number): Member[] =>
   Array.from({ length: count }, (_, index) => join(`client-${index}`))
 
 describe('when the journal is replaced', () => {
-  test('a connection is told when to return, and is closed with 4010', async () => {
+  test('a connection learns when to reconnect, and is closed with 4010', async () => {
     const { journal, clock, join } = await openHub()
     const anna = join('anna', { locale: 'en' })
     journal.listener?.onEpoch('other', 1)

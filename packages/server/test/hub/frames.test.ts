@@ -31,7 +31,7 @@ const said = (entry: Entry, locale: Locale = 'uk'): unknown =>
 const acked = (entry: Entry, offset: number): unknown =>
   JSON.parse(new Frames(entry, entry.at, UTF8_ENCODING).ack(offset).toString())
 
-test('a message says who, where, what, at which offset and when', () => {
+test('a message has its sender, channel, data, offset and time', () => {
   const data = JSON.stringify({ 'ключ "x"': ['\u2028', null] })
   expect(said(messageEntry({ offset: 7, at: AT, channel: 'a.b:c', from: 'anna', id: 'x', data }))).toEqual({
     type: 'message',
@@ -60,7 +60,7 @@ describe('presence', () => {
   test.each([
     ['uk', 'Приєдналися: anna. Вийшли: bob. Зараз на звʼязку: 3.'],
     ['en', 'Joined: anna. Left: bob. Connected now: 3.'],
-  ] as const)('is told in the language of who reads it: %s', (locale, text) => {
+  ] as const)('has a text in the language of its receiver: %s', (locale, text) => {
     expect(said(entry, locale)).toEqual({
       type: 'presence',
       changes: [{ channel: 'lobby', joined: ['anna'], left: ['bob'], joinedCount: 1, leftCount: 1, count: 3 }],
@@ -106,7 +106,7 @@ describe('presence in several channels', () => {
   })
 })
 
-test('an ack has the id of the message and the offset it is told', () => {
+test('an ack has the id of the message and the given offset', () => {
   expect(acked(messageEntry({ offset: 7, id: 'x' }), 3)).toEqual({ type: 'ack', id: 'x', offset: 3 })
   expect(acked(directEntry({ offset: 7, id: 'y' }), 7)).toEqual({ type: 'ack', id: 'y', offset: 7 })
 })

@@ -25,7 +25,7 @@ function drain(hub: TestHub['hub'], { connection, transport }: Member): void {
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
 describe('a batch', () => {
-  test('is one write for each connection, and the same bytes for all whom it concerns alike', async () => {
+  test('is one write per connection, with the same bytes for all members of an audience', async () => {
     const { journal, join } = await openHub()
     const [anna, bob, cleo] = [join('anna'), join('bob'), join('cleo')]
     journal.say(message({ from: 'anna', id: 'x' }), message({ from: 'zoe' }))
@@ -38,14 +38,14 @@ describe('a batch', () => {
     expect(offsets(bob)).toEqual([1, 2])
   })
 
-  test('is nothing to whom it does not concern', async () => {
+  test('writes nothing to a connection that it does not concern', async () => {
     const { journal, join } = await openHub()
     const anna = join('anna', { channels: [] })
     journal.say(...chatter(3))
     expect(anna.transport.writes).toEqual([])
   })
 
-  test('does not stop at a connection that has vanished', async () => {
+  test('does not stop at a connection that has ended', async () => {
     const { journal, join, stats } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
     anna.transport.isOpen = false
@@ -116,7 +116,7 @@ describe('a connection that joins', () => {
     ['ahead of the head', at(11)],
     ['of another journal', at(10, 'other')],
     ['malformed', 'malformed' as const],
-  ])('with a cursor that is %s is told so, and begins at the head', async (_name, cursor) => {
+  ])('with a cursor that is %s gets recovered: false, and begins at the head', async (_name, cursor) => {
     const { journal, join, stats } = await withHistory()
     const anna = join('anna', { cursor })
     expect(anna.start).toEqual({ cursor: 'epoch:10', recovered: false })
@@ -159,7 +159,7 @@ describe('a connection whose socket is full', () => {
     expect(offsets(anna)).toEqual([1])
   })
 
-  test('is closed with 4008 when what it has not read has become too old, though nothing new is said', async () => {
+  test('is closed with 4008 when its unread entries have become too old, even without new entries', async () => {
     const { hub, journal, clock, join } = await openHub({
       retention: { maxEntries: 100, maxAgeMs: 1000, maxBytes: Infinity },
     })
@@ -247,7 +247,7 @@ describe('connections that join, fall behind, drain and change channels at any t
     })
   }
 
-  test('each has been told exactly what concerns it, in order, without a gap or a repeat', async () => {
+  test('each has received exactly the entries that concern it, in order, without a gap or a repeat', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const { hub, journal, join, leave } = await openHub()
@@ -340,7 +340,7 @@ describe('subscribing with `since`', () => {
     return { ...made, anna }
   }
 
-  test('says what the channel had after it, then that it is subscribed, then what is new', async () => {
+  test('replays the later entries of the channel, then confirms the subscription, then delivers new entries', async () => {
     const { hub, journal, anna } = await withNews()
     hub.subscriptions.subscribe(anna.connection, ['news'], at(3), frame)
     journal.say(message({ channel: 'news' }), message({ channel: 'lobby' }))
@@ -354,7 +354,7 @@ describe('subscribing with `since`', () => {
     })
   })
 
-  test('does not say again what the connection is in already', async () => {
+  test('does not replay channels that the connection is in already', async () => {
     const { hub, anna } = await withNews()
     hub.subscriptions.subscribe(anna.connection, ['news'], at(10), frame)
     await turns()
@@ -365,7 +365,7 @@ describe('subscribing with `since`', () => {
     ['malformed', 'malformed' as const],
     ['of another journal', at(3, 'other')],
     ['ahead of the head', at(11)],
-  ])('that is %s is told at once that nothing is recovered', async (_name, since) => {
+  ])('that is %s gets recovered: false at once', async (_name, since) => {
     const { hub, journal, anna } = await withNews()
     hub.subscriptions.subscribe(anna.connection, ['news'], since, frame)
     journal.say(message({ channel: 'news' }))
@@ -385,7 +385,7 @@ describe('subscribing with `since`', () => {
     expect(types(anna).filter((type) => type !== 'subscribed')).toEqual([])
   })
 
-  test('of two at once each is said in its turn', async () => {
+  test('replays two channels one after the other', async () => {
     const { hub, anna } = await withNews()
     hub.subscriptions.subscribe(anna.connection, ['news'], at(6), frame)
     hub.subscriptions.subscribe(anna.connection, ['sport'], at(0), frame)
@@ -414,7 +414,7 @@ describe('publishing', () => {
     expect(bob.transport.messages).toMatchObject([{ type: 'message', from: 'anna', id: 'x', offset: 1 }])
   })
 
-  test('again with the same id is acked with the first offset and told to nobody', async () => {
+  test('again with the same id is acknowledged with the first offset and delivered to nobody', async () => {
     const { hub, journal, join, stats } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
     hub.publishing.publish(anna.connection, says('x'))
@@ -475,7 +475,7 @@ describe('publishing', () => {
     expect(second.transport.messages).toContainEqual({ type: 'ack', id: 'x', offset: 1 })
   })
 
-  test('a retry of what is no longer kept when it comes back has been acked in the stream', async () => {
+  test('a retry whose first message is evicted before it is read back is acknowledged in the stream', async () => {
     const { hub, journal, join } = await openHub({
       retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity },
     })
@@ -492,7 +492,7 @@ describe('publishing', () => {
     expect(anna.connection.unacked).toBe(0)
   })
 
-  test('a retry by somebody else on another instance is dropped here as there', async () => {
+  test('a retry on another instance is dropped on both instances', async () => {
     const { journal, join, stats } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
     journal.say(message({ from: 'anna', id: 'x' }), message({ from: 'anna', id: 'x' }))
@@ -514,7 +514,7 @@ describe('publishing', () => {
     expect(told(anna.transport.messages)).toEqual([['ack', 1]])
   })
 
-  test('much at once stops the reading until half of it is back', async () => {
+  test('many messages at once stop the reading until half of them are acknowledged', async () => {
     const { hub, journal, join } = await openHub()
     const anna = join('anna')
     for (let index = 0; index < 63; index++) hub.publishing.publish(anna.connection, says())
@@ -527,7 +527,7 @@ describe('publishing', () => {
     expect(anna.connection.unacked).toBe(0)
   })
 
-  test('settles when everything is back', async () => {
+  test('settles when every message has been read back', async () => {
     const { hub, journal, join } = await openHub()
     hub.publishing.publish(join('anna').connection, says())
     let isSettled = false

@@ -10,7 +10,7 @@ const message = (offset: number, from: string): KeptEntry => ({
   ...{ kind: 'message', offset, at: 0, node: 'n', sequence: offset, bytes: 50, channel: 'lobby', from, id: undefined },
 })
 
-test('a question about a few entries of a long window reads no more than two blocks of it', () => {
+test('a query about a few entries of a long window reads at most two blocks of it', () => {
   let read = 0
   const index = new PersonalIndex((offset) => {
     read++

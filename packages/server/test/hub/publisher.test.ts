@@ -105,7 +105,7 @@ test('the messages of one turn of the event loop are one append, in order; later
   ])
 })
 
-test('a message is unacked until it has come back from the journal', async () => {
+test('a message is unacknowledged until it has been read back from the journal', async () => {
   const { publisher: p, journal, told, clock, stats } = publisher()
   const anna = author()
   p.publish(says(1, 'x'), anna)
@@ -134,7 +134,7 @@ test('an entry of another instance with the same number is not taken for its own
 })
 
 describe('a message that is sent again', () => {
-  test('is a retry from the taking to the coming back of the first', async () => {
+  test('is a retry while the first one is pending', async () => {
     const { publisher: p, journal } = publisher()
     const isRetry = (clientId: string, id: string): boolean => p.retry(clientId, id, author())
     expect(isRetry('anna', 'x')).toBe(false)
@@ -146,7 +146,7 @@ describe('a message that is sent again', () => {
     expect(isRetry('anna', 'x')).toBe(false)
   })
 
-  test('is told to who sent it again, before its author counts as served', async () => {
+  test('is reported to the author that sent it again, before the first author counts as flushed', async () => {
     const { publisher: p, journal, told } = publisher()
     p.publish(says(1, 'x'), author('first'))
     p.retry('anna', 'x', author('second'))
@@ -172,7 +172,7 @@ describe('a message that is sent again', () => {
 })
 
 describe('when the journal fails', () => {
-  test('each author is told which of its messages, and none is unacked any more', async () => {
+  test('each author learns which of its messages failed, and none is unacknowledged any more', async () => {
     const { publisher: p, journal, stats, told } = publisher()
     const [anna, bob] = [author('anna'), author('bob')]
     p.publish(says(1, 'x'), anna)
@@ -192,7 +192,7 @@ describe('when the journal fails', () => {
     expect(p.retry('anna', 'x', author())).toBe(false)
   })
 
-  test('an author is told before it counts as served: its connection may be closed then', async () => {
+  test('an author learns of a failure before it counts as flushed, because its connection may be closed then', async () => {
     const { publisher: p, journal, told } = publisher()
     p.publish(says(1, 'x'), author())
     await turn()
@@ -325,7 +325,7 @@ describe('an entry that is too large', () => {
     expect([stats.appends, stats.appendFailures]).toEqual([2, 1])
   })
 
-  test('alone is told to its author', async () => {
+  test('alone fails for its author', async () => {
     const { publisher: p, journal, told } = publisher()
     p.publish(says('large', 'y'), author())
     await turn()
@@ -352,7 +352,7 @@ test('more than may wait is refused at once, and taken again when there is room'
   expect(anna.unacked).toBe(1)
 })
 
-test('an entry of the instance itself tells whether it came back', async () => {
+test('an entry of the instance itself reports whether it was read back or lost', async () => {
   const { publisher: p, journal } = publisher()
   const outcomes: boolean[] = []
   p.publishOwn(PRESENCE, (isLost) => outcomes.push(isLost))

@@ -56,14 +56,14 @@ describe('keeps the newest entries', () => {
   })
 })
 
-test('an empty window reaches those who have everything, and nobody else', () => {
+test('an empty window reaches only a cursor at its head', () => {
   const window = makeWindow()
   window.reset(100)
   expect([window.first, window.head]).toEqual([100, 99])
   expect([98, 99, 100].map((offset) => window.reaches(offset))).toEqual([false, true, false])
 })
 
-test('a window reaches who has the entry before its first, and not who is ahead of its head', () => {
+test('a window reaches a cursor at the entry before its first, and no cursor beyond its head', () => {
   const window = filled({ maxEntries: 2 }, messageEntry(), messageEntry(), messageEntry(), messageEntry())
   expect([0, 1, 2, 3, 4, 5].map((offset) => window.reaches(offset))).toEqual([false, false, true, true, true, false])
 })
@@ -97,7 +97,7 @@ test('an id is forgotten when its entry no longer fits into HISTORY_SIZE', () =>
   expect(window.isPersonal('anna', 0, 2)).toBe(false)
 })
 
-test('in a crowd that comes or goes nobody is concerned personally', () => {
+test('a crowd that joins or leaves concerns no client personally', () => {
   const window = filled(
     {},
     presenceEntry({ joined: ['anna'] }),

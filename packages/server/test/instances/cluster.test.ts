@@ -211,7 +211,7 @@ describe('an instance that starts', () => {
     expect([a.state.holderElsewhere('anna')?.node, idsIn(a)]).toEqual(['b', ['anna']])
   })
 
-  test('tells the clients of nobody that they have joined anew', () => {
+  test('announces no second join of any client', () => {
     const a = start('a')
     a.enter('anna')
     pass(500)
@@ -253,7 +253,7 @@ describe('a clientId', () => {
     expect([a.events, b.events]).toEqual([[], ['anna is of a']])
   })
 
-  test('is free when its connection is over, and those who wait for it go on', async () => {
+  test('is free when its connection has ended, and the handshakes that wait for it continue', async () => {
     const [a, b] = [start('a'), start('b')]
     a.enter('anna')
     settle()
@@ -266,7 +266,7 @@ describe('a clientId', () => {
 })
 
 describe('an instance that was killed', () => {
-  test('is lost after INSTANCE_TIMEOUT, and its clients have left for everybody at one place', () => {
+  test('is lost after INSTANCE_TIMEOUT, and every instance applies the leaves of its clients at one offset', () => {
     const [a, b, c] = [start('a'), start('b'), start('c')]
     b.enter('anna')
     pass(500)
@@ -292,7 +292,7 @@ describe('an instance that was killed', () => {
     expect([idsIn(a), a.state.holderElsewhere('anna')?.node]).toEqual([['anna'], 'b'])
   })
 
-  test('does not get back a client that has gone on to another instance meanwhile', () => {
+  test('does not get back a client that has connected to another instance meanwhile', () => {
     const [a, b] = [start('a'), start('b')]
     b.enter('anna')
     pass(500)
@@ -306,7 +306,7 @@ describe('an instance that was killed', () => {
     expect(b.state.holderElsewhere('anna')?.node).toBe('a')
   })
 
-  test('leaves nobody behind when it is the reader that was stopped', () => {
+  test('takes no instance for lost when the reader itself was stopped', () => {
     const [a, b] = [start('a'), start('b')]
     b.enter('anna')
     pass(500)
@@ -350,7 +350,7 @@ describe('a client that has come during an outage of the journal', () => {
 })
 
 describe('while the journal cannot be reached', () => {
-  test('no lease expires, and everybody has the complete state afterwards', () => {
+  test('no lease expires, and every instance has the complete state afterwards', () => {
     const [a, b] = [start('a'), start('b')]
     b.enter('anna')
     pass(500)

@@ -77,7 +77,7 @@ test('an announcement from before the head proves nothing: its instance may have
 })
 
 describe('the lease of an instance', () => {
-  test('expires when nothing has come from it for longer than the timeout', () => {
+  test('expires when no entry of the instance arrives for longer than the timeout', () => {
     announce('other', 'ready')
     clock.advance(TIMEOUT_MS)
     expect(instances.expired()).toEqual([])

@@ -58,7 +58,7 @@ describe('ADMIN_PORT', () => {
     expect(await exchange({ host, port: Number(port) }, text)).toMatch(/^HTTP\/1.1 200 /)
   })
 
-  test('serves what is for operators, and PORT does not', async () => {
+  test('serves the routes for operators, and PORT does not', async () => {
     const server = await startServer({ adminPort: 0, adminToken })
     const { httpUrl, adminUrl = '' } = server
     expect(new URL(adminUrl).hostname).toBe('127.0.0.1')

@@ -33,7 +33,7 @@ describe('a name that is none', () => {
     })
   })
 
-  test('is told in the language of the client', async () => {
+  test('gets a reason in the language of the client', async () => {
     const server = await startServer()
     const { reason } = await turnedAway(server, 'bad%20id', { headers: { 'accept-language': 'en' } })
     expect(reason).toMatch(/^Invalid clientId/)
@@ -62,14 +62,14 @@ describe('where tokens are asked for', () => {
     expect(server.connections.getActiveCount()).toBe(0)
   })
 
-  test('a token for the name, or for anybody, lets in', async () => {
+  test('the server accepts a token for the name, and a token for any name', async () => {
     const server = await start()
     await server.connect(`anna?token=${await tokenOf({ sub: 'anna' })}`)
     await server.connect(`bob?token=${await tokenOf({})}`)
     expect(server.connections.getActiveCount()).toBe(2)
   })
 
-  test('a token names who comes without a name', async () => {
+  test('a token names a client that asks for no name', async () => {
     const server = await start()
     const client = await TestClient.connect(
       `${server.webSocketUrl.replace(/\/$/, '')}?token=${await tokenOf({ sub: 'anna' })}`,
@@ -88,7 +88,7 @@ describe('where tokens are asked for', () => {
     await b.publish('still here')
   })
 
-  test('a token limits the channels that can be heard and spoken to', async () => {
+  test('a token limits the channels to which its client can subscribe and publish', async () => {
     const server = await start()
     const a = await server.connect(`a?channels=news.world&token=${await tokenOf({ sub: 'a', channels: ['news.*'] })}`)
     expect(await a.first('welcome')).toMatchObject({ channels: ['news.world'] })
@@ -114,7 +114,7 @@ test('an origin that is not allowed is closed with 1008; no origin is no browser
   await server.connect('b')
 })
 
-test('one more than MAX_CONNECTIONS is closed with 1013, and let in when there is room', async () => {
+test('one client more than MAX_CONNECTIONS is closed with 1013, and accepted when there is room', async () => {
   const server = await startServer({ maxConnections: 2 })
   const a = await server.connect('a')
   await server.connect('b')
@@ -125,7 +125,7 @@ test('one more than MAX_CONNECTIONS is closed with 1013, and let in when there i
 })
 
 describe('a name that is connected', () => {
-  test('is closed with 4009 for somebody else, and the one who has it stays', async () => {
+  test('is refused to another client with 4009, and its holder stays', async () => {
     const server = await startServer({ presenceIntervalMs: 0 })
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     expect(await turnedAway(server, 'a')).toEqual({ code: 4009, reason: 'Це імʼя вже зайняте', told: 0 })
@@ -134,7 +134,7 @@ describe('a name that is connected', () => {
     await a.publish('still here')
   })
 
-  test('is taken over with its session: the old one is closed with 4001, and nobody is told of it', async () => {
+  test('is taken over with its session: the old connection is closed with 4001, and no client receives a leave', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const [b, a] = [await server.connect('b'), await server.connect('a')]
     await b.presence(({ joined }) => joined.includes('a'))
@@ -160,7 +160,7 @@ describe('a name that is connected', () => {
     await second.publish('here')
   })
 
-  test('keeps what it was owed: who takes over with a cursor has no gap', async () => {
+  test('loses no entry: a client that takes over with a cursor has no gap', async () => {
     const server = await startServer({ presenceIntervalMs: 0 })
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     const { session } = await a.first('welcome')
@@ -185,7 +185,7 @@ describe('a name that is connected', () => {
     expect(heard).toEqual([...Array.from({ length: 100 }, (_, index) => index), 'marker'])
   })
 
-  test('is told of only what differs when it takes over in other channels', async () => {
+  test('announces only the difference when it takes over in other channels', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const watcher = await server.connect('w?channels=x,y')
     const a = await server.connect('a?channels=x')

@@ -43,7 +43,7 @@ test('before its ack, however often', async () => {
   expect(new Set(acks).size).toBe(1)
 })
 
-test('even when it says something else: the id counts', async () => {
+test('even with other data: the id counts', async () => {
   const server = await quiet()
   const [a, b] = [await server.connect('a'), await server.connect('b')]
   await a.publish('first', { id: 'x' })

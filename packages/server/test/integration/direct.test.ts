@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest'
 import { startServer } from '../support/test-server.js'
 
-test('a direct message reaches whom it is for, its sender gets the ack, and nobody else hears of it', async () => {
+test('a direct message reaches its recipient, its sender gets the ack, and no other client gets a frame', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const [a, b, c] = [await server.connect('a'), await server.connect('b'), await server.connect('c')]
   a.send({ type: 'direct', to: 'b', data: { secret: 1 }, id: 'x' })

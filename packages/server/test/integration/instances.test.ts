@@ -98,7 +98,7 @@ describe('an instance says in the journal', () => {
   })
 })
 
-test('the welcome says which build it is', async () => {
+test('the welcome names the build', async () => {
   const server = await instance('2026-11-23+abc')
   expect(await (await server.connect('anna')).first('welcome')).toMatchObject({ build: '2026-11-23+abc' })
 })
@@ -175,7 +175,7 @@ describe('a client that avoids a build', () => {
 })
 
 describe('the report', () => {
-  test('tells who has moved from who has left', async () => {
+  test('distinguishes clients that have moved from clients that have left', async () => {
     const [old, fresh] = [await instance('old'), await instance('new')]
     const [first, after, plain, gone, last] = [
       await old.connect('first'),

@@ -9,7 +9,7 @@ import { ReplaceableJournal } from '../support/replaceable-journal.js'
 import { TestClient } from '../support/test-client.js'
 import { startServer } from '../support/test-server.js'
 
-test('a connection whose client has said goodbye does not hold its name, though its socket is still there', async () => {
+test('a connection whose client has sent a close frame does not hold its name, although its socket still exists', async () => {
   const left: number[] = []
   const server = await startServer({ hooks: { onDisconnect: ({ code }) => void left.push(code) } })
   const old = await RawClient.connect(server, 'maria')
@@ -32,7 +32,7 @@ test('a connection that the server closes for what it sent does not hold its nam
   old.socket.destroy()
 })
 
-test('a stranger is told when to try again, and that it is final once the holder has answered', async () => {
+test('another client learns when to try again, and gets a final rejection once the holder has answered', async () => {
   const server = await startServer()
   const holder = await server.connect('maria')
   const pinged = once(holder.socket, 'ping')

@@ -80,7 +80,7 @@ describe.skipIf(lacksRabbit())('two servers on RabbitMQ', () => {
     for (const listener of [here, there]) expect(listener.heard).toEqual(['once', 'marker'])
   })
 
-  test('keep their clients while RabbitMQ is restarted, and go on', async () => {
+  test('keep their clients while RabbitMQ is restarted, and continue', async () => {
     const [first, second] = await startTwo()
     const [speaker, listener] = [await first.connect('speaker'), await second.connect('listener')]
     await speaker.publish('before')

@@ -149,7 +149,7 @@ describe('after a restart of the server on its file journal', () => {
     return { server: await quiet({ journalUrl }), cursor }
   }
 
-  test('a client gets what it missed, and offsets go on', async () => {
+  test('a client gets the entries that it missed, and offsets continue', async () => {
     let said: number[] = []
     const { server, cursor } = await restarted(async (first) => {
       const [a, b] = [await first.connect('a'), await first.connect('b')]
@@ -266,7 +266,7 @@ describe('subscribing with `since`', () => {
   })
 })
 
-test('many that come back at once all get everything', async () => {
+test('many clients that reconnect at once all get every entry', async () => {
   const server = await quiet()
   const a = await server.connect('a')
   const { cursor } = await a.first('welcome')

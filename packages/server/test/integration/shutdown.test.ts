@@ -85,7 +85,7 @@ describe('while it drains', () => {
     await expect(get(server, '/health')).rejects.toThrow()
   })
 
-  test('newcomers are closed with 1001 and a reason that a person can read', async () => {
+  test('new clients are closed with 1001 and a reason that a person can read', async () => {
     const server = await start()
     const a = await server.connect('a')
     const ended = server.close()
@@ -133,7 +133,7 @@ describe('while it drains', () => {
     await ended
   })
 
-  test('SHUTDOWN_DELAY serves newcomers first, and warns them then', async () => {
+  test('the server accepts new clients during SHUTDOWN_DELAY, and warns them afterwards', async () => {
     const server = await start({ shutdownDelaySeconds: 0.3 })
     const a = await server.connect('a')
     const ended = server.close()

@@ -84,7 +84,7 @@ test('its own messages are taken while it is behind, and acked in their place', 
 })
 
 describe('when what it has not read is no longer kept', () => {
-  test('it is closed with 4008, after everything that it was told before, and others do not notice', async () => {
+  test('it is closed with 4008 after every frame that was written before, and the delivery to others is not affected', async () => {
     const server = await start({ historySize: 200, closeTimeoutSeconds: 60 })
     const [speaker, other] = [await server.connect('speaker'), await server.connect('other')]
     const slow = await RawClient.connect(server, 'slow')

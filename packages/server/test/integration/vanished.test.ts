@@ -37,7 +37,7 @@ test('that a client has gone is told even when a broadcast finds it between its 
   await server.connect('a')
 })
 
-test('after a close frame nothing is written, whoever sent the first one', async () => {
+test('after a close frame of either side the server writes nothing', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const speaker = await server.connect('speaker')
   const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => RawClient.connect(server, `c${index}`)))
@@ -87,7 +87,7 @@ test('heartbeat: a client that answers no ping is ended, one that does is not', 
   await alive.publish('still here')
 })
 
-test('heartbeat: whoever talks is alive, whether it answers pings or not', async () => {
+test('a client that sends messages is alive, whether it answers pings or not', async () => {
   const server = await startServer({ heartbeatIntervalSeconds: 0.2, presenceIntervalMs: 0 })
   const talker = await server.connect('talker', { autoPong: false })
   for (let ping = 0; ping < 5; ping++) {

@@ -201,7 +201,7 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     await journal.append([message('marker')])
   })
 
-  it('uses TLS, and trusts only what it is told to trust', async () => {
+  it('uses TLS, and trusts only the configured certificates', async () => {
     const url = `amqps://anna:s3cret@127.0.0.1:${server.tlsPort}/?queue=${newQueue()}`
     expect(await refusal(url)).toEqual(unusable(/its certificate cannot be verified; ca=FILE in the URL/))
     expect(await refusal(`${url}&ca=${certFile('second')}`)).toEqual(unusable(/cannot be verified/))

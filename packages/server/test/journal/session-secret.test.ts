@@ -20,7 +20,7 @@ describe('the session secret', () => {
 
   const kept = (): Promise<string | undefined> => sessionSecretBeside(`file:${path}`, silentLogger)
 
-  it('is one for all who make it at the same time, and only its owner may read it', async () => {
+  it('is the same for all processes that create it at the same time, and only its owner may read it', async () => {
     mkdirSync(path)
     const secrets = await Promise.all(Array.from({ length: 20 }, kept))
     expect(new Set(secrets).size).toBe(1)

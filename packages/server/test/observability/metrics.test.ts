@@ -35,7 +35,7 @@ describe('a scrape', () => {
     expect(sample(text, 'lastcall_failed_broadcasts_total')).toBe(0)
   })
 
-  test('says what is so now, each time', async () => {
+  test('reports the present values, each time', async () => {
     const stats = new Stats()
     let readings = quiet
     const metrics = createMetrics(stats, () => readings)
@@ -97,7 +97,7 @@ describe('a scrape', () => {
       expect(text, key).toMatch(new RegExp(` ${String(1_000 + index)}$`, 'm'))
   })
 
-  test('says which build it is', async () => {
+  test('names the build', async () => {
     const info = { version: '1.2.3', build: 'b "7"', node: 'n1' }
     const text = await createMetrics(new Stats(), () => quiet, info).metrics()
     expect(sample(text, 'lastcall_build_info{version="1.2.3",build="b \\"7\\"",node="n1"}')).toBe(1)

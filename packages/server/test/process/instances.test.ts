@@ -100,7 +100,7 @@ test('a client that loses its instance takes its name with it to another one, wh
   expect(await anna.closed).toMatchObject({ code: 4001 })
 })
 
-test('a stranger is not let in under a name that another instance has', async () => {
+test('an instance rejects another client under a name that another instance holds', async () => {
   const a = await Command.serving(env)
   const b = await Command.serving(env)
   await until(a, ({ length }) => length === 2)

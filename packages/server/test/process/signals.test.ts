@@ -109,7 +109,7 @@ test('the second signal closes everybody at once and ends with 0', async () => {
   expect(await command.logged('shutdown.report')).toMatchObject({ closedAtDeadline: 3, lost: 0 })
 })
 
-test('the third signal ends the process at once with 1, whoever is still there', async () => {
+test('the third signal ends the process at once with 1, even with connected clients', async () => {
   const command = await Command.serving({ CLOSE_TIMEOUT: '60' })
   const mute = await RawClient.connect({ host: '127.0.0.1', port: command.port }, 'mute')
   command.signal('SIGTERM')

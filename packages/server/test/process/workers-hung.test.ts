@@ -64,7 +64,7 @@ async function askOverConnections(command: Command, count: number): Promise<read
   )
 }
 
-test('a newcomer that was dealt to a worker that is stopped does not wait until that is killed', async () => {
+test('a new client that was dealt to a stopped worker does not wait until that worker is killed', async () => {
   const command = await servingWorkers(temporaryFolder(), { WORKER_TIMEOUT: '3600' })
   const { pid } = await startedWorker(command, 2)
   stop(pid)
@@ -73,7 +73,7 @@ test('a newcomer that was dealt to a worker that is stopped does not wait until 
   expect(isAlive(pid)).toBe(true)
 })
 
-test('a newcomer that was dealt to a worker that is killed does not hang', async () => {
+test('a new client that was dealt to a worker that is killed does not hang', async () => {
   const command = await servingWorkers(temporaryFolder(), { WORKER_TIMEOUT: '3600' })
   const { pid } = await startedWorker(command, 2)
   stop(pid)

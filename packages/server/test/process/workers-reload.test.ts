@@ -44,7 +44,7 @@ class Knocking {
 }
 
 describe('a reload', () => {
-  test('keeps who is there, warns them, serves newcomers with the new configuration, and refuses nobody', async () => {
+  test('keeps and warns the connected clients, accepts new ones with the new configuration, and rejects none', async () => {
     const folder = temporaryFolder()
     const command = await Command.serving({ ...environment(folder), ENV_FILE: envFile(folder, 'BUILD=old\n') })
     const [anna, borys] = [await command.connect('anna'), await command.connect('borys')]
@@ -232,7 +232,7 @@ describe('a reload', () => {
     expect(await command.logged('reload.failed')).toMatchObject({ reason: 'a shutdown began' })
   })
 
-  test('shows newcomers the new certificate', async () => {
+  test('shows new clients the new certificate', async () => {
     const folder = temporaryFolder()
     const files = { TLS_CERT: join(folder, 'cert.pem'), TLS_KEY: join(folder, 'key.pem') }
     const put = (of: Certificate): void => {

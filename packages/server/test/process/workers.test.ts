@@ -92,7 +92,7 @@ describe('two workers', () => {
     expect(command.other).toEqual([])
   })
 
-  test('write lines that say whose they are', async () => {
+  test('write lines that name their worker', async () => {
     const command = await servingWorkers(temporaryFolder())
     await apart(command)
     await command.logged('connect', ({ worker, generation }) => worker === 1 && generation === 1)
@@ -238,7 +238,7 @@ describe('a server that cannot start', () => {
 })
 
 describe('the API', () => {
-  test('any worker tells, begins and calls off the shutdown of all; who has gone meanwhile is replaced', async () => {
+  test('any worker reports, begins and cancels the shutdown of all; the primary replaces workers that have ended meanwhile', async () => {
     const command = await servingWorkers(temporaryFolder(), { ADMIN_TOKEN })
     const api = (method: string, body?: object) =>
       getJson(command, 'api/shutdown', {

@@ -182,7 +182,7 @@ describe('an origin', () => {
 })
 
 describe('a name that is connected already', () => {
-  test('is in use for whoever can not prove to be the same', () => {
+  test('is in use for a client that cannot prove that it is the same', () => {
     connect('anna', sessions.issue('anna', 'first'))
     const inUse = { admitted: false, reason: 'id_in_use', closeCode: 4009, httpStatus: 409 }
     expect(decide({ clientId: 'anna' })).toMatchObject(inUse)
@@ -191,7 +191,7 @@ describe('a name that is connected already', () => {
     expect(withTokens().decide({ ...NOBODY, clientId: 'anna' }, claims())).toMatchObject(inUse)
   })
 
-  test('is in use also for who had it once, before this one', () => {
+  test('is in use also for a client that held it before the present holder', () => {
     const earlier = sessions.issue('anna', 'earlier')
     connect('anna', sessions.issue('anna', 'now'))
     expect(decide({ clientId: 'anna', session: earlier })).toMatchObject({ reason: 'id_in_use' })
@@ -217,7 +217,7 @@ describe('a name that is connected already', () => {
 })
 
 describe('a session', () => {
-  test('is new for who brings none, and stays for who returns with it', () => {
+  test('is new for a client without one, and stays the same for a client that resumes with it', () => {
     const first = admitted(decide({ clientId: 'anna' }))
     expect(sessions.isValid(first.session, 'anna')).toBe(true)
     const second = admitted(decide({ clientId: 'anna', session: first.session }))
@@ -235,7 +235,7 @@ describe('a session', () => {
 })
 
 describe('MAX_CONNECTIONS', () => {
-  test('turns away who is one too many: 1013', () => {
+  test('rejects one client more than MAX_CONNECTIONS: 1013', () => {
     connect('anna')
     connect('bob')
     expect(decide({ clientId: 'cleo' }, { maxConnections: 3 }).admitted).toBe(true)
@@ -259,26 +259,26 @@ describe('a client that avoids a build', () => {
   })
   const otherBuild = { reason: 'other_build_ready', closeCode: 1013, httpStatus: 503 }
 
-  test('is turned away by that build while another one is ready: 1013', () => {
+  test('is rejected by that build while another one is ready: 1013', () => {
     expect(decide({ clientId: 'anna', avoid: 'old' }, beside('new'))).toMatchObject(otherBuild)
     expect(decide({ clientId: 'anna', avoid: 'old' }, beside('old')).admitted).toBe(true)
     expect(decide({ clientId: 'anna', avoid: 'old' }, beside(undefined)).admitted).toBe(true)
   })
 
-  test('is let in by any other build', () => {
+  test('is accepted by any other build', () => {
     for (const avoid of ['new', 'older', 'OLD', 'ol', 'old ']) {
       expect(decide({ clientId: 'anna', avoid }, beside('new')).admitted).toBe(true)
     }
   })
 
-  test('is told so before what only this instance minds: elsewhere its name may be free, and there may be room', () => {
+  test('gets this rejection before those of this instance alone: elsewhere its name may be free, and there may be room', () => {
     connect('anna', sessions.issue('anna', 'first'))
     expect(decide({ clientId: 'anna', avoid: 'old' }, { ...beside('new'), maxConnections: 1 })).toMatchObject(
       otherBuild,
     )
   })
 
-  test('is told first what is wrong everywhere', () => {
+  test('first gets the rejections that every instance would give', () => {
     expect(decide({ clientId: 'bad id', avoid: 'old' }, beside('new'))).toMatchObject({ reason: 'invalid_client_id' })
     expect(withTokens(beside('new')).decide({ ...NOBODY, clientId: 'anna', avoid: 'old' }, undefined)).toMatchObject({
       reason: 'unauthorized',
@@ -286,7 +286,7 @@ describe('a client that avoids a build', () => {
     expect(decide({ avoid: 'old' }, { ...beside('new'), isClosed: () => true })).toMatchObject({ closeCode: 1001 })
   })
 
-  test('is moving, if it proves to be who it says', () => {
+  test('is moving if it proves its identity', () => {
     const session = sessions.issue('anna', 'first')
     const isMoving = (some: Partial<HandshakeRequest>): boolean =>
       admitted(decide({ clientId: 'anna', ...some })).isMoving
@@ -358,7 +358,7 @@ describe('a shutdown', () => {
 })
 
 describe('the server reports the mistake', () => {
-  test('in the language of the newcomer, else of the server', () => {
+  test('in the language of the client, or else of the server', () => {
     expect(decide({ clientId: 'bad id', acceptLanguage: 'en' })).toMatchObject({ locale: 'en' })
     expect(decide({ clientId: 'bad id' })).toMatchObject({ locale: 'uk' })
     expect(decide({ clientId: 'bad id' }, { locale: 'en' })).toMatchObject({ locale: 'en' })

@@ -39,7 +39,7 @@ test('a replay of more than the budget passes when the budget is full', () => {
   expect(budget.takeHandshake(request(0, 1_000_000 * KILOBYTE), 0)).toBe(60_000)
 })
 
-describe('a client that goes and comes back', () => {
+describe('a client that disconnects and reconnects', () => {
   const oneAMinute = { ...RATES, messagesPerMinute: 1 }
 
   test('finds what it left, and what has been added meanwhile', () => {

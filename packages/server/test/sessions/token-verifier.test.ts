@@ -45,7 +45,7 @@ test('nothing configured is no verifier: the server is open', () => {
 describe('a token with a shared secret', () => {
   const verify = verifier({ authSecret: SECRET })
 
-  test('says whom it is for, until when, and for which channels', async () => {
+  test('states its clientId, its expiry and its channels', async () => {
     const exp = nowSeconds() + 60
     expect(await verify(await sign({ sub: 'anna', exp, channels: ['news.*'] }))).toEqual({
       subject: 'anna',
@@ -54,7 +54,7 @@ describe('a token with a shared secret', () => {
     })
   })
 
-  test('may say nothing: it is for anybody, for ever, for all channels', async () => {
+  test('without claims is valid for any clientId, for ever, and for all channels', async () => {
     expect(await verify(await sign({}))).toEqual({ subject: undefined, expiresAtMs: Infinity, channels: undefined })
   })
 

@@ -251,7 +251,7 @@ describe('at the deadline', () => {
 })
 
 describe('SHUTDOWN_DELAY', () => {
-  test('serves newcomers and warns nobody until it is over, though it is not ready any more', () => {
+  test('accepts new clients and warns none until it is over, although the server is not ready any more', () => {
     const { shutdown, join, clock } = drill({ delaySeconds: 5, timeoutSeconds: 100 })
     const anna = join('anna')
     shutdown.begin('request')
@@ -368,7 +368,7 @@ describe('slots', () => {
 })
 
 describe('cancelling', () => {
-  test('makes everything as it was: newcomers are welcome, everybody is told, nobody is closed', () => {
+  test('restores the state before: the server accepts new clients, tells every client, and closes none', () => {
     const { shutdown, join, clock, states } = drill({ spreadSeconds: 10, mode: 'migrate' })
     const all = crowd(10).map((clientId) => join(clientId))
     shutdown.begin('test')
@@ -620,7 +620,7 @@ describe('a client that another instance accepts', () => {
 })
 
 describe('progress', () => {
-  test('is logged every ten seconds: who is left, the rate, and whether it will be done in time', () => {
+  test('is logged every ten seconds: the remaining clients, the rate, and the expected end', () => {
     const { shutdown, join, clock, log } = drill({ timeoutSeconds: 60 })
     const all = crowd(20).map((clientId) => join(clientId))
     shutdown.begin('request')
@@ -670,7 +670,7 @@ describe('progress', () => {
 })
 
 describe('at the end', () => {
-  test('everything else is closed before it is said that it is over', async () => {
+  test('everything else is closed before the end is reported', async () => {
     const order: string[] = []
     let finish: (() => void) | undefined
     const { shutdown, ended, log } = drill({
@@ -736,7 +736,7 @@ test('it works by itself, with the ConnectionManager alone and the real clock', 
 })
 
 describe('without another instance that is ready', () => {
-  test('each client is told at its close when to return: after the restart, and spread', () => {
+  test('each client learns at its close when to reconnect: after the restart, and spread', () => {
     const alone = { isAnotherReady: () => false, restartTimeMs: 700, random: () => 0.5 }
     const { shutdown, join, clock } = drill({ ...alone, timeoutSeconds: 10 })
     const all = crowd(2000).map((clientId) => join(clientId))

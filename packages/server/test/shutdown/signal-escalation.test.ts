@@ -22,7 +22,7 @@ test('the first signal begins a shutdown, the second ends the waiting, each furt
   expect(asked).toEqual(['begin SIGINT', 'hurry', 'end', 'end'])
 })
 
-test('after a shutdown was called off, the next signal is a first one', () => {
+test('after a cancelled shutdown, the next signal is a first one', () => {
   const { signals, asked } = escalation()
   signals.handle('SIGTERM')
   signals.handle('SIGTERM')

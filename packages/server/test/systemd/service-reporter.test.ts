@@ -71,7 +71,7 @@ test('while it drains, more time is asked for long before the last asking is ove
   }
 })
 
-test('a shutdown that is called off leaves a service that serves', () => {
+test('a cancelled shutdown leaves a service that serves', () => {
   const { clock, said, enter } = start()
   enter('draining')
   said()

@@ -159,7 +159,7 @@ describe('the name in the address', () => {
 describe('REJECT_WITH=http', () => {
   const rejectWith = 'http' as const
 
-  test('says what is wrong with a status, in the language of the client, and when to come again', async () => {
+  test('reports the problem by a status, in the language of the client, and when to try again', async () => {
     const server = await startServer({ rejectWith, maxConnections: 1, authSecret: SECRET })
     const token = (sub: string): Promise<string> =>
       new SignJWT({ sub }).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(SECRET))
@@ -176,7 +176,7 @@ describe('REJECT_WITH=http', () => {
     await anna.leave()
   })
 
-  test('says 409 of a name that is in use, 401 of an origin, 403 of channels', async () => {
+  test('answers 409 for a name in use, 401 for an origin, 403 for channels', async () => {
     const server = await startServer({ rejectWith, allowedOrigins: ['https://chat.example'] })
     await server.connect('anna')
     expect((await ask(server, '/ws/anna')).status).toBe(409)
@@ -185,7 +185,7 @@ describe('REJECT_WITH=http', () => {
     expect((await ask(server, '/ws/cleo?channels=a%20b')).status).toBe(403)
   })
 
-  test('says 503 with Retry-After during a shutdown', async () => {
+  test('answers 503 with Retry-After during a shutdown', async () => {
     const server = await startServer({ rejectWith })
     const anna = await server.connect('anna')
     server.shutdown.begin('test')

@@ -111,7 +111,7 @@ function reload(workers = 2): void {
 }
 
 describe('at start', () => {
-  test('one worker comes first, and says how many there shall be', () => {
+  test('one worker starts first, and reports the number of workers', () => {
     generations.begin()
     expect(names()).toEqual(['1.1'])
     worker('1.1').up(3)
@@ -338,7 +338,7 @@ describe('a reload', () => {
 })
 
 describe('a shutdown', () => {
-  test('tells who serves, and is over when nobody is left', () => {
+  test('reports which workers serve, and is over when none is left', () => {
     serve()
     reload()
     generations.shutdown({ kind: 'shutdown', why: 'SIGTERM', request: {} })

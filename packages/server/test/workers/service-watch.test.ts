@@ -75,7 +75,7 @@ test('a reload that a shutdown has ended is not ready behind it', async () => {
   expect(await said()).toEqual(['extend 60000', 'STOPPING', 'extend 60000'])
 })
 
-test('but it is when that shutdown is called off', async () => {
+test('but it is when that shutdown is cancelled', async () => {
   const { watch, said, enter } = await serve()
   watch.starting()
   enter('draining')

@@ -134,7 +134,7 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
     expect(log.lines.filter((line) => line.startsWith('journal.available'))).toHaveLength(1)
   })
 
-  it('gives up waiting when it is told to', async () => {
+  it('stops waiting when the signal is aborted', async () => {
     const stopping = new AbortController()
     const opening = open(`redis://127.0.0.1:${await freePort()}`, stopping.signal)
     await log.said('cannot be reached')
