@@ -106,7 +106,7 @@ export class Core {
       this.#outbox.add(outgoing)
       if (this.#isClosed) this.#outbox.drop(this.#end)
       else this.#flush(nowMs)
-    } else outgoing.reject(new ClientError('queue_full', `${size} messages are waiting already`))
+    } else outgoing.reject(new ClientError('queue_full', `${size} messages wait already`))
   }
 
   subscribe(channel: string, nowMs: number): void {
@@ -195,7 +195,7 @@ export class Core {
     if (message.type === 'pong') this.#lateTakeover.answered(link.pingedAtMs)
     else if (message.type === 'shutdown') {
       link.returnInMs = message.returnInMs
-      link.slot.given(message, nowMs, this.#replacement !== undefined)
+      link.slot.given(message, nowMs, !!this.#replacement)
       this.effects.emit('shutdown', message)
     } else if (message.type === 'shutdownCancelled') {
       link.returnInMs = undefined

@@ -33,10 +33,9 @@ export class Slot {
   given({ leaveInMs, deadlineInMs }: ShutdownMessage, nowMs: number, isMigrating: boolean): void {
     if (leaveInMs === null) return this.cancelled()
     this.#deadlineMs = nowMs + deadlineInMs
-    if (isMigrating) return
     // The server reminds all clients at the same moment: a client that waits for its next attempt must not change it, or all
     // would connect at once.
-    if (leaveInMs === 0 && this.atMs < Infinity) return
+    if (isMigrating || (leaveInMs === 0 && this.atMs < Infinity)) return
     this.#atMs = nowMs + leaveInMs
     this.#sleptAtMs = this.#atMs + SLEPT_AFTER_MS
   }

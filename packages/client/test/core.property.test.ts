@@ -3,11 +3,14 @@
  * restarts, loses what was under way, forgets, refuses for now; frames are late, and some come twice.
  */
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { World } from './support/world.js'
 
 /** PROPERTY_RUNS: more than the 1,500 of each test run. */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 1500)
+
+// The runs take some seconds of CPU time, which is more than 30 s on a machine that does much else.
+vi.setConfig({ testTimeout: 180_000 })
 
 const CHANNELS = ['lobby', 'news', 'games']
 
