@@ -1,6 +1,7 @@
 /**
  * Runs tasks in the order of their arrival, for a bounded time per turn of the event loop, so that work on thousands of
- * connections does not delay other clients. Handshakes, catching up, broadcasts and the sweep are such tasks.
+ * connections does not delay other clients. Handshakes, entries of the journal, catching up, broadcasts and the sweep
+ * are such tasks.
  */
 import type { Clock } from './clock.js'
 import { OncePerTurn } from './once-per-turn.js'
@@ -23,6 +24,7 @@ export class SlicedTasks {
   /** How long tasks have occupied the event loop in this turn, in milliseconds. */
   #spentMs = 0
   readonly #turns: OncePerTurn
+  #isRunning = false
 
   constructor({ clock, stretchMs }: SlicedTasksOptions) {
     this.#clock = clock
@@ -51,22 +53,36 @@ export class SlicedTasks {
     this.#turns.schedule()
   }
 
-  #nextTurn(): void {
-    this.#spentMs = 0
-    this.#run()
-    if (!this.isIdle) this.#turns.schedule()
+  /** Does all tasks now, however long they take. A task cannot call it. */
+  finish(): void {
+    if (!this.#isRunning) this.#run(Infinity)
   }
 
-  #run(): void {
-    let nowMs = this.#clock.monotonic()
-    while (this.#done < this.#waiting.length && this.#spentMs < this.#stretchMs) {
-      this.#doPiece()
-      const endMs = this.#clock.monotonic()
-      this.#spentMs += endMs - nowMs
-      nowMs = endMs
+  #nextTurn(): void {
+    this.#spentMs = 0
+    try {
+      this.#run()
+    } finally {
+      // A task that throws does not stop the tasks behind it. The time that this turn has used is free again in the next.
+      if (!this.isIdle || this.#spentMs > 0) this.#turns.schedule()
     }
-    this.#waiting = this.#waiting.slice(this.#done)
-    this.#done = 0
+  }
+
+  #run(stretchMs = this.#stretchMs): void {
+    this.#isRunning = true
+    try {
+      let nowMs = this.#clock.monotonic()
+      while (this.#done < this.#waiting.length && this.#spentMs < stretchMs) {
+        this.#doPiece()
+        const endMs = this.#clock.monotonic()
+        this.#spentMs += endMs - nowMs
+        nowMs = endMs
+      }
+    } finally {
+      this.#isRunning = false
+      this.#waiting = this.#waiting.slice(this.#done)
+      this.#done = 0
+    }
   }
 
   #doPiece(): void {

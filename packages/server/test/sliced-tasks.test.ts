@@ -69,3 +69,34 @@ test('a task that adds another one is done first', () => {
   })
   expect(work.takeDone()).toBe('a2 b1')
 })
+
+test('a task that is added in a turn with time is begun at once, though the tasks of the turn before used theirs up', async () => {
+  const work = new Work()
+  work.tasks.add(work.task('a', 4, 4))
+  await nextTurn()
+  expect(work.takeDone()).toBe('a1 a2 a3 a4')
+  await nextTurn()
+  work.tasks.add(work.task('b', 1, 1))
+  expect(work.takeDone()).toBe('b1')
+})
+
+test('all tasks are done at once when somebody waits for them', () => {
+  const work = new Work()
+  work.tasks.add(work.task('a', 5, 4))
+  work.tasks.defer(work.task('b', 2, 9))
+  work.tasks.finish()
+  expect(work.takeDone()).toBe('a1 a2 a3 a4 a5 b1 b2')
+  expect(work.tasks.isIdle).toBe(true)
+})
+
+test('a task that throws does not hold up the tasks behind it', async () => {
+  const work = new Work()
+  expect(() =>
+    work.tasks.add(() => {
+      work.tasks.defer(work.task('b', 1, 1))
+      throw new Error('a defect')
+    }),
+  ).toThrow('a defect')
+  await nextTurn()
+  expect(work.takeDone()).toBe('b1')
+})

@@ -9,19 +9,29 @@ import { isUnknown } from '../journal/entry-kinds.js'
 import type { Entry, Journal, Retention, Tail } from '../journal/journal.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
-import { Window, type WindowEntry } from './window.js'
+import { SlicedTasks, type Task } from '../sliced-tasks.js'
+import { Window, type ReadingTime, type WindowEntry } from './window.js'
 
 /** The state that all instances share by the journal. It receives every entry before a client does. */
 export interface SharedState {
   /** The feed has read the whole journal. All further entries are new. */
   reachHead(): void
-  /** Applies an entry in the journal's order. Returns the entry that clients receive in its place. */
-  apply(entry: Entry): Entry
+  /**
+   * Applies an entry in the journal's order. Returns the entry that clients receive in its place, or, when that takes long,
+   * the rest of the application. The feed applies no further entry before the end of it.
+   */
+  apply(entry: Entry): Entry | Application
   /** The journal was replaced, so all state from it is void. */
   replaced(): void
   /** The journal is reachable again after an outage. */
   reconnected(): void
 }
+
+/**
+ * Does the next piece of the application of an entry. Returns the entry that clients receive once all is done, and nothing
+ * before.
+ */
+export type Application = () => Entry | undefined
 
 export interface FeedOptions {
   readonly journal: Journal
@@ -54,6 +64,24 @@ export interface FeedObserver {
 /** The number of replaced epochs that the feed remembers. */
 const MAX_VOID_EPOCHS = 32
 
+/**
+ * How long the entries of the journal may hold the event loop in one turn, in milliseconds. The rest waits for the next turns,
+ * in order: another process may write entries by the thousand, and an instance with many clients announces all of them.
+ */
+const STRETCH_MS = 8
+
+/** The entries that are delivered together. Each batch costs a connection that it concerns one write. */
+const MAX_BATCH = 256
+
+/**
+ * When more than this waits, in bytes of entries, the feed handles all of it in one turn, so that the journal's reader waits
+ * for it: a reader that is faster than the feed must not fill the memory.
+ */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024
+
+/** What an entry in memory takes beside its bytes. */
+const ENTRY_OVERHEAD_BYTES = 200
+
 export class Feed {
   readonly #options: FeedOptions
   readonly #window: Window
@@ -62,26 +90,37 @@ export class Feed {
   /** The epochs that this feed has read and that were replaced. The newest is last. */
   #voidEpochs: string[] = []
   #isAvailable = true
+  /** What the journal has told, in its order. */
+  readonly #tasks: SlicedTasks
+  #waitingBytes = 0
   #tail: Tail | undefined
+  #isClosed = false
   #waitingForOffset: { offset: number; resolve: () => void }[] = []
 
   constructor(options: FeedOptions) {
     this.#options = options
     this.#window = new Window(options.retention, options.encoding)
+    this.#tasks = new SlicedTasks({ clock: options.clock, stretchMs: STRETCH_MS })
   }
 
   /** Fills the window from the journal. Resolves when the window holds the journal's newest entry. */
   async open(): Promise<void> {
     this.#tail = await this.#options.journal.tail({
-      onEpoch: (epoch, nextOffset) => this.#onEpoch(epoch, nextOffset),
-      onBatch: (entries) => this.#onBatch(entries),
-      onAvailability: (isAvailable, error) => this.#onAvailability(isAvailable, error),
+      onEpoch: (epoch, nextOffset) => this.#inTurn(() => this.#onEpoch(epoch, nextOffset)),
+      onBatch: (entries) => this.#take(entries),
+      onAvailability: (isAvailable, error) => this.#inTurn(() => this.#onAvailability(isAvailable, error)),
     })
-    this.#options.sharedState.reachHead()
+    await new Promise<void>((resolve) =>
+      this.#inTurn(() => {
+        this.#options.sharedState.reachHead()
+        resolve()
+      }),
+    )
   }
 
   /** Stops reading. The caller closes the journal itself. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#tail?.stop()
   }
 
@@ -167,17 +206,55 @@ export class Feed {
     } else log.error('journal.unavailable', { error }, 'the journal takes no entries; clients stay connected')
   }
 
-  #onBatch(entries: readonly Entry[]): void {
-    const { sharedState, clock, stats } = this.#options
+  /** Acts at once if nothing waits before it and this turn has time. */
+  #inTurn(act: () => void): void {
+    this.#tasks.add(() => {
+      act()
+      return false
+    })
+  }
+
+  #take(entries: readonly Entry[]): void {
+    this.#waitingBytes += sizeOf(entries)
+    this.#tasks.add(this.#taskFor(entries))
+    if (this.#waitingBytes > MAX_WAITING_BYTES) this.#tasks.finish()
+  }
+
+  /** Applies and delivers these entries, MAX_BATCH at a time. An entry whose application takes long takes turns of its own. */
+  #taskFor(entries: readonly Entry[]): Task {
+    const { sharedState, clock } = this.#options
     const isHistory = this.#tail === undefined
-    const time = { wallMs: clock.now(), monotonicMs: clock.monotonic(), isHistory }
-    const batch: WindowEntry[] = []
-    for (const entry of entries) {
-      if (isUnknown(entry)) stats.unknownEntries++
-      const item = this.#window.push(sharedState.apply(entry), time)
-      if (item.retryOf !== undefined) stats.duplicates++
-      batch.push(item)
+    let next = 0
+    let application: Application | undefined
+    return () => {
+      const first = next
+      const time = { wallMs: clock.now(), monotonicMs: clock.monotonic(), isHistory }
+      const batch: WindowEntry[] = []
+      for (; !this.#isClosed && next < entries.length && batch.length < MAX_BATCH; next++) {
+        const applied = application ? application() : sharedState.apply(entries[next] as Entry)
+        if (!applied || typeof applied === 'function') {
+          application = applied ?? application
+          break
+        }
+        application = undefined
+        batch.push(this.#push(applied, time))
+      }
+      if (batch.length > 0) this.#notify(batch, entries.slice(first, next))
+      if (!this.#isClosed && next < entries.length) return true
+      this.#waitingBytes -= sizeOf(entries)
+      return false
     }
+  }
+
+  #push(entry: Entry, time: ReadingTime): WindowEntry {
+    const { stats } = this.#options
+    if (isUnknown(entry)) stats.unknownEntries++
+    const item = this.#window.push(entry, time)
+    if (item.retryOf !== undefined) stats.duplicates++
+    return item
+  }
+
+  #notify(batch: readonly WindowEntry[], entries: readonly Entry[]): void {
     for (const observer of this.#observers) observer.onBatch?.(batch)
     for (const entry of entries) {
       for (const observer of this.#observers) observer.onEntry?.(entry)
@@ -194,3 +271,6 @@ export class Feed {
     for (const { resolve } of reached) resolve()
   }
 }
+
+const sizeOf = (entries: readonly Entry[]): number =>
+  entries.reduce((sum, { bytes }) => sum + bytes + ENTRY_OVERHEAD_BYTES, 0)

@@ -3,6 +3,7 @@
  * journal's order (docs/adr/0016). Pure: it knows no time, no journal and no connection.
  */
 import type { Claim, Release } from '../journal/journal.js'
+import type { Pieces } from '../pieces.js'
 import { SetDigest } from '../set-digest.js'
 
 /** A claim, and the instance that made it. */
@@ -28,6 +29,9 @@ interface Declared {
   readonly claims: Map<string, Claim>
   readonly digest: SetDigest
 }
+
+/** The number of claims in one piece of a long change. */
+const CLAIMS_A_PIECE = 250
 
 export class Claims {
   readonly #declared = new Map<string, Declared>()
@@ -65,19 +69,30 @@ export class Claims {
   }
 
   /**
-   * Replaces all claims of one instance. The claims are older than this entry, so the present holder stays if both had
-   * read equally far. Returns the outcome of each claim.
+   * Replaces all claims of one instance, which may have many thousands, in pieces of CLAIMS_A_PIECE. The claims are older
+   * than this entry, so the present holder stays if both had read equally far.
+   *
+   * @param onOutcome Called with the outcome of each claim.
    */
-  replace(node: string, claims: readonly Claim[]): { readonly claim: Claim; readonly outcome: ClaimOutcome }[] {
+  *replace(
+    node: string,
+    claims: readonly Claim[],
+    onOutcome: (claim: Claim, outcome: ClaimOutcome) => void,
+  ): Pieces<void> {
     const given = new Map(claims.map((claim) => [claim.clientId, claim]))
     const before = this.#declared.get(node)
+    let count = 0
     for (const { clientId, connectionId } of [...(before?.claims.values() ?? [])]) {
+      if (++count % CLAIMS_A_PIECE === 0) yield
       if (given.get(clientId)?.connectionId !== connectionId) this.release(node, { clientId, connectionId })
     }
-    return [...given.values()].map((claim) => ({
-      claim,
-      outcome: this.#apply(node, claim, (holder) => claim.admittedAt > holder.admittedAt),
-    }))
+    for (const claim of given.values()) {
+      if (++count % CLAIMS_A_PIECE === 0) yield
+      onOutcome(
+        claim,
+        this.#apply(node, claim, (holder) => claim.admittedAt > holder.admittedAt),
+      )
+    }
   }
 
   /** Removes all claims of an instance that is gone. */

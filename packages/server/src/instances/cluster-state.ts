@@ -5,16 +5,18 @@
  */
 import type { Clock } from '../clock.js'
 import { handleEntry, type EntryHandlers, type EntryOf } from '../journal/entry-kinds.js'
+import type { Application } from '../hub/feed.js'
 import type { Claim, Entry, Release, VisibleChange } from '../journal/journal.js'
 import type { Logger } from '../observability/log.js'
 import type { Stats } from '../observability/stats.js'
+import type { Pieces } from '../pieces.js'
 import { Membership } from '../presence/membership.js'
 import { Snapshots } from '../presence/snapshot.js'
 import { Claims, type ClaimOutcome, type Holder } from './claims.js'
 import { Instances } from './instances.js'
 import { ReleaseWaiters } from './release-waiters.js'
 import { ReservedNames, type FormerClients, type Reservation } from './reserved-names.js'
-import { RosterAssembly } from './roster.js'
+import { RosterAssembly, type CompleteRoster } from './roster.js'
 
 export interface ClusterStateOptions {
   /** The id of this instance. */
@@ -74,6 +76,8 @@ export class ClusterState {
   readonly #handlers: EntryHandlers
   readonly #observers = new Set<ClusterObserver>()
   #changes: VisibleChange[] = []
+  /** The rest of the entry that is being applied: it changes the state of a complete instance. */
+  #rest: Pieces<void> | undefined
   #isAtHead = false
   readonly #warnedOfClock = new Set<string>()
 
@@ -160,13 +164,23 @@ export class ClusterState {
   }
 
   /**
-   * Applies an entry. Returns the entry that clients receive: the same one, or the change of presence that it causes.
+   * Applies an entry. Returns the entry that clients receive: the same one, or the change of presence that it causes. An
+   * entry that changes the state of a complete instance, a million pairs of clients and channels, is applied in pieces:
+   * then it returns the function that does the next one.
    */
-  apply(entry: Entry): Entry {
+  apply(entry: Entry): Entry | Application {
     if (!this.#isAtHead) return entry
     const isOwn = entry.node === this.#options.node
     if (!isOwn && entry.node !== '') this.instances.receivedFrom(entry.node)
     handleEntry(entry, this.#handlers)
+    const rest = this.#rest
+    this.#rest = undefined
+    if (!rest || rest.next().done) return this.#visibleIn(entry)
+    return () => (rest.next().done ? this.#visibleIn(entry) : undefined)
+  }
+
+  /** The entry that clients receive in place of this one, which has been applied. */
+  #visibleIn(entry: Entry): Entry {
     this.#releases.wake(this.#isFree)
     if (this.#changes.length === 0) return entry
     const { offset, at, node, sequence, bytes } = entry
@@ -206,7 +220,7 @@ export class ClusterState {
     const isNew = !isOwn && entry.state !== 'gone' && !this.instances.isLive(entry.node)
     this.instances.announced(entry)
     if (entry.state === 'gone') {
-      this.#drop(entry.node)
+      this.#rest = this.#drop(entry.node)
       return
     }
     if (isOwn) {
@@ -233,7 +247,7 @@ export class ClusterState {
         'this instance has received nothing from another one for INSTANCE_TIMEOUT and takes it for lost',
       )
       this.instances.lost(instance)
-      this.#drop(instance)
+      this.#rest = this.#drop(instance)
       return
     }
     log.warn(
@@ -241,15 +255,20 @@ export class ClusterState {
       { instance },
       'another instance has received nothing from this one and took it for lost: this one announces itself again',
     )
+    this.#rest = this.#dropOwn()
+  }
+
+  *#dropOwn(): Pieces<void> {
+    const { node } = this.#options
     this.#claims.drop(node)
-    this.#see(this.#membership.drop(node))
+    this.#see(yield* this.#membership.drop(node))
     this.#notify((observer) => observer.onStateMissed?.())
   }
 
-  #drop(instance: string): void {
+  *#drop(instance: string): Pieces<void> {
     this.#complete.delete(instance)
     this.#claims.drop(instance)
-    this.#see(this.#membership.drop(instance))
+    this.#see(yield* this.#membership.drop(instance))
   }
 
   #readClaims({ node, claims, releases }: EntryOf<'claim'>): void {
@@ -261,10 +280,13 @@ export class ClusterState {
   #readRoster(entry: EntryOf<'roster'>): void {
     const { node } = entry
     const roster = this.#rosters.take(node, entry)
-    if (!roster) return
+    if (roster) this.#rest = this.#replace(node, roster)
+  }
+
+  *#replace(node: string, { claims, members }: CompleteRoster): Pieces<void> {
     this.#complete.add(node)
-    for (const { claim, outcome } of this.#claims.replace(node, roster.claims)) this.#judge(node, claim, outcome)
-    this.#see(this.#membership.replace(node, roster.members))
+    yield* this.#claims.replace(node, claims, (claim, outcome) => this.#judge(node, claim, outcome))
+    this.#see(yield* this.#membership.replace(node, members))
   }
 
   /** Notifies the observers of what a claim's outcome means for the connections of this instance. */

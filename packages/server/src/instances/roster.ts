@@ -10,6 +10,9 @@ export interface RosterChunk {
   readonly members: readonly MemberGroup[]
 }
 
+/** All claims and all members of an instance. */
+export type CompleteRoster = Pick<RosterChunk, 'claims' | 'members'>
+
 /**
  * The number of names per chunk. A name has at most 64 characters, so this many names and channels fit into 256 KiB of
  * JSON.
@@ -53,7 +56,7 @@ export class RosterAssembly {
    * Adds a chunk, and returns the complete roster if it was the last one. A chunk that is out of order discards the
    * earlier ones.
    */
-  take(node: string, chunk: RosterChunk): Pick<RosterChunk, 'claims' | 'members'> | undefined {
+  take(node: string, chunk: RosterChunk): CompleteRoster | undefined {
     const received = chunk.part === 0 ? [] : (this.#received.get(node) ?? [])
     this.#received.delete(node)
     if (received.length !== chunk.part) return undefined

@@ -4,8 +4,9 @@
  * no journal and no connection.
  */
 import type { MemberGroup, MembersChange, VisibleChange } from '../journal/journal.js'
+import type { Pieces } from '../pieces.js'
 import { SetDigest } from '../set-digest.js'
-import { NetChanges } from './net-changes.js'
+import { NetChanges, type ChannelChange } from './net-changes.js'
 
 /** The members that one instance has declared. */
 interface Declared {
@@ -17,6 +18,9 @@ interface Declared {
 
 /** The number of pairs per instance; further ones are ignored. It covers 100,000 connections in 100 channels each. */
 const MAX_MEMBERSHIPS = 10_000_000
+
+/** The number of pairs of a channel and a client in one piece of a long change: one pair takes one or two microseconds. */
+export const PAIRS_A_PIECE = 1000
 
 export class Membership {
   readonly #declared = new Map<string, Declared>()
@@ -36,31 +40,39 @@ export class Membership {
     return this.#changesOf(visible)
   }
 
-  /** Replaces the complete state of one instance. Returns the changes that clients see. */
-  replace(node: string, groups: readonly MemberGroup[]): VisibleChange[] {
+  /**
+   * Replaces the complete state of one instance, which may have a million pairs, in pieces of PAIRS_A_PIECE. Returns the
+   * changes that clients see.
+   */
+  *replace(node: string, groups: readonly MemberGroup[]): Pieces<VisibleChange[]> {
     const visible = new NetChanges()
     const declared = this.#declaredBy(node)
-    const wanted = new Map<string, Set<string>>()
-    for (const { channels, clients } of groups) {
-      for (const channel of channels) {
-        const set = wanted.get(channel) ?? new Set()
-        for (const clientId of clients) set.add(clientId)
-        wanted.set(channel, set)
-      }
-    }
+    const wanted = yield* setsOf(groups)
+    let count = 0
     for (const [channel, clients] of declared.channels) {
       const kept = wanted.get(channel)
-      for (const clientId of clients) if (!kept?.has(clientId)) this.#remove(declared, channel, clientId, visible)
+      for (const clientId of clients) {
+        if (++count % PAIRS_A_PIECE === 0) yield
+        if (!kept?.has(clientId)) this.#remove(declared, channel, clientId, visible)
+      }
     }
     for (const [channel, clients] of wanted) {
-      for (const clientId of clients) this.#add(declared, channel, clientId, visible)
+      for (const clientId of clients) {
+        if (++count % PAIRS_A_PIECE === 0) yield
+        this.#add(declared, channel, clientId, visible)
+      }
     }
-    return this.#changesOf(visible)
+    const changes: VisibleChange[] = []
+    for (const change of visible.changes) {
+      yield
+      changes.push(this.#visibleChange(change))
+    }
+    return changes
   }
 
-  /** Removes an instance that is gone, with its clients. Returns the changes that clients see. */
-  drop(node: string): VisibleChange[] {
-    const changes = this.replace(node, [])
+  /** Removes an instance that is gone, with its clients, in pieces as well. Returns the changes that clients see. */
+  *drop(node: string): Pieces<VisibleChange[]> {
+    const changes = yield* this.replace(node, [])
     this.#declared.delete(node)
     return changes
   }
@@ -140,11 +152,27 @@ export class Membership {
   }
 
   #changesOf(visible: NetChanges): VisibleChange[] {
-    return visible.changes.map(({ channel, joined, left }) => ({
-      channel,
-      joined: [...joined],
-      left: [...left],
-      count: this.countIn(channel),
-    }))
+    return visible.changes.map((change) => this.#visibleChange(change))
   }
+
+  #visibleChange({ channel, joined, left }: ChannelChange): VisibleChange {
+    return { channel, joined: [...joined], left: [...left], count: this.countIn(channel) }
+  }
+}
+
+/** The clients of each channel. */
+function* setsOf(groups: readonly MemberGroup[]): Pieces<Map<string, Set<string>>> {
+  const sets = new Map<string, Set<string>>()
+  let count = 0
+  for (const { channels, clients } of groups) {
+    for (const channel of channels) {
+      let set = sets.get(channel)
+      if (!set) sets.set(channel, (set = new Set()))
+      for (const clientId of clients) {
+        if (++count % PAIRS_A_PIECE === 0) yield
+        set.add(clientId)
+      }
+    }
+  }
+  return sets
 }

@@ -1,8 +1,9 @@
 /** Which instance holds which clientId. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Claims } from '../../src/instances/claims.js'
+import { Claims, type ClaimOutcome } from '../../src/instances/claims.js'
 import type { Claim } from '../../src/journal/journal.js'
+import { finish } from '../support/pieces.js'
 
 const claimOf = (clientId: string, connectionId: string, rest: Partial<Claim> = {}): Claim => ({
   ...{
@@ -15,6 +16,13 @@ const claimOf = (clientId: string, connectionId: string, rest: Partial<Claim> = 
   },
   ...rest,
 })
+
+/** Replaces the claims of an instance, and returns the outcome of each. */
+function replace(claims: Claims, node: string, roster: readonly Claim[]): { claim: Claim; outcome: ClaimOutcome }[] {
+  const outcomes: { claim: Claim; outcome: ClaimOutcome }[] = []
+  finish(claims.replace(node, roster, (claim, outcome) => outcomes.push({ claim, outcome })))
+  return outcomes
+}
 
 describe('a claim', () => {
   test('for a free clientId holds', () => {
@@ -47,7 +55,7 @@ describe('a claim', () => {
     const claims = new Claims()
     claims.claim('a', claimOf('anna', '1', { sessionHash: 'x', admittedAt: 6 }))
     const roster = [claimOf('anna', '2', { sessionHash: 'x', admittedAt: 7 })]
-    expect(claims.replace('b', roster)).toMatchObject([{ outcome: { kind: 'superseded', loser: { node: 'a' } } }])
+    expect(replace(claims, 'b', roster)).toMatchObject([{ outcome: { kind: 'superseded', loser: { node: 'a' } } }])
   })
 
   test('with a token supersedes one of another session', () => {
@@ -103,7 +111,7 @@ test('an instance that returns takes its clients back, except those that have mo
   claims.claim('a', borys)
   claims.drop('a')
   claims.claim('b', claimOf('anna', '3', { sessionHash: 'x', admittedAt: 9 }))
-  expect(claims.replace('a', [anna, borys])).toMatchObject([
+  expect(replace(claims, 'a', [anna, borys])).toMatchObject([
     { claim: { clientId: 'anna' }, outcome: { kind: 'outdated', holder: { node: 'b' } } },
     { claim: { clientId: 'borys' }, outcome: { kind: 'held' } },
   ])
@@ -114,7 +122,7 @@ test('an instance that returns takes its clients back, except those that have mo
 test('a roster releases what it no longer contains', () => {
   const claims = new Claims()
   claims.claim('a', claimOf('anna', '1'))
-  claims.replace('a', [claimOf('borys', '2')])
+  replace(claims, 'a', [claimOf('borys', '2')])
   expect(claims.holderOf('anna')).toBeUndefined()
   const only = new Claims()
   only.claim('a', claimOf('borys', '2'))
@@ -166,7 +174,7 @@ test('property: a clientId has one holder at most, which its own instance has cl
         const claim = claimOf(client, String(connection), { sessionHash: session, hasToken, admittedAt })
         const outcomes = readers.map((reader) => {
           if (what === 'claim') return reader.claim(node, claim)
-          if (what === 'replace') return reader.replace(node, [claim])
+          if (what === 'replace') return replace(reader, node, [claim])
           if (what === 'release') return reader.release(node, claim)
           return reader.drop(node)
         })
@@ -186,7 +194,7 @@ test('property: a clientId has one holder at most, which its own instance has cl
       // The digest depends on the claims and not on the way to them.
       for (const node of NODES) {
         const late = new Claims()
-        late.replace(node, [...made.of(node).values()])
+        replace(late, node, [...made.of(node).values()])
         expect(late.digestOf(node)).toBe(reader.digestOf(node))
       }
     }),

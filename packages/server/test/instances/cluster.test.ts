@@ -10,6 +10,7 @@ import type { Entry, EntryContent, VisibleChange } from '../../src/journal/journ
 import { silentLogger } from '../../src/observability/log.js'
 import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from '../support/fake-clock.js'
+import { finishApplication } from '../support/pieces.js'
 
 const TIMEOUT_MS = 30_000
 
@@ -46,6 +47,8 @@ class Node {
   readonly changes: VisibleChange[] = []
   /** `WHAT CLIENT` for each event of a connection. */
   readonly events: string[] = []
+  /** In how many further pieces it has applied one entry, at most. */
+  mostPieces = 0
   /** It neither reads nor appends any more. */
   isKilled = false
   /** What it appends is lost, and it reads nothing. */
@@ -139,7 +142,8 @@ class Node {
     const entry = log[this.#position]
     if (!entry || this.isKilled || this.isCutOff) return false
     this.#position++
-    const told = this.state.apply(entry)
+    const { visible: told, pieces } = finishApplication(this.state.apply(entry))
+    this.mostPieces = Math.max(this.mostPieces, pieces)
     if (told.kind === 'presence') this.changes.push(...told.changes)
     this.#own.get(entry)?.(false)
     return true
@@ -384,6 +388,38 @@ describe('while the journal cannot be reached', () => {
       ['anna', 'borys'],
       ['anna', 'borys'],
     ])
+  })
+})
+
+describe('the complete state of a large instance', () => {
+  const channels = Array.from({ length: 50 }, (_, index) => `room-${index}`)
+  const CLIENTS = 120
+
+  test('is applied in pieces by an instance that starts, which then agrees with its hash', () => {
+    const a = start('a')
+    for (let index = 0; index < CLIENTS; index++) a.enter(`client-${index}`, {}, channels)
+    pass(1000)
+    const b = start('b')
+    pass(TIMEOUT_MS)
+    // 50 × 120 pairs of a channel and a client, at most 1,000 of them in a piece.
+    expect(b.mostPieces).toBeGreaterThanOrEqual(6)
+    expect(b.state.digestOf('a')).toBe(a.state.digestOf('a'))
+    expect([a.stats.rosterRequests, b.stats.rosterRequests]).toEqual([0, 0])
+    expect(b.changes.map(({ channel, count }) => ({ channel, count }))).toEqual(
+      channels.map((channel) => ({ channel, count: CLIENTS })),
+    )
+  })
+
+  test('is removed in pieces when the instance is gone', () => {
+    const [a, b] = [start('a'), start('b')]
+    for (let index = 0; index < CLIENTS; index++) b.enter(`client-${index}`, {}, channels)
+    pass(1000)
+    a.changes.length = 0
+    a.mostPieces = 0
+    b.isKilled = true
+    pass(2 * TIMEOUT_MS)
+    expect(a.mostPieces).toBeGreaterThanOrEqual(6)
+    expect(a.changes.map(({ left, count }) => [left.length, count])).toEqual(channels.map(() => [CLIENTS, 0]))
   })
 })
 

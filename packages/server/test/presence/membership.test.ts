@@ -2,8 +2,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { MemberGroup, MembersChange } from '../../src/journal/journal.js'
+import type { Pieces } from '../../src/pieces.js'
 import { groupByChannels } from '../../src/presence/groups.js'
-import { Membership } from '../../src/presence/membership.js'
+import { Membership, PAIRS_A_PIECE } from '../../src/presence/membership.js'
+import { finish } from '../support/pieces.js'
 
 const joins = (channels: readonly string[], ...joined: string[]): MembersChange => ({ channels, joined, left: [] })
 const leaves = (channels: readonly string[], ...left: string[]): MembersChange => ({ channels, joined: [], left })
@@ -44,17 +46,44 @@ test('an instance that is gone takes its clients along, except those that are el
   const members = new Membership()
   members.apply('a', [joins(['lobby'], 'anna', 'borys')])
   members.apply('b', [joins(['lobby'], 'borys')])
-  expect(members.drop('a')).toEqual([{ channel: 'lobby', joined: [], left: ['anna'], count: 1 }])
+  expect(finish(members.drop('a'))).toEqual([{ channel: 'lobby', joined: [], left: ['anna'], count: 1 }])
   expect([...members.namesIn('lobby', 10)]).toEqual(['borys'])
+})
+
+/** How many pairs of a client and a channel each piece of the work adds or removes. */
+function piecesOf(members: Membership, channels: readonly string[], work: Pieces<unknown>): number[] {
+  const count = (): number => channels.reduce((sum, channel) => sum + members.countIn(channel), 0)
+  const pieces: number[] = []
+  let before = count()
+  for (let isOver = false; !isOver;) {
+    isOver = work.next().done === true
+    const now = count()
+    pieces.push(Math.abs(now - before))
+    before = now
+  }
+  return pieces
+}
+
+test('a large roster, and the end of a large instance, are applied in pieces', () => {
+  const channels = Array.from({ length: 40 }, (_, index) => `room-${index}`)
+  const clients = Array.from({ length: 200 }, (_, index) => `client-${index}`)
+  const members = new Membership()
+  const roster = piecesOf(members, channels, members.replace('a', [{ channels, clients }]))
+  expect(members.countIn('room-39')).toBe(200)
+  expect(Math.max(...roster)).toBe(PAIRS_A_PIECE)
+  const drop = piecesOf(members, channels, members.drop('a'))
+  expect(members.countIn('room-39')).toBe(0)
+  expect(Math.max(...drop)).toBe(PAIRS_A_PIECE)
 })
 
 test('a roster replaces all that its instance declared before', () => {
   const members = new Membership()
   members.apply('a', [joins(['lobby'], 'anna', 'borys'), joins(['news'], 'anna')])
-  const changes = members.replace('a', [
+  const roster = [
     { channels: ['lobby'], clients: ['borys', 'vira'] },
     { channels: ['sport'], clients: ['vira'] },
-  ])
+  ]
+  const changes = finish(members.replace('a', roster))
   expect(changes).toEqual([
     { channel: 'lobby', joined: ['vira'], left: ['anna'], count: 2 },
     { channel: 'news', joined: [], left: ['anna'], count: 0 },
@@ -126,7 +155,7 @@ test('property: the visible changes, added up, are the union of all instances, a
       const seen = new Map<string, Set<string>>()
       const declared = new DeclaredMembers()
       for (const given of steps) {
-        const changes = 'gone' in given ? members.drop(given.node) : members.apply(given.node, given.changes)
+        const changes = 'gone' in given ? finish(members.drop(given.node)) : members.apply(given.node, given.changes)
         if ('gone' in given) declared.drop(given.node)
         else for (const each of given.changes) declared.apply(given.node, each)
         for (const { channel, joined, left, count } of changes) {
@@ -144,7 +173,7 @@ test('property: the visible changes, added up, are the union of all instances, a
       // A reader that learns each state from a roster alone has the same digests and the same members.
       const late = new Membership()
       for (const node of NODES) {
-        late.replace(node, declared.groupsOf(node))
+        finish(late.replace(node, declared.groupsOf(node)))
         expect(late.digestOf(node)).toBe(members.digestOf(node))
       }
       for (const channel of seen.keys()) expect(late.countIn(channel)).toBe(members.countIn(channel))

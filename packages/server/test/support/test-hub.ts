@@ -3,10 +3,10 @@
  */
 import type { Cursor, Locale } from '@lastcall/protocol'
 import { Connection } from '../../src/connections/connection.js'
-import type { SharedState } from '../../src/hub/feed.js'
+import type { Application, SharedState } from '../../src/hub/feed.js'
 import { createHub, type Hub } from '../../src/hub/hub.js'
 import type { Start } from '../../src/hub/subscriptions.js'
-import type { Retention } from '../../src/journal/journal.js'
+import type { Entry, Retention } from '../../src/journal/journal.js'
 import { silentLogger } from '../../src/observability/log.js'
 import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from './fake-clock.js'
@@ -42,12 +42,13 @@ export interface TestHubOptions {
   readonly retention?: Retention
   /** Another hub's clock: the two are instances over one journal. */
   readonly clock?: FakeClock
+  /** What the feed applies entries to. */
+  readonly apply?: (entry: Entry) => Entry | Application
 }
 
 /** Clients are told the entries as they were appended. */
-const NO_SHARED_STATE: SharedState = {
+const NO_SHARED_STATE: Omit<SharedState, 'apply'> = {
   reachHead: () => undefined,
-  apply: (entry) => entry,
   replaced: () => undefined,
   reconnected: () => undefined,
 }
@@ -55,6 +56,7 @@ const NO_SHARED_STATE: SharedState = {
 export async function openHub({
   retention = { maxEntries: 10_000, maxAgeMs: Infinity, maxBytes: Infinity },
   clock = new FakeClock(),
+  apply = (entry) => entry,
 }: TestHubOptions = {}): Promise<TestHub> {
   const journal = new FakeJournal()
   const stats = new Stats()
@@ -62,7 +64,7 @@ export async function openHub({
   const failures: string[] = []
   const created = createHub({
     ...{ node: 'node', journal, retention, encoding: LINES, clock, stats, log: silentLogger },
-    sharedState: NO_SHARED_STATE,
+    sharedState: { ...NO_SHARED_STATE, apply },
     connectionOf: (clientId) => connections.get(clientId),
     connections: {
       all: () => connections.values(),
