@@ -45,7 +45,7 @@ export class ChannelSubscription implements Subscription {
     const buffer = this.#buffer
     if (!buffer || this.#error) return
     if (buffer.length < maxBuffer) buffer.push(message)
-    else this.#error = new ClientError('buffer_full', `${maxBuffer} messages are waiting already`)
+    else this.#error = new ClientError('buffer_full', `${maxBuffer} messages wait already`)
     this.#wake?.()
   }
 
