@@ -20,6 +20,8 @@ export class ServerSocket implements IncomingTransport {
   readonly encoding = ENCODING
   readonly isStrict = true
   listener: TransportListener | undefined
+  bytesReceived = 0
+  pongsReceived = 0
   readonly #out: Pipe
   readonly #in: Pipe
   readonly #highWaterBytes: number
@@ -98,6 +100,7 @@ export class ServerSocket implements IncomingTransport {
   // ——— what the network brings
 
   onBytes(bytes: Buffer): void {
+    this.bytesReceived += bytes.length
     for (const frame of this.#frames.read(bytes)) this.#take(frame)
   }
 
@@ -122,8 +125,10 @@ export class ServerSocket implements IncomingTransport {
 
   #take(frame: Frame): void {
     if (this.#state === 'closed') return
-    if (frame.opcode === OPCODES.pong) this.listener?.onAlive()
-    else if (frame.opcode === OPCODES.close) this.#takeClose(decodeClose(frame).code)
+    if (frame.opcode === OPCODES.pong) {
+      this.pongsReceived++
+      this.listener?.onAlive()
+    } else if (frame.opcode === OPCODES.close) this.#takeClose(decodeClose(frame).code)
     else if (this.isOpen) this.listener?.onText(frame.payload.toString())
   }
 
