@@ -1,6 +1,4 @@
-/**
- * ENV_FILE: what is in it, what wins over it, and what is said of it.
- */
+/** ENV_FILE: its content, the sources that take precedence over it, and the warnings about it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -18,7 +18,7 @@ import {
   type Kind,
 } from '../../src/config/kinds.js'
 
-/** What a text means for a kind; 'refused' when it is not allowed. */
+/** The value that a kind reads from a text; 'refused' when the kind does not allow it. */
 function read<T>(kind: Kind<T>, text: string): T | 'refused' {
   const result = kind.schema.safeParse(kind.fromText(text))
   return result.success ? result.data : 'refused'

@@ -1,6 +1,4 @@
-/**
- * The configuration as a whole: where values come from, and what is said when they are wrong.
- */
+/** The complete configuration: the sources of its values, and the problems that it reports. */
 import { readFileSync, readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { crossProblems } from '../../src/config/cross-checks.js'

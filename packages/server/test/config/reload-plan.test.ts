@@ -1,6 +1,4 @@
-/**
- * What of a configuration that was read again is taken over by a process that runs.
- */
+/** Which changes of the configuration a running process applies. */
 import { expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load-config.js'
 import { planReload } from '../../src/config/reload-plan.js'

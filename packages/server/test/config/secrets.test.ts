@@ -1,6 +1,4 @@
-/**
- * What a secret loses on its way into the environment, and which keys are refused when the server starts.
- */
+/** How the server cleans a secret from a file, and which keys it rejects at its start. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load-config.js'

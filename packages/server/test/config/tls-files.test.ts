@@ -1,6 +1,4 @@
-/**
- * What is said of files that TLS cannot use.
- */
+/** The problems that the server reports for files that TLS cannot use. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'

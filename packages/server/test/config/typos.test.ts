@@ -1,6 +1,4 @@
-/**
- * Names in the environment that look like misspelt variables, and all the others, which are nobody's fault.
- */
+/** Names in the environment that look like misspelt variables, and other names, for which there is no warning. */
 import { expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load-config.js'
 

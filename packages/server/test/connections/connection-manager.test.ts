@@ -14,7 +14,7 @@ interface Managed {
   readonly manager: ConnectionManager
   readonly clock: FakeClock
   readonly stats: Stats
-  /** What observers were told, in order. */
+  /** The calls of observers, in order. */
   readonly events: string[]
   /** Connects a client whose socket tells the manager of its end, as a server would. */
   readonly join: (

@@ -1,6 +1,7 @@
 /**
- * Each turn of the event loop serves a bounded number of connections, also when work concerns all of them. The clock of these tests
- * goes on with each write, ping, close and termination, so that the work of a turn is counted and not timed.
+ * Each turn of the event loop serves a bounded number of connections, even when work concerns all of them. The clock of
+ * these tests advances with each write, ping, close and termination, so the tests count the work of a turn and do not
+ * time it.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'

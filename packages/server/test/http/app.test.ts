@@ -1,6 +1,4 @@
-/**
- * What is said over plain HTTP: probes, metrics, errors, and the way out while draining.
- */
+/** The answers over plain HTTP: probes, metrics, errors, and the behaviour while the server drains. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -221,7 +219,7 @@ test('the server cuts off a client that sends its request byte by byte', async (
   expect(app.server.requestTimeout).toBe(15_000)
 })
 
-/** One request as it is, and everything that comes back until the end. */
+/** Sends one raw request, and returns everything that arrives until the end. */
 async function raw(port: number, request: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')

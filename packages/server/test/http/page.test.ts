@@ -1,6 +1,4 @@
-/**
- * The page as it is served. What it does in a browser is tested in one.
- */
+/** The page as the server delivers it. Other tests run it in a browser. */
 import { readdir } from 'node:fs/promises'
 import { CLOSE_CODES, comeBackAfter } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'

@@ -1,6 +1,4 @@
-/**
- * Audiences: who hears the same is together.
- */
+/** Audiences: subscribers that receive the same bytes are in one audience. */
 import { expect, test } from 'vitest'
 import { UTF8_ENCODING, type GroupMember } from '../../src/connections/encoding.js'
 import { Audiences, type Audience } from '../../src/hub/audience.js'

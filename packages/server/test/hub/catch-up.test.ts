@@ -1,6 +1,4 @@
-/**
- * Catching up: however the window is cut into chunks, together they are what live delivery would have said.
- */
+/** Catching up: however the window is cut into chunks, the chunks together equal live delivery. */
 import type { Locale } from '@lastcall/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -290,7 +288,8 @@ test('a replay in chunks of any size is the past of its channels and of nothing 
           replay.position = chunk.upTo
         }
         const listener = { clientId, channels: new Set<string>(channels) }
-        // Nothing of other channels, no direct messages; what was said in these is told as ever.
+        // A replay contains nothing of other channels and no direct messages. Live delivery of these channels continues
+        // as usual.
         const isOfTheseChannels = (entry: Entry): boolean => 'channel' in entry && listener.channels.has(entry.channel)
         const expected = entries.flatMap((entry) => {
           if (entry.offset <= start || !isOfTheseChannels(entry)) return []

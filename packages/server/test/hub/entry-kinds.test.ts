@@ -15,18 +15,20 @@ type ContentOf<Kind extends ContentKind> = Extract<EntryContent, { readonly kind
 
 interface Sample<Kind extends ContentKind> {
   readonly content: ContentOf<Kind>
-  /** What the author, the other client and the bystander receive; all of them are in the lobby, and so is the entry. */
+  /**
+   * The frames of the author, the other client and a third client. All of them are in the lobby, and so is the entry.
+   */
   readonly delivered: Readonly<Record<'anna' | 'bohdan' | 'vira', string | undefined>>
-  /** What they receive when an entry with the same content follows. */
+  /** Their frames when an entry with the same content follows. */
   readonly again: Readonly<Record<'anna' | 'bohdan' | 'vira', string | undefined>>
-  /** What a bystander receives that subscribes with `since`. */
+  /** The frames of a third client that subscribes with `since`. */
   readonly replayed: string | undefined
   readonly countsTowardsHistory: boolean
 }
 
 const NOBODY = { anna: undefined, bohdan: undefined, vira: undefined }
 
-/** No client receives it: what it changes is told by a presence entry. */
+/** No client receives it. A presence entry reports the change that it causes. */
 const internal = <Kind extends ContentKind>(content: ContentOf<Kind>): Sample<Kind> => ({
   content,
   delivered: NOBODY,

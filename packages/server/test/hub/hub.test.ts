@@ -1,6 +1,4 @@
-/**
- * The hub: what a connection is told of the journal, whether it is live, behind, or coming back.
- */
+/** The hub: the frames of a connection that is live, behind or resuming. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Entry, NewEntry } from '../../src/journal/journal.js'
@@ -234,7 +232,7 @@ describe('connections that join, fall behind, drain and change channels at any t
 
   const offsetOf = (cursor: string): number => Number(cursor.split(':')[1])
 
-  /** What this connection was to be told of all that was said. */
+  /** The frames that this connection must receive of all entries. */
   function expectedFor({ member, from, snapshotAt, stretches }: Present, entries: readonly Entry[]): Told[] {
     const { clientId } = member.connection
     return entries.flatMap((entry, index) => {

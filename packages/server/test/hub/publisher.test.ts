@@ -31,7 +31,7 @@ function publisher(some: Partial<PublisherOptions<TestAuthor>> = {}): {
   journal: FakeJournal
   clock: FakeClock
   stats: Stats
-  /** What was told, in order: `failed NAME ID CODE`, `retried NAME CLIENT ID`, `settled NAME UNACKED`. */
+  /** The calls in order: `failed NAME ID CODE`, `retried NAME CLIENT ID`, `settled NAME UNACKED`. */
   told: string[]
 } {
   const journal = new FakeJournal()

@@ -1,6 +1,6 @@
 /**
- * What instances learn of each other through one journal: ClusterState and InstanceAnnouncer together. The journal here is a
- * list; every instance reads it in its order, as far as the test lets it.
+ * What instances learn of each other through one journal: ClusterState and InstanceAnnouncer together. The journal here
+ * is a list. Every instance reads it in its order, as far as the test lets it.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ClusterState } from '../../src/instances/cluster-state.js'
@@ -43,7 +43,7 @@ class Node {
   readonly clients = new Map<string, { client: ClaimedClient; channels: string[] }>()
   /** Clients of an epoch that has ended: connected, and no clients of the new one. */
   readonly #former = new Map<string, ClaimedClient>()
-  /** What clients of this instance are told. */
+  /** The entries that clients of this instance receive. */
   readonly changes: VisibleChange[] = []
   /** `WHAT CLIENT` for each event of a connection. */
   readonly events: string[] = []
@@ -51,7 +51,7 @@ class Node {
   mostPieces = 0
   /** It neither reads nor appends any more. */
   isKilled = false
-  /** What it appends is lost, and it reads nothing. */
+  /** The entries that it appends are lost, and it reads nothing. */
   isCutOff = false
   readonly #name: string
   readonly #own = new Map<Entry, (isLost: boolean) => void>()

@@ -1,6 +1,4 @@
-/**
- * What protects the answers over HTTP: headers, a port of their own for those of operators, a limit on guesses.
- */
+/** The protection of the HTTP routes for operators: headers, a port of their own, and a limit on wrong tokens. */
 import { describe, expect, test } from 'vitest'
 import { RecordingLogger } from '../support/recording-logger.js'
 import { exchange, handshake } from '../support/raw-client.js'

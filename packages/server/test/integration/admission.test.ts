@@ -1,6 +1,4 @@
-/**
- * Who is turned away at the door, and how a client sees it.
- */
+/** Which clients the server rejects, and how a client sees the rejection. */
 import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { TestClient, type TestClientOptions } from '../support/test-client.js'
@@ -13,7 +11,7 @@ const tokenOf = (payload: Record<string, unknown>): Promise<string> =>
 
 const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds
 
-/** Connects and returns how that ended, and that nothing was said before. */
+/** Connects, and returns how the connection ended. No frame may arrive before. */
 async function turnedAway(
   server: TestServer,
   path: string,
@@ -143,7 +141,7 @@ describe('a name that is connected', () => {
     expect(await a.closed).toEqual({ code: 4001, reason: 'Ви підключилися з іншого місця' })
     expect(await again.first('welcome')).toMatchObject({ session, active: 2 })
     expect((await again.first('welcome')).connectionId).not.toBe(connectionId)
-    // A later change is the marker: whatever was told of the takeover came before it.
+    // A later change is the marker: a frame about the takeover would have arrived before it.
     await server.connect('marker')
     expect(await b.presence(({ joined }) => joined.includes('marker'))).toMatchObject({ count: 3 })
     const told = b.presenceChanges().flatMap(({ joined, left }) => [...joined, ...left.map((name) => `-${name}`)])

@@ -1,6 +1,4 @@
-/**
- * Clients that talk: who hears what, and in which order.
- */
+/** A conversation: which clients receive which messages, and in which order. */
 import type { PresenceChange } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'
 import { startServer } from '../support/test-server.js'

@@ -1,6 +1,4 @@
-/**
- * "Could not check" is not "no": what a client is told when something that admission depends on fails.
- */
+/** A client gets "try again later" and no rejection for good when the server cannot make a check. */
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { runInNewContext } from 'node:vm'

@@ -14,7 +14,7 @@ const acksOf = (client: TestClient, id: string): number[] =>
     .filter((ack) => ack.id === id)
     .map(({ offset }) => offset)
 
-/** What everybody has heard once a marker has come through. */
+/** The messages that every client has received when a marker arrives. */
 async function heardBy(listener: TestClient, speaker: TestClient): Promise<unknown[]> {
   await speaker.publish('marker', { id: 'marker' })
   await listener.first('message', ({ id }) => id === 'marker')

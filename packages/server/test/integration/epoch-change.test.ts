@@ -140,7 +140,8 @@ describe('when the journal was replaced', () => {
     await back.presence(({ joined }) => joined.includes('oles'))
     const changes = back.presenceChanges()
     expect(changes.flatMap(({ left }) => left)).toEqual([])
-    // The entry of its own join names nobody else, and is not sent to it, unless it was gathered with that of vira.
+    // The entry of the client's own join names no other client and is not sent to it, unless one entry contains it and
+    // the join of vira.
     const { clientId } = await back.first('welcome')
     const others = changes.flatMap(({ joined }) => joined).filter((name) => name !== clientId)
     expect(others).toEqual(['vira', 'oles'])

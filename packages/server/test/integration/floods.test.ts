@@ -1,6 +1,6 @@
 /**
- * Clients that send more than they may: each message that is read is answered, nothing is read beyond a budget, and nobody
- * else notices.
+ * Clients that send more than they may. The server answers each message that it reads, reads nothing beyond a budget,
+ * and other clients are not affected.
  */
 import { describe, expect, test } from 'vitest'
 import { clientFrame, OPCODES, RawClient } from '../support/raw-client.js'
@@ -19,7 +19,7 @@ const repeated = (count: number, frameOf: (index: number) => Buffer): Buffer =>
 
 const text = (message: object): Buffer => clientFrame(OPCODES.text, JSON.stringify(message))
 
-/** What came of a type, with how many messages of this client each answers. */
+/** The frames of a type, with the number of this client's messages that each one answers. */
 const countOf = (client: RawClient, type: 'ack' | 'error'): number =>
   client.messages.reduce(
     (sum, message) => sum + (message.type !== type ? 0 : message.type === 'error' ? (message.count ?? 1) : 1),

@@ -1,6 +1,6 @@
 /**
- * Several instances on one file journal: they know of each other, clients land on the right one, and who moves from one
- * to another is counted as such, and is neither told as having come nor as having left.
+ * Several instances on one file journal: they know each other, clients reach the right one, and a client that migrates
+ * is counted as moved and announced neither as joined nor as left.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { get } from 'node:http'
@@ -40,7 +40,7 @@ async function reads(from: TestServer, to: TestServer): Promise<void> {
   await Promise.all([speaker.leave(), listener.leave()])
 }
 
-/** The same for one that turns newcomers away: somebody who is there listens. */
+/** The same for an instance that rejects new clients, with a client that is connected to it. */
 async function readsWhileDraining(from: TestServer, there: TestClient): Promise<void> {
   const name = `marker-${crypto.randomUUID()}`
   const speaker = await from.connect(name)
@@ -238,7 +238,7 @@ describe('the report', () => {
 describe('a client that migrates', () => {
   const presence = { presenceIntervalMs: 50 }
 
-  /** Everything that a client was told of who came (`+anna`) and left (`-anna`), up to the coming of a marker. */
+  /** The joins (`+anna`) and leaves (`-anna`) that a client received until the join of a marker. */
   async function toldTo(watcher: TestClient, marker: string): Promise<string[]> {
     await watcher.presence(({ joined }) => joined.includes(marker))
     return watcher

@@ -1,6 +1,4 @@
-/**
- * What a server does while its journal cannot be used: its probes, and what it answers to its clients.
- */
+/** The server while its journal cannot be used: its probes, and its answers to clients. */
 import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,6 +1,4 @@
-/**
- * Clients that repeat a rejected handshake: each has its answer, and nobody else at their address waits for it.
- */
+/** Clients that repeat a rejected handshake get each answer, and other clients at their address do not wait for it. */
 import { connect } from 'node:net'
 import { SignJWT } from 'jose'
 import { expect, test } from 'vitest'

@@ -9,7 +9,7 @@ import { startServer, type TestServer } from '../support/test-server.js'
 
 vi.setConfig({ testTimeout: START_TIMEOUT_MS, hookTimeout: START_TIMEOUT_MS })
 
-/** What was said to a channel, with its place, in the order in which it was told. */
+/** The messages of a channel with their offsets, in the order in which they were delivered. */
 const told = (client: TestClient): string[] =>
   client.all('message').map(({ offset, from, data }) => `${offset} ${from}: ${JSON.stringify(data)}`)
 

@@ -231,7 +231,7 @@ describe('subscribing with `since`', () => {
       .filter((message) => news.includes(message as never))
     const upTo = Number(subscribed.cursor.split(':')[1])
     expect(replayed).toEqual(news.filter(({ offset }) => offset <= upTo))
-    // What it had heard in the lobby is not said again.
+    // The server does not replay messages of the lobby that the client has received.
     expect(b.all('message').filter(({ channel }) => channel === 'lobby')).toHaveLength(1)
   })
 

@@ -297,7 +297,7 @@ describe('a message that is on its way when its connection is closed', () => {
       const acked = a.all('ack').map(({ id }) => id)
       const refused = a.all('error').map(({ id, code }) => [id, code])
       expect(acked.length).toBeGreaterThan(0)
-      // Who has gone before the last of them is not told of it any more, but of all before.
+      // A client that left before the last one does not receive that last leave, but all leaves before it.
       const heard = b.all('message').map(({ id }) => id)
       expect(heard).toEqual(acked.slice(0, heard.length))
       expect(acked).toEqual(acked.map((_, index) => `i${index}`))
@@ -306,7 +306,7 @@ describe('a message that is on its way when its connection is closed', () => {
         expect(acked).not.toContain(id)
       }
       expect(await server.shutdown.waitForShutdown()).toMatchObject({ messagesUnacked: 0, lost: 0 })
-      // What is in the journal is what was acked, and nothing else.
+      // The journal contains exactly the acknowledged messages.
       const again = await start({ journalUrl: `file:${folder}/${round}` })
       const c = await again.connect(`c?cursor=${a.cursor.split(':')[0] ?? ''}:0`)
       await c.publish('marker')

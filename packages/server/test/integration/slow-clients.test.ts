@@ -1,5 +1,6 @@
 /**
- * Clients that do not read: they cost others nothing, get everything when they read on in time, and else are told.
+ * Clients that do not read. They do not affect others, they get every message if they read on in time, and otherwise
+ * they learn of the loss.
  */
 import { describe, expect, test } from 'vitest'
 import { clientFrame, OPCODES, RawClient } from '../support/raw-client.js'
@@ -16,7 +17,7 @@ async function flood(speaker: TestClient, count: number): Promise<number> {
   return speaker.publish(KILOBYTES_16)
 }
 
-/** The same, no faster than somebody else reads. */
+/** The same, no faster than another client reads. */
 async function floodWith(reader: TestClient, speaker: TestClient, count: number): Promise<number> {
   let last = 0
   for (let said = 0; said < count; said += 50) {

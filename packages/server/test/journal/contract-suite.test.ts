@@ -1,6 +1,4 @@
-/**
- * `lastcall/testing` outside of this project: another test framework, and what is said of a place that lacks a fault.
- */
+/** `lastcall/testing` outside of this project: another test framework, and the error for a place that lacks a fault. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'

@@ -35,7 +35,7 @@ describe('a file journal', () => {
     return program
   }
 
-  /** Lets the intervals of a journal pass until its reader has been told this. */
+  /** Advances the intervals of a journal until its reader has reported this. */
   async function stepUntil(clock: SteppedClock, recorder: Recorder, isReached: () => boolean): Promise<void> {
     while (!isReached()) {
       clock.step()
@@ -86,7 +86,7 @@ describe('a file journal', () => {
       await said('failed 3 journal_unavailable true')
       program.child.kill('SIGUSR2')
       await said('stalled false')
-      // The write goes on: what was refused as unknown has got into the journal after all.
+      // The write continues: the entry that was refused as unknown is in the journal after all.
       closeSync(openSync(pipe, 'w'))
       await said('told 2')
       await said('available true undefined undefined')

@@ -89,7 +89,7 @@ describe('file: among processes', () => {
 
   it('has everything that was acked, without a gap, after processes were killed in the middle of it', async () => {
     const ackedOrigins = new Set<string>()
-    // More than is ever written: who reads slowly must not be overtaken by what the writers no longer keep.
+    // More than the test ever writes, so that a slow reader is not overtaken by the eviction.
     const retention = { maxEntries: 1e9, maxAgeMs: 1e12, maxBytes: 64 * 1024 * 1024 }
     const watching = await record(await place.open({ retention }))
     for (let round = 0; round < 6; round++) {
@@ -121,7 +121,7 @@ describe('file: among processes', () => {
   it('tells who was overtaken where it goes on: no gap is silent', async () => {
     const small = { maxEntries: 1e9, maxAgeMs: 1e12, maxBytes: 1024 * 1024 }
     const watching = await record(await place.open({ retention: small }))
-    // While this runs, nothing is read here: the writer goes on far beyond what it keeps.
+    // While this runs, this process reads nothing: the writer appends far more than it retains.
     const writer = spawnSync(process.execPath, [fixture('appender.mjs'), place.path, 'writer', '300', '30000'])
     expect(writer.status).toBe(0)
     const journal = await place.open({ retention: small })
@@ -187,7 +187,7 @@ describe('file: among processes', () => {
         return program
       })
       const fails = (writer: Program): number => writer.lines.filter((line) => line.startsWith('failed')).length
-      // Room comes in small steps: after each of them somebody fails again, with a part of its write on the disk.
+      // Room appears in small steps. After each of them another write fails, with a part of it on the disk.
       for (
         let step = 1, before = 0;
         step <= steps;

@@ -32,7 +32,7 @@ export class FilePlace implements JournalPlace {
     return journal
   }
 
-  /** What a reader finds who opens it anew. */
+  /** The content that a new reader finds. */
   async read(path = this.path): Promise<Recorder> {
     const journal = await this.open({}, path)
     const recorder = await record(journal)

@@ -1,5 +1,5 @@
 /**
- * What readers make of the messages in a RabbitMQ stream, without a server: epochs, gaps, strangers.
+ * How readers interpret the messages of a RabbitMQ stream, without a server: epochs, gaps, messages of other programs.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

@@ -1,6 +1,6 @@
 /**
- * What happens to two instances that write into one stream while its server, its queue or the network fails: whatever an
- * append has acknowledged, both read exactly once, at the same places.
+ * Two instances write into one stream while its server, its queue or the network fails. Both read every acknowledged
+ * entry exactly once, at the same offsets.
  */
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'

@@ -1,6 +1,4 @@
-/**
- * Opening a RabbitMQ journal: what the URL says, what is in the way, and what an operator is told.
- */
+/** Opening a RabbitMQ journal: the content of the URL, the obstacles, and the messages for an operator. */
 import { EventEmitter, once } from 'node:events'
 import { connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -123,7 +121,7 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     return journal
   }
 
-  /** What it is refused with. No message or cause repeats the password. */
+  /** The error of the refusal. No message or cause repeats the password. */
   async function refusal(url: string): Promise<LastcallError> {
     const error = await open(url).then(
       () => undefined,

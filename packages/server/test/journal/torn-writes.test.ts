@@ -72,7 +72,9 @@ describe('a segment with torn writes', () => {
   })
   afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-  /** What a reader finds in a segment that grows by these writes: with `isLive` it reads after each of them. */
+  /**
+   * The entries that a reader finds in a segment that grows by these writes. With `isLive` it reads after each of them.
+   */
   function read(writes: readonly Buffer[], isLive: boolean): string[] {
     const path = join(root, 'segment')
     writeFileSync(path, HEADER)

@@ -1,6 +1,4 @@
-/**
- * What several workers count, as Prometheus reads it of one server.
- */
+/** The counters of several workers, as Prometheus reads them as one server. */
 import { Histogram, Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { createMetrics, type MetricReading } from '../../src/observability/metrics.js'

@@ -108,7 +108,7 @@ describe('within a process', () => {
       /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${String(end)}`, 'utf8'))?.[1]
     const before = flags()
     const destination = new BufferedDestination(end)
-    // More than a pipe holds: a write that waited would never end, for nobody reads.
+    // More than a pipe holds. A blocking write would never end, because no process reads.
     for (let i = 0; i < 2_000; i++) destination.write(`${'x'.repeat(99)}\n`)
     destination.flush()
     expect(flags()).toBe(before)

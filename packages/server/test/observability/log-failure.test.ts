@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { LastcallError } from '../../src/errors.js'
 import { explainFailure } from '../../src/observability/log-failure.js'
 
-/** What the system reports when a second server wants the same port. */
+/** The error of the system when a second server uses the same port. */
 async function portTaken(): Promise<{ error: unknown; port: number }> {
   const first = createServer().listen(0, '127.0.0.1')
   onTestFinished(() => void first.close())

@@ -1,6 +1,4 @@
-/**
- * What a log line looks like, and what must not be in one.
- */
+/** The form of a log line, and the content that must not be in one. */
 import { describe, expect, test } from 'vitest'
 import { silentLogger, type Logger } from '../../src/observability/log.js'
 import { createLogger, type LoggerOptions } from '../../src/observability/logger.js'

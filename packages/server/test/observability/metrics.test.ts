@@ -1,6 +1,4 @@
-/**
- * What Prometheus reads.
- */
+/** The metrics that Prometheus reads. */
 import { describe, expect, test } from 'vitest'
 import { createMetrics } from '../../src/observability/metrics.js'
 import { countIn, Stats, type Readings } from '../../src/observability/stats.js'

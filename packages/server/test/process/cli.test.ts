@@ -9,7 +9,7 @@ import { jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { VARIABLES } from '../../src/config/schema.js'
 
-/** What npm links as `lastcall`. */
+/** The file that npm links as `lastcall`. */
 const COMMAND = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 const SECRET = 'a secret of more than thirty-two bytes'
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {

@@ -1,6 +1,4 @@
-/**
- * The command with few file descriptors, and somebody who wants all of them.
- */
+/** The command with few file descriptors, and a client that tries to use all of them. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'

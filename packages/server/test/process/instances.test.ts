@@ -64,7 +64,7 @@ describe('the list of instances', () => {
     await anna.first('shutdown')
     await anna.leave()
     expect(await a.exited).toEqual({ code: 0, signal: null })
-    // Not by its lease: that is not told.
+    // The instance was not lost by its lease, because no instance logged that.
     expect(await until(b, ({ length }) => length === 1)).toMatchObject([{ state: 'ready' }])
     expect(b.lines.filter(({ event }) => event === 'instance.lost')).toEqual([])
   })
@@ -93,7 +93,7 @@ test('a client that loses its instance takes its name with it to another one, wh
   await until(a, ({ length }) => length === 2)
   const anna = await a.connect('anna')
   const { session } = await anna.first('welcome')
-  // From then on B knows who has the name: its own claim is certainly the later one.
+  // From here on B knows the holder of the name, so its own claim is certainly the later one.
   await until(b, (all) => all.some(({ connections }) => connections === 1))
   const again = await b.connect(`anna?session=${session}`)
   expect(await again.first('welcome')).toMatchObject({ session })

@@ -1,5 +1,6 @@
 /**
- * `kill -9` and a restart on the same file journal: what was acked is there, offsets go on, who returns misses nothing.
+ * `kill -9` and a restart on the same file journal. Every acknowledged message is in the journal, offsets continue, and
+ * a client that resumes misses nothing.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

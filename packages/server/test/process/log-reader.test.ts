@@ -12,9 +12,9 @@ const COMMAND = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 
 /** With names as long as they may be, a line about a message takes more than 200 bytes. */
 const CLIENT_ID = 'anna'.padEnd(64, '-')
-/** What these take is more than a descriptor holds and the process keeps for a reader. */
+/** More lines than a descriptor holds and the process keeps for a reader. */
 const MANY = 9_000
-/** What these take is more than a descriptor holds. */
+/** More lines than a descriptor holds. */
 const ENOUGH = 2_000
 
 async function start(
@@ -55,7 +55,7 @@ describe.each(Object.entries(LOG_READERS))(
       await talk(webSocketUrl, ENOUGH)
       process.kill(reader.pid, 'SIGTERM')
       if (kind === 'terminal') {
-        // `script` sees the end of its child only when it goes on.
+        // `script` notices the end of its child only when it continues.
         await expect.poll(() => isAlive(reader.pid), { timeout: 20_000 }).toBe(false)
         reader.resume()
       }

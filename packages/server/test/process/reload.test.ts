@@ -25,7 +25,7 @@ beforeEach(() => {
 const token = (secret: string): Promise<string> =>
   new SignJWT().setProtectedHeader({ alg: 'HS256' }).setSubject('anna').sign(Buffer.from(secret))
 
-/** What becomes of somebody with a token of this secret: let in, or closed with a code. */
+/** The result for a client with a token of this secret: accepted, or closed with a code. */
 async function admitted(command: Command, secret: string): Promise<boolean> {
   const client = await TestClient.connect(`${command.webSocketUrl}/anna?token=${await token(secret)}`)
   const isIn = await client.first('welcome').then(

@@ -42,7 +42,7 @@ test.skipIf(process.platform === 'win32')(
   },
 )
 
-/** Whether a thread of this process waits for somebody to write into a named pipe, as it would wait for a disk. */
+/** Whether a thread of this process waits for a writer of a named pipe, as it would wait for a disk. */
 function isStalled(pid: number): boolean {
   const tasks = `/proc/${String(pid)}/task`
   return readdirSync(tasks).some((task) => readFileSync(`${tasks}/${task}/wchan`, 'utf8') === 'wait_for_partner')

@@ -1,6 +1,6 @@
 /**
- * The command with a worker that was stopped: it is reported and replaced, and keeps nobody from ending the server; and
- * one that is slow to start, which keeps the port closed.
+ * The command with a stopped worker, which the primary reports and replaces, and which does not prevent the end of the
+ * server; and with a worker that starts slowly, which keeps the port closed.
  */
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { Command, type LogLine } from '../support/command.js'
 import { freePort } from '../support/free-port.js'
 import { environment, isAlive, servingWorkers, temporaryFolder } from '../support/workers.js'
 
-/** What `/health` says. A request may be dealt to the worker that is stopped, and then another one is made. */
+/** The answer of `/health`. A request may be dealt to the stopped worker; the test then makes another one. */
 async function health(command: Command): Promise<unknown> {
   const answer = await fetch(new URL('health', command.httpUrl), {
     signal: AbortSignal.timeout(2_000),

@@ -1,6 +1,4 @@
-/**
- * SIGHUP to the command with WORKERS: new workers take over from old ones, and nobody is refused.
- */
+/** SIGHUP to the command with WORKERS: new workers replace the old ones, and no client is rejected. */
 import { copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
@@ -13,7 +11,7 @@ import { environment, envFile, healthy, nodeOf, reload, servingWorkers, temporar
 
 const COMMAND = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 
-/** Connects, says something, leaves, again and again; counts what became of it until it is told to stop. */
+/** Connects, publishes and disconnects again and again, and counts the results until it is stopped. */
 class Knocking {
   visits = 0
   readonly refused: string[] = []

@@ -29,7 +29,7 @@ const isReady = ({ READY }: Notification): boolean => READY === '1'
 const isReloading = ({ RELOADING }: Notification): boolean => RELOADING === '1'
 const isStopping = ({ STOPPING }: Notification): boolean => STOPPING === '1'
 
-/** Of all that was said, what says in which state the service is. */
+/** Those of the messages that state the state of the service. */
 const states = (notify: NotifySocket): string[] => notify.all('READY', 'RELOADING', 'STOPPING')
 
 describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is told', () => {

@@ -133,7 +133,7 @@ describe('signals', () => {
     command.signal('SIGTERM')
     await mute.closeFrame
     command.signal('SIGTERM')
-    // It is told once nobody holds the output any more: no worker is left.
+    // The output ends when no process holds it any more, so no worker is left.
     expect(await command.exited).toEqual({ code: 1, signal: null })
     mute.socket.destroy()
   })

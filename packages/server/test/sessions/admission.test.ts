@@ -1,6 +1,4 @@
-/**
- * Admission: who may come in, and what who may not is told.
- */
+/** Admission: which clients the server accepts, and the rejections of the others. */
 import { CLOSE_CODES, TEXTS } from '@lastcall/protocol'
 import { beforeEach, describe, expect, test } from 'vitest'
 import {
@@ -71,7 +69,7 @@ function admission(some: Partial<AdmissionOptions> = {}): Admission {
 const withTokens = (some: Partial<AdmissionOptions> = {}): Admission =>
   admission({ verifyToken: () => Promise.resolve(undefined), ...some })
 
-/** Who was let in; fails when nobody was. */
+/** The admitted client. Fails if the decision is a rejection. */
 function admitted(decision: ReturnType<Admission['decide']>): Admitted {
   if (!decision.admitted) throw new Error(`turned away: ${decision.reason}`)
   return decision
@@ -345,7 +343,7 @@ test.each([
 })
 
 describe('a shutdown', () => {
-  test('turns everybody away with 1001, whatever else is wrong with them', () => {
+  test('rejects every client with 1001, whatever else is wrong with its handshake', () => {
     const isClosed = (): boolean => true
     for (const request of [{ clientId: 'anna' }, { clientId: 'bad id' }, { origin: 'https://evil.example' }]) {
       expect(decide(request, { isClosed, allowsOrigin: () => false })).toMatchObject({

@@ -40,7 +40,7 @@ test.each([
   server.connections.observe({
     onConnect({ clientId }) {
       admitted.push({ clientId, turn: turnOf() })
-      // What a handshake costs on a slow machine: three of them take longer than a turn may.
+      // The cost of a handshake on a slow machine: three of them take longer than a turn may.
       for (const endsAt = performance.now() + 4; performance.now() < endsAt;);
     },
   })

@@ -1,6 +1,4 @@
-/**
- * When a name that has a connection is free for somebody else.
- */
+/** When another client may take a name that has a connection. */
 import { beforeEach, expect, test } from 'vitest'
 import { Connection } from '../../src/connections/connection.js'
 import { NameHolders } from '../../src/sessions/name-holders.js'

@@ -1,5 +1,5 @@
 /**
- * What a client needs to send again without losing its order: `after`, and the id of what was refused.
+ * The fields with which a client publishes again without losing its order: `after`, and the id of a refused message.
  */
 import { expect, test } from 'vitest'
 import type { TestClient } from '../support/test-client.js'

@@ -1,6 +1,4 @@
-/**
- * Slots: whom the server closes at a tick, also after its event loop was held up.
- */
+/** Slots: which clients the server closes at a tick, also after its event loop was blocked. */
 import { expect, test } from 'vitest'
 import { Connection } from '../../src/connections/connection.js'
 import { DepartureSlots } from '../../src/shutdown/departure-slots.js'

@@ -1,6 +1,4 @@
-/**
- * The report: what happened to whom, and that the numbers add up.
- */
+/** The report: how each connection ended, and that the numbers add up. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ServerClose } from '../../src/connections/closes.js'

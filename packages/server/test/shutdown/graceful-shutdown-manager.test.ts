@@ -40,7 +40,7 @@ interface Drill {
   readonly states: string[]
   readonly log: ReturnType<typeof recordingLogger>
   readonly join: (clientId: string, options?: FakeTransportOptions) => FakeTransport
-  /** Whether everybody has gone and everything is closed. */
+  /** Whether every client has left and everything is closed. */
   readonly ended: () => Promise<DrainReport | undefined>
 }
 
@@ -304,7 +304,7 @@ describe('slots', () => {
     const { shutdown, join, clock, connections } = drill({ spreadSeconds: 10 })
     const names = crowd(10_000)
     const all = names.map((clientId) => join(clientId))
-    // The later in the list, the longer it has said nothing.
+    // A connection that is later in the list has sent nothing for longer.
     names.forEach((name, index) => {
       const connection = connections.get(name)
       if (connection) connection.lastHeardAtMs = clock.monotonic() - index

@@ -1,6 +1,4 @@
-/**
- * What the log says of a shutdown: one connection is one connection, and a second signal is announced.
- */
+/** The log lines of a shutdown: they count a connection once, and announce a second signal. */
 import { expect, test } from 'vitest'
 import { connectionsLeft } from '../../src/shutdown/drain-progress.js'
 import { secondSignalHint } from '../../src/shutdown/signal-escalation.js'

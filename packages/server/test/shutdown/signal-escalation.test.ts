@@ -1,6 +1,4 @@
-/**
- * What the first, the second and the third signal ask for.
- */
+/** The effects of the first, the second and the third signal. */
 import { expect, test } from 'vitest'
 import { silentLogger } from '../../src/observability/log.js'
 import { SignalEscalation } from '../../src/shutdown/signal-escalation.js'

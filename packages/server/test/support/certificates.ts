@@ -13,10 +13,10 @@ const file = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${
 export const certFile = (of: Certificate): string => file(`${of}.cert`)
 export const keyFile = (of: Certificate): string => file(`${of}.key`)
 
-/** What clients trust. */
+/** The certificate that clients trust. */
 export const CA = (['first', 'second'] as const).map((of) => readFileSync(certFile(of)))
 
-/** Which certificate whoever connects to this port is shown: its common name. */
+/** The common name of the certificate that the server at this port presents. */
 export function shownAt(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port, ca: CA }, () => {

@@ -26,7 +26,7 @@ type Variables = Readonly<Record<string, string>>
 type Through = (variables: readonly string[]) => readonly string[]
 
 export interface CommandOptions {
-  /** What is run. Default: the command itself. */
+  /** The file to run. Default: the command itself. */
   readonly file?: string
   readonly through?: Through
   /** Whether it leads a process group of its own, as a command at a terminal does. */
@@ -36,7 +36,7 @@ export interface CommandOptions {
 export class Command {
   readonly child: ChildProcess
   readonly lines: LogLine[] = []
-  /** What is not JSON, or on standard error. */
+  /** The lines that are not JSON, or that appeared on standard error. */
   readonly other: string[] = []
   readonly exited: Promise<Exit>
   #checks = new Set<() => void>()

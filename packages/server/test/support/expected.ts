@@ -1,6 +1,4 @@
-/**
- * What a client is to be told of an entry, written down from the protocol and not from the code.
- */
+/** The frames that a client must receive for an entry, derived from the protocol and not from the code. */
 import type { Entry } from '../../src/journal/journal.js'
 
 export interface Listener {
@@ -8,10 +6,10 @@ export interface Listener {
   readonly channels: ReadonlySet<string>
 }
 
-/** What is told, in short: its type, its offset, and for an ack the offset it speaks of. */
+/** A frame in short: its type, its offset, and for an ack the offset that it acknowledges. */
 export type Told = readonly [type: string, offset: number]
 
-/** What each of these entries, the journal's from the first on, tells this client. */
+/** The frames of this client for each of these entries of the journal, from the first on. */
 export function expectedOf(entries: readonly Entry[], { clientId, channels }: Listener): Told[] {
   const firsts = new Map<string, number>()
   return entries.flatMap((entry): Told[] => {

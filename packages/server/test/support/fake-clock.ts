@@ -1,6 +1,4 @@
-/**
- * Time that goes on only when a test says so.
- */
+/** A clock that advances only when a test advances it. */
 import { systemClock, type Clock } from '../../src/clock.js'
 
 interface Timer {

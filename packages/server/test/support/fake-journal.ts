@@ -6,7 +6,7 @@ import type { Entry, Journal, JournalListener, NewEntry, Tail } from '../../src/
 interface Append {
   readonly entries: readonly NewEntry[]
   readonly succeed: () => void
-  /** It succeeds, and nobody ever reads the entries. */
+  /** The append succeeds, and no tail ever reads the entries. */
   readonly lose: () => void
   readonly fail: (error: unknown) => void
 }
@@ -61,7 +61,7 @@ export class FakeJournal implements Journal {
     return append
   }
 
-  /** What the journal says, whoever wrote it: one batch. */
+  /** Delivers these entries as one batch, whichever instance wrote them. */
   say(...entries: readonly NewEntry[]): void {
     this.listener?.onBatch(entries.map((entry): Entry => ({ ...entry, offset: this.#nextOffset++, bytes: 100 })))
   }

@@ -15,9 +15,9 @@ export interface FakeTransportOptions {
 }
 
 export class FakeTransport implements Transport {
-  /** What was written, one text a write. */
+  /** The written texts, one per write. */
   readonly writes: string[] = []
-  /** What happened to it, in order: `ping`, `pause`, `resume`, `close 1001 reason`, `terminate`. */
+  /** The calls in order: `ping`, `pause`, `resume`, `close 1001 reason`, `terminate`. */
   readonly calls: string[] = []
   isOpen = true
   isFull = false
@@ -32,7 +32,7 @@ export class FakeTransport implements Transport {
     this.#answersClose = answersClose
   }
 
-  /** What was written, parsed; written texts end with a line break or are alone in their write. */
+  /** The written texts, parsed. Each text ends with a line break or is alone in its write. */
   get messages(): Record<string, unknown>[] {
     return this.writes.flatMap((text) =>
       text

@@ -1,6 +1,4 @@
-/**
- * A real NOTIFY_SOCKET, and what was said there.
- */
+/** A real NOTIFY_SOCKET, and the messages that arrived there. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

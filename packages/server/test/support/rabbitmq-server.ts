@@ -22,7 +22,7 @@ export const lacksRabbit = (): boolean => lacks('rabbitmq-server', SERVER, find(
 /** How long a start of the server may take, on a machine that does other things, too. */
 export const START_TIMEOUT_MS = 300_000
 
-/** What the log says when the port is open and definitions are loaded. */
+/** The log line that appears when the port is open and definitions are loaded. */
 const STARTED = 'Server startup complete'
 const KEPT_LINES = 40
 
@@ -156,7 +156,7 @@ disk_free_limit.absolute = 1MB
     this.#node?.kill('SIGCONT')
   }
 
-  /** What a shortage of memory or disk does: connections that publish are not read from any more. */
+  /** Causes the effect of a shortage of memory or disk: the server stops reading from connections that publish. */
   setAlarm(alarm: Alarm, isOn: boolean): void {
     const resource = `{resource_limit, ${alarm}, node()}`
     this.evaluate(isOn ? `rabbit_alarm:set_alarm({${resource}, []})` : `rabbit_alarm:clear_alarm(${resource})`)
@@ -170,7 +170,7 @@ disk_free_limit.absolute = 1MB
     return stdout
   }
 
-  /** A user who may do what these patterns allow, in one virtual host. */
+  /** A user with the permissions of these patterns in one virtual host. */
   addUser(name: string, password: string, [configure, write, read]: readonly [string, string, string]): void {
     this.evaluate(`rabbit_auth_backend_internal:add_user(<<"${name}">>, <<"${password}">>, <<"test">>)`)
     this.setPermissions(name, [configure, write, read])

@@ -97,7 +97,7 @@ export class RawClient {
   readonly controls: number[] = []
   /** Frames that came after a close frame: none may (RFC 6455 section 5.5.1). */
   framesAfterClose = 0
-  /** Resolves when the socket has ended, with what the close frame said. */
+  /** Resolves with the content of the close frame when the socket has ended. */
   readonly ended: Promise<RawEnd>
   /** Resolves when a close frame has come. */
   readonly closeFrame: Promise<RawEnd>

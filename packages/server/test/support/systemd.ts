@@ -11,7 +11,7 @@ export const ACTIVATE = '/usr/bin/systemd-socket-activate'
 /** Where those are, and what they need. */
 export const PATH = '/usr/bin:/bin'
 
-/** Opens the sockets that the arguments say, and starts the command when somebody comes. */
+/** Opens the sockets that the arguments name, and starts the command at the first connection. */
 export const activated = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Command =>
   Command.start(
     { PATH, ...env },
@@ -31,7 +31,7 @@ export const children = (pid: number | undefined): number[] =>
     .filter((each) => each !== '')
     .map(Number)
 
-/** What a process was given that is meant for one process alone. */
+/** The variables and descriptors that systemd passes to one process only. */
 export const inheritedFromSystemd = (pid: number): string[] =>
   readFileSync(`/proc/${String(pid)}/environ`, 'utf8')
     .split('\0')

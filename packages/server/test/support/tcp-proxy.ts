@@ -77,7 +77,7 @@ export class TcpProxy {
     }
   }
 
-  /** What was held back passes, and all that follows. */
+  /** Passes the delayed bytes on, and all that follow. */
   resume(): void {
     this.#isStalled = false
     for (const { near, far } of this.#pairs) {

@@ -1,6 +1,6 @@
 /**
- * A client for tests, by `ws` (which we did not write): remembers everything it was told and waits for what it is asked
- * to wait for, never for time.
+ * A client for tests, by `ws`, which is not part of this project. It remembers every frame that it received, and waits
+ * for the requested frames and never for time.
  */
 import { WebSocket, type ClientOptions } from 'ws'
 import type { PresenceChange, ServerMessage } from '@lastcall/protocol'
@@ -18,7 +18,7 @@ export interface Ending {
 
 export class TestClient {
   readonly socket: WebSocket
-  /** Everything it was told, in order. */
+  /** The received frames, in order. */
   readonly messages: ServerMessage[] = []
   /** The frames as they came. */
   readonly texts: string[] = []

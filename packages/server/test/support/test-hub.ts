@@ -32,7 +32,7 @@ export interface TestHub {
   readonly journal: FakeJournal
   readonly clock: FakeClock
   readonly stats: Stats
-  /** What did not get into the journal: `CLIENT ID CODE`. */
+  /** The messages that the journal did not take: `CLIENT ID CODE`. */
   readonly failures: string[]
   readonly join: (clientId: string, options?: JoinOptions) => Member
   readonly leave: (member: Member) => void
@@ -46,7 +46,7 @@ export interface TestHubOptions {
   readonly apply?: (entry: Entry) => Entry | Application
 }
 
-/** Clients are told the entries as they were appended. */
+/** Clients receive the entries as they were appended. */
 const NO_SHARED_STATE: Omit<SharedState, 'apply'> = {
   reachHead: () => undefined,
   replaced: () => undefined,

@@ -5,7 +5,7 @@ import { UTF8_ENCODING, type TransportEncoding } from '../../src/connections/enc
 import { Window, type ReadingTime } from '../../src/hub/window.js'
 import type { Retention } from '../../src/journal/journal.js'
 
-/** Lines, so that joined frames can be told apart. */
+/** Each text is a line, so that a test can split joined frames. */
 export const LINES: TransportEncoding = {
   ...UTF8_ENCODING,
   name: 'lines',

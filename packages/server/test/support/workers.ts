@@ -15,7 +15,7 @@ export function temporaryFolder(): string {
   return folder
 }
 
-/** What is the same for all: two workers, no periodic message and no presence, which would only be in the way. */
+/** The common configuration: two workers, without periodic messages and presence, which would disturb the tests. */
 export const environment = (folder: string, env: Readonly<Record<string, string>> = {}): Record<string, string> => ({
   WORKERS: '2',
   JOURNAL_URL: `file:${join(folder, 'journal')}`,
@@ -53,7 +53,7 @@ export async function reload(
   return command.logged(event, (line) => command.lines.filter((each) => each.event === event).indexOf(line) === before)
 }
 
-/** What `/health` or another page says. */
+/** The answer of `/health` or another route. */
 export async function getJson(command: Command, path: string, init?: RequestInit): Promise<Record<string, unknown>> {
   const answer = await fetch(new URL(path, command.httpUrl), init)
   return (await answer.json()) as Record<string, unknown>
@@ -74,7 +74,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** What Linux says of a process; nothing elsewhere. */
+/** The state of a process as Linux reports it; '' on other systems. */
 function statusOf(pid: number): string {
   return existsSync('/proc/self/status') ? readFileSync(`/proc/${String(pid)}/status`, 'utf8') : ''
 }

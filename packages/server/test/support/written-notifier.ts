@@ -1,6 +1,4 @@
-/**
- * A notifier that writes down what was said.
- */
+/** A notifier that records its messages. */
 import type { Notifier } from '../../src/systemd/notifier.js'
 
 export function writtenNotifier(said: string[]): Notifier {

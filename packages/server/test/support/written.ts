@@ -1,6 +1,4 @@
-/**
- * What a file journal holds, whoever wrote it.
- */
+/** The content of a file journal, whichever process wrote it. */
 import type { Entry } from '../../src/journal/journal.js'
 import { openJournal } from '../../src/journal/open-journal.js'
 

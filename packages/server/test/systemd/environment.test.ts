@@ -1,6 +1,4 @@
-/**
- * What systemd has left in the environment, and for whom it is meant.
- */
+/** The variables that systemd passes in the environment, and the process for which they are meant. */
 import { describe, expect, test } from 'vitest'
 import { takeFromEnvironment } from '../../src/config/load-config.js'
 import { systemdEnvironment } from '../../src/systemd/environment.js'

@@ -1,6 +1,4 @@
-/**
- * What is said to systemd in which order, and what is said no more because something newer is true.
- */
+/** The order of the messages to systemd, and which messages a newer one replaces. */
 import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { silentLogger, type Logger } from '../../src/observability/log.js'

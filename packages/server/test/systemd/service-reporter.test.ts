@@ -1,6 +1,4 @@
-/**
- * What systemd is told of a service, when: by a fake clock, with a notifier that writes down.
- */
+/** Which messages a server sends to systemd, and when, with a fake clock and a notifier that records them. */
 import { expect, test } from 'vitest'
 import { ServiceReporter, statusText, type Progress } from '../../src/systemd/service-reporter.js'
 import type { ShutdownState } from '../../src/shutdown/shutdown-state.js'
@@ -19,7 +17,7 @@ interface Settings {
 interface World {
   readonly clock: FakeClock
   readonly progress: Changeable
-  /** What was said since it was last asked. */
+  /** The messages since the last call. */
   readonly said: () => string[]
   readonly enter: (next: ShutdownState) => void
 }

@@ -1,6 +1,6 @@
 /**
- * Requests with an `Upgrade` field that ask for no WebSocket, and WebSockets that are not ours: with a server of our own
- * and beside an application on somebody else's.
+ * Requests with an `Upgrade` field that ask for no WebSocket, and WebSockets of other endpoints: with the server's own
+ * HTTP server and beside an application on the application's HTTP server.
  */
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'

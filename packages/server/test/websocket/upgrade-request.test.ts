@@ -1,6 +1,4 @@
-/**
- * What an HTTP request with an `Upgrade` field asks for.
- */
+/** How the server reads an HTTP request with an `Upgrade` field. */
 import { expect, test } from 'vitest'
 import { asksForWebSocket, faultOf, isBelow, originForm } from '../../src/websocket/upgrade-request.js'
 

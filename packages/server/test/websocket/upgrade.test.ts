@@ -1,6 +1,4 @@
-/**
- * The handshake: what is answered to one that is faulty, for another address, or turned away.
- */
+/** The handshake: the answers to a handshake that is invalid, for another path, or rejected. */
 import { createHash } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { connect } from 'node:net'

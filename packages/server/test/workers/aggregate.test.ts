@@ -1,6 +1,4 @@
-/**
- * What several workers say, as one server would say it.
- */
+/** The answers of several workers, combined into the answer of one server. */
 import { describe, expect, test } from 'vitest'
 import type { Health } from '../../src/http/health.js'
 import type { DrainReport } from '../../src/shutdown/drain-report.js'

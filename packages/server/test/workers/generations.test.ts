@@ -1,6 +1,6 @@
 /**
- * Who is started, replaced, told to leave and told to hurry: with time that goes on when the test says so, and processes
- * that do what the test says.
+ * Which workers the primary starts, replaces, drains and hurries, with a clock that the test advances and processes
+ * that the test controls.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Address } from '../../src/http/listen.js'

@@ -1,6 +1,4 @@
-/**
- * Which workers are reported as silent, and which are killed, with time that goes on when the test says so.
- */
+/** Which workers the primary reports as silent, and which it kills, with a clock that the test advances. */
 import { beforeEach, expect, test } from 'vitest'
 import { silentLogger } from '../../src/observability/log.js'
 import { Liveness, type LivelyProcess } from '../../src/workers/liveness.js'

@@ -1,6 +1,4 @@
-/**
- * What systemd is told of generations that start, with a notifier that writes down.
- */
+/** The messages to systemd while generations start, with a notifier that records them. */
 import { expect, test } from 'vitest'
 import type { ShutdownState } from '../../src/shutdown/shutdown-state.js'
 import { ServiceWatch } from '../../src/workers/service-watch.js'
@@ -10,7 +8,7 @@ import { writtenNotifier } from '../support/written-notifier.js'
 interface World {
   readonly clock: FakeClock
   readonly watch: ServiceWatch
-  /** What was said since it was last asked, but for the status. */
+  /** The messages since the last call, without the status. */
   readonly said: () => Promise<string[]>
   readonly enter: (next: ShutdownState) => void
 }

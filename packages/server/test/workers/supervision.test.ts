@@ -18,7 +18,7 @@ function supervised() {
     generations: {
       serving: 1,
       *members() {
-        // No process: what the workers are told is recorded below.
+        // There is no process. The test records the messages to the workers below.
       },
       shutdown: ({ kind }) => told.push(kind),
       hurry: () => told.push('hurry'),

@@ -35,7 +35,7 @@ describe('the comparison of a stream with what was read', () => {
 
   it('recognises a fork by the bytes, although the end of the stream is beyond what was read', () => {
     const fork = found({ head: { epoch: EPOCH, offset: 120 }, atOwnPlace: bytes('C wrote 100') })
-    // What an engine would conclude that only looks where the stream ends.
+    // The conclusion of an engine that compares only the end of the stream.
     expect(matchLog({ ...own, bytes: undefined }, fork)).toEqual({ kind: 'same' })
     expect(matchLog(own, fork)).toEqual({ kind: 'replaced', why: 'another entry is at 100' })
   })

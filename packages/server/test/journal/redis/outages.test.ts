@@ -1,6 +1,6 @@
 /**
- * Outages of a real Redis, with two instances that append all the time. Whatever happens: both go on, both are told the same
- * entries at the same places, none twice within an epoch, and everything that was acked in the epoch that lasts.
+ * Outages of a real Redis, with two instances that append all the time. In every case both continue, and both read the
+ * same entries at the same offsets, none twice within an epoch, and every acknowledged entry of the last epoch.
  */
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -117,7 +117,9 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
   const reach = (all: readonly Instance[], isReached: (recorder: Recorder) => boolean): Promise<unknown> =>
     Promise.all(all.map((instance) => instance.until(isReached)))
 
-  /** Each appends once more, and all are told of it. Then all that was told is compared. */
+  /**
+   * Each instance appends once more, and all read these entries. Then the test compares everything that they have read.
+   */
   async function expectRecovery(all: readonly Instance[]): Promise<void> {
     for (const instance of all) await instance.rest()
     for (const instance of all) {
@@ -136,7 +138,7 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
   const placesOf = ({ current, epochs }: Recorder): string[] =>
     current.map(({ node, sequence, offset }) => `${epochs.at(-1)?.epoch}:${offset}=${node}:${sequence}`)
 
-  /** No epoch has begun, and all that was acked was told, once. */
+  /** No epoch has begun, and every acknowledged entry was read once. */
   function expectNothingLost(all: readonly Instance[]): void {
     for (const { recorder } of all) {
       expect(recorder.epochs).toHaveLength(1)
