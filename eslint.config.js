@@ -8,10 +8,6 @@ import tseslint from 'typescript-eslint'
 
 const NODE_GLOBALS = ['Buffer', 'URL', 'WebSocket', 'clearTimeout', 'console', 'fetch', 'performance', 'process']
 const TIMERS = ['setImmediate', 'setInterval', 'setTimeout', 'clearInterval']
-const BROWSER_GLOBALS = [
-  ...['ResizeObserver', 'addEventListener', 'crypto', 'document', 'history', 'localStorage', 'location', 'matchMedia'],
-  ...['navigator', 'removeEventListener', 'requestAnimationFrame', 'sessionStorage', 'window'],
-]
 
 const ENVIRONMENT = { object: 'process', property: 'env', message: 'Take a Config instead.' }
 
@@ -109,10 +105,6 @@ export default defineConfig(
     extends: [eslint.configs.recommended],
     languageOptions: { globals: readonly([...NODE_GLOBALS, ...TIMERS]) },
     rules: { eqeqeq: 'error' },
-  },
-  {
-    files: ['packages/server/page/**/*.js'],
-    languageOptions: { globals: readonly(BROWSER_GLOBALS) },
   },
   {
     files: ['**/*.cjs'],

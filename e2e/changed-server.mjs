@@ -29,7 +29,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url))
 export function changedServer(changes) {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-changed-'))
   const server = join(folder, 'packages/server')
-  copy('packages/server', server, ['bin', 'dist', 'page', 'package.json'])
+  copy('packages/server', server, ['bin', 'dist', 'package.json'])
   // Node finds these before those of the workspace: the copied protocol, and what npm installed for the server alone.
   const protocol = join(server, 'node_modules/@lastcall/protocol')
   copy('packages/protocol', protocol, ['dist', 'package.json'])

@@ -2,7 +2,8 @@
  * The page at `/` in a real browser, against the real command.
  */
 import type { Browser, BrowserContextOptions } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { lacksChromium, launchChromium } from '../support/browser.js'
 import { Command } from '../support/command.js'
 import { Guest } from './guest.js'
@@ -176,4 +177,86 @@ describe.skipIf(lacksChromium())('the page', () => {
       guest.hasNothingToComplainOf()
     }
   })
+
+  test('a deploy moves both to the next generation, and neither notices more than a line', async () => {
+    const server = await start({ WORKERS: '1', SHUTDOWN_SPREAD: '1' })
+    const [anna, bob] = await annaAndBob(server)
+    await anna.say('before')
+    await bob.hears('before')
+    for (const { page } of [anna, bob]) {
+      await page.evaluate(`globalThis.states = []
+        new MutationObserver(() => states.push(state.dataset.state)).observe(state, { attributes: true })`)
+    }
+
+    server.signal('SIGHUP')
+    expect(await anna.note('moved')).toContain('Нічого не пропущено')
+    expect(await bob.note('moved')).toContain('Nothing was missed')
+    await anna.say('after')
+    await bob.hears('after')
+    for (const guest of [anna, bob]) {
+      expect(await guest.conversation()).toEqual(['before', 'after'])
+      expect(await guest.see('.line[data-kind=moved]').count()).toBe(1)
+      expect(await guest.see('#shutdown, #notice, .line[data-kind=recovered]').count()).toBe(0)
+      expect(await guest.page.evaluate('states')).toEqual([])
+      guest.hasNothingToComplainOf()
+    }
+  }, 120_000)
+
+  test('a guest who came in elsewhere goes on here at a press, with what was written meanwhile', async () => {
+    const { pageUrl, webSocketUrl } = await start()
+    const anna = await Guest.at(browser, pageUrl, 'anna', DESK)
+    await anna.say('here')
+    const saved: unknown = await anna.page.evaluate(`JSON.parse(sessionStorage.getItem('lastcall.client')).session`)
+    const elsewhere = new WebSocket(`${webSocketUrl}/anna?session=${String(saved)}`)
+    onTestFinished(() => elsewhere.close())
+    await anna.see('#notice[data-kind=ended][data-code="4001"]').waitFor()
+    await anna.say('meanwhile', 'queued')
+
+    await anna.see('#notice-action', 'Go on here').click()
+    await anna.isIn('online')
+    await anna.see('.line[data-kind=own][data-status=journaled]', 'meanwhile').waitFor()
+    expect(await anna.note('recovered')).toContain('Nothing was missed')
+    expect(await anna.conversation()).toEqual(['here', 'meanwhile'])
+    anna.hasNothingToComplainOf()
+  }, 120_000)
+
+  test('a duplicated tab does not take the conversation away from the first one', async () => {
+    const { pageUrl } = await start()
+    const anna = await Guest.at(browser, pageUrl, 'anna', DESK)
+    const opened = anna.page.waitForEvent('popup')
+    // A page that a page opens begins with a copy of its storage, as a duplicated tab does.
+    await anna.page.evaluate(`void open(location.href)`)
+    const copy = await opened
+    // The room says so while the client tries again, and the door afterwards.
+    await copy.locator('#notice, #door-notice').filter({ visible: true, hasText: 'taken' }).first().waitFor()
+    await anna.say('still here')
+    expect(await anna.see('#notice').count()).toBe(0)
+  }, 120_000)
+
+  test('messages beyond the limit of the server wait their turn, and arrive in order', async () => {
+    const { pageUrl } = await start({ MAX_MESSAGES_PER_MINUTE: '60' })
+    const anna = await Guest.at(browser, pageUrl, 'anna', DESK)
+    const journaled = anna.page.locator('.line[data-kind=own][data-status=journaled]')
+    const say = (from: number, to: number): Promise<unknown> =>
+      anna.page.evaluate(`for (let number = ${from}; number < ${to}; number++) {
+        message.value = 'number ' + number
+        composer.requestSubmit()
+      }`)
+    await anna.page.evaluate(`globalThis.shown = new Set()
+      new MutationObserver(() => {
+        for (const line of document.querySelectorAll('.line[data-kind=own]')) shown.add(line.dataset.status)
+        if (!notice.hidden) shown.add(document.getElementById('notice-text').textContent)
+      }).observe(document.body, { subtree: true, childList: true, attributes: true })`)
+    await say(0, 40)
+    await expect.poll(() => journaled.count()).toBe(40)
+    await say(40, 63)
+    await expect.poll(() => journaled.count()).toBe(63)
+    const shown = await anna.page.evaluate<string[]>('[...shown]')
+    expect(shown).toEqual(expect.arrayContaining(['delayed', 'Too many messages in a minute.']))
+    const offsets = await anna.page.evaluate<number[]>(
+      `Array.from(document.querySelectorAll('.line[data-kind=own]'), (line) => Number(line.dataset.offset))`,
+    )
+    expect(offsets).toEqual(offsets.toSorted((one, other) => one - other))
+    anna.hasNothingToComplainOf()
+  }, 120_000)
 })

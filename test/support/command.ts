@@ -30,7 +30,8 @@ export class Command {
     const command = new Command({ HOST: '127.0.0.1', JOURNAL_URL: `file:${join(place, 'journal')}`, ...variables })
     onTestFinished(async () => {
       await command.stop('SIGKILL')
-      rmSync(place, { recursive: true, force: true })
+      // After SIGKILL a worker may still write for a moment, until it notices that its primary has gone.
+      rmSync(place, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
     })
     await command.startAgain()
     return command
@@ -59,6 +60,11 @@ export class Command {
         })
         .on('close', () => reject(new Error(`it never listened:\n${lines.join('\n')}`)))
     })
+  }
+
+  /** Sends a signal that does not end the command, such as SIGHUP. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal)
   }
 
   /** Sends the signal and waits for the end; the answer is the exit code, `null` after SIGKILL. */

@@ -126,6 +126,14 @@ export class Client {
     return subscription
   }
 
+  /**
+   * Connects at once instead of waiting for the next attempt, for a person who does not want to wait. While the client is
+   * connected it checks the connection instead.
+   */
+  reconnectNow(): void {
+    this.#run((nowMs) => this.#core.woken(nowMs))
+  }
+
   /** Closes the client for good. The promises of messages without an ack reject with `closed`: await them before you close. */
   close(): void {
     this.#run(() => this.#core.close())

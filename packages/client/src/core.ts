@@ -206,8 +206,6 @@ export class Core {
     }
   }
 
-  // ——— links
-
   /** The link that is to replace the first one. */
   get #replacement(): LinkState | undefined {
     return this.#links[1]
@@ -238,6 +236,7 @@ export class Core {
     this.#progress.begin(welcome, from)
     const wasAway = this.#state !== 'open'
     this.#setState('open', this.#reconnect.details())
+    this.effects.emitWelcome(welcome)
     if (hadCursor && (wasAway || !recovered)) this.effects.emit('recovered', { recovered, channels })
     if (!recovered) this.#outbox.dropInDoubt()
     this.#promote(link, nowMs)

@@ -5,6 +5,7 @@ import type { ConnectionDetails } from './connection-details.js'
 import type { ClientError } from './errors.js'
 import type { ClientEvents, ClientState, EventDetails } from './events.js'
 import type { LinkState } from './link-state.js'
+import type { WelcomeMessage } from './messages.js'
 
 /** The parameters of a handshake. */
 export interface Handshake {
@@ -55,6 +56,11 @@ export class Effects {
 
   emit<Event extends Exclude<keyof ClientEvents, 'state'>>(event: Event, payload: ClientEvents[Event]): void {
     this.queue.push(['emit', event, payload, undefined] as unknown as EmitEffect)
+  }
+
+  /** The application, which may log the event, does not get the session: it is a secret. */
+  emitWelcome({ clientId, node, recovered, active, presence }: WelcomeMessage): void {
+    this.emit('welcome', { clientId, node, recovered, active, presence })
   }
 
   emitState(state: ClientState, details: ConnectionDetails): void {

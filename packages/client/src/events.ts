@@ -6,6 +6,7 @@ import type { ConnectionDetails } from './connection-details.js'
 import type { ClientError } from './errors.js'
 import type {
   ChannelMessage,
+  ChannelPresence,
   DirectMessage,
   PeriodicMessage,
   PresenceMessage,
@@ -19,6 +20,19 @@ import type {
  * the client tries to resume. `closed`: for good.
  */
 export type ClientState = 'connecting' | 'open' | 'reconnecting' | 'closed'
+
+/** The server has accepted the client: the state with which the connection begins. */
+export interface Welcome {
+  readonly clientId: string
+  /** The instance that serves the client. */
+  readonly node: string
+  /** `true`: the server replays everything that the client missed. `false`: it cannot. `null`: this is a new client. */
+  readonly recovered: boolean | null
+  /** The number of clients that are connected to all instances; `undefined`: an older server does not say it. */
+  readonly active: number | undefined
+  /** The clients in the channels, by channel; `presence` events report the changes. `undefined`: presence is off. */
+  readonly presence: Readonly<Record<string, ChannelPresence>> | undefined
+}
 
 /** Whether the client missed messages while it was disconnected. */
 export interface Recovery {
@@ -54,6 +68,8 @@ export interface Closing {
 export interface ClientEvents {
   /** The state changed. The handler's second argument is `ConnectionDetails`. */
   state: ClientState
+  /** At first and after each reconnect, before anything is replayed. Not after a move: the events go on without a gap. */
+  welcome: Welcome
   /** A message in any of the client's channels, after the handlers of its subscriptions. */
   message: ChannelMessage
   direct: DirectMessage

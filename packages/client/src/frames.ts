@@ -34,6 +34,7 @@ const FRAMES: Readonly<Record<ServerMessage['type'], Readonly<Record<string, Che
     channels: texts,
     node: text,
     build: optional(text),
+    active: optional(amount),
     heartbeatSeconds: amount,
   },
   rejected: { retryInMs: optional(amount) },

@@ -14,10 +14,12 @@ export type {
   Move,
   Recovery,
   Throttled,
+  Welcome,
 } from './events.js'
 export type { WebSocketConstructor, WebSocketLike } from './link.js'
 export type {
   ChannelMessage,
+  ChannelPresence,
   DirectMessage,
   Json,
   PeriodicMessage,

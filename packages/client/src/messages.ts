@@ -5,6 +5,13 @@
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
+/** The clients in one channel. */
+export interface ChannelPresence {
+  /** At most 100 by default, those that have been there longest; `count` counts all. */
+  readonly clients: readonly { readonly clientId: string }[]
+  readonly count: number
+}
+
 export interface WelcomeMessage {
   readonly type: 'welcome'
   readonly clientId: string
@@ -15,6 +22,10 @@ export interface WelcomeMessage {
   readonly node: string
   /** The build of the server; an older server omits it. */
   readonly build?: string
+  /** The number of clients that are connected to all instances; an older server omits it. */
+  readonly active?: number
+  /** The clients in the channels at `cursor`, by channel. Absent while PRESENCE_INTERVAL is 0. */
+  readonly presence?: Readonly<Record<string, ChannelPresence>>
   readonly heartbeatSeconds: number
 }
 

@@ -52,6 +52,29 @@ test('the states are told, each once', async () => {
   expect(setup.told.state).toEqual(['open', 'reconnecting', 'open', 'closed'])
 })
 
+test('each welcome is reported with the presence that it carries, and without the session', async () => {
+  const setup = await start()
+  const presence = { lobby: { clients: [{ clientId: 'anna' }, { clientId: 'boris' }], count: 2 } }
+  setup.socket.welcome({ active: 2, presence })
+  expect(setup.told.welcome).toEqual([{ clientId: 'anna', node: 'n1', recovered: null, active: 2, presence }])
+  await reconnect(setup)
+  setup.socket.welcome({ node: 'n2' })
+  expect(setup.told.welcome.slice(1)).toEqual([
+    { clientId: 'anna', node: 'n2', recovered: true, active: undefined, presence: undefined },
+  ])
+})
+
+test('an application that does not want to wait reconnects at once, and checks a connection that is open', async () => {
+  const setup = await startOpen()
+  setup.client.reconnectNow()
+  expect(setup.socket.sent.filter(({ type }) => type === 'ping')).toHaveLength(1)
+  setup.socket.end()
+  expect(setup.sockets).toHaveLength(1)
+  setup.client.reconnectNow()
+  await settled()
+  expect(setup.sockets).toHaveLength(2)
+})
+
 test('the random part of the wait doubles with each attempt, within the bounds', async () => {
   const setup = await start({ minDelayMs: 100, maxDelayMs: 1000 })
   for (const waitMs of [100, 150, 250, 450, 850, 1000, 1000]) {

@@ -33,6 +33,7 @@ test('its types are the protocol’s', () => {
   expectTypeOf<messages.ShutdownMessage>().toEqualTypeOf<protocol.ShutdownMessage>()
   expectTypeOf<messages.ShutdownCancelledMessage>().toEqualTypeOf<protocol.ShutdownCancelledMessage>()
   expectTypeOf<messages.ErrorMessage>().toEqualTypeOf<protocol.ErrorMessage>()
+  expectTypeOf<Readonly<Record<string, messages.ChannelPresence>>>().toEqualTypeOf<protocol.PresenceSnapshot>()
   expectTypeOf<messages.PongMessage>().toEqualTypeOf<protocol.PongMessage>()
 })
 

@@ -7,7 +7,7 @@ import { FakeClock, settled } from './fake-clock.js'
 import { fakeWebSockets, type FakeSocket } from './fake-socket.js'
 
 const EVENTS = [
-  ...(['state', 'message', 'direct', 'presence', 'periodic', 'shutdown', 'shutdownCancelled'] as const),
+  ...(['state', 'welcome', 'message', 'direct', 'presence', 'periodic', 'shutdown', 'shutdownCancelled'] as const),
   ...(['recovered', 'move', 'throttled', 'error', 'close'] as const),
 ] satisfies (keyof ClientEvents)[]
 

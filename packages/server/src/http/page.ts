@@ -1,5 +1,5 @@
 /**
- * `GET /`: the page, plain files from the package's `page/` folder, kept in memory. A browser revalidates each file at every
+ * `GET /`: the page, and the client that it imports: files that the build writes into `dist/page/`, kept in memory. A browser revalidates each file at every
  * visit and gets 304 when it is unchanged: the browser sees a deploy at once, and the page does not mix files of two builds for
  * long.
  */
@@ -8,8 +8,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** The path is the same from `src/http/` and `dist/http/`. */
-export const PAGE_FOLDER = new URL('../../page/', import.meta.url)
+/** The path is the same from `src/http/`, `dist/http/` and `dist/command/`. */
+export const PAGE_FOLDER = new URL('../../dist/page/', import.meta.url)
 
 const CONTENT_TYPES = new Map([
   ['.html', 'text/html; charset=utf-8'],
@@ -57,15 +57,18 @@ async function loadPage(): Promise<readonly PageFile[]> {
   )
 }
 
-/** Serves `index.html` at `/` and its parts under `/page/`. */
+/** The address of a file; the others are under `/page/`. */
+const ADDRESSES = new Map([
+  ['index.html', '/'],
+  ['client.js', '/client.js'],
+])
+
+/** Serves `index.html` at `/`, the client at `/client.js` and the other files under `/page/`. */
 export async function registerPage(app: FastifyInstance): Promise<void> {
   for (const file of await loadPage()) {
     const answer = (request: FastifyRequest, reply: FastifyReply): FastifyReply => sendFile(file, request, reply)
-    if (file.name === 'index.html') {
-      app.get('/', { schema: PAGE_SCHEMA }, answer)
-    } else {
-      app.get(`/page/${file.name}`, { schema: { hide: true } }, answer)
-    }
+    const schema = file.name === 'index.html' ? PAGE_SCHEMA : { hide: true }
+    app.get(ADDRESSES.get(file.name) ?? `/page/${file.name}`, { schema }, answer)
   }
 }
 

@@ -1,7 +1,9 @@
 /** The page as the server delivers it. Other tests run it in a browser. */
 import { readdir } from 'node:fs/promises'
-import { CLOSE_CODES, comeBackAfter } from '@lastcall/protocol'
+import { CLOSE_CODES } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'
+import { allowedName, friendlyName } from '../../page/names.js'
+import { setLanguage, t } from '../../page/texts.js'
 import { PAGE_FOLDER } from '../../src/http/page.js'
 import { startApp } from './start-app.js'
 
@@ -23,9 +25,10 @@ test('the page comes with everything it refers to', async () => {
     const part = await fetch(next)
     expect([next, part.status]).toEqual([next, 200])
     const base = next
-    const imports = (await part.text()).matchAll(/from '(\.[^']+)'/g)
+    const imports = (await part.text()).matchAll(/from\s*["'](\.[^"']+)["']/g)
     waiting.push(...[...imports].map(([, module = '']) => new URL(module, base).href))
   }
+  expect(seen).toContain(url('/client.js'))
   // Nothing is shipped that the page never asks for.
   const files = (await readdir(PAGE_FOLDER)).filter((name) => name !== 'index.html')
   expect([...seen].map((href) => href.slice(href.lastIndexOf('/') + 1)).sort()).toEqual(files.sort())
@@ -35,6 +38,7 @@ test.each([
   ['/', 'text/html; charset=utf-8'],
   ['/page/page.css', 'text/css; charset=utf-8'],
   ['/page/page.js', 'text/javascript; charset=utf-8'],
+  ['/client.js', 'text/javascript; charset=utf-8'],
   ['/page/icon.svg', 'image/svg+xml'],
 ])('%s is %s', async (path, type) => {
   const { get } = await startApp()
@@ -49,21 +53,11 @@ test.each(['/page/', '/page/index.html', '/page/../package.json', '/page/..%2Fpa
   },
 )
 
-test('the page reconnects after the close codes after which the protocol says so, and explains each code', async () => {
+test('the page explains each close code in both languages', () => {
   const codes = [...Object.values(CLOSE_CODES), 1006]
-  const page = (await import(new URL('close-codes.js', PAGE_FOLDER).href)) as {
-    comeBackAfter: (code: number) => string
-  }
-  const byCode = (table: (code: number) => string) => codes.map((code) => `${String(code)}: ${table(code)}`)
-  expect(byCode(page.comeBackAfter)).toEqual(byCode(comeBackAfter))
-
-  const texts = (await import(new URL('texts.js', PAGE_FOLDER).href)) as {
-    setLanguage: (language: string) => void
-    t: (name: string) => Readonly<Record<number, string>>
-  }
-  for (const language of ['uk', 'en']) {
-    texts.setLanguage(language)
-    expect(Object.keys(texts.t('closeCodes')).map(Number).sort()).toEqual([...codes].sort())
+  for (const language of ['uk', 'en'] as const) {
+    setLanguage(language)
+    expect(Object.keys(t().closeCodes).map(Number).sort()).toEqual([...codes].sort())
   }
 })
 
@@ -120,9 +114,6 @@ describe('caching', () => {
 })
 
 describe('names', () => {
-  type Names = Readonly<Record<'allowedName' | 'friendlyName', (text: string) => string>>
-  const load = async () => (await import(new URL('names.js', PAGE_FOLDER).href)) as Names
-
   test.each([
     ['anna', 'anna'],
     ['a--b_', 'a--b_'],
@@ -134,12 +125,11 @@ describe('names', () => {
     ['  two  words! ', 'two-words'],
     ['日本', ''],
     ['x'.repeat(100), 'x'.repeat(64)],
-  ])('%s becomes %s', async (typed, name) => {
-    expect((await load()).allowedName(typed)).toBe(name)
+  ])('%s becomes %s', (typed, name) => {
+    expect(allowedName(typed)).toBe(name)
   })
 
-  test('the one that is proposed is always allowed', async () => {
-    const { friendlyName } = await load()
-    for (const language of ['uk', 'en']) expect(friendlyName(language)).toMatch(/^[a-z]+-[a-z]+-\d\d$/)
+  test('the one that is proposed is always allowed', () => {
+    for (const language of ['uk', 'en'] as const) expect(friendlyName(language)).toMatch(/^[a-z]+-[a-z]+-\d\d$/)
   })
 })

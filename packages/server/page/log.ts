@@ -2,6 +2,8 @@
  * The conversation as lines on the page: a bounded number of them, at the end unless somebody reads further up. Data
  * becomes text, never markup.
  */
+import type { MessageNews } from './conversation.js'
+import { element, hueOf } from './dom.js'
 import { clock, errorText, t } from './texts.js'
 
 /** Older lines go. */
@@ -16,23 +18,55 @@ const SAME_BREATH_MS = 3 * 60_000
 /** Closer to the end than this is "at the end". */
 const NEAR_END_PX = 80
 
+export interface LogOptions {
+  readonly list: HTMLElement
+  /** The button that counts the new lines below. */
+  readonly jump: HTMLElement
+  /** A person wants a message sent again. */
+  readonly onAgain: (id: string) => void
+}
+
+/** A message of another guest, as far as a line shows it. */
+interface Incoming {
+  readonly from: string
+  readonly data: unknown
+  readonly at: string
+  readonly offset: number
+}
+
+interface OwnMessage {
+  readonly line: HTMLElement
+  news: MessageNews
+}
+
+interface SpeechParts {
+  readonly name: HTMLElement
+  readonly time: HTMLElement
+  readonly status: HTMLElement
+  readonly again: HTMLElement
+}
+
+interface Speech {
+  readonly line: HTMLElement
+  readonly parts: SpeechParts
+}
+
 export class Log {
-  #list
-  #jump
-  #onAgain
+  readonly #list: HTMLElement
+  readonly #jump: HTMLElement
+  readonly #onAgain: (id: string) => void
   /** How each line writes itself: again when the language changes. */
-  #writers = new WeakMap()
+  readonly #writers = new WeakMap<Element, () => void>()
   /** This client's own messages by id. */
-  #own = new Map()
+  readonly #own = new Map<string, OwnMessage>()
   /** Lines that wait for the next frame: a storm of messages costs one layout a frame, not one each. */
-  #incoming = document.createDocumentFragment()
-  #last
+  readonly #incoming = document.createDocumentFragment()
+  #last: HTMLElement | undefined
   #unread = 0
   #isAtEnd = true
   #scrollTop = 0
 
-  /** `onAgain(id)`: a person wants a message sent again. */
-  constructor({ list, jump, onAgain }) {
+  constructor({ list, jump, onAgain }: LogOptions) {
     this.#list = list
     this.#jump = jump
     this.#onAgain = onAgain
@@ -40,7 +74,7 @@ export class Log {
     list.addEventListener('scroll', () => this.#scrolled(), { passive: true })
   }
 
-  clear() {
+  clear(): void {
     this.#list.replaceChildren()
     this.#incoming.replaceChildren()
     this.#last = undefined
@@ -49,52 +83,52 @@ export class Log {
     this.#read()
   }
 
-  /** What somebody else said: `frame` is a `message` or a `direct`. */
-  addMessage(frame) {
-    const kind = frame.type === 'direct' ? 'direct' : 'message'
-    const line = this.#speech(kind, frame.from, frame.data, new Date(frame.at).getTime() || Date.now())
-    line.dataset.offset = frame.offset
-    this.#add(line, (parts) => {
-      parts.name.textContent = kind === 'direct' ? `${frame.from} · ${t('privately')}` : frame.from
-      parts.time.textContent = clock(frame.at)
+  /** A message of another guest, to all or to this one alone. */
+  addMessage(kind: 'message' | 'direct', { from, data, at, offset }: Incoming): void {
+    const { line, parts } = this.#speech(kind, from, data, new Date(at).getTime() || Date.now())
+    line.dataset['offset'] = String(offset)
+    this.#add(line, () => {
+      parts.name.textContent = kind === 'direct' ? `${from} · ${t().privately}` : from
+      parts.time.textContent = clock(at)
     })
   }
 
   /** What this client said, before anybody has it. */
-  addOwn(id, name, text, to) {
+  addOwn(id: string, name: string, text: string, to: string | undefined): void {
     const at = Date.now()
-    const line = this.#speech('own', name, text, at)
-    line.dataset.id = id
-    if (to) line.dataset.to = to
-    const own = { line, news: { status: 'queued' } }
+    const { line, parts } = this.#speech('own', name, text, at)
+    line.dataset['id'] = id
+    if (to) line.dataset['to'] = to
+    const own: OwnMessage = { line, news: { status: 'queued' } }
     this.#own.set(id, own)
-    this.#add(line, (parts) => {
-      parts.name.textContent = to ? t('privatelyTo', to) : t('you')
+    parts.again.addEventListener('click', () => this.#onAgain(id))
+    this.#add(line, () => {
+      parts.name.textContent = to ? t().privatelyTo(to) : t().you
       parts.name.hidden = !to
       parts.time.textContent = clock(at)
-      line.dataset.status = own.news.status
-      if (own.news.offset !== undefined) line.dataset.offset = own.news.offset
+      line.dataset['status'] = own.news.status
+      if (own.news.status === 'journaled') line.dataset['offset'] = String(own.news.offset)
       parts.status.textContent = statusText(own.news)
-      parts.again.textContent = t('again')
-      parts.again.hidden = !(own.news.status === 'unsure' || (own.news.status === 'refused' && own.news.temporary))
+      parts.again.textContent = t().again
+      parts.again.hidden = own.news.status !== 'unsure'
     })
     this.#show()
     this.#toEnd()
   }
 
-  /** News of an own message: see Connection's `onSent`. */
-  updateOwn(news) {
-    const own = this.#own.get(news.id)
+  /** News of an own message. */
+  updateOwn(id: string, news: MessageNews): void {
+    const own = this.#own.get(id)
     if (!own) return
     own.news = news
     this.#write(own.line)
-    if (news.status === 'journaled') this.#own.delete(news.id)
+    if (news.status === 'journaled') this.#own.delete(id)
   }
 
   /** A line about the place rather than of a person. `say` is asked for its text, again after a change of language. */
-  addNote(kind, say) {
+  addNote(kind: string, say: () => string): void {
     const line = element('li', 'line note')
-    line.dataset.kind = kind
+    line.dataset['kind'] = kind
     // Every ten seconds: to be seen, not to be read aloud.
     if (kind === 'periodic') line.setAttribute('aria-live', 'off')
     const text = element('span', 'note-text')
@@ -103,52 +137,52 @@ export class Log {
   }
 
   /** The periodic line: the newest replaces the one before when nothing was said in between. */
-  setPeriodic(say) {
+  setPeriodic(say: () => string): void {
     const last = this.#last
-    if (last?.dataset.kind !== 'periodic') return this.addNote('periodic', say)
-    const text = last.firstElementChild
+    const text = last?.firstElementChild
+    if (!text || last.dataset['kind'] !== 'periodic') return this.addNote('periodic', say)
     this.#writers.set(last, () => (text.textContent = say()))
     this.#write(last)
   }
 
-  rewrite() {
+  rewrite(): void {
     for (const line of this.#list.children) this.#write(line)
     this.#showUnread()
   }
 
-  #speech(kind, from, data, at) {
+  #speech(kind: string, from: string, data: unknown, at: number): Speech {
     const line = element('li', 'line speech')
-    Object.assign(line.dataset, { kind, from, at })
+    Object.assign(line.dataset, { kind, from, at: String(at) })
     line.style.setProperty('--hue', hueOf(from))
 
     const last = this.#last?.dataset
-    const follows = last?.kind === kind && last.from === from && at - last.at < SAME_BREATH_MS && kind !== 'direct'
+    const isSame = last?.['kind'] === kind && last['from'] === from
+    const follows = isSame && at - Number(last['at']) < SAME_BREATH_MS && kind !== 'direct'
     line.classList.toggle('follows', follows)
 
     const face = element('span', 'face')
     face.textContent = from.charAt(0).toUpperCase()
     face.setAttribute('aria-hidden', 'true')
+    const text = element('p', 'text')
+    fillText(text, data)
+    const again = element('button', 'again')
+    again.type = 'button'
+    again.hidden = true
     const parts = {
       name: element('span', 'name'),
-      text: element('p', 'text'),
       time: element('time', 'time'),
       status: element('span', 'status'),
-      again: element('button', 'again'),
+      again,
     }
-    fillText(parts.text, data)
-    parts.again.type = 'button'
-    parts.again.hidden = true
-    parts.again.addEventListener('click', () => this.#onAgain(line.dataset.id))
     const small = element('p', 'small')
     small.append(parts.time, parts.status, parts.again)
     const bubble = element('div', 'bubble')
-    bubble.append(parts.name, parts.text, small)
+    bubble.append(parts.name, text, small)
     line.append(face, bubble)
-    line.parts = parts
-    return line
+    return { line, parts }
   }
 
-  #add(line, write) {
+  #add(line: HTMLElement, write: () => void): void {
     this.#writers.set(line, write)
     this.#write(line)
     if (this.#incoming.childElementCount === 0) requestAnimationFrame(() => this.#show())
@@ -157,7 +191,7 @@ export class Log {
     this.#trim(this.#incoming)
   }
 
-  #show() {
+  #show(): void {
     const lines = this.#incoming.querySelectorAll('.line:not([data-kind="periodic"])').length
     this.#list.append(this.#incoming)
     this.#trim(this.#list)
@@ -166,18 +200,20 @@ export class Log {
     this.#showUnread()
   }
 
-  #trim(parent) {
-    while (parent.childElementCount > MAX_LINES) {
-      this.#own.delete(parent.firstElementChild.dataset.id)
-      parent.firstElementChild.remove()
+  #trim(parent: ParentNode): void {
+    for (let excess = parent.childElementCount - MAX_LINES; excess > 0; excess -= 1) {
+      const line = parent.firstElementChild
+      const id = line instanceof HTMLElement ? line.dataset['id'] : undefined
+      if (id !== undefined) this.#own.delete(id)
+      line?.remove()
     }
   }
 
-  #write(line) {
-    this.#writers.get(line)?.(line.parts)
+  #write(line: Element): void {
+    this.#writers.get(line)?.()
   }
 
-  #scrolled() {
+  #scrolled(): void {
     const { scrollHeight, scrollTop, clientHeight } = this.#list
     const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX
     // Only who scrolls up leaves the end: when the countdown takes its space from the log, the end goes and not the reader.
@@ -186,7 +222,7 @@ export class Log {
     if (this.#isAtEnd) this.#read()
   }
 
-  #toEnd() {
+  #toEnd(): void {
     this.#isAtEnd = true
     this.#list.scrollTop = this.#list.scrollHeight
     this.#scrollTop = this.#list.scrollTop
@@ -194,54 +230,41 @@ export class Log {
   }
 
   /** After the space for it has changed: who was at the end stays there. */
-  keepEnd() {
+  keepEnd(): void {
     if (this.#isAtEnd) this.#toEnd()
   }
 
-  #read() {
+  #read(): void {
     this.#unread = 0
     this.#showUnread()
   }
 
-  #showUnread() {
+  #showUnread(): void {
     this.#jump.hidden = this.#unread === 0
-    this.#jump.textContent = t('newLines', this.#unread)
+    this.#jump.textContent = t().newLines(this.#unread)
   }
 }
 
-function statusText({ status, offset, code, text }) {
-  if (status === 'journaled') return t('journaled', offset)
-  if (status === 'refused') return errorText(code) ?? text ?? t('refused')
-  return t(status)
+function statusText(news: MessageNews): string {
+  if (news.status === 'journaled') return t().journaled(news.offset)
+  if (news.status === 'refused') return errorText(news.code) ?? news.reason
+  return t()[news.status]
 }
 
 /** A string as it is; anything else as the JSON it came as. */
-function fillText(paragraph, data) {
+function fillText(paragraph: HTMLElement, data: unknown): void {
   const isString = typeof data === 'string'
   const whole = isString ? data : readableJson(data)
   paragraph.classList.toggle('json', !isString)
   paragraph.textContent = whole.slice(0, MAX_TEXT_LENGTH)
   if (whole.length <= MAX_TEXT_LENGTH) return
   const rest = element('span', 'rest')
-  rest.textContent = ` ${t('longer', whole.length - MAX_TEXT_LENGTH)}`
+  rest.textContent = ` ${t().longer(whole.length - MAX_TEXT_LENGTH)}`
   paragraph.append(rest)
 }
 
 /** On one line where it fits. */
-function readableJson(data) {
+function readableJson(data: unknown): string {
   const short = JSON.stringify(data)
   return short.length <= 100 ? short : JSON.stringify(data, null, 2)
-}
-
-/** Everybody keeps their colour, on every page. */
-export function hueOf(name) {
-  let hash = 7
-  for (let index = 0; index < name.length; index += 1) hash = (hash * 31 + name.charCodeAt(index)) % 3600
-  return hash % 360
-}
-
-export function element(tag, className) {
-  const made = document.createElement(tag)
-  made.className = className
-  return made
 }

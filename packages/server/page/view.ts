@@ -2,35 +2,83 @@
  * The page around the conversation: the door, the state of the connection, notices, the countdown of a shutdown, the
  * light. It is told what is so and shows it; what a person does comes out through `actions`.
  */
+import type { Guest, StateNews } from './conversation.js'
+import { byId } from './dom.js'
 import { Log } from './log.js'
 import { friendlyName, allowedName } from './names.js'
 import { People } from './people.js'
-import { closeText, countdown, duration, getLanguage, setLanguage, t } from './texts.js'
+import {
+  closeText,
+  countdown,
+  duration,
+  getLanguage,
+  markupText,
+  setLanguage,
+  t,
+  type Ending,
+  type Language,
+} from './texts.js'
 
-const $ = (id) => document.getElementById(id)
+/** An element of index.html. */
+const $ = (id: string): HTMLElement => byId(id, HTMLElement)
+const input = (id: string): HTMLInputElement => byId(id, HTMLInputElement)
 
 /** How often running times are written anew. */
 const TICK_MS = 250
 
-/**
- * `actions`: `connect({ name, token })`, `leave()`, `say(text, to)` (`false`: not now), `again(id)`, `retry()`,
- * `chooseLanguage(language)`, `chooseTheme(theme)`.
- */
-export class View {
-  log
-  people
-  #actions
-  #state = 'idle'
-  #active
-  /** Why there is no connection; goes when there is one. */
-  #absence
-  /** A word for a few seconds; shown before the absence. */
-  #word
-  #shutdown
-  #recipient
-  #doorNotice
+/** What a person does on the page. */
+export interface Actions {
+  readonly connect: (guest: Guest) => void
+  readonly leave: () => void
+  /** `false`: not now. */
+  readonly say: (text: string, to: string | undefined) => boolean
+  readonly again: (id: string) => void
+  readonly retry: () => void
+  readonly chooseLanguage: (language: Language) => void
+  readonly chooseTheme: (theme: string) => void
+}
 
-  constructor(actions) {
+/** Why there is no connection. */
+interface Absence extends Ending {
+  readonly state: 'waiting' | 'ended'
+  /** When the next attempt is due. */
+  readonly until: number
+}
+
+/** A word for a few seconds; `say(leftMs)` gives its text, and the time that is left. */
+interface Word {
+  readonly say: (leftMs: number) => readonly [text: string, time?: string]
+  readonly until: number
+}
+
+interface Shutdown {
+  readonly phase: string
+  readonly deadline: number
+  readonly totalMs: number
+}
+
+export interface Door {
+  readonly name: string
+  /** Why the guest stands at the door; called again when the language changes. */
+  readonly why?: () => string
+  readonly wantsToken?: boolean
+}
+
+export class View {
+  readonly log: Log
+  readonly people: People
+  readonly #actions: Actions
+  #state: StateNews['state'] = 'idle'
+  #active: number | undefined
+  /** Goes when there is a connection. */
+  #absence: Absence | undefined
+  /** The page shows it before the absence. */
+  #word: Word | undefined
+  #shutdown: Shutdown | undefined
+  #recipient: string | undefined
+  #doorNotice: (() => string) | undefined
+
+  constructor(actions: Actions) {
     this.#actions = actions
     this.log = new Log({ list: $('log'), jump: $('jump'), onAgain: (id) => actions.again(id) })
     this.people = new People({
@@ -46,10 +94,9 @@ export class View {
     this.#write()
   }
 
-  /** The door, with a word why if there is one. `why` is asked again when the language changes. */
-  showDoor({ name, why, wantsToken = false }) {
-    if (name) $('name').value = name
-    if (wantsToken) $('token-details').open = true
+  showDoor({ name, why, wantsToken = false }: Door): void {
+    if (name) input('name').value = name
+    if (wantsToken) byId('token-details', HTMLDetailsElement).open = true
     this.#doorNotice = why
     this.#show('door')
     this.#setRecipient(undefined)
@@ -57,38 +104,38 @@ export class View {
     $('name').focus()
   }
 
-  showRoom() {
+  showRoom(): void {
     if (!$('room').hidden) return
     this.#show('room')
     $('message').focus()
   }
 
-  /** As Connection's `onState` tells it. */
-  setState(news) {
+  setState(news: StateNews): void {
     this.#state = news.state
     if (news.state === 'online' || news.state === 'idle') this.#absence = undefined
     if (news.state === 'waiting' || news.state === 'ended') {
-      this.#absence = { ...news, until: performance.now() + (news.retryInMs ?? 0) }
+      const retryInMs = news.state === 'waiting' ? news.retryInMs : 0
+      this.#absence = { ...news, until: performance.now() + retryInMs }
       this.#shutdown = undefined
       this.#word = undefined
     }
     this.#write()
   }
 
-  setActive(active) {
+  setActive(active: number): void {
     this.#active = active
     this.people.setActive(active)
     this.#writeActive()
   }
 
-  /** A word above the composer, for so long; `say(leftMs)` is asked anew each tick. */
-  setNotice(say, forMs) {
+  /** A word above the composer, for so long; each tick calls `say` again. */
+  setNotice(say: Word['say'], forMs: number): void {
     this.#word = { say, until: performance.now() + forMs }
     this.#writeNotice()
   }
 
   /** A `shutdown` frame, or nothing any more. */
-  setShutdown(frame) {
+  setShutdown(frame: { readonly phase: string; readonly deadlineInMs: number } | undefined): void {
     if (!frame) {
       this.#shutdown = undefined
     } else {
@@ -102,36 +149,37 @@ export class View {
     this.#writeShutdown()
   }
 
-  #show(which) {
+  #show(which: 'door' | 'room'): void {
     $('door').hidden = which !== 'door'
     $('room').hidden = which !== 'room'
     $('leave').hidden = which !== 'room'
-    document.body.dataset.place = which
+    document.body.dataset['place'] = which
   }
 
-  #listenDoor() {
+  #listenDoor(): void {
     $('join').addEventListener('submit', (event) => {
       event.preventDefault()
-      const name = allowedName($('name').value)
+      const name = allowedName(input('name').value)
       if (!name) {
-        this.#doorNotice = () => t('nameMissing')
+        this.#doorNotice = () => t().nameMissing
         this.#writeDoor()
-        return $('name').focus()
+        $('name').focus()
+        return
       }
-      $('name').value = name
+      input('name').value = name
       this.#doorNotice = undefined
-      this.#actions.connect({ name, token: $('token').value.trim() || undefined })
+      this.#actions.connect({ name, token: input('token').value.trim() || undefined })
     })
     $('name').addEventListener('input', () => this.#writeDoor())
     $('another-name').addEventListener('click', () => {
-      $('name').value = friendlyName(getLanguage())
+      input('name').value = friendlyName(getLanguage())
       this.#writeDoor()
     })
   }
 
-  #listenRoom() {
-    const message = $('message')
-    const say = () => {
+  #listenRoom(): void {
+    const message = byId('message', HTMLTextAreaElement)
+    const say = (): void => {
       const text = message.value.trim()
       if (!text || !this.#actions.say(text, this.#recipient)) return
       message.value = ''
@@ -154,7 +202,7 @@ export class View {
     new ResizeObserver(() => this.log.keepEnd()).observe($('log'))
   }
 
-  #listenTools() {
+  #listenTools(): void {
     $('leave').addEventListener('click', () => this.#actions.leave())
     $('language').addEventListener('click', () => {
       setLanguage(getLanguage() === 'uk' ? 'en' : 'uk')
@@ -164,32 +212,36 @@ export class View {
       this.people.rewrite()
     })
     $('theme').addEventListener('click', () => {
-      const root = document.documentElement.dataset
-      root.theme = root.theme === 'dark' ? 'light' : 'dark'
-      this.#actions.chooseTheme(root.theme)
+      const { dataset } = document.documentElement
+      const theme = dataset['theme'] === 'dark' ? 'light' : 'dark'
+      dataset['theme'] = theme
+      this.#actions.chooseTheme(theme)
     })
   }
 
-  #setRecipient(name) {
+  #setRecipient(name: string | undefined): void {
     const changed = name !== this.#recipient
     this.#recipient = name
     this.#writeRecipient()
     if (changed && !$('room').hidden) $('message').focus()
   }
 
-  #tick() {
+  #tick(): void {
     if (this.#word || this.#absence) this.#writeNotice()
     if (this.#shutdown) this.#writeCountdown()
   }
 
-  #write() {
+  #write(): void {
     document.documentElement.lang = getLanguage()
-    for (const each of document.querySelectorAll('[data-text]')) setText(each, t(each.dataset.text))
-    for (const each of document.querySelectorAll('[data-label]')) {
-      each.setAttribute('aria-label', t(each.dataset.label))
-      if (each.tagName === 'BUTTON') each.title = t(each.dataset.label)
+    for (const each of document.querySelectorAll<HTMLElement>('[data-text]')) {
+      setText(each, markupText(each.dataset['text'] ?? ''))
     }
-    setText($('language'), t('languageShort'))
+    for (const each of document.querySelectorAll<HTMLElement>('[data-label]')) {
+      const label = markupText(each.dataset['label'] ?? '')
+      each.setAttribute('aria-label', label)
+      if (each.tagName === 'BUTTON') each.title = label
+    }
+    setText($('language'), t().languageShort)
     this.#writeDoor()
     this.#writeState()
     this.#writeActive()
@@ -198,67 +250,67 @@ export class View {
     this.#writeRecipient()
   }
 
-  #writeDoor() {
-    const typed = $('name').value
+  #writeDoor(): void {
+    const typed = input('name').value
     const name = allowedName(typed)
-    setText($('name-hint'), name && name !== typed ? t('nameBecomes', name) : t('nameHint'))
+    setText($('name-hint'), name && name !== typed ? t().nameBecomes(name) : t().nameHint)
     $('name-hint').classList.toggle('becomes', Boolean(name) && name !== typed)
     const why = this.#doorNotice?.() ?? (this.#absence && closeText(this.#absence))
     $('door-notice').hidden = !why
     setText($('door-notice'), why ?? '')
-    setText($('connect'), t(this.#state === 'connecting' || this.#state === 'waiting' ? 'connecting' : 'connect'))
+    setText($('connect'), this.#state === 'connecting' || this.#state === 'waiting' ? t().connecting : t().connect)
   }
 
-  #writeState() {
-    document.body.dataset.state = this.#state
-    $('state').dataset.state = this.#state
-    setText($('state-text'), t(this.#state))
+  #writeState(): void {
+    document.body.dataset['state'] = this.#state
+    $('state').dataset['state'] = this.#state
+    setText($('state-text'), t()[this.#state])
   }
 
-  #writeActive() {
+  #writeActive(): void {
     const isKnown = this.#state === 'online' && this.#active !== undefined
     $('active').hidden = !isKnown
-    if (!isKnown) return
+    if (this.#active === undefined) return
     setText($('active-count'), String(this.#active))
-    setText($('active-text'), t('active', this.#active))
+    setText($('active-text'), t().active(this.#active))
   }
 
-  #writeNotice() {
+  #writeNotice(): void {
     if (this.#word && this.#word.until <= performance.now()) this.#word = undefined
     const absence = this.#absence
     $('notice').hidden = !this.#word && !absence
     $('notice-action').hidden = !absence || this.#word !== undefined
     if (this.#word) {
-      $('notice').dataset.kind = 'word'
+      $('notice').dataset['kind'] = 'word'
       const [text, time] = this.#word.say(this.#word.until - performance.now())
       setText($('notice-text'), text)
       setText($('notice-time'), time ?? '')
     } else if (absence) {
       const { state, code, until } = absence
-      Object.assign($('notice').dataset, { kind: state, code })
+      Object.assign($('notice').dataset, { kind: state, code: String(code) })
       setText($('notice-text'), closeText(absence))
       setText($('notice-time'), state === 'ended' ? '' : this.#nextAttempt(until))
-      setText($('notice-action'), t(state === 'waiting' ? 'now' : code === 4001 ? 'hereInstead' : 'reconnect'))
+      setText($('notice-action'), actionText(state, code))
     }
   }
 
-  #nextAttempt(until) {
-    return this.#state === 'connecting' ? t('connecting') : t('tryingAgain', duration(until - performance.now()))
+  #nextAttempt(until: number): string {
+    return this.#state === 'connecting' ? t().connecting : t().tryingAgain(duration(until - performance.now()))
   }
 
-  #writeShutdown() {
+  #writeShutdown(): void {
     const shutdown = this.#shutdown
     $('shutdown').hidden = !shutdown
-    $('shutdown').dataset.phase = shutdown?.phase ?? ''
+    $('shutdown').dataset['phase'] = shutdown?.phase ?? ''
     this.#writeCountdown()
     if (!shutdown) return
     const isClosing = shutdown.phase === 'closing'
     const isSoon = shutdown.deadline - performance.now() < 15_000
-    setText($('shutdown-title'), isClosing ? t('closingTitle') : t('shutdownTitle'))
-    setText($('shutdown-text'), t(isClosing ? 'closingText' : isSoon ? 'shutdownSoonText' : 'shutdownText'))
+    setText($('shutdown-title'), isClosing ? t().closingTitle : t().shutdownTitle)
+    setText($('shutdown-text'), isClosing ? t().closingText : isSoon ? t().shutdownSoonText : t().shutdownText)
   }
 
-  #writeCountdown() {
+  #writeCountdown(): void {
     const shutdown = this.#shutdown
     const leftMs = shutdown && shutdown.phase !== 'closing' ? Math.max(0, shutdown.deadline - performance.now()) : 0
     const part = shutdown ? leftMs / shutdown.totalMs : 1
@@ -266,26 +318,31 @@ export class View {
     document.documentElement.style.setProperty('--light', shutdown ? String(0.3 + 0.5 * part) : '1')
     document.title = shutdown ? `${countdown(leftMs)} · lastcall` : 'lastcall'
     if (!shutdown) return
-    $('shutdown').dataset.soon = leftMs < 60_000
+    $('shutdown').dataset['soon'] = String(leftMs < 60_000)
     setText($('countdown'), countdown(leftMs))
-    $('glass-level').style.setProperty('--level', String(part))
+    byId('glass-level', SVGElement).style.setProperty('--level', String(part))
   }
 
-  #writeRecipient() {
+  #writeRecipient(): void {
     const name = this.#recipient
     $('recipient').hidden = !name
-    setText($('recipient-text'), name ? t('recipient', name) : '')
-    $('message').placeholder = name ? t('messagePlaceholderTo', name) : t('messagePlaceholder')
+    setText($('recipient-text'), name ? t().recipient(name) : '')
+    byId('message', HTMLTextAreaElement).placeholder = name ? t().messagePlaceholderTo(name) : t().messagePlaceholder
   }
 }
 
+const actionText = (state: Absence['state'], code: number): string => {
+  if (state === 'waiting') return t().now
+  return code === 4001 ? t().hereInstead : t().reconnect
+}
+
 /** Only when it differs: a live region reads out every change. */
-function setText(target, text) {
+function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text
 }
 
 /** A textarea as high as what is in it, up to what the style allows. */
-function fit(textarea) {
+function fit(textarea: HTMLTextAreaElement): void {
   textarea.style.height = 'auto'
   textarea.style.height = `${textarea.scrollHeight + textarea.offsetHeight - textarea.clientHeight}px`
 }

@@ -1,8 +1,9 @@
 /**
  * Names: a friendly one to begin with, and what becomes of one that the protocol does not allow (a-z A-Z 0-9 _ -).
  */
+import type { Language } from './texts.js'
 
-const WORDS = {
+const WORDS: Readonly<Record<Language, readonly [how: readonly string[], what: readonly string[]]>> = {
   uk: [
     ['tykha', 'yasna', 'vesela', 'tepla', 'dobra', 'smila', 'nichna', 'sonna', 'myla', 'zolota'],
     ['sova', 'kava', 'lypa', 'zirka', 'khmara', 'richka', 'kalyna', 'ptashka', 'lampa', 'hora'],
@@ -13,10 +14,10 @@ const WORDS = {
   ],
 }
 
-const anyOf = (list) => list[Math.floor(Math.random() * list.length)]
+const anyOf = (list: readonly string[]): string => list[Math.floor(Math.random() * list.length)] ?? ''
 
 /** `tykha-sova-27`. */
-export function friendlyName(language) {
+export function friendlyName(language: Language): string {
   const [how, what] = WORDS[language]
   return `${anyOf(how)}-${anyOf(what)}-${10 + Math.floor(Math.random() * 90)}`
 }
@@ -35,7 +36,7 @@ const LETTERS = new Map(
 const FIRST_LETTERS = new Map(Object.entries({ є: 'ye', ї: 'yi', й: 'y', ю: 'yu', я: 'ya' }))
 
 /** The nearest name that is allowed; empty when nothing is left of it. */
-export function allowedName(typed) {
+export function allowedName(typed: string): string {
   if (/^[a-zA-Z0-9_-]{1,64}$/.test(typed)) return typed
   let name = ''
   let atStart = true
@@ -56,7 +57,7 @@ export function allowedName(typed) {
 }
 
 /** `é` is `e`; a space or anything else is `-`, once. */
-function plainLetter(character) {
+function plainLetter(character: string): string {
   const plain = character.normalize('NFD').replace(/\p{M}/gu, '')
   return /^[a-zA-Z0-9_-]+$/.test(plain) ? plain : '-'
 }
