@@ -611,14 +611,14 @@ describe('a broker that has lost what it had confirmed', () => {
     expect(kinds(moved.told('carl', 3, 'a-3', at))).toEqual([])
   })
 
-  test.each([['E', 0] as const, [] as const])(
-    'nor where the journal is lost (%s) before anybody was welcomed in its first epoch',
-    (...place) => {
-      const story = new Story({ instances: 1, isRemote: true }).connect('anna').lost(...place)
-      story.welcome('anna', 'E:0').close('anna', 4010).connect('anna', 'E:0').welcome('anna', 'F:0', false)
-      expect(kinds(story)).toEqual([])
-    },
-  )
+  test.each<{ what: string; epoch?: string; offset?: number }>([
+    { what: 'goes back', epoch: 'E', offset: 0 },
+    { what: 'is emptied' },
+  ])('nor where the journal $what before the first client is welcomed', ({ epoch, offset }) => {
+    const story = new Story({ instances: 1, isRemote: true }).connect('anna').lost(epoch, offset)
+    story.welcome('anna', 'E:0').close('anna', 4010).connect('anna', 'E:0').welcome('anna', 'F:0', false)
+    expect(kinds(story)).toEqual([])
+  })
 
   test('nor where a server that was behind appends what was published before the loss', () => {
     const story = both(CLUSTER).by('b').come('carl').says('carl', 'c-1').by('a')
