@@ -4,6 +4,7 @@
 import type { Browser, BrowserContextOptions } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { violationsOf } from '../support/accessibility.js'
 import { lacksChromium, launchChromium } from '../support/browser.js'
 import { Command } from '../support/command.js'
 import { Guest } from './guest.js'
@@ -35,6 +36,28 @@ describe.skipIf(lacksChromium())('the page', () => {
   async function annaAndBob({ pageUrl }: Command): Promise<[Guest, Guest]> {
     return Promise.all([Guest.at(browser, pageUrl, 'anna', PHONE), Guest.at(browser, pageUrl, 'bob', DESK)])
   }
+
+  test.each([
+    ['a phone in the dark', PHONE],
+    ['a desk', DESK],
+  ])(
+    'violates no rule of accessibility: at the door, in a conversation, during a shutdown (%s)',
+    async (_, options) => {
+      const command = await start({ SHUTDOWN_TIMEOUT: '60' })
+      const guest = await Guest.at(browser, command.pageUrl, undefined, options)
+      expect(await violationsOf(guest.page)).toEqual([])
+      await guest.knock('anna')
+      await guest.isIn('online')
+      const bob = await Guest.at(browser, command.pageUrl, 'bob', DESK)
+      await bob.say('Привіт!')
+      await guest.hears('Привіт!')
+      await guest.say(LONG)
+      expect(await violationsOf(guest.page)).toEqual([])
+      command.signal('SIGTERM')
+      await guest.note('shutdown')
+      expect(await violationsOf(guest.page)).toEqual([])
+    },
+  )
 
   test('two people see each other come, talk, and go', async () => {
     const { pageUrl } = await start({ BROADCAST_INTERVAL: '0.2' })

@@ -127,7 +127,7 @@ export class Log {
 
   /** A line about the place rather than of a person. `say` is asked for its text, again after a change of language. */
   addNote(kind: string, say: () => string): void {
-    const line = element('li', 'line note')
+    const line = element('div', 'line note')
     line.dataset['kind'] = kind
     // Every ten seconds: to be seen, not to be read aloud.
     if (kind === 'periodic') line.setAttribute('aria-live', 'off')
@@ -151,7 +151,7 @@ export class Log {
   }
 
   #speech(kind: string, from: string, data: unknown, at: number): Speech {
-    const line = element('li', 'line speech')
+    const line = element('div', 'line speech')
     Object.assign(line.dataset, { kind, from, at: String(at) })
     line.style.setProperty('--hue', hueOf(from))
 

@@ -15,7 +15,7 @@ const list = (names: readonly string[], count: number, more: (rest: number) => s
   names.join(', ') + (count > names.length ? more(count - names.length) : '')
 
 const UK = {
-  language: 'Switch to English',
+  language: 'EN: switch to English',
   languageShort: 'EN',
   theme: 'Змінити освітлення',
   leave: 'Піти',
@@ -135,7 +135,7 @@ const UK = {
 export type Texts = typeof UK
 
 const EN: Texts = {
-  language: 'Українською',
+  language: 'УК: перейти на українську',
   languageShort: 'УК',
   theme: 'Change the light',
   leave: 'Leave',
