@@ -96,9 +96,12 @@ export class PlainClient {
     else socket.terminate()
   }
 
-  /** Opens a second connection beside the first one. */
+  /**
+   * Opens a second connection beside the first one. Not while the answer to a request is due: both connections must be in the
+   * same channels (PROTOCOL.md, Moving on to another instance).
+   */
   takeOver() {
-    if (!this.#isCaughtUp || this.#older.size > 0) return
+    if (!this.#isCaughtUp || this.#older.size > 0 || this.#requests.size > 0) return
     this.#older.add(this.#socket)
     this.#connect()
   }
