@@ -21,10 +21,16 @@ export class RedisServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'lastcall-redis-'))
   readonly #args: readonly string[]
   #process: ChildProcess | undefined
+  /** A campaign that a signal ends leaves nothing behind. */
+  readonly #onExit = (): void => {
+    this.#process?.kill('SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true })
+  }
 
   private constructor(port: number, args: readonly string[]) {
     this.port = port
     this.#args = args
+    process.once('exit', this.#onExit)
   }
 
   /** @param args what is not to be as it is here: nothing is persisted, `FLUSHALL` and `DEBUG` are allowed. */
@@ -110,6 +116,7 @@ export class RedisServer {
   }
 
   async dispose(): Promise<void> {
+    process.off('exit', this.#onExit)
     await this.kill()
     rmSync(this.folder, { recursive: true, force: true })
   }
