@@ -78,8 +78,8 @@ function lossOf({ epoch, told, firstWelcome }, losses, servers, reading) {
   return losses.find(({ index, offset }) => {
     const behind = told.filter((frame) => frame.offset > offset)
     if (behind.some((frame) => frame.index < index)) return true
-    // The server told nothing of these entries in time. It was behind if it has gone on with what was said afterwards, or
-    // began later.
+    // The server delivered none of these entries before the loss. It had not read them if it started later, or if it
+    // delivers messages at these offsets that a client published after the loss.
     if (firstWelcome > index) return false
     const known = behind.filter((frame) => reading.publishedAt(frame) !== undefined)
     if (known.length === 0 || known.some((frame) => reading.publishedAt(frame) > index)) return false

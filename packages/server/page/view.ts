@@ -26,7 +26,7 @@ const input = (id: string): HTMLInputElement => byId(id, HTMLInputElement)
 /** How often running times are written anew. */
 const TICK_MS = 250
 
-/** What a person does on the page. */
+/** The page calls these when a person presses a button or enters a text. */
 export interface Actions {
   readonly connect: (guest: Guest) => void
   readonly leave: () => void

@@ -79,7 +79,7 @@ const MAX_BATCH = 256
  */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
 
-/** What an entry in memory takes beside its bytes. */
+/** The memory that an entry occupies in addition to its bytes. */
 const ENTRY_OVERHEAD_BYTES = 200
 
 export class Feed {
@@ -90,7 +90,7 @@ export class Feed {
   /** The epochs that this feed has read and that were replaced. The newest is last. */
   #voidEpochs: string[] = []
   #isAvailable = true
-  /** What the journal has told, in its order. */
+  /** The reports of the journal that the feed has not applied yet, in the journal's order. */
   readonly #tasks: SlicedTasks
   #waitingBytes = 0
   #tail: Tail | undefined
