@@ -7,7 +7,9 @@ import { systemClock } from './clock.js'
 import type { SavedState, Store } from './options.js'
 
 /** A page that reloads releases its claim within this time, in milliseconds. */
-const LOCK_WAIT_MS = 1000
+const RELEASE_WAIT_MS = 1000
+/** The pause before a tab asks again for a claim that another one holds, in milliseconds. */
+const LOCK_RETRY_MS = 100
 /** Another tab answers within this time, in milliseconds. */
 const ANSWER_WAIT_MS = 250
 
@@ -27,9 +29,13 @@ export function sessionStore(key = 'lastcall'): Store {
     if (claimed === clientId) return true
     claimed = clientId
     release?.()
-    release = await claimName(`lastcall ${key} ${clientId}`)
-    if (!release) claimed = undefined
-    return release !== undefined
+    release = undefined
+    const granted = await claimName(`lastcall ${key} ${clientId}`)
+    // The client was closed, or received another name, before the browser granted the claim.
+    if (claimed !== clientId) granted?.()
+    else if (granted) release = granted
+    else claimed = undefined
+    return granted !== undefined
   }
 
   return {
@@ -55,15 +61,26 @@ function claimName(name: string): Promise<Release | undefined> {
   return locks ? claimByLock(locks, name) : claimByAsking(name)
 }
 
-function claimByLock(locks: LockManager, name: string): Promise<Release | undefined> {
+/**
+ * Only the browser's answer says that another tab holds the claim. A busy browser may take seconds to answer, and a tab that
+ * gave up before would leave its client to the next copy of itself.
+ */
+async function claimByLock(locks: LockManager, name: string): Promise<Release | undefined> {
+  const deadlineMs = systemClock.now() + RELEASE_WAIT_MS
+  for (;;) {
+    const release = await lockIfAvailable(locks, name)
+    if (release || systemClock.now() >= deadlineMs) return release
+    await new Promise<void>((resume) => systemClock.after(LOCK_RETRY_MS, resume))
+  }
+}
+
+function lockIfAvailable(locks: LockManager, name: string): Promise<Release | undefined> {
   return new Promise((resolve) => {
-    const hold = (): Promise<void> => new Promise((release) => resolve(release))
-    const wait = new AbortController()
-    const stop = systemClock.after(LOCK_WAIT_MS, () => wait.abort())
-    locks
-      .request(name, wait, hold)
-      .catch(() => resolve(undefined))
-      .finally(stop)
+    const hold = (lock: Lock | null): Promise<void> | void => {
+      if (lock) return new Promise((release) => resolve(release))
+      resolve(undefined)
+    }
+    locks.request(name, { ifAvailable: true }, hold).catch(() => resolve(undefined))
   })
 }
 

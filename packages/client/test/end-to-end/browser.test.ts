@@ -193,6 +193,29 @@ test.skipIf(!CHROMIUM).each(['Web Locks', 'a BroadcastChannel'])(
   },
 )
 
+test.skipIf(!CHROMIUM)('a tab keeps its client although the browser takes seconds to grant its claim', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const page = await openPage(server)
+  await page.addInitScript(() => {
+    const request = navigator.locks.request.bind(navigator.locks) as (...parameters: unknown[]) => unknown
+    const slowRequest = async (...parameters: unknown[]): Promise<unknown> => {
+      await new Promise((resolve) => setTimeout(resolve, 2000))
+      document.body.dataset['granted'] = 'yes'
+      return request(...parameters)
+    }
+    Object.defineProperty(navigator.locks, 'request', { value: slowRequest })
+  })
+  await page.reload()
+  await addClient(page, server.webSocketUrl)
+  await page.waitForFunction(() => document.body.dataset['granted'] === 'yes')
+  const first = await stateOf(page)
+  const copy = await duplicate(page, server.webSocketUrl)
+  expect((await stateOf(copy)).clientId).not.toBe(first.clientId)
+  await copy.evaluate(() => (globalThis as unknown as PageGlobals).client.publish('from the copy'))
+  await until(page, 'from the copy')
+  expect(await stateOf(page)).toEqual(first)
+})
+
 test.skipIf(!CHROMIUM)(
   'a client that is closed leaves its place in the store to the next one of the page',
   async () => {
