@@ -127,10 +127,13 @@ class Reach {
     return this.#losses.some((loss) => loss.index < index && loss.epoch === epoch && offset > loss.offset)
   }
 
-  /** Whether this server may have found the journal to be another one: then it serves that one later, or nobody. */
+  /**
+   * Whether this server may have found that the journal was replaced: it then welcomes later connections to the new journal,
+   * or none. A connection that began before the close tells nothing: its client may read an old welcome late.
+   */
   isReplaced({ node, epoch }, { index }) {
     if (!this.#losses.some((loss) => loss.index < index)) return false
-    const later = this.#reading.all.filter((other) => other.node === node && other.welcomedAt > index)
+    const later = this.#reading.all.filter((other) => other.node === node && other.connect.index > index)
     return later.length === 0 || later.some((other) => other.epoch !== epoch)
   }
 
