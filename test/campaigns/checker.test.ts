@@ -623,7 +623,12 @@ describe('a broker that has lost what it had confirmed', () => {
   test('nor where a client reads the welcome of the lost journal after the close of another client', () => {
     const story = new Story({ instances: 1, isRemote: true }).connect('anna').welcome('anna', 'E:0').connect('bob')
     story.lost().close('anna', 4010).welcome('bob', 'E:0').close('bob', 4010)
-    story.connect('anna', 'E:0').welcome('anna', 'F:0', false).connect('bob', 'E:0').welcome('bob', 'F:0', false)
+    story
+      .by('restarted')
+      .connect('anna', 'E:0')
+      .welcome('anna', 'F:0', false)
+      .connect('bob', 'E:0')
+      .welcome('bob', 'F:0', false)
     expect(kinds(story)).toEqual([])
   })
 
