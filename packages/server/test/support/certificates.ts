@@ -3,12 +3,14 @@
  * `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=first …`
  */
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { connect } from 'node:tls'
-import { fileURLToPath } from 'node:url'
+import { ROOT } from '../../../../scripts/repository.js'
 
 export type Certificate = 'first' | 'second'
 
-const file = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url))
+/** The campaigns run the compiled form of this file, whose folder has no fixtures. */
+const file = (name: string): string => join(ROOT, `packages/server/test/fixtures/tls/${name}.pem`)
 
 export const certFile = (of: Certificate): string => file(`${of}.cert`)
 export const keyFile = (of: Certificate): string => file(`${of}.key`)
