@@ -1,5 +1,5 @@
 /**
- * How the client comes to the server and comes back: what it says in the handshake, when it tries, when it gives up.
+ * How the client connects and reconnects: the content of its handshake, the times of its attempts, and when it ends.
  */
 import { expect, test, vi } from 'vitest'
 import { connect } from '../src/index.js'
@@ -16,7 +16,7 @@ test('the handshake names the client, its channels and its token, in the strict 
   expect(socket.parameter('cursor')).toBeNull()
 })
 
-test('an http URL is taken for its WebSocket, and its own query stays', async () => {
+test('the client turns an http URL into a WebSocket URL and keeps its query', async () => {
   const { sockets, WebSocket } = fakeWebSockets()
   const client = connect('https://server/here/ws/?region=eu', { webSocket: WebSocket, clientId: 'anna' })
   await settled()
@@ -24,22 +24,22 @@ test('an http URL is taken for its WebSocket, and its own query stays', async ()
   client.close()
 })
 
-test('without a WebSocket anywhere it says which option is missing', () => {
+test('connect without any WebSocket implementation throws an error that names the missing option', () => {
   vi.stubGlobal('WebSocket', undefined)
   expect(() => connect('ws://server/ws')).toThrow('webSocket')
   vi.unstubAllGlobals()
 })
 
-test('a reconnect names the same client and position: name, session, cursor', async () => {
+test('a reconnecting client sends its name, its session and its cursor', async () => {
   const setup = await startOpen()
-  setup.socket.hear(7)
+  setup.socket.receiveMessage(7)
   await reconnect(setup)
   expect(setup.socket.url.pathname).toBe('/ws/anna')
   expect(setup.socket.parameter('session')).toBe('secret')
   expect(setup.socket.parameter('cursor')).toBe('e:7')
 })
 
-test('the states are told, each once', async () => {
+test('the client emits each change of its state once', async () => {
   const setup = await start()
   expect(setup.client.state).toBe('connecting')
   setup.socket.end()
@@ -49,22 +49,22 @@ test('the states are told, each once', async () => {
   await reconnect(setup)
   setup.socket.welcome()
   setup.client.close()
-  expect(setup.told.state).toEqual(['open', 'reconnecting', 'open', 'closed'])
+  expect(setup.events.state).toEqual(['open', 'reconnecting', 'open', 'closed'])
 })
 
-test('each welcome is reported with the presence that it carries, and without the session', async () => {
+test('the client emits each welcome with its presence and without its session', async () => {
   const setup = await start()
   const presence = { lobby: { clients: [{ clientId: 'anna' }, { clientId: 'boris' }], count: 2 } }
   setup.socket.welcome({ active: 2, presence })
-  expect(setup.told.welcome).toEqual([{ clientId: 'anna', node: 'n1', recovered: null, active: 2, presence }])
+  expect(setup.events.welcome).toEqual([{ clientId: 'anna', node: 'n1', recovered: null, active: 2, presence }])
   await reconnect(setup)
   setup.socket.welcome({ node: 'n2' })
-  expect(setup.told.welcome.slice(1)).toEqual([
+  expect(setup.events.welcome.slice(1)).toEqual([
     { clientId: 'anna', node: 'n2', recovered: true, active: undefined, presence: undefined },
   ])
 })
 
-test('an application that does not want to wait reconnects at once, and checks a connection that is open', async () => {
+test('reconnectNow() connects at once while the client waits, and pings while it is open', async () => {
   const setup = await startOpen()
   setup.client.reconnectNow()
   expect(setup.socket.sent.filter(({ type }) => type === 'ping')).toHaveLength(1)
@@ -87,7 +87,7 @@ test('the random part of the wait doubles with each attempt, within the bounds',
   }
 })
 
-test('each wait is at least half of minDelayMs, and never more than maxDelayMs', async () => {
+test('each wait lasts at least half of minDelayMs and at most maxDelayMs', async () => {
   const setup = await start({ random: () => 0 })
   for (let attempt = 0; attempt < 10; attempt++) {
     setup.socket.end()
@@ -103,7 +103,7 @@ test('each wait is at least half of minDelayMs, and never more than maxDelayMs',
   expect(bounded.sockets).toHaveLength(2)
 })
 
-test('a connection that lasted is not held against the server, one that did not is', async () => {
+test('a connection that lasted resets the backoff, a short one does not', async () => {
   const setup = await startOpen()
   setup.socket.end()
   await setup.clock.advance(1000)
@@ -119,7 +119,7 @@ test('a connection that lasted is not held against the server, one that did not 
   expect(setup.sockets).toHaveLength(4)
 })
 
-test.each([1011, 1012, 1013])('after %d it takes its time', async (code) => {
+test.each([1011, 1012, 1013])('after %d the client waits at least 2.5 s before it reconnects', async (code) => {
   const setup = await startOpen({ random: () => 0 })
   setup.socket.end(code)
   await setup.clock.advance(2499)
@@ -135,19 +135,19 @@ test.each([1000, 1003, 1007, 1009, 4001, 4009])(
     setup.socket.end(code, 'because')
     await setup.clock.advance(1_000_000)
     expect(setup.sockets).toHaveLength(1)
-    expect(setup.told.close).toEqual([{ code, reason: 'because' }])
+    expect(setup.events.close).toEqual([{ code, reason: 'because' }])
     expect(setup.client.state).toBe('closed')
   },
 )
 
 test.each([1001, 1005, 1006, 4008, 4999])('after %d the client reconnects with its cursor', async (code) => {
   const setup = await startOpen()
-  setup.socket.hear(3)
+  setup.socket.receiveMessage(3)
   await reconnect(setup, code)
   expect(setup.socket.parameter('cursor')).toBe('e:3')
 })
 
-test('a fresh token is got for each attempt', async () => {
+test('the client calls the token function before each attempt', async () => {
   let count = 0
   const setup = await start({ token: () => Promise.resolve(`token-${++count}`) })
   expect(setup.socket.parameter('token')).toBe('token-1')
@@ -156,7 +156,7 @@ test('a fresh token is got for each attempt', async () => {
   expect(setup.socket.parameter('token')).toBe('token-2')
 })
 
-test('an expired token is replaced if there is a way to get another', async () => {
+test('a client with a token function replaces an expired token and reconnects', async () => {
   const renewable = await startOpen({ token: () => 'fresh' })
   await reconnect(renewable, 1008)
   expect(renewable.client.state).toBe('reconnecting')
@@ -165,25 +165,25 @@ test('an expired token is replaced if there is a way to get another', async () =
   expect(fixed.client.state).toBe('closed')
 })
 
-test('a fresh token that is not taken is the end', async () => {
+test('a client whose fresh token the server rejects closes for good', async () => {
   const setup = await start({ token: () => 'wrong' })
   setup.socket.end(1008, 'unauthorized')
-  expect(setup.told.close).toEqual([{ code: 1008, reason: 'unauthorized' }])
+  expect(setup.events.close).toEqual([{ code: 1008, reason: 'unauthorized' }])
 })
 
-test('a failing token function is reported, and called again', async () => {
+test('a client reports the error of its token function and calls the function again', async () => {
   let isBroken = true
   const cause = new Error('no network')
   const setup = await start({ token: () => (isBroken ? Promise.reject(cause) : 'fresh') })
-  expect(setup.told.error).toHaveLength(1)
-  expect(setup.told.error[0]).toMatchObject({ code: 'connect_failed', message: 'no network' })
-  expect(setup.told.error[0]?.cause).toBe(cause)
+  expect(setup.events.error).toHaveLength(1)
+  expect(setup.events.error[0]).toMatchObject({ code: 'connect_failed', message: 'no network' })
+  expect(setup.events.error[0]?.cause).toBe(cause)
   isBroken = false
   await setup.clock.advance(1000)
   expect(setup.socket.parameter('token')).toBe('fresh')
 })
 
-test('an attempt that leads to nothing is given up, even one that waits for its token', async () => {
+test('the client abandons an attempt that takes too long, even one that waits for its token', async () => {
   const setup = await start({ connectTimeoutMs: 3000 })
   const [first] = setup.sockets
   await setup.clock.advance(3000)
@@ -204,13 +204,13 @@ test('the client ignores the events of an abandoned socket', async () => {
   expect(old.isTerminated).toBe(true)
   await setup.clock.advance(1000)
   setup.socket.welcome()
-  old.hear(99)
+  old.receiveMessage(99)
   old.end(4001)
-  expect(setup.told.message).toEqual([])
+  expect(setup.events.message).toEqual([])
   expect(setup.client.state).toBe('open')
 })
 
-test('silence is asked about after a heartbeat, and taken for the end after another', async () => {
+test('a client pings after a silent heartbeat interval and reconnects after a second one', async () => {
   const setup = await startOpen()
   await setup.clock.advance(24_999)
   expect(setup.socket.sent).toEqual([])
@@ -222,31 +222,31 @@ test('silence is asked about after a heartbeat, and taken for the end after anot
   expect(setup.client.state).toBe('reconnecting')
 })
 
-test('any frame after the ping proves that the connection is alive', async () => {
+test('any frame that arrives after the ping keeps the connection', async () => {
   const setup = await startOpen()
   await setup.clock.advance(25_000)
   await setup.clock.advance(20_000)
-  setup.socket.hear(1)
+  setup.socket.receiveMessage(1)
   await setup.clock.advance(24_000)
-  setup.socket.say({ type: 'pong', offset: 1 })
+  setup.socket.receive({ type: 'pong', offset: 1 })
   await setup.clock.advance(24_000)
   expect(setup.client.state).toBe('open')
   expect(setup.socket.sentOf('ping')).toHaveLength(1)
 })
 
-test('a client that receives only periodic messages still learns the position of the journal', async () => {
+test('a client that receives only periodic messages pings and moves its cursor with the pong', async () => {
   const setup = await startOpen()
   for (let i = 0; i < 3; i++) {
     await setup.clock.advance(10_000)
-    setup.socket.say({ type: 'periodic', at: '', active: 1, uptimeSeconds: 1, text: '' })
+    setup.socket.receive({ type: 'periodic', at: '', active: 1, uptimeSeconds: 1, text: '' })
   }
   expect(setup.socket.sentOf('ping')).toHaveLength(1)
-  setup.socket.say({ type: 'pong', offset: 500 })
+  setup.socket.receive({ type: 'pong', offset: 500 })
   await reconnect(setup)
   expect(setup.socket.parameter('cursor')).toBe('e:500')
 })
 
-test('when the network comes back it tries at once', async () => {
+test('the client reconnects at once when the network is available again', async () => {
   const page = new EventTarget()
   vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
   vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
@@ -263,7 +263,7 @@ test('when the network comes back it tries at once', async () => {
   vi.unstubAllGlobals()
 })
 
-test('when the page is looked at again a connection that has died is found within the time of an attempt', async () => {
+test('a client whose page becomes visible again detects a dead connection within the timeout of an attempt', async () => {
   const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
   vi.stubGlobal('document', page)
   const setup = await startOpen({ connectTimeoutMs: 3000 })
@@ -276,20 +276,20 @@ test('when the page is looked at again a connection that has died is found withi
   vi.unstubAllGlobals()
 })
 
-test('close sends a close frame, ends the timers and is final', async () => {
+test('close() sends a close frame and stops all timers, and the client stays closed', async () => {
   const setup = await startOpen()
   const { socket } = setup
   setup.client.close()
   setup.client.close()
   expect(socket.closedWith).toBe(1000)
-  expect(setup.told.close).toEqual([{ code: 1000, reason: '' }])
+  expect(setup.events.close).toEqual([{ code: 1000, reason: '' }])
   socket.end(1000)
   expect(setup.clock.pending).toBe(0)
-  socket.hear(1)
-  expect(setup.told.message).toEqual([])
+  socket.receiveMessage(1)
+  expect(setup.events.message).toEqual([])
 })
 
-test('a client that is closed before its welcome leaves nothing behind', async () => {
+test('a client that closes before its welcome leaves no socket and no timer', async () => {
   const setup = await start()
   setup.client.close()
   expect(setup.socket.closedWith).toBe(1000)
@@ -302,15 +302,15 @@ test('a client that is closed before its welcome leaves nothing behind', async (
   expect(unborn.state).toBe('closed')
 })
 
-test('that another instance serves it is told', async () => {
+test('the client emits a move when another instance accepts it', async () => {
   const setup = await startOpen()
   await reconnect(setup)
   setup.socket.welcome({ node: 'n2' })
-  expect(setup.told.move).toEqual([{ from: 'n1', to: 'n2' }])
+  expect(setup.events.move).toEqual([{ from: 'n1', to: 'n2' }])
 })
 
 test.each(['cut off', 'given up'])(
-  'an attempt that was %s and reaches the server late takes over: it comes back',
+  'a client reconnects when its own attempt, %s before, reaches the server late and takes over',
   async (how) => {
     const setup = await startOpen()
     setup.socket.end()
@@ -321,18 +321,18 @@ test.each(['cut off', 'given up'])(
     await setup.clock.advance(2000)
     expect(setup.socket).not.toBe(abandoned)
     setup.socket.welcome({ recovered: true })
-    // A proxy had kept the handshake of the other one, and only now has the server let it in.
+    // A proxy delayed the handshake of the abandoned attempt, and the server accepts that attempt only now.
     setup.socket.end(4001)
     expect(setup.client.state).toBe('reconnecting')
     await setup.clock.advance(8000)
     setup.socket.welcome({ recovered: true })
-    // Once is enough: this is somebody else.
+    // The client explained one takeover by its own attempt. A second takeover comes from another client.
     setup.socket.end(4001)
     expect(setup.client.state).toBe('closed')
   },
 )
 
-/** A client with an attempt that came to nothing just now. */
+/** A client that has just abandoned an attempt. */
 async function startAfterAbandoned(): Promise<Setup> {
   const setup = await startOpen()
   setup.socket.end()
@@ -343,24 +343,24 @@ async function startAfterAbandoned(): Promise<Setup> {
   return setup
 }
 
-test('an attempt that has come to nothing long ago does not make somebody else’s takeover its own', async () => {
+test('a client that abandoned an attempt long ago closes when another client takes over', async () => {
   const { client, clock, socket } = await startAfterAbandoned()
   for (let second = 0; second < 31; second++) {
     await clock.advance(1000)
-    socket.say({ type: 'message', channel: 'lobby', from: 'ann', data: null, offset: second + 1, at: '' })
+    socket.receive({ type: 'message', channel: 'lobby', from: 'ann', data: null, offset: second + 1, at: '' })
   }
-  // However much there is to hear, it asks: whatever its own attempt has done is told before the answer.
+  // The client pings although entries arrive: a 4001 caused by the abandoned attempt arrives before this ping's pong.
   expect(socket.sentOf('ping')).toHaveLength(1)
-  socket.say({ type: 'pong', offset: 31 })
+  socket.receive({ type: 'pong', offset: 31 })
   socket.end(4001)
   expect(client.state).toBe('closed')
 })
 
-test('that its own attempt took over may be read much later: it comes back', async () => {
+test('a client that reads the takeover by its own attempt much later reconnects', async () => {
   const { client, clock, socket } = await startAfterAbandoned()
   await clock.advance(20_000)
-  socket.say({ type: 'pong', offset: 0 })
-  // A page that sleeps reads when it wakes up.
+  socket.receive({ type: 'pong', offset: 0 })
+  // A suspended page reads the close frame only when it resumes.
   await clock.advance(20_000)
   socket.end(4001)
   expect(client.state).toBe('reconnecting')

@@ -1,12 +1,13 @@
 /**
- * The state machine in a world where anything may happen in any order: connections are cut or go silent, the server
- * restarts, loses what was under way, forgets, refuses for now; frames are late, and some come twice.
+ * The client's state machine in a model world that produces events in any order: connections break or go silent; the
+ * server restarts, loses messages on their way to the journal, evicts entries and rejects messages temporarily; frames
+ * arrive late or twice.
  */
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { World } from './support/world.js'
 
-/** PROPERTY_RUNS: more than the 1,500 of each test run. */
+/** PROPERTY_RUNS raises the number of runs; the default is 1,500. */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 1500)
 
 // The runs take some seconds of CPU time, which is more than 30 s on a machine that does much else.
@@ -33,10 +34,10 @@ const of = <Value>(
 
 const nothing = fc.constant(undefined)
 const leaveInMs = fc.constantFrom(0, 0, 10, 2000)
-/** Rejected: it shuts down too, it is to be avoided, it is cut off, the name is in use for now; or let in, not recovered. */
+/** The close code of a rejected handshake (draining, build to avoid, cut, name in use); 0: accepted with `recovered: false`. */
 const reception = fc.constantFrom(1001, 1013, 1006, 4009, 0)
 
-/** What may happen, and how often beside the rest. */
+/** The events of the world and their weights. */
 const traffic = [
   of(6, channel, (world, name) => world.publish(name)),
   of(6, channel, (world, name) => world.other(name)),
@@ -76,14 +77,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(...traffic, ...disasters)
 function check(world: World): void {
   const { seen, published, wanted } = world
   const { journal, epoch } = world.server
-  // Every promise settles; once is checked where it happens.
+  // Every promise of publish() settles. `World` checks that each settles only once.
   expect([...seen.settled.keys()].sort()).toEqual([...published].sort())
   for (const outcome of seen.settled.values()) {
     if (typeof outcome !== 'string') continue
     expect(outcome).toBe('outcome_unknown')
     expect(seen.recoveries.some(({ recovered }) => !recovered)).toBe(true)
   }
-  // What was taken, was taken once and in order.
+  // The journal contains each acknowledged message once, in the order of publication.
   const taken = published.flatMap((id) => {
     const outcome = seen.settled.get(id)
     return typeof outcome === 'object' ? [outcome] : []
@@ -92,22 +93,22 @@ function check(world: World): void {
   const kept = journal.filter(({ from, isRetry }) => from === 'me' && !isRetry).map(({ id }) => id)
   expect(new Set(kept).size).toBe(kept.length)
   for (const name of CHANNELS) {
-    // What is heard, is heard once and in order.
-    const heard = seen.heard.filter(({ message }) => message.channel === name)
-    heard.forEach((later, index) => {
-      const earlier = heard[index - 1]
+    // The application receives each message once and in order.
+    const received = seen.received.filter(({ message }) => message.channel === name)
+    received.forEach((later, index) => {
+      const earlier = received[index - 1]
       if (earlier?.epoch === later.epoch) expect(later.offset).toBeGreaterThan(earlier.offset)
     })
-    // And all of it, from the subscription on or from what was told to be lost.
+    // The application misses no message after its subscription or after the last loss that the client reported.
     const from = wanted.get(name)
     if (!from || from.epoch !== epoch) continue
-    const offsets = new Set(heard.flatMap((one) => (one.epoch === epoch ? [one.offset] : [])))
+    const offsets = new Set(received.flatMap((one) => (one.epoch === epoch ? [one.offset] : [])))
     const due = journal.filter((entry) => entry.channel === name && entry.from !== 'me' && entry.offset > from.offset)
     expect(due.filter(({ offset }) => !offsets.has(offset))).toEqual([])
   }
 }
 
-test('every message is settled once, taken once, heard once, in order, and none is sent again too early', () => {
+test('every message settles once, enters the journal once, is received once and in order, and is never sent again too early', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150, size: 'max' }), fc.boolean(), (steps, isOpaque) => {
       const world = new World(isOpaque)
@@ -119,13 +120,13 @@ test('every message is settled once, taken once, heard once, in order, and none 
   )
 })
 
-/** An instance is replaced by another one: how that one receives the client at first, and what happens meanwhile. */
+/** A deploy: how the new instance answers the client's first attempts, and the events meanwhile. */
 const deploy = fc.record({
   receptions: fc.array(reception, { maxLength: 2 }),
   steps: fc.array(fc.oneof(...traffic), { maxLength: 80, size: 'max' }),
 })
 
-test('with each deploy it moves once, and the application sees nothing of it', () => {
+test('the client migrates once per deploy, and the application sees no change of state', () => {
   fc.assert(
     fc.property(fc.array(deploy, { maxLength: 6, size: 'max' }), fc.boolean(), (deploys, isOpaque) => {
       const world = new World(isOpaque)
@@ -146,7 +147,7 @@ test('with each deploy it moves once, and the application sees nothing of it', (
   )
 })
 
-test('after close every promise is settled, and nothing more is done', () => {
+test('close() settles every promise and stops all activity', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.array(step, { maxLength: 10 }), (before, after) => {
       const world = new World()
@@ -176,7 +177,7 @@ test('a message to a channel with a pending unsubscribe waits until the client h
   check(world)
 })
 
-test('that it took over from itself may be read after any time', () => {
+test('a client recognizes a takeover by its own attempt however late it reads it', () => {
   const world = new World()
   world.read(0)
   world.tick()

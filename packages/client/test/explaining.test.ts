@@ -1,19 +1,19 @@
 /**
- * The client explains its state: why it is not connected, when it tries again, why a message was rejected; and it obeys
- * what a server asks of those that return.
+ * The client explains its state: why it is not connected, when it tries again, and why the server rejected a message. It
+ * also obeys the server's hints about the time of a return.
  */
 import { expect, test } from 'vitest'
 import type { ClientState, ConnectionDetails } from '../src/index.js'
 import { reconnect, start, startOpen, type Setup } from './support/setup.js'
 
-/** Writes down the states with what explains them. */
+/** Records each state with its reason, its attempt and its time. */
 function explained({ client }: Setup): [ClientState, ConnectionDetails][] {
   const states: [ClientState, ConnectionDetails][] = []
   client.on('state', (state, details) => void states.push([state, details]))
   return states
 }
 
-test('a change of the state has its reason, the next attempt and its time', async () => {
+test('a state event carries its reason, the number of the next attempt and its time', async () => {
   const setup = await startOpen()
   const states = explained(setup)
   setup.socket.end(1001, 'the server is shutting down')
@@ -28,7 +28,7 @@ test('a change of the state has its reason, the next attempt and its time', asyn
   ])
 })
 
-test('each failed attempt is an error, with the error of the socket', async () => {
+test('the client emits an error with the socket’s error for each failed attempt', async () => {
   const setup = await start()
   setup.socket.onerror?.({ message: 'Unexpected server response: 404' })
   setup.socket.end(1006)
@@ -36,13 +36,13 @@ test('each failed attempt is an error, with the error of the socket', async () =
   setup.socket.end(1013, 'too many connections')
   await setup.clock.advance(4500)
   await setup.clock.advance(10_000)
-  expect(setup.told.error.map(({ code, message }) => [code, message])).toEqual([
+  expect(setup.events.error.map(({ code, message }) => [code, message])).toEqual([
     ['connect_failed', 'Unexpected server response: 404'],
     ['connect_failed', 'too many connections'],
     ['connect_failed', 'the server does not answer'],
   ])
-  expect(setup.told.error.map(({ details }) => details?.attempt)).toEqual([1, 2, 3])
-  expect(setup.told.state).toEqual([])
+  expect(setup.events.error.map(({ details }) => details?.attempt)).toEqual([1, 2, 3])
+  expect(setup.events.state).toEqual([])
 })
 
 test('after a close by the server, rejections carry its code and its reason', async () => {
@@ -56,22 +56,22 @@ test('after a close by the server, rejections carry its code and its reason', as
   await expect(later).rejects.toThrow('1008 the token has expired')
 })
 
-test('waiting for the rate limit is an event, once per wait', async () => {
-  const { client, socket, told, clock } = await startOpen()
+test('the client emits one throttled event per wait for the rate limit', async () => {
+  const { client, socket, events, clock } = await startOpen()
   for (const id of ['a', 'b']) void client.publish(id, { id }).catch(() => undefined)
   const refusal = { type: 'error', message: '', temporary: true } as const
-  socket.say({ ...refusal, code: 'rate_limited', id: 'a', retryInMs: 900 })
-  socket.say({ ...refusal, code: 'out_of_order', id: 'b' })
-  expect(told.throttled).toEqual([{ code: 'rate_limited', retryInMs: 900 }])
+  socket.receive({ ...refusal, code: 'rate_limited', id: 'a', retryInMs: 900 })
+  socket.receive({ ...refusal, code: 'out_of_order', id: 'b' })
+  expect(events.throttled).toEqual([{ code: 'rate_limited', retryInMs: 900 }])
   await clock.advance(900)
   expect(socket.sentOf('message').map(({ id }) => id)).toEqual(['a', 'b', 'a'])
 })
 
 const closing = { type: 'shutdown', phase: 'closing', deadlineInMs: 0, leaveInMs: 0, remaining: 1, text: '' } as const
 
-test('a server that shuts down says when the client should return, and the backoff follows after that', async () => {
+test('a client returns at the time that a stopping server names, and backs off after that', async () => {
   const setup = await startOpen()
-  setup.socket.say({ ...closing, returnInMs: 7300 })
+  setup.socket.receive({ ...closing, returnInMs: 7300 })
   setup.socket.end(1012)
   await setup.clock.advance(7299)
   expect(setup.sockets).toHaveLength(1)
@@ -82,9 +82,9 @@ test('a server that shuts down says when the client should return, and the backo
   expect(setup.sockets).toHaveLength(3)
 })
 
-test('a server whose journal was replaced says when to return, and the client learns of the loss', async () => {
+test('a client returns at the time that a server with a replaced journal names, and reports the loss', async () => {
   const setup = await startOpen()
-  setup.socket.say({ type: 'closing', code: 4010, reason: 'replaced', returnInMs: 6400 })
+  setup.socket.receive({ type: 'closing', code: 4010, reason: 'replaced', returnInMs: 6400 })
   setup.socket.end(4010, 'replaced')
   expect(setup.client.state).toBe('reconnecting')
   await setup.clock.advance(6399)
@@ -92,29 +92,29 @@ test('a server whose journal was replaced says when to return, and the client le
   await setup.clock.advance(1)
   expect(setup.sockets).toHaveLength(2)
   setup.socket.welcome({ cursor: 'other:3', recovered: false })
-  expect(setup.told.recovered).toMatchObject([{ recovered: false }])
+  expect(setup.events.recovered).toMatchObject([{ recovered: false }])
 })
 
-test('the last hint counts, and none after the shutdown was cancelled', async () => {
+test('the client obeys the last hint, and no hint after the shutdown was cancelled', async () => {
   const setup = await startOpen()
-  setup.socket.say({ ...closing, returnInMs: 50_000 })
-  setup.socket.say({ ...closing, returnInMs: 20 })
+  setup.socket.receive({ ...closing, returnInMs: 50_000 })
+  setup.socket.receive({ ...closing, returnInMs: 20 })
   setup.socket.end(1001)
   await setup.clock.advance(20)
   expect(setup.sockets).toHaveLength(2)
   setup.socket.welcome()
   await setup.clock.advance(5000)
-  setup.socket.say({ ...closing, returnInMs: 50_000 })
-  setup.socket.say({ type: 'shutdownCancelled', text: '' })
+  setup.socket.receive({ ...closing, returnInMs: 50_000 })
+  setup.socket.receive({ type: 'shutdownCancelled', text: '' })
   setup.socket.end(1001)
   await setup.clock.advance(1000)
   expect(setup.sockets).toHaveLength(3)
 })
 
-test('hints of 0 do not make the client reconnect without a pause, and no hint keeps it away for hours', async () => {
+test('the client bounds hints: it pauses after a second hint of 0, and returns within ten minutes of any hint', async () => {
   const setup = await startOpen()
   for (let round = 0; round < 5; round++) {
-    setup.socket.say({ ...closing, returnInMs: 0 })
+    setup.socket.receive({ ...closing, returnInMs: 0 })
     setup.socket.end(1001)
     await setup.clock.advance(round === 0 ? 0 : 499)
     expect(setup.sockets).toHaveLength(round === 0 ? 2 : 1 + round)
@@ -122,57 +122,60 @@ test('hints of 0 do not make the client reconnect without a pause, and no hint k
     expect(setup.sockets).toHaveLength(2 + round)
     setup.socket.welcome()
   }
-  setup.socket.say({ ...closing, returnInMs: Number.MAX_SAFE_INTEGER })
+  setup.socket.receive({ ...closing, returnInMs: Number.MAX_SAFE_INTEGER })
   setup.socket.end(1001)
   const { length } = setup.sockets
   await setup.clock.advance(600_000)
   expect(setup.sockets).toHaveLength(length + 1)
 })
 
-test.each([4009, 1013, 1008])('a rejection with %d that says when to try again is not the end', async (code) => {
-  const setup = await start()
-  setup.socket.say({ type: 'rejected', code, reason: 'not now', retryInMs: 5000 })
-  setup.socket.end(code, 'not now')
-  expect(setup.told.error).toMatchObject([{ code: 'connect_failed', details: { code, nextAttemptInMs: 5000 } }])
-  await setup.clock.advance(5000)
-  expect(setup.sockets).toHaveLength(2)
-  setup.socket.welcome()
-  expect(setup.client.state).toBe('open')
-})
+test.each([4009, 1013, 1008])(
+  'a client reconnects after a rejection with %d that names a time for the next attempt',
+  async (code) => {
+    const setup = await start()
+    setup.socket.receive({ type: 'rejected', code, reason: 'not now', retryInMs: 5000 })
+    setup.socket.end(code, 'not now')
+    expect(setup.events.error).toMatchObject([{ code: 'connect_failed', details: { code, nextAttemptInMs: 5000 } }])
+    await setup.clock.advance(5000)
+    expect(setup.sockets).toHaveLength(2)
+    setup.socket.welcome()
+    expect(setup.client.state).toBe('open')
+  },
+)
 
-test('a rejection without that time is what its close code says', async () => {
+test('a client follows the close code of a rejection that names no time', async () => {
   const setup = await start()
-  setup.socket.say({ type: 'rejected', code: 4009, reason: 'in use' })
+  setup.socket.receive({ type: 'rejected', code: 4009, reason: 'in use' })
   setup.socket.end(4009, 'in use')
-  expect(setup.told.close).toEqual([{ code: 4009, reason: 'in use' }])
+  expect(setup.events.close).toEqual([{ code: 4009, reason: 'in use' }])
 })
 
-test('a frame’s own cursor is sent back, whatever it looks like', async () => {
+test('the client resumes with the cursor of the last frame, whatever its format', async () => {
   const setup = await start()
   setup.socket.welcome({ cursor: 'v2.c2hhcmRz', recovered: null })
   await reconnect(setup)
   expect(setup.socket.parameter('cursor')).toBe('v2.c2hhcmRz')
   setup.socket.welcome({ recovered: true })
-  setup.socket.say({ type: 'pong', offset: 4, cursor: 'v2.bW9yZQ~!' })
+  setup.socket.receive({ type: 'pong', offset: 4, cursor: 'v2.bW9yZQ~!' })
   await reconnect(setup)
   expect(setup.socket.parameter('cursor')).toBe('v2.bW9yZQ~!')
   setup.socket.welcome({ recovered: true })
-  // An offset alone does not change a cursor of an unknown format.
-  setup.socket.hear(9)
-  setup.socket.hear(4)
+  // A frame with an offset and no cursor does not change a cursor of an unknown format.
+  setup.socket.receiveMessage(9)
+  setup.socket.receiveMessage(4)
   await reconnect(setup)
   expect(setup.socket.parameter('cursor')).toBe('v2.bW9yZQ~!')
-  expect(setup.told.message.map(({ offset }) => offset)).toEqual([9])
+  expect(setup.events.message.map(({ offset }) => offset)).toEqual([9])
 })
 
-test('the cursor of `subscribed` is sent back, and `since` is the latest one', async () => {
+test('the client resumes with the cursor of `subscribed`, and sends its latest cursor as `since`', async () => {
   const setup = await start()
   setup.socket.welcome({ cursor: '<one>', recovered: null })
   setup.client.subscribe('news')
   const [request] = setup.socket.sentOf('subscribe')
   expect(request).toMatchObject({ since: '<one>' })
   const id = request?.['id'] as string
-  setup.socket.say({ type: 'subscribed', id, channels: ['news'], cursor: '<two>', recovered: true })
+  setup.socket.receive({ type: 'subscribed', id, channels: ['news'], cursor: '<two>', recovered: true })
   await reconnect(setup)
   expect(setup.socket.parameter('cursor')).toBe('<two>')
 })

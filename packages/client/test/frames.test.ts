@@ -1,5 +1,5 @@
 /**
- * Frames that are not what they should be: reported as `bad_frame`, and never an exception out of a socket's handler.
+ * Malformed frames: the client reports them as `bad_frame` and never throws from a socket's handler.
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -21,20 +21,23 @@ describe('a server of another protocol', () => {
     ['a binary frame', new ArrayBuffer(3)],
   ] as const
 
-  test.each(foreign)('is left after %s, with an error, and tried again after a pause', async (_name, frame) => {
-    const setup = await start()
-    setup.socket.sayText(frame)
-    expect(setup.told.error.map(({ code }) => code)).toEqual(['bad_frame', 'connect_failed'])
-    expect(setup.told.error[1]?.details).toMatchObject({ code: 1006, attempt: 1, nextAttemptInMs: 4500 })
-    expect(setup.socket.closedWith).toBe(1000)
-    await setup.clock.advance(4500)
-    expect(setup.sockets).toHaveLength(2)
-    setup.socket.welcome()
-    expect(setup.client.state).toBe('open')
-  })
+  test.each(foreign)(
+    'loses the client after %s: the client reports an error and reconnects after a pause',
+    async (_name, frame) => {
+      const setup = await start()
+      setup.socket.receiveText(frame)
+      expect(setup.events.error.map(({ code }) => code)).toEqual(['bad_frame', 'connect_failed'])
+      expect(setup.events.error[1]?.details).toMatchObject({ code: 1006, attempt: 1, nextAttemptInMs: 4500 })
+      expect(setup.socket.closedWith).toBe(1000)
+      await setup.clock.advance(4500)
+      expect(setup.sockets).toHaveLength(2)
+      setup.socket.welcome()
+      expect(setup.client.state).toBe('open')
+    },
+  )
 })
 
-test('a wrong frame in the middle is reported, and the next one is received', async () => {
+test('the client reports a malformed frame and receives the next one', async () => {
   const setup = await startOpen()
   for (const frame of [
     '{"type":"message","channel":"lobby","from":"b","data":1,"offset":"7"}',
@@ -45,23 +48,23 @@ test('a wrong frame in the middle is reported, and the next one is received', as
     '{"type":"error"}',
     'no JSON',
   ]) {
-    setup.socket.sayText(frame)
+    setup.socket.receiveText(frame)
   }
-  setup.socket.hear(8)
-  expect(setup.told.error.map(({ code }) => code)).toEqual(Array(7).fill('bad_frame'))
-  expect(setup.told.message.map(({ offset }) => offset)).toEqual([8])
+  setup.socket.receiveMessage(8)
+  expect(setup.events.error.map(({ code }) => code)).toEqual(Array(7).fill('bad_frame'))
+  expect(setup.events.message.map(({ offset }) => offset)).toEqual([8])
   expect(setup.client.state).toBe('open')
 })
 
-test('a type that the client does not know is ignored, before the welcome and after it', async () => {
+test('the client ignores frames of unknown types before the welcome and after it', async () => {
   const setup = await start()
-  setup.socket.sayText('{"type":"news from the future"}')
+  setup.socket.receiveText('{"type":"news from the future"}')
   setup.socket.welcome()
-  setup.socket.sayText('{"type":"constructor"}')
-  setup.socket.sayText('{"type":"__proto__","offset":99}')
-  setup.socket.hear(1)
+  setup.socket.receiveText('{"type":"constructor"}')
+  setup.socket.receiveText('{"type":"__proto__","offset":99}')
+  setup.socket.receiveMessage(1)
   await reconnect(setup)
-  expect(setup.told.error).toEqual([])
+  expect(setup.events.error).toEqual([])
   expect(setup.socket.parameter('cursor')).toBe('e:1')
 })
 
@@ -80,12 +83,12 @@ const type = fc.constantFrom(
 )
 const frame = fc.tuple(type, fc.dictionary(fc.constantFrom(...fields), value, { maxKeys: 12 }))
 
-test('whatever the frames are, nothing is thrown, and messages have what their types promise', async () => {
+test('the client throws for no frame, and each message that it emits satisfies its type', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(frame, { maxLength: 20 }), fc.boolean(), async (frames, isOpen) => {
       const setup = await (isOpen ? startOpen() : start())
-      for (const [type, others] of frames) setup.socket.sayText(JSON.stringify({ ...others, type }))
-      for (const { channel, from, offset } of setup.told.message) {
+      for (const [type, others] of frames) setup.socket.receiveText(JSON.stringify({ ...others, type }))
+      for (const { channel, from, offset } of setup.events.message) {
         expect([typeof channel, typeof from, Number.isSafeInteger(offset)]).toEqual(['string', 'string', true])
       }
       setup.client.close()
@@ -94,7 +97,7 @@ test('whatever the frames are, nothing is thrown, and messages have what their t
   )
 })
 
-test('reading a frame throws an error or answers, whatever the text', () => {
+test('readFrame returns or throws an Error for any text', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json(), fc.anything()), (text) => {
       try {
@@ -110,27 +113,27 @@ describe('the option parse', () => {
   const parse = (json: string): unknown => JSON.parse(json.replace(/\d{17,}/g, '"$&n"'))
 
   test('reads the data of channel and direct messages, and nothing else', async () => {
-    const { socket, told } = await startOpen({ parse })
-    socket.sayText(
+    const { socket, events } = await startOpen({ parse })
+    socket.receiveText(
       '{"type":"message","channel":"lobby","from":"b","data":{"id":738529527931269425},"offset":7,"at":""}',
     )
-    socket.sayText('{"type":"direct","from":"b","data":[12345678901234567890],"offset":8,"at":""}')
-    expect(told.message[0]).toMatchObject({ data: { id: '738529527931269425n' }, offset: 7 })
-    expect(told.direct[0]).toMatchObject({ data: ['12345678901234567890n'], offset: 8 })
+    socket.receiveText('{"type":"direct","from":"b","data":[12345678901234567890],"offset":8,"at":""}')
+    expect(events.message[0]).toMatchObject({ data: { id: '738529527931269425n' }, offset: 7 })
+    expect(events.direct[0]).toMatchObject({ data: ['12345678901234567890n'], offset: 8 })
   })
 
-  test('costs the message and an error when it throws, and not the connection', async () => {
+  test('drops the message and reports an error when it throws, and the connection stays open', async () => {
     const problem = new Error('cannot read this')
-    const { socket, told, client } = await startOpen({
+    const { socket, events, client } = await startOpen({
       parse: (json) => {
         if (json.includes('bad')) throw problem
         return JSON.parse(json) as unknown
       },
     })
-    socket.hear(1, 'bad')
-    socket.hear(2, 'good')
-    expect(told.error).toMatchObject([{ code: 'bad_frame', cause: problem }])
-    expect(told.message.map(({ data }) => data)).toEqual(['good'])
+    socket.receiveMessage(1, 'bad')
+    socket.receiveMessage(2, 'good')
+    expect(events.error).toMatchObject([{ code: 'bad_frame', cause: problem }])
+    expect(events.message.map(({ data }) => data)).toEqual(['good'])
     expect(client.state).toBe('open')
   })
 })

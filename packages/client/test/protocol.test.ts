@@ -1,6 +1,6 @@
 /**
- * What the client has of its own, to need no other package, is what the protocol says. The types are held by the
- * compiler: a difference fails the build.
+ * The client repeats parts of the protocol so that it needs no other package. These tests compare both. The compiler
+ * compares the types: a difference fails the build.
  */
 import * as protocol from '@lastcall/protocol'
 import { expect, expectTypeOf, test } from 'vitest'
@@ -9,20 +9,20 @@ import { comeBackAfter } from '../src/reconnect.js'
 
 type Of<Union extends { readonly type: string }, Type extends string> = Extract<Union, { readonly type: Type }>
 
-test('it comes back after the codes after which the protocol asks for it', () => {
+test('the client reconnects after exactly the close codes that ask for it in the protocol', () => {
   for (const code of [...Object.values(protocol.CLOSE_CODES), 1005, 1006, 4999]) {
     const asked = protocol.comeBackAfter(code)
-    // With the cursor, since it costs nothing: the server says whether it still reaches so far.
+    // The client sends its cursor after each of these codes: the server answers whether it can resume.
     expect(comeBackAfter(code), String(code)).toBe(asked === 'no-cursor' ? 'yes' : asked)
   }
 })
 
-test('its names are the protocol’s', () => {
+test('the client accepts the same names as the protocol', () => {
   expect(messages.LOBBY).toBe(protocol.LOBBY)
   expect(messages.SUBPROTOCOL).toBe(protocol.SUBPROTOCOL)
 })
 
-test('its types are the protocol’s', () => {
+test('the types of the client equal those of the protocol', () => {
   expectTypeOf<messages.Json>().toEqualTypeOf<protocol.Json>()
   expectTypeOf<messages.ServerErrorCode>().toEqualTypeOf<protocol.ErrorCode>()
   expectTypeOf<messages.ChannelMessage>().toEqualTypeOf<protocol.ChannelMessage>()
@@ -37,7 +37,7 @@ test('its types are the protocol’s', () => {
   expectTypeOf<messages.PongMessage>().toEqualTypeOf<protocol.PongMessage>()
 })
 
-test('of the others it declares what it uses, and the server says no more types than it knows', () => {
+test('the client declares the fields that it uses of the other messages, and knows every type of the server', () => {
   expectTypeOf<protocol.WelcomeMessage>().toExtend<messages.WelcomeMessage>()
   expectTypeOf<Of<protocol.ServerMessage, 'subscribed' | 'unsubscribed'>>().toExtend<messages.SubscribedMessage>()
   expectTypeOf<protocol.ServerMessage['type']>().toEqualTypeOf<messages.ServerMessage['type']>()

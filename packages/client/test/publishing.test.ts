@@ -1,5 +1,5 @@
 /**
- * What becomes of what is said: acked, refused, sent again, or told to be unknown.
+ * The outcomes of publish(): acknowledged, rejected, sent again, or unknown.
  */
 import { expect, test } from 'vitest'
 import { ClientError } from '../src/index.js'
@@ -10,26 +10,26 @@ const dataOf = (socket: FakeSocket): unknown[] => socket.sentOf('message').map((
 const idOf = (socket: FakeSocket, data: unknown): string =>
   socket.sentOf('message').find((message) => message['data'] === data)?.['id'] as string
 const ack = (socket: FakeSocket, data: unknown, offset: number): void =>
-  socket.say({ type: 'ack', id: idOf(socket, data), offset })
+  socket.receive({ type: 'ack', id: idOf(socket, data), offset })
 const refusal = { type: 'error', message: 'no' } as const
 
-test('a promise is kept with the offset of the ack', async () => {
+test('publish() resolves with the offset of the ack', async () => {
   const { client, socket } = await startOpen()
   const promise = client.publish({ text: 'hello' }, { id: 'mine' })
   expect(socket.sent).toEqual([{ type: 'message', channel: 'lobby', id: 'mine', data: { text: 'hello' } }])
-  socket.say({ type: 'ack', id: 'mine', offset: 5 })
+  socket.receive({ type: 'ack', id: 'mine', offset: 5 })
   await expect(promise).resolves.toBe(5)
 })
 
-test('a message to one client goes the same way', async () => {
+test('publish() to one client sends a direct message and resolves with the offset of its ack', async () => {
   const { client, socket } = await startOpen()
   const promise = client.direct('boris', null, { id: 'mine' })
   expect(socket.sent).toEqual([{ type: 'direct', to: 'boris', id: 'mine', data: null }])
-  socket.say({ type: 'ack', id: 'mine', offset: 5 })
+  socket.receive({ type: 'ack', id: 'mine', offset: 5 })
   await expect(promise).resolves.toBe(5)
 })
 
-test('messages published before there is a connection are sent in order when it is open', async () => {
+test('the client sends messages that were published before the connection in order when it opens', async () => {
   const { client, socket } = await start()
   for (const data of [1, 2, 3]) void client.publish(data).catch(() => undefined)
   expect(socket.sent).toEqual([])
@@ -37,7 +37,7 @@ test('messages published before there is a connection are sent in order when it 
   expect(dataOf(socket)).toEqual([1, 2, 3])
 })
 
-test('each message names the one before it that is not answered', async () => {
+test('each message names the unanswered message before it', async () => {
   const { client, socket } = await startOpen()
   for (const data of [1, 2]) void client.publish(data).catch(() => undefined)
   ack(socket, 1, 1)
@@ -56,15 +56,15 @@ test('a message without an ack is sent again with its id, after the catch-up and
   const { socket } = setup
   socket.welcome()
   expect(socket.sent).toEqual([{ type: 'ping' }])
-  socket.say({ type: 'ack', id: idOf(first, 1), offset: 1 })
+  socket.receive({ type: 'ack', id: idOf(first, 1), offset: 1 })
   await expect(one).resolves.toBe(1)
   expect(socket.sentOf('message')).toEqual([])
-  socket.say({ type: 'pong', offset: 4 })
+  socket.receive({ type: 'pong', offset: 4 })
   expect(dataOf(socket)).toEqual([2, 3])
   expect(idOf(socket, 2)).toBe(idOf(first, 2))
 })
 
-test('nothing is waited for when nothing was left without an answer', async () => {
+test('a client without unanswered messages publishes at once after a reconnect', async () => {
   const setup = await startOpen()
   await reconnect(setup)
   void setup.client.publish(1).catch(() => undefined)
@@ -73,7 +73,7 @@ test('nothing is waited for when nothing was left without an answer', async () =
   expect(setup.socket.sentOf('ping')).toEqual([])
 })
 
-test('a connection that is lost in the catch-up changes nothing: nothing is sent before the next one is over', async () => {
+test('a client that loses a connection during the catch-up sends nothing before the next catch-up ends', async () => {
   const setup = await startOpen()
   void setup.client.publish(1).catch(() => undefined)
   await reconnect(setup)
@@ -81,11 +81,11 @@ test('a connection that is lost in the catch-up changes nothing: nothing is sent
   await reconnect(setup)
   setup.socket.welcome()
   expect(dataOf(setup.socket)).toEqual([])
-  setup.socket.say({ type: 'pong', offset: 0 })
+  setup.socket.receive({ type: 'pong', offset: 0 })
   expect(dataOf(setup.socket)).toEqual([1])
 })
 
-test('when the answers are out of reach, what was sent is told to be unknown and what was not is sent', async () => {
+test('after a loss the client reports sent messages as unknown and sends the unsent ones', async () => {
   const setup = await startOpen()
   const sent = setup.client.publish(1)
   setup.socket.end()
@@ -96,44 +96,44 @@ test('when the answers are out of reach, what was sent is told to be unknown and
   expect(dataOf(setup.socket)).toEqual([2])
 })
 
-test('a refusal for good rejects, and does not hold up the next message', async () => {
+test('a permanent rejection rejects its promise and does not delay the next message', async () => {
   const { client, socket } = await startOpen()
   const refused = client.publish(1, { channel: 'elsewhere' })
   const next = client.publish(2)
-  socket.say({ ...refusal, code: 'not_subscribed', temporary: false, id: idOf(socket, 1) })
+  socket.receive({ ...refusal, code: 'not_subscribed', temporary: false, id: idOf(socket, 1) })
   await expect(refused).rejects.toEqual(new ClientError('not_subscribed', 'no'))
   ack(socket, 2, 1)
   await expect(next).resolves.toBe(1)
 })
 
-test('a refused message is sent again before the answer to its successor, which the server will refuse, too', async () => {
+test('the client sends a rejected message again before it receives the rejection of its successor', async () => {
   const setup = await startOpen()
   for (const data of [1, 2, 3]) void setup.client.publish(data).catch(() => undefined)
   await reconnect(setup)
   const { client, socket } = setup
   socket.welcome()
-  socket.say({ type: 'pong', offset: 0 })
+  socket.receive({ type: 'pong', offset: 0 })
   expect(dataOf(socket)).toEqual([1, 2, 3])
-  // The first one has come in by the old connection; its second copy is refused all the same, and what is behind it.
+  // The journal has message 1 from the old connection. The server still rejects its second copy, and the messages behind it.
   const [one, two, three] = [1, 2, 3].map((data) => idOf(socket, data))
-  socket.say({ type: 'ack', id: one as string, offset: 1 })
-  socket.say({ ...refusal, code: 'rate_limited', temporary: true, id: one as string, retryInMs: 700 })
-  socket.say({ ...refusal, code: 'out_of_order', temporary: true, id: two as string })
-  // The ack of a third copy, from yet another connection: more may be in flight again.
-  socket.say({ type: 'ack', id: one as string, offset: 1 })
+  socket.receive({ type: 'ack', id: one as string, offset: 1 })
+  socket.receive({ ...refusal, code: 'rate_limited', temporary: true, id: one as string, retryInMs: 700 })
+  socket.receive({ ...refusal, code: 'out_of_order', temporary: true, id: two as string })
+  // The ack of a third copy, from a third connection: more messages may be in flight again.
+  socket.receive({ type: 'ack', id: one as string, offset: 1 })
   void client.publish(4).catch(() => undefined)
   expect(dataOf(socket).slice(3)).toEqual([2])
-  socket.say({ ...refusal, code: 'out_of_order', temporary: true, id: three as string })
+  socket.receive({ ...refusal, code: 'out_of_order', temporary: true, id: three as string })
   ack(socket, 2, 2)
   expect(dataOf(socket).slice(4)).toEqual([3, 4])
 })
 
-test('a refusal for now is tried again when the server says so, in order, carefully', async () => {
+test('after a temporary rejection the client retries in order, one message first, at the time that the server names', async () => {
   const { client, socket, clock } = await startOpen()
   for (const data of [1, 2, 3]) void client.publish(data).catch(() => undefined)
-  socket.say({ ...refusal, code: 'rate_limited', temporary: true, id: idOf(socket, 1), retryInMs: 700 })
-  socket.say({ ...refusal, code: 'out_of_order', temporary: true, id: idOf(socket, 2) })
-  socket.say({ ...refusal, code: 'out_of_order', temporary: true, id: idOf(socket, 3) })
+  socket.receive({ ...refusal, code: 'rate_limited', temporary: true, id: idOf(socket, 1), retryInMs: 700 })
+  socket.receive({ ...refusal, code: 'out_of_order', temporary: true, id: idOf(socket, 2) })
+  socket.receive({ ...refusal, code: 'out_of_order', temporary: true, id: idOf(socket, 3) })
   void client.publish(4).catch(() => undefined)
   await clock.advance(699)
   expect(dataOf(socket)).toEqual([1, 2, 3])
@@ -146,23 +146,23 @@ test('a refusal for now is tried again when the server says so, in order, carefu
   expect(dataOf(socket)).toEqual([1, 2, 3, 1, 2, 3, 4])
 })
 
-test('without a hint it waits longer after each refusal in a row', async () => {
+test('without a hint the client waits longer after each rejection in a row', async () => {
   const { client, socket, clock } = await startOpen()
   void client.publish(1).catch(() => undefined)
   for (const [count, waitMs] of [1000, 1500, 2500].entries()) {
-    socket.say({ ...refusal, code: 'journal_unavailable', temporary: true, id: idOf(socket, 1) })
+    socket.receive({ ...refusal, code: 'journal_unavailable', temporary: true, id: idOf(socket, 1) })
     await clock.advance(waitMs - 1)
     expect(dataOf(socket)).toHaveLength(count + 1)
     await clock.advance(1)
     expect(dataOf(socket)).toHaveLength(count + 2)
-    socket.say({ type: 'pong', offset: 0 })
+    socket.receive({ type: 'pong', offset: 0 })
   }
 })
 
-test('a server that closes the connection takes nothing more from it; the next one does', async () => {
+test('the client sends a message again on the next connection when the closing server rejects it', async () => {
   const setup = await startOpen()
   void setup.client.publish(1).catch(() => undefined)
-  setup.socket.say({ ...refusal, code: 'shutting_down', temporary: true, id: idOf(setup.socket, 1) })
+  setup.socket.receive({ ...refusal, code: 'shutting_down', temporary: true, id: idOf(setup.socket, 1) })
   await setup.clock.advance(20_000)
   expect(dataOf(setup.socket)).toEqual([1])
   await reconnect(setup, 1001)
@@ -170,7 +170,7 @@ test('a server that closes the connection takes nothing more from it; the next o
   expect(dataOf(setup.socket)).toEqual([1])
 })
 
-test('no more than 64 messages are on their way at a time', async () => {
+test('at most 64 messages are in flight', async () => {
   const { client, socket } = await startOpen()
   for (let data = 1; data <= 100; data++) void client.publish(data).catch(() => undefined)
   expect(dataOf(socket)).toHaveLength(64)
@@ -178,7 +178,7 @@ test('no more than 64 messages are on their way at a time', async () => {
   expect(dataOf(socket)).toHaveLength(65)
 })
 
-test('the queue is bounded, and a rejection says so', async () => {
+test('the queue is bounded, and a full queue rejects publish()', async () => {
   const { client, socket } = await startOpen({ maxQueue: 2 })
   void client.publish(1).catch(() => undefined)
   void client.publish(2).catch(() => undefined)
@@ -188,7 +188,7 @@ test('the queue is bounded, and a rejection says so', async () => {
   expect(dataOf(socket)).toEqual([1, 2, 4])
 })
 
-test('after close the promises say whether a message was sent', async () => {
+test('after close() the rejection tells whether the client had sent the message', async () => {
   const { client } = await startOpen()
   const sent = client.publish(1)
   client.close()
@@ -201,11 +201,11 @@ test('after close the promises say whether a message was sent', async () => {
   await expect(unsent).rejects.toMatchObject({ code: 'closed' })
 })
 
-test('two messages with the same id are one', async () => {
+test('two calls of publish() with the same id send one message', async () => {
   const { client, socket } = await startOpen()
   const promises = [client.publish('a', { id: 'same' }), client.publish('a', { id: 'same' })]
   expect(socket.sentOf('message')).toHaveLength(1)
-  socket.say({ type: 'ack', id: 'same', offset: 3 })
+  socket.receive({ type: 'ack', id: 'same', offset: 3 })
   await expect(Promise.all(promises)).resolves.toEqual([3, 3])
 })
 
@@ -256,7 +256,7 @@ test('the option stringify encodes the data, and its text is sent as it is', asy
   expect(texts[0]).toContain('"data":[ 738529527931269425, 1e400 ]}')
 })
 
-test.each(['', 'x'.repeat(65)])('an id the server would not repeat is rejected: %j', async (id) => {
+test.each(['', 'x'.repeat(65)])('publish() rejects an id that the server would not accept: %j', async (id) => {
   const { client, socket } = await startOpen()
   await expect(client.publish(1, { id })).rejects.toMatchObject({ code: 'bad_message' })
   expect(socket.sent).toEqual([])

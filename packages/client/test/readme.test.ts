@@ -1,5 +1,5 @@
 /**
- * The snippets of README.md, pasted as they stand into files of their own, against a real server.
+ * The snippets of README.md run unchanged, each as a file, against a real server.
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,10 +14,10 @@ import { startServer } from './support/real.js'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const CACHE = join(ROOT, '../../node_modules/.cache')
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-/** Those for a browser are run by the tests in end-to-end/. */
+/** The tests in end-to-end/ run the snippets for a browser. */
 const snippets = [...readme.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code as string)
 
-/** What each one prints, in order. */
+/** The expected output of each snippet, in order. */
 const PRINTED = [
   /^the server's journal has it at offset \d+: every client in the lobby receives it\n$/,
   /^$/,
@@ -26,7 +26,7 @@ const PRINTED = [
   /^738529527931269425n\n$/,
 ]
 
-test('there is an expectation for each snippet', () => {
+test('each snippet has an expectation', () => {
   expect(snippets).toHaveLength(PRINTED.length)
 })
 
@@ -34,13 +34,13 @@ test.each(snippets.map((code, index) => [index, code] as const))(
   'snippet %i works when pasted',
   async (index, code) => {
     const server = await startServer({ presenceIntervalMs: 0, build: 'readme' })
-    // Where `ws` is found.
+    // In this folder Node finds `ws`.
     mkdirSync(CACHE, { recursive: true })
     const folder = mkdtempSync(join(CACHE, 'readme-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const snippet = join(folder, 'snippet.mjs')
     writeFileSync(snippet, code.replaceAll('ws://localhost:8000/ws', server.webSocketUrl))
-    // As Node 22 does: snippets that bring no WebSocket use the global one.
+    // Snippets without a `webSocket` option use the global one, which Node 20 lacks.
     const prelude = join(folder, 'prelude.mjs')
     writeFileSync(prelude, "import { WebSocket } from 'ws'\nglobalThis.WebSocket ??= WebSocket\n")
     const outfile = join(folder, 'bundle.mjs')

@@ -1,10 +1,10 @@
 /**
- * The client and the server, over real sockets.
+ * The client and the real server over real sockets.
  */
 import { createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { SavedState, Store } from '../src/index.js'
-import { Heard, journalUrl, next, opened, startClient, startServer, type RunningServer } from './support/real.js'
+import { Received, journalUrl, next, opened, startClient, startServer, type RunningServer } from './support/real.js'
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
@@ -13,7 +13,7 @@ const stop = async (server: RunningServer): Promise<void> => {
   await server.close()
 }
 
-test('two clients talk: to all, to one, in a channel', async () => {
+test('two clients publish to the lobby, to each other and to a channel', async () => {
   const server = await startServer()
   const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
   const direct = next(boris, 'direct')
@@ -30,7 +30,7 @@ test('two clients talk: to all, to one, in a channel', async () => {
   expect((await news.next()).value).toMatchObject({ channel: 'news', data: 'extra' })
 })
 
-test('a client without a name is given one, and keeps it', async () => {
+test('a client without a name receives one and keeps it', async () => {
   const server = await startServer()
   const client = startClient(server)
   await opened(client)
@@ -45,45 +45,45 @@ test('a client without a name is given one, and keeps it', async () => {
 test('a client that was disconnected gets the messages it missed once, in order, and then new ones', async () => {
   const server = await startServer()
   const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
-  const heard = new Heard(boris)
+  const received = new Received(boris)
   boris.subscribe('news')
   anna.subscribe('news')
   await Promise.all([opened(anna), opened(boris)])
   for (const number of range(1, 10)) await anna.publish(number, { channel: number % 2 ? 'lobby' : 'news' })
-  await heard.until(10)
+  await received.until(10)
   const recovered = next(boris, 'recovered')
   server.connections.get('boris')?.terminate('request')
   await Promise.all(range(11, 500).map((number) => anna.publish(number, { channel: number % 2 ? 'lobby' : 'news' })))
   await anna.publish('the last')
-  await heard.until('the last')
+  await received.until('the last')
   expect((await recovered).recovered).toBe(true)
-  expect(heard.data).toEqual([...range(1, 500), 'the last'])
+  expect(received.data).toEqual([...range(1, 500), 'the last'])
 })
 
-test('a publisher whose connection is cut again and again is in the journal once and in order', async () => {
+test('the journal has each message of a publisher whose connection is cut again and again once and in order', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
-  const heard = new Heard(boris)
+  const received = new Received(boris)
   await Promise.all([opened(anna), opened(boris)])
   const acks: Promise<number>[] = []
   for (let cut = 0; cut < 40; cut++) {
     for (let i = 0; i < 25; i++) acks.push(anna.publish(acks.length))
-    // Some are on their way to the server, some in its hands, some acks on their way back.
+    // Some messages are on their way to the server, the server processes others, and some acks are on their way back.
     for (let turns = cut % 8; turns > 0; turns--) await new Promise(setImmediate)
     server.connections.get('anna')?.terminate('request')
     if (cut % 5 === 0) await acks.at(-1)
   }
   const offsets = await Promise.all(acks)
-  await heard.until(acks.length - 1)
-  expect(heard.data).toEqual(range(0, acks.length - 1))
+  await received.until(acks.length - 1)
+  expect(received.data).toEqual(range(0, acks.length - 1))
   expect(offsets).toEqual([...offsets].sort((a, b) => a - b))
 })
 
-test('a restart of the server on its file journal is not noticed but by its event', async () => {
+test('a restart of the server on its file journal costs no message and causes one `recovered` event', async () => {
   const options = { journalUrl: journalUrl(), sessionSecret: 'x'.repeat(32) }
   const first = await startServer(options)
   const [anna, boris] = [startClient(first, { clientId: 'anna' }), startClient(first, { clientId: 'boris' })]
-  const heard = new Heard(boris)
+  const received = new Received(boris)
   await Promise.all([opened(anna), opened(boris)])
   const acks = range(1, 50).map((number) => anna.publish(number))
   await acks[20]
@@ -97,8 +97,8 @@ test('a restart of the server on its file journal is not noticed but by its even
   const second = await startServer({ ...options, port: first.port })
   acks.push(...range(151, 200).map((number) => anna.publish(number)))
   await Promise.all(acks)
-  await heard.until(200)
-  expect(heard.data).toEqual(range(1, 200))
+  await received.until(200)
+  expect(received.data).toEqual(range(1, 200))
   expect((await recovered).recovered).toBe(true)
   expect(await moved).toEqual({ from: first.node, to: second.node })
 })
@@ -106,33 +106,33 @@ test('a restart of the server on its file journal is not noticed but by its even
 test('a replaced journal is reported as a loss, once, and later messages are delivered', async () => {
   const first = await startServer()
   const [anna, boris] = [startClient(first, { clientId: 'anna' }), startClient(first, { clientId: 'boris' })]
-  const heard = new Heard(boris)
+  const received = new Received(boris)
   const recoveries: boolean[] = []
   boris.on('recovered', ({ recovered }) => void recoveries.push(recovered))
   for (const number of range(1, 20)) await anna.publish(number)
-  await heard.until(20)
+  await received.until(20)
   const back = Promise.all([opened(anna), opened(boris)])
   await stop(first)
   await startServer({ port: first.port })
   await back
   await anna.publish(21)
-  await heard.until(21)
-  expect(heard.data).toEqual(range(1, 21))
+  await received.until(21)
+  expect(received.data).toEqual(range(1, 21))
   expect(recoveries).toEqual([false])
 })
 
-test('more than the rate limit allows arrives all the same, later and in order', async () => {
+test('a client that publishes more than the rate limit allows delivers all of it later and in order', async () => {
   const server = await startServer({ maxMessagesPerMinute: 600 })
   const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
-  const heard = new Heard(boris)
+  const received = new Received(boris)
   await opened(boris)
   const offsets = await Promise.all(range(1, 610).map((number) => anna.publish(number)))
-  await heard.until(610)
-  expect(heard.data).toEqual(range(1, 610))
+  await received.until(610)
+  expect(received.data).toEqual(range(1, 610))
   expect(offsets).toEqual([...offsets].sort((a, b) => a - b))
 })
 
-test('a channel is replayed from the cursor of the client at its request', async () => {
+test('a subscription replays its channel from the client’s cursor', async () => {
   const server = await startServer()
   const [anna, boris] = [startClient(server, { clientId: 'anna' }), startClient(server, { clientId: 'boris' })]
   anna.subscribe('news')
@@ -148,7 +148,7 @@ test('a channel is replayed from the cursor of the client at its request', async
   expect((await news.next()).value).toMatchObject({ data: 'meanwhile' })
 })
 
-test('a client that another one replaces ends, and does not fight', async () => {
+test('a client that another one takes over from closes and does not reconnect', async () => {
   const server = await startServer()
   let state: SavedState | undefined
   let isSaved: (() => void) | undefined
@@ -170,7 +170,7 @@ test('a client that another one replaces ends, and does not fight', async () => 
   await expect(second.publish('still here')).resolves.toBeGreaterThan(0)
 })
 
-test('a token that has expired is replaced by a fresh one; channels it does not allow are refused', async () => {
+test('the client replaces an expired token, and the server rejects channels that the token does not allow', async () => {
   const authSecret = 's'.repeat(32)
   const server = await startServer({ authSecret, heartbeatIntervalSeconds: 1 })
   let count = 0

@@ -1,9 +1,9 @@
 /**
- * What the client costs a page: minified and gzipped, as a bundler makes it.
+ * The size of the client on a page: bundled, minified and gzipped.
  *
  * The bounds were raised from 6 KiB when the client began to check each frame before it uses it, to explain its state, to
- * treat cursors as opaque, to obey a server's hints, to refuse data that JSON would lose, and to report each welcome. `sessionStore` is left out
- * of the first bound: a bundler drops it where it is not imported.
+ * treat cursors as opaque, to obey a server's hints, to reject data that JSON would lose, and to report each welcome. The
+ * first bound does not include `sessionStore`: a bundler drops it where no code imports it.
  */
 import { gzipSync } from 'node:zlib'
 import { fileURLToPath } from 'node:url'

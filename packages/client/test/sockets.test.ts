@@ -1,5 +1,5 @@
 /**
- * Sockets that do not behave: they throw, or their server hangs. The client goes on, and lets Node end.
+ * Faulty sockets: they throw, or their server hangs. The client continues, and Node can exit.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ import { connect, type WebSocketConstructor } from '../src/index.js'
 import { opened, startServer } from './support/real.js'
 import { start, startOpen } from './support/setup.js'
 
-test('a socket whose send throws is replaced, and what was to be sent is sent', async () => {
+test('the client replaces a socket whose send throws, and sends the message on the next one', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   let isBroken = false
   class Fragile extends WebSocket {
@@ -39,7 +39,7 @@ test('a socket whose send throws is replaced, and what was to be sent is sent', 
   expect(reasons).toEqual(['reconnecting: send() after close()', 'open: '])
 })
 
-test('a socket whose close throws is let go of', async () => {
+test('the client drops a socket whose close throws', async () => {
   const { client, socket } = await startOpen()
   socket.close = () => {
     throw new Error('not now')
@@ -48,18 +48,18 @@ test('a socket whose close throws is let go of', async () => {
   expect(client.state).toBe('closed')
 })
 
-test('a socket that can not be made is an error each time, with its cause', async () => {
+test('the client reports an error with its cause each time that the socket’s constructor throws', async () => {
   const cause = new SyntaxError('not allowed here')
   const refuse = function (): never {
     throw cause
   }
   const setup = await start({ webSocket: refuse as unknown as WebSocketConstructor })
-  expect(setup.told.error).toMatchObject([{ code: 'connect_failed', cause, details: { attempt: 1 } }])
+  expect(setup.events.error).toMatchObject([{ code: 'connect_failed', cause, details: { attempt: 1 } }])
   await setup.clock.advance(1000)
-  expect(setup.told.error).toMatchObject([{ cause }, { cause, details: { attempt: 2 } }])
+  expect(setup.events.error).toMatchObject([{ cause }, { cause, details: { attempt: 2 } }])
 })
 
-test('close ends Node although the server has stopped and never answers', async () => {
+test('after close() Node exits although the stopped server never answers', async () => {
   const { outputFiles } = await build({
     stdin: {
       contents: `
@@ -82,11 +82,11 @@ test('close ends Node although the server has stopped and never answers', async 
   const code = outputFiles[0]?.text ?? ''
   const child = spawn(process.execPath, ['--input-type=module', '--eval', code, url], { cwd: root, stdio: 'inherit' })
   onTestFinished(() => void child.kill('SIGKILL'))
-  // Without a bound, `ws` waits for 30 s: as long as this test may take.
+  // Without a bound of the client, `ws` waits for 30 s, which is the time limit of this test.
   expect(await once(child, 'exit')).toEqual([0, null])
 }, 25_000)
 
-/** Lets a client in, and does nothing more: it does not answer a close frame. */
+/** A server that accepts a client and then sends nothing, not even an answer to a close frame. */
 async function startHangingServer(): Promise<string> {
   const { createHash } = await import('node:crypto')
   const server = createServer((socket) => {

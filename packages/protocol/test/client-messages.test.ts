@@ -1,5 +1,5 @@
 /**
- * What a client may say, strict and plain, and that nothing it says is ever thrown.
+ * The parser of a client's messages, in the strict and the plain dialect. It throws for no input.
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { MAX_MESSAGE_ID_LENGTH } from '../src/identifiers.js'
 
 const strict = (message: unknown): unknown => parseClientMessage(JSON.stringify(message), true)
 
-const refused = (code: 'bad_message' | 'unknown_type', id?: string): unknown => ({
+const rejected = (code: 'bad_message' | 'unknown_type', id?: string): unknown => ({
   type: 'refusal',
   code,
   detail: expect.stringMatching(/./) as string,
@@ -16,7 +16,7 @@ const refused = (code: 'bad_message' | 'unknown_type', id?: string): unknown => 
 })
 
 describe('message', () => {
-  test('goes to the lobby when it names no channel, and its data is kept as JSON text', () => {
+  test('goes to the lobby when it names no channel, and keeps its data as JSON text', () => {
     expect(strict({ type: 'message', data: { b: [1, null, 'x'] } })).toMatchObject({
       type: 'message',
       channel: 'lobby',
@@ -39,11 +39,11 @@ describe('message', () => {
     ['false', false],
     ['zero', 0],
     ['an empty text', ''],
-  ])('may say %s', (_name, data) => {
+  ])('may carry %s', (_name, data) => {
     expect(strict({ type: 'message', data })).toMatchObject({ type: 'message', data: JSON.stringify(data) })
   })
 
-  test('takes `null` for a field that is not there', () => {
+  test('treats `null` as a missing field', () => {
     expect(strict({ type: 'message', channel: null, id: null, data: 1 })).toMatchObject({
       type: 'message',
       channel: 'lobby',
@@ -65,8 +65,8 @@ describe('message', () => {
     ['a channel with a Cyrillic letter', { channel: 'канал' }],
     ['a channel that is a number', { channel: 7 }],
     ['a channel that is a list', { channel: ['lobby'] }],
-  ])('is refused with %s, under its id', (_name, wrong) => {
-    expect(strict({ type: 'message', data: 1, id: 'mine', ...wrong })).toEqual(refused('bad_message', 'mine'))
+  ])('is rejected with %s, under its id', (_name, wrong) => {
+    expect(strict({ type: 'message', data: 1, id: 'mine', ...wrong })).toEqual(rejected('bad_message', 'mine'))
   })
 
   test.each([
@@ -75,10 +75,10 @@ describe('message', () => {
     ['a megabyte', 'i'.repeat(1024 * 1024)],
     ['a number', 7],
     ['an object', { toString: 'x' }],
-  ])('is refused when its id is %s, and the refusal does not repeat it', (_name, id) => {
-    expect(strict({ type: 'message', data: 1, id })).toEqual(refused('bad_message'))
-    expect(strict({ type: 'message', channel: '', data: 1, id })).toEqual(refused('bad_message'))
-    expect(strict({ type: 'nonsense', id })).toEqual(refused('unknown_type'))
+  ])('is rejected when its id is %s, and the error does not repeat the id', (_name, id) => {
+    expect(strict({ type: 'message', data: 1, id })).toEqual(rejected('bad_message'))
+    expect(strict({ type: 'message', channel: '', data: 1, id })).toEqual(rejected('bad_message'))
+    expect(strict({ type: 'nonsense', id })).toEqual(rejected('unknown_type'))
   })
 
   test('may have an id of any 64 characters', () => {
@@ -95,20 +95,23 @@ describe('message', () => {
     expect(parseClientMessage(`{"type":"message","data":${data}}`, true)).toMatchObject({ type: 'message', data })
   })
 
-  test.each([1001, 30_000, 1_000_000])('nested %i levels deep is refused and does not end the stack', (depth) => {
-    for (const [open, close] of [
-      ['[', ']'],
-      ['{"a":', '}'],
-    ] as const) {
-      const data = `${open.repeat(depth)}1${close.repeat(depth)}`
-      const text = `{"type":"message","id":"deep","data":${data}}`
-      expect(parseClientMessage(text, true)).toEqual(refused('bad_message', 'deep'))
-    }
-  })
+  test.each([1001, 30_000, 1_000_000])(
+    'is rejected when its data is nested %i levels deep, without a stack overflow',
+    (depth) => {
+      for (const [open, close] of [
+        ['[', ']'],
+        ['{"a":', '}'],
+      ] as const) {
+        const data = `${open.repeat(depth)}1${close.repeat(depth)}`
+        const text = `{"type":"message","id":"deep","data":${data}}`
+        expect(parseClientMessage(text, true)).toEqual(rejected('bad_message', 'deep'))
+      }
+    },
+  )
 })
 
 describe('direct', () => {
-  test('names whom it is for', () => {
+  test('names its recipient', () => {
     expect(strict({ type: 'direct', to: 'bob', data: [1], id: 'x' })).toMatchObject({
       type: 'direct',
       to: 'bob',
@@ -123,17 +126,17 @@ describe('direct', () => {
     ['a name of 65 characters', 'b'.repeat(65)],
     ['a list', ['bob']],
     ['null', null],
-  ])('is refused when it is for %s', (_name, to) => {
-    expect(strict({ type: 'direct', to, data: 1, id: 'x' })).toEqual(refused('bad_message', 'x'))
+  ])('is rejected when its recipient is %s', (_name, to) => {
+    expect(strict({ type: 'direct', to, data: 1, id: 'x' })).toEqual(rejected('bad_message', 'x'))
   })
 
-  test('is refused without data', () => {
-    expect(strict({ type: 'direct', to: 'bob', id: 'x' })).toEqual(refused('bad_message', 'x'))
+  test('is rejected without data', () => {
+    expect(strict({ type: 'direct', to: 'bob', id: 'x' })).toEqual(rejected('bad_message', 'x'))
   })
 })
 
 describe('subscribe and unsubscribe', () => {
-  test('name channels, each once', () => {
+  test('list each channel once', () => {
     expect(strict({ type: 'subscribe', channels: ['a', 'b', 'a'] })).toMatchObject({
       type: 'subscribe',
       channels: ['a', 'b'],
@@ -145,14 +148,14 @@ describe('subscribe and unsubscribe', () => {
     })
   })
 
-  test('take `since` as a cursor', () => {
+  test('read `since` as a cursor', () => {
     expect(strict({ type: 'subscribe', channels: ['a'], since: 'epoch:12' })).toMatchObject({
       since: { epoch: 'epoch', offset: 12 },
     })
   })
 
   test.each(['', 'epoch', 'epoch:-1', 'epoch:1.5', 12, {}, [], true])(
-    'say that `since` %j is malformed rather than ignore it',
+    'report `since` %j as malformed and do not ignore it',
     (since) => {
       expect(strict({ type: 'subscribe', channels: ['a'], since })).toMatchObject({ since: 'malformed' })
     },
@@ -162,7 +165,7 @@ describe('subscribe and unsubscribe', () => {
     const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `c${String(index)}`)
     for (const type of ['subscribe', 'unsubscribe']) {
       expect(strict({ type, channels: names(MAX_CHANNELS_PER_REQUEST) })).toMatchObject({ type })
-      expect(strict({ type, channels: names(MAX_CHANNELS_PER_REQUEST + 1) })).toEqual(refused('bad_message'))
+      expect(strict({ type, channels: names(MAX_CHANNELS_PER_REQUEST + 1) })).toEqual(rejected('bad_message'))
     }
   })
 
@@ -173,14 +176,14 @@ describe('subscribe and unsubscribe', () => {
     ['an object that looks like a list', { 0: 'a', length: 1 }],
     ['one name that is none', ['a', 'b c']],
     ['a list in a list', [['a']]],
-  ])('are refused with %s', (_name, channels) => {
+  ])('are rejected with %s', (_name, channels) => {
     for (const type of ['subscribe', 'unsubscribe']) {
-      expect(strict({ type, channels })).toEqual(refused('bad_message'))
+      expect(strict({ type, channels })).toEqual(rejected('bad_message'))
     }
   })
 })
 
-test('ping needs nothing', () => {
+test('ping needs no fields', () => {
   expect(strict({ type: 'ping' })).toEqual({ type: 'ping' })
 })
 
@@ -203,11 +206,11 @@ describe('a text that is not a message', () => {
     ['its type in its prototype', '{"__proto__":{"type":"ping"}}', 'bad_message'],
   ]
 
-  test.each(wrong)('is refused in the strict dialect: %s', (_name, text, code) => {
-    expect(parseClientMessage(text, true)).toEqual(refused(code))
+  test.each(wrong)('is rejected in the strict dialect: %s', (_name, text, code) => {
+    expect(parseClientMessage(text, true)).toEqual(rejected(code))
   })
 
-  test.each(wrong)('is said to the lobby as it stands by a plain client: %s', (_name, text) => {
+  test.each(wrong)('is published to the lobby unchanged in the plain dialect: %s', (_name, text) => {
     expect(parseClientMessage(text, false)).toMatchObject({
       type: 'message',
       channel: 'lobby',
@@ -216,17 +219,17 @@ describe('a text that is not a message', () => {
     })
   })
 
-  test('is refused under the id it brought, so that the client knows which one', () => {
-    expect(strict({ type: 'shout', id: 'mine' })).toEqual(refused('unknown_type', 'mine'))
+  test('is rejected under its own id, so that the client can assign the error', () => {
+    expect(strict({ type: 'shout', id: 'mine' })).toEqual(rejected('unknown_type', 'mine'))
   })
 })
 
-test('a plain client may use the messages too, and is told when one of them is wrong', () => {
+test('a plain client may send protocol messages, too, and receives an error for a malformed one', () => {
   expect(parseClientMessage('{"type":"message","channel":"a","data":1}', false)).toMatchObject({ channel: 'a' })
-  expect(parseClientMessage('{"type":"message","channel":"a b","data":1}', false)).toEqual(refused('bad_message'))
+  expect(parseClientMessage('{"type":"message","channel":"a b","data":1}', false)).toEqual(rejected('bad_message'))
 })
 
-describe('whatever is said', () => {
+describe('the parser', () => {
   const anyText = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.json(),
@@ -252,7 +255,7 @@ describe('whatever is said', () => {
       }),
   )
 
-  test('nothing is thrown, and what is taken is within its bounds', () => {
+  test('throws for no text, and every message that it accepts is within the bounds', () => {
     fc.assert(
       fc.property(anyText, fc.boolean(), (text, isStrict) => {
         const message = parseClientMessage(text, isStrict)
@@ -268,7 +271,7 @@ describe('whatever is said', () => {
     )
   })
 
-  test('data comes out as it went in', () => {
+  test('returns the data of a message unchanged', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (data) => {
         const message = parseClientMessage(JSON.stringify({ type: 'message', data }), true)

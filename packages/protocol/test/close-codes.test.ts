@@ -1,5 +1,5 @@
 /**
- * Close codes and error codes: the numbers that clients rely on, and whether to come back.
+ * Close codes and error codes: the numbers that clients rely on, and whether a client reconnects.
  */
 import { expect, test } from 'vitest'
 import { CLOSE_CODES, comeBackAfter, type ComeBack } from '../src/close-codes.js'
@@ -36,11 +36,11 @@ test('a client reconnects after a cut connection and after unknown codes', () =>
   for (const code of [1005, 1006, 1014, 4000, 4999]) expect(comeBackAfter(code)).toBe('yes')
 })
 
-test('the codes that RFC 6455 keeps from being sent are not among ours', () => {
+test('the server uses no close code that RFC 6455 forbids in a close frame', () => {
   for (const code of [1004, 1005, 1006, 1015]) expect(Object.values(CLOSE_CODES)).not.toContain(code)
 })
 
-test('a cause that may pass by itself is temporary, a mistake of the client is not', () => {
+test('an error is temporary if its cause may pass by itself, and not if it is a mistake of the client', () => {
   for (const code of ['rate_limited', 'journal_unavailable', 'shutting_down', 'internal'] as const) {
     expect(isTemporary(code)).toBe(true)
   }

@@ -1,5 +1,5 @@
 /**
- * Cursors: what is one, and that writing and reading are inverse.
+ * The format of cursors. Formatting and parsing are inverse.
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -35,15 +35,15 @@ test.each([
   'e:Infinity',
   'e:9007199254740992',
   'e:99999999999999999999',
-])('%j is none', (text) => {
+])('%j is not a cursor', (text) => {
   expect(parseCursor(text)).toBeUndefined()
 })
 
-test('the largest offset is the largest whole number that is exact', () => {
+test('the largest offset is the largest safe integer', () => {
   expect(parseCursor(`e:${String(Number.MAX_SAFE_INTEGER)}`)).toEqual({ epoch: 'e', offset: Number.MAX_SAFE_INTEGER })
 })
 
-test('a cursor of a form that a later version may use is read as unknown, whatever its length', () => {
+test('the parser treats a cursor in the format of a later version as unknown, whatever its length', () => {
   const visible = fc.string({ unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)) })
   fc.assert(
     fc.property(visible, (text) => {

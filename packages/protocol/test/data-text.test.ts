@@ -1,5 +1,5 @@
 /**
- * The text of `data` is found exactly where JSON.parse finds its value, and comes out byte for byte.
+ * `findDataText` finds the text of `data` exactly where JSON.parse finds its value, and returns it byte for byte.
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { findDataText } from '../src/data-text.js'
 
 const whitespace = fc.string({ unit: fc.constantFrom(' ', '\t', '\n', '\r'), maxLength: 3 })
 
-/** A string's characters as JSON may write them: as they are, with a short escape, or as `\u….` */
+/** The characters of a string as JSON may encode them: literally, with a short escape, or as `\u….` */
 const writtenString = fc
   .array(
     fc.oneof(
@@ -60,7 +60,7 @@ function writeObject([space, members]: [string, Member[]]): string {
 
 const members = fc.array(fc.tuple(whitespace, key, whitespace, whitespace, value, whitespace), { maxLength: 6 })
 
-/** What JSON.parse has for `data`, and what is written there last. */
+/** Compares the found text with the last `data` in the source and with the value of JSON.parse. */
 function check(text: string, written: string | undefined): void {
   const parsed = JSON.parse(text) as { data?: unknown }
   const found = findDataText(text)
@@ -69,7 +69,7 @@ function check(text: string, written: string | undefined): void {
   if (found) expect(JSON.parse(found.json)).toEqual(parsed.data)
 }
 
-test('the text is what stands behind the last key that JSON.parse reads as `data`', () => {
+test('findDataText returns the text behind the last key that JSON.parse reads as `data`', () => {
   fc.assert(
     fc.property(fc.tuple(whitespace, whitespace, whitespace, members), ([before, inside, behind, all]) => {
       const text = `${before}${writeObject([inside, all])}${behind}`
@@ -79,7 +79,7 @@ test('the text is what stands behind the last key that JSON.parse reads as `data
   )
 })
 
-test('whatever JSON.parse accepts as an object is read as JSON.parse reads it', () => {
+test('findDataText reads every object that JSON.parse accepts as JSON.parse does', () => {
   const text = fc.oneof(
     fc.json(),
     fc.dictionary(fc.oneof(fc.constant('data'), fc.string()), fc.jsonValue()).map((object) => JSON.stringify(object)),
@@ -97,7 +97,7 @@ test('whatever JSON.parse accepts as an object is read as JSON.parse reads it', 
   )
 })
 
-test('the depth counts lists and objects that are inside each other', () => {
+test('the depth counts nested lists and objects', () => {
   const depthOf = (data: string): number | undefined => findDataText(`{"a":[[[[]]]],"data":${data}}`)?.depth
   expect(depthOf('7')).toBe(0)
   expect(depthOf('"[[["')).toBe(0)
@@ -105,7 +105,7 @@ test('the depth counts lists and objects that are inside each other', () => {
   expect(depthOf('[{"a":[]},[[]],{}]')).toBe(3)
 })
 
-test('hostile text of a megabyte takes linear time: each of these would take minutes if it did not', () => {
+test('findDataText takes linear time for a megabyte of hostile text, where quadratic time would be minutes', () => {
   const million = 1_000_000
   const texts = [
     `{"data":"${'\\\\'.repeat(million)}"}`,
@@ -122,7 +122,7 @@ test('hostile text of a megabyte takes linear time: each of these would take min
   }
 })
 
-describe('a message passes its data on untouched', () => {
+describe('the parser keeps the data of a message byte for byte', () => {
   const untouched = [
     '738529527931269425',
     '1e400',

@@ -1,5 +1,5 @@
 /**
- * Which language a client reads: `Accept-Language` as RFC 9110 section 12.5.4 has it.
+ * The choice of a client's language from `Accept-Language` (RFC 9110 section 12.5.4).
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -18,12 +18,12 @@ test.each([
   ['  en  ', 'en'],
   ['en ; q=0.9 , uk ; q=0.1', 'en'],
   ['en;q=0, uk;q=0.1', 'uk'],
-])('%j is %s', (header, locale) => {
+])('%j leads to %s', (header, locale) => {
   expect(negotiateLocale(header, locale === 'uk' ? 'en' : 'uk')).toBe(locale)
 })
 
 test.each([[undefined], [''], ['*'], ['en;q=0'], ['en;q=nonsense'], [',;=,,'], ['de;q=0']])(
-  '%j names none of ours: the default counts',
+  '%j names no supported language, so the client reads the default',
   (header) => {
     for (const fallback of LOCALES) expect(negotiateLocale(header, fallback)).toBe(fallback)
   },
@@ -40,16 +40,16 @@ test('a client that refuses English and names another language reads the default
   expect(negotiateLocale('de, en;q=0', 'uk')).toBe('uk')
 })
 
-test('of two equally wanted languages the first counts', () => {
+test('the first of two languages with equal weight wins', () => {
   expect(negotiateLocale('en;q=0.5,uk;q=0.5', 'uk')).toBe('en')
   expect(negotiateLocale('uk;q=0.5,en;q=0.5', 'en')).toBe('uk')
 })
 
-test('a language that is refused is not what a wildcard stands for', () => {
+test('a wildcard does not stand for a language with q=0', () => {
   expect(negotiateLocale('uk;q=0, *', 'uk')).toBe('en')
 })
 
-test('any header gives one of our languages', () => {
+test('every header leads to a supported language', () => {
   fc.assert(
     fc.property(fc.string({ maxLength: 2000 }), (header) => {
       expect(LOCALES).toContain(negotiateLocale(header, 'uk'))

@@ -1,6 +1,6 @@
 /**
- * PROTOCOL.md says everything that can be said on the wire, and what it shows is true: no message, error code or close
- * code is missing there, or means something else.
+ * PROTOCOL.md documents the complete wire protocol, and its examples are valid: it lists every message, error code and
+ * close code with the meaning that the code gives them.
  */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
@@ -34,39 +34,39 @@ const types = (source: string): string[] =>
 
 const serverTypes = types(read('../src/server-messages.ts'))
 
-/** The server itself lists them when it is told another one. */
+/** The server lists the types of client messages in its answer to an unknown one. */
 function clientTypes(): string[] {
   const answer = parseClientMessage('{"type":"?"}', true)
   return answer.type === 'refusal' ? answer.detail.replace('type is one of ', '').split(', ') : []
 }
 
 describe('PROTOCOL.md', () => {
-  test.each(serverTypes)('has a heading and an example for what the server says: %s', (type) => {
-    const said = section('What the server says')
-    expect(headings(said).flatMap((heading) => heading.split(', '))).toContain(type)
+  test.each(serverTypes)('has a heading and an example for the server message %s', (type) => {
+    const documented = section('Server messages')
+    expect(headings(documented).flatMap((heading) => heading.split(', '))).toContain(type)
     expect(document.includes(`\n< {"type":"${type}"`)).toBe(true)
   })
 
-  test('has headings for what a client says, and for nothing else', () => {
+  test('has a heading for each client message, and no other', () => {
     expect(clientTypes()).toContain('message')
-    const said = headings(section('What a client says')).map((heading) => heading.replaceAll('`', ''))
-    expect(said.toSorted()).toEqual(clientTypes().toSorted())
+    const documented = headings(section('Client messages')).map((heading) => heading.replaceAll('`', ''))
+    expect(documented.toSorted()).toEqual(clientTypes().toSorted())
   })
 
-  test('has headings for nothing that the server does not say', () => {
+  test('has no heading for a message that the server does not send', () => {
     expect(serverTypes).toContain('welcome')
-    const said = headings(section('What the server says')).flatMap((heading) => heading.split(', '))
-    expect(said.toSorted()).toEqual([...new Set(serverTypes)].toSorted())
+    const documented = headings(section('Server messages')).flatMap((heading) => heading.split(', '))
+    expect(documented.toSorted()).toEqual([...new Set(serverTypes)].toSorted())
   })
 
-  test('has every error code, and says which ones may pass', () => {
+  test('lists every error code, and which ones are temporary', () => {
     const documented = rows(section('Error codes')).filter(([code]) => code?.startsWith('`'))
     const expected = ERROR_CODES.map((code) => [`\`${code}\``, isTemporary(code) ? 'yes' : 'no'])
     const found = documented.map(([code = '', , temporary = '']) => [code, temporary.split(',')[0]])
     expect(found.toSorted()).toEqual(expected.toSorted())
   })
 
-  test('has every close code, and says whether to come back', () => {
+  test('lists every close code, and whether a client reconnects after it', () => {
     const words: Record<ComeBack, string> = {
       no: 'no',
       yes: 'yes, with the cursor',
@@ -79,17 +79,17 @@ describe('PROTOCOL.md', () => {
     expect(documented.map(([code, , comeBack]) => [code, comeBack]).toSorted()).toEqual(expected.toSorted())
   })
 
-  const saidByClients = [...document.matchAll(/^> (\{.*\})$/gm)].map(([, text = '']) => text)
+  const clientExamples = [...document.matchAll(/^> (\{.*\})$/gm)].map(([, text = '']) => text)
 
-  test.each(saidByClients)('shows a client message that is taken: %s', (text) => {
+  test.each(clientExamples)('shows a client message that the parser accepts: %s', (text) => {
     expect(parseClientMessage(text, true)).not.toMatchObject({ type: 'refusal' })
   })
 
-  const saidByTheServer = [...document.matchAll(/^< (\{.*\})$/gm)]
+  const serverExamples = [...document.matchAll(/^< (\{.*\})$/gm)]
     .map(([, text = '']) => text)
     .filter((text) => !text.includes('…'))
 
-  test.each(saidByTheServer)('shows a server message that is one: %s', (text) => {
+  test.each(serverExamples)('shows a server message of a known type: %s', (text) => {
     const { type } = JSON.parse(text) as { type: string }
     expect(serverTypes).toContain(type)
   })

@@ -1,5 +1,5 @@
 /**
- * What people read: complete in both languages, in the right number, and short enough for a close frame.
+ * The texts for people: complete in both languages, with correct plurals, and short enough for a close frame.
  */
 import { describe, expect, test } from 'vitest'
 import { MAX_CLOSE_REASON_BYTES } from '../src/close-codes.js'
@@ -31,7 +31,7 @@ describe.each(LOCALES)('in %s', (locale) => {
     for (const texts of [reasons, errors]) expect(new Set(Object.values(texts)).size).toBe(Object.keys(texts).length)
   })
 
-  test('the letters are of that language', () => {
+  test('the texts use only letters of that language', () => {
     const other = locale === 'uk' ? /[ыэъё]/i : /\p{Script=Cyrillic}/u
     const everything = [
       ...Object.values(reasons),
@@ -46,7 +46,7 @@ describe.each(LOCALES)('in %s', (locale) => {
   })
 })
 
-test('the welcome says Вітаємо, as the specification has it, or Welcome', () => {
+test('the welcome begins with Вітаємо, as in the specification, or with Welcome', () => {
   expect(TEXTS.uk.welcome('anna', 3)).toBe('Вітаємо, anna! Зараз на звʼязку: 3.')
   expect(TEXTS.en.welcome('anna', 3)).toBe('Welcome, anna! Connected now: 3.')
 })
@@ -66,7 +66,7 @@ test.each([
   [111, '111 клієнтів'],
   [112, '112 клієнтів'],
   [1234, '1234 клієнти'],
-])('a Ukrainian counts %i as "%s"', (active, words) => {
+])('the Ukrainian text counts %i as "%s"', (active, words) => {
   expect(TEXTS.uk.periodic(active, 0)).toContain(`на звʼязку ${words},`)
 })
 
@@ -75,7 +75,7 @@ test.each([
   [1, '1 client'],
   [2, '2 clients'],
   [21, '21 clients'],
-])('in English %i is "%s"', (active, words) => {
+])('the English text counts %i as "%s"', (active, words) => {
   expect(TEXTS.en.periodic(active, 0)).toContain(`${words} connected`)
 })
 
@@ -90,7 +90,7 @@ test.each<[ms: number, uk: string, en: string]>([
   [30 * MINUTE_MS, '30 хвилин', '30 minutes'],
   [120 * MINUTE_MS, '2 години', '2 hours'],
   [21 * 60 * MINUTE_MS, '21 годину', '21 hours'],
-])('%i ms until the end are "%s" or "%s"', (ms, uk, en) => {
+])('the texts express %i ms until the end as "%s" and "%s"', (ms, uk, en) => {
   for (const phase of ['warning', 'reminder'] as const) {
     expect(TEXTS.uk.shutdown(phase, ms)).toContain(`за ${uk}.`)
     expect(TEXTS.en.shutdown(phase, ms)).toContain(`in ${en} `)
@@ -120,12 +120,12 @@ describe('presence', () => {
     expect(tell('en', ['anna'], ['bob', 'cleo'])).toBe('Joined: anna. Left: bob, cleo. Connected now: 9.')
   })
 
-  test('does not speak of what did not happen', () => {
+  test('omits joins or leaves that did not happen', () => {
     expect(tell('en', ['anna'])).toBe('Joined: anna. Connected now: 9.')
     expect(tell('en', [], ['anna'])).toBe('Left: anna. Connected now: 9.')
   })
 
-  test('names the channels where there are several, and leaves out those beyond three', () => {
+  test('names up to three channels when there are several', () => {
     const changes = ['news', 'sport', 'lobby', 'weather'].map((channel) => change(channel, ['anna'], []))
     expect(TEXTS.en.presence(changes.slice(0, 2))).toBe(
       'news: Joined: anna. Connected now: 9. sport: Joined: anna. Connected now: 9.',
@@ -133,7 +133,7 @@ describe('presence', () => {
     expect(TEXTS.en.presence(changes)).toMatch(/ lobby: Joined: anna\. Connected now: 9\. …$/)
   })
 
-  test('counts those it does not name', () => {
+  test('counts the clients that it does not name', () => {
     const six = ['a', 'b', 'c', 'd', 'e', 'f']
     expect(tell('en', six)).toBe('Joined: a, b, c, d, e and 1 more. Connected now: 9.')
     expect(tell('uk', six, [], 994)).toBe('Приєдналися: a, b, c, d, e та ще 995. Зараз на звʼязку: 9.')

@@ -1,5 +1,6 @@
 /**
- * The client in a browser, where there is one: its bundle, on a page of the server, with the browser's own WebSocket.
+ * The bundled client in a real browser, on a page of the server, with the browser's WebSocket. Without a browser these
+ * tests are skipped.
  */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -7,15 +8,15 @@ import { build } from 'esbuild'
 import { chromium, type Page } from 'playwright-core'
 import { expect, onTestFinished, test } from 'vitest'
 import type * as Lastcall from '../../src/index.js'
-import { Heard, opened, startClient, startForwarder, startInstances, startServer } from '../support/real.js'
+import { Received, opened, startClient, startForwarder, startInstances, startServer } from '../support/real.js'
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 
-/** What the test puts on the page. */
+/** The globals that the test adds to the page. */
 interface PageGlobals {
   lastcall: typeof Lastcall
   client: Lastcall.Client
-  heard: unknown[]
+  received: unknown[]
   states: string[]
 }
 
@@ -27,7 +28,7 @@ async function openPage({ httpUrl }: { readonly httpUrl: string }): Promise<Page
   return page
 }
 
-/** Puts a client on the page: it keeps itself in sessionStorage and writes down what it hears. */
+/** Adds a client to the page. The client saves its state in sessionStorage and records its messages and states. */
 async function addClient(page: Page, url: string, options: Lastcall.ClientOptions = {}): Promise<void> {
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL('../../src/index.ts', import.meta.url))],
@@ -37,16 +38,16 @@ async function addClient(page: Page, url: string, options: Lastcall.ClientOption
     write: false,
     logLevel: 'silent',
   })
-  // Not as a script element: the page's own policy would refuse that.
+  // The content security policy of the page would block a script element.
   await page.evaluate(`${outputFiles[0]?.text ?? ''}; globalThis.lastcall = lastcall`)
   await page.evaluate(
     ([url, options]) => {
       const globals = globalThis as unknown as PageGlobals
       const store = globals.lastcall.sessionStore('test')
-      globals.heard = []
+      globals.received = []
       globals.states = []
       globals.client = globals.lastcall.connect(url, { ...options, store })
-      globals.client.on('message', ({ data }) => void globals.heard.push(data))
+      globals.client.on('message', ({ data }) => void globals.received.push(data))
       globals.client.on('state', (state) => void globals.states.push(state))
     },
     [url, options] as const,
@@ -55,19 +56,20 @@ async function addClient(page: Page, url: string, options: Lastcall.ClientOption
 }
 
 const until = (page: Page, data: unknown) =>
-  page.waitForFunction((data) => (globalThis as unknown as PageGlobals).heard.includes(data), data)
-const heardOn = (page: Page): Promise<unknown[]> => page.evaluate(() => (globalThis as unknown as PageGlobals).heard)
+  page.waitForFunction((data) => (globalThis as unknown as PageGlobals).received.includes(data), data)
+const receivedOn = (page: Page): Promise<unknown[]> =>
+  page.evaluate(() => (globalThis as unknown as PageGlobals).received)
 
-test.skipIf(!CHROMIUM)('a page talks, and after a reload it is the same client and has missed nothing', async () => {
+test.skipIf(!CHROMIUM)('a page resumes as the same client after a reload and receives every message', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const anna = startClient(server, { clientId: 'anna' })
-  const heard = new Heard(anna)
+  const received = new Received(anna)
   await opened(anna)
   const page = await openPage(server)
   await addClient(page, server.webSocketUrl)
 
   await page.evaluate(() => (globalThis as unknown as PageGlobals).client.publish('from the page'))
-  await heard.until('from the page')
+  await received.until('from the page')
   await anna.publish(1)
   await until(page, 1)
   const name = () => page.evaluate(() => (globalThis as unknown as PageGlobals).client.clientId)
@@ -77,16 +79,16 @@ test.skipIf(!CHROMIUM)('a page talks, and after a reload it is the same client a
   await addClient(page, server.webSocketUrl)
   await anna.publish(3)
   await until(page, 3)
-  expect(await heardOn(page)).toEqual([2, 3])
+  expect(await receivedOn(page)).toEqual([2, 3])
   expect(await name()).toBe(before)
 })
 
-test.skipIf(!CHROMIUM)('a page whose network comes back does not wait for its turn', async () => {
+test.skipIf(!CHROMIUM)('a page reconnects at once when its network is available again', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const anna = startClient(server, { clientId: 'anna' })
   await opened(anna)
   const page = await openPage(server)
-  // A wait that no test would sit out.
+  // The test would time out if the client waited this long.
   const minDelayMs = 1_000_000_000
   await addClient(page, server.webSocketUrl, { clientId: 'page', minDelayMs, maxDelayMs: minDelayMs })
   await page.context().setOffline(true)
@@ -102,44 +104,47 @@ test.skipIf(!CHROMIUM)('a page whose network comes back does not wait for its tu
   ])
 })
 
-test.skipIf(!CHROMIUM)('a page moves to another instance, talks and hears meanwhile, and notices nothing', async () => {
-  const [old, fresh] = await startInstances()
-  const ports = [old.port]
-  const forwarder = await startForwarder(ports)
-  const anna = startClient(fresh, { clientId: 'anna' })
-  const heard = new Heard(anna)
-  await opened(anna)
-  const page = await openPage(forwarder)
-  await addClient(page, forwarder.webSocketUrl, { clientId: 'page' })
-  ports.push(fresh.port)
-  const hasMoved = new AbortController()
-  const moved = page
-    .evaluate(() => {
-      const { client } = globalThis as unknown as PageGlobals
-      let count = 0
-      const talking = setInterval(() => void client.publish(count++), 5)
-      return new Promise((resolve) =>
-        client.on('move', (move) => {
-          clearInterval(talking)
-          void client.publish('from there')
-          resolve(move)
-        }),
-      )
-    })
-    .finally(() => hasMoved.abort())
-  old.shutdown.begin('test')
-  let count = 0
-  while (!hasMoved.signal.aborted) await anna.publish(count++)
-  await anna.publish('end')
-  await until(page, 'end')
-  expect(await heardOn(page)).toEqual([...Array(count).keys(), 'end'])
-  expect(await moved).toEqual({ from: old.node, to: fresh.node })
-  await heard.until('from there')
-  expect(heard.data).toEqual([...Array(heard.data.length - 1).keys(), 'from there'])
-  expect(await page.evaluate(() => (globalThis as unknown as PageGlobals).states)).toEqual(['open'])
-})
+test.skipIf(!CHROMIUM)(
+  'a page migrates to another instance while it publishes and receives, and its state stays open',
+  async () => {
+    const [old, fresh] = await startInstances()
+    const ports = [old.port]
+    const forwarder = await startForwarder(ports)
+    const anna = startClient(fresh, { clientId: 'anna' })
+    const received = new Received(anna)
+    await opened(anna)
+    const page = await openPage(forwarder)
+    await addClient(page, forwarder.webSocketUrl, { clientId: 'page' })
+    ports.push(fresh.port)
+    const hasMoved = new AbortController()
+    const moved = page
+      .evaluate(() => {
+        const { client } = globalThis as unknown as PageGlobals
+        let count = 0
+        const publishing = setInterval(() => void client.publish(count++), 5)
+        return new Promise((resolve) =>
+          client.on('move', (move) => {
+            clearInterval(publishing)
+            void client.publish('from there')
+            resolve(move)
+          }),
+        )
+      })
+      .finally(() => hasMoved.abort())
+    old.shutdown.begin('test')
+    let count = 0
+    while (!hasMoved.signal.aborted) await anna.publish(count++)
+    await anna.publish('end')
+    await until(page, 'end')
+    expect(await receivedOn(page)).toEqual([...Array(count).keys(), 'end'])
+    expect(await moved).toEqual({ from: old.node, to: fresh.node })
+    await received.until('from there')
+    expect(received.data).toEqual([...Array(received.data.length - 1).keys(), 'from there'])
+    expect(await page.evaluate(() => (globalThis as unknown as PageGlobals).states)).toEqual(['open'])
+  },
+)
 
-/** A tab that the page opens gets a copy of its sessionStorage, as a duplicated one does. */
+/** Opens a tab from the page: the browser copies sessionStorage into it, as it does for a duplicated tab. */
 async function duplicate(page: Page, url: string): Promise<Page> {
   const opened = page.waitForEvent('popup')
   await page.evaluate(() => void window.open(location.href))
@@ -157,12 +162,12 @@ const stateOf = (page: Page) =>
   })
 
 test.skipIf(!CHROMIUM).each(['Web Locks', 'a BroadcastChannel'])(
-  'a duplicated tab becomes a client of its own, and the first one stays what it was: by %s',
+  'a duplicated tab gets a client name of its own and the first tab keeps its name, by %s',
   async (means) => {
     const server = await startServer({ presenceIntervalMs: 0 })
     const page = await openPage(server)
     if (means !== 'Web Locks') {
-      // As on a page that is not served over HTTPS.
+      // A page without HTTPS has no Web Locks.
       await page.context().addInitScript(() => Object.defineProperty(navigator, 'locks', { value: undefined }))
       await page.reload()
     }
@@ -180,7 +185,7 @@ test.skipIf(!CHROMIUM).each(['Web Locks', 'a BroadcastChannel'])(
     await until(copy, 'from the first')
     expect(await stateOf(page)).toEqual(first)
 
-    // A reload is no duplicate, in either tab.
+    // After a reload each tab keeps its client name.
     for (const [tab, before] of [
       [copy, second],
       [page, first],
@@ -216,16 +221,13 @@ test.skipIf(!CHROMIUM)('a tab keeps its client although the browser takes second
   expect(await stateOf(page)).toEqual(first)
 })
 
-test.skipIf(!CHROMIUM)(
-  'a client that is closed leaves its place in the store to the next one of the page',
-  async () => {
-    const server = await startServer({ presenceIntervalMs: 0 })
-    const page = await openPage(server)
-    await addClient(page, server.webSocketUrl)
-    const { clientId } = await stateOf(page)
-    await page.waitForFunction(() => sessionStorage.getItem('test') !== null)
-    await page.evaluate(() => (globalThis as unknown as PageGlobals).client.close())
-    await addClient(page, server.webSocketUrl)
-    expect((await stateOf(page)).clientId).toBe(clientId)
-  },
-)
+test.skipIf(!CHROMIUM)('a closed client leaves its stored state to the next client of the page', async () => {
+  const server = await startServer({ presenceIntervalMs: 0 })
+  const page = await openPage(server)
+  await addClient(page, server.webSocketUrl)
+  const { clientId } = await stateOf(page)
+  await page.waitForFunction(() => sessionStorage.getItem('test') !== null)
+  await page.evaluate(() => (globalThis as unknown as PageGlobals).client.close())
+  await addClient(page, server.webSocketUrl)
+  expect((await stateOf(page)).clientId).toBe(clientId)
+})

@@ -1,5 +1,5 @@
 /**
- * Time that goes on when it is told to.
+ * A clock whose time passes only when the test advances it.
  */
 import type { Clock } from '../../src/index.js'
 
@@ -17,17 +17,17 @@ export class FakeClock implements Clock {
     return () => void this.#timers.delete(timer)
   }
 
-  /** How many calls are still to come. */
+  /** The number of pending timers. */
   get pending(): number {
     return this.#timers.size
   }
 
-  /** Goes on, and calls nothing: what was due is late. */
+  /** Lets time pass and fires no timer: timers that come due are late. */
   sleep(ms: number): void {
     this.#nowMs += ms
   }
 
-  /** Goes on, and calls whatever is due on the way, in order. What hangs on promises is done before and after. */
+  /** Lets time pass and fires the timers that come due, in order. Settles promises before and after each timer. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms
     await settled()
@@ -43,5 +43,5 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Resolves when all promises have done what they can. */
+/** Resolves when all resolvable promises have settled. */
 export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

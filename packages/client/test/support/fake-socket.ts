@@ -12,9 +12,9 @@ export class FakeSocket implements WebSocketLike {
   onmessage: Handler<{ data: unknown }> = null
   onclose: Handler<{ code: number; reason: string }> = null
   onerror: Handler<unknown> = null
-  /** What the client has sent. */
+  /** The messages that the client has sent. */
   readonly sent: Record<string, unknown>[] = []
-  /** The code with which the client closed it. */
+  /** The code with which the client closed this socket. */
   closedWith: number | undefined
   isTerminated = false
 
@@ -37,16 +37,16 @@ export class FakeSocket implements WebSocketLike {
 
   // ——— the server's end
 
-  say(message: ServerMessage): void {
-    this.sayText(JSON.stringify(message))
+  receive(message: ServerMessage): void {
+    this.receiveText(JSON.stringify(message))
   }
 
-  sayText(data: unknown): void {
+  receiveText(data: unknown): void {
     this.onmessage?.({ data })
   }
 
   welcome(welcome: Partial<WelcomeMessage> = {}): void {
-    this.say({
+    this.receive({
       type: 'welcome',
       clientId: 'anna',
       session: 'secret',
@@ -59,9 +59,9 @@ export class FakeSocket implements WebSocketLike {
     })
   }
 
-  hear(offset: number, data: unknown = offset, channel = 'lobby'): void {
+  receiveMessage(offset: number, data: unknown = offset, channel = 'lobby'): void {
     const at = '2024-01-01T00:00:00.000Z'
-    this.say({ type: 'message', channel, from: 'boris', data: data as number, offset, at })
+    this.receive({ type: 'message', channel, from: 'boris', data: data as number, offset, at })
   }
 
   end(code = 1006, reason = ''): void {
@@ -72,13 +72,13 @@ export class FakeSocket implements WebSocketLike {
     return this.url.searchParams.get(name)
   }
 
-  /** What was sent of a type. */
+  /** The sent messages of a type. */
   sentOf(type: string): Record<string, unknown>[] {
     return this.sent.filter((message) => message['type'] === type)
   }
 }
 
-/** A constructor that keeps what it makes. */
+/** A constructor of sockets, and the list of all sockets that it constructed. */
 export function fakeWebSockets(): { readonly sockets: FakeSocket[]; readonly WebSocket: typeof FakeSocket } {
   const sockets: FakeSocket[] = []
   class WebSocket extends FakeSocket {

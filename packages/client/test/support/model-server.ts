@@ -1,6 +1,6 @@
 /**
- * The server of the client's model world: two instances that read one journal, each at its own pace, and what they do with
- * what comes from a connection. Which frame is read or written next, the world decides.
+ * The server of the client's model world: two instances that read one journal, each at its own pace, and that answer the
+ * frames of connections. The world decides which frame is read or written next.
  */
 import type { Handshake } from '../../src/effects.js'
 import type { LinkState } from '../../src/link-state.js'
@@ -8,12 +8,12 @@ import type { ErrorMessage, ServerMessage } from '../../src/messages.js'
 
 export const ME = 'me'
 const HEARTBEAT_SECONDS = 25
-/** Makes the offset in an opaque cursor another number than the one in the frame. */
+/** The factor by which the number in an opaque cursor differs from the offset in the frame. */
 const SCRAMBLE = 7919
-/** A server that rejects a client for now asks for another attempt after this time. */
+/** The hint of a temporary rejection: the client may retry after this time. */
 const RETRY_IN_MS = 700
 
-/** What the client says, as far as this world uses it. */
+/** The messages of the client that this world uses. */
 export type ClientMessage =
   | { readonly type: 'message'; readonly id: string; readonly channel: string; readonly after?: string }
   | { readonly type: 'subscribe'; readonly id: string; readonly channels: readonly string[]; readonly since: string }
@@ -25,13 +25,13 @@ export interface Entry {
   readonly from: string
   readonly channel: string
   readonly id: string
-  /** The same message is kept already: delivered to nobody. */
+  /** The journal already has this message: the server delivers the entry to no subscriber. */
   readonly isRetry: boolean
 }
 
 export type Content = Pick<Entry, 'from' | 'channel' | 'id'>
 
-/** A place in a journal. */
+/** A position in a journal. */
 export interface Place {
   readonly epoch: string
   readonly offset: number
@@ -44,13 +44,13 @@ interface Replay {
   readonly last: ServerMessage
 }
 
-/** Ends the link when it is read. */
+/** A close frame: it ends the link when the client reads it. */
 export interface Close {
   readonly type: 'close'
   readonly code: number
 }
 
-/** One of those that read the journal, each at its own pace. */
+/** An instance of the server, which reads the journal at its own pace. */
 export interface Instance {
   readonly node: string
   head: number
@@ -69,35 +69,35 @@ export interface Connection {
   readonly replays: Replay[]
   pongAt: number | undefined
   readonly refusedIds: Set<string>
-  /** The instance's head when the client was let in. */
+  /** The instance's head when it accepted the client. */
   readonly headAtJoin: number
-  /** Taken, on the way into the journal: these are not lost with the connection. */
+  /** Accepted messages on their way into the journal. They survive the connection. */
   readonly underWay: Content[]
-  /** Its close is on the way: nothing more is taken from it, nothing more told. */
+  /** The server has sent the close frame: it accepts and sends nothing more on this connection. */
   isClosing: boolean
 }
 
 export class ModelServer {
-  /** Its cursors are not of the format `EPOCH:OFFSET`, and each frame with an offset carries one. */
+  /** The server's cursors do not have the format `EPOCH:OFFSET`, and each frame with an offset carries a cursor. */
   readonly #isOpaque: boolean
   epoch = 'e1'
   journal: Entry[] = []
-  /** What is older is not kept. */
+  /** The offset of the oldest retained entry. */
   first = 1
-  /** It refuses so many messages for now. */
+  /** The number of messages that the server rejects temporarily. */
   refusals = 0
   readonly instances: readonly [Instance, Instance] = [
     { node: 'n0', head: 0, isDraining: false },
     { node: 'n1', head: 0, isDraining: false },
   ]
-  /** Where a connection was in the journal when this request came. */
+  /** The position of the connection in the journal when the server received this request. */
   readonly positionOf = new Map<string, number>()
 
   constructor(isOpaque: boolean) {
     this.#isOpaque = isOpaque
   }
 
-  /** Where a cursor of this server points to. */
+  /** The position that a cursor of this server stands for. */
   placeOf(cursor: string): Place {
     const [epoch = '', offset = ''] = cursor.split(/[:!]/)
     return { epoch, offset: this.#isOpaque ? parseInt(offset, 36) / SCRAMBLE : Number(offset) }
@@ -111,7 +111,7 @@ export class ModelServer {
     return this.#isOpaque ? { offset, cursor: this.cursorAt(offset) } : { offset }
   }
 
-  /** Begins another journal. */
+  /** Replaces the journal by an empty one with a new epoch. */
   replaceJournal(): void {
     this.epoch = `e${Number(this.epoch.slice(1)) + 1}`
     this.journal = []
@@ -119,7 +119,7 @@ export class ModelServer {
     for (const instance of this.instances) instance.head = 0
   }
 
-  /** Lets go of everything that is kept. */
+  /** Evicts every entry. */
   forget(): void {
     this.first = this.journal.length + 1
     for (const instance of this.instances) instance.head = this.journal.length
@@ -131,13 +131,13 @@ export class ModelServer {
     this.journal.push({ ...content, isRetry, offset: this.journal.length + 1 })
   }
 
-  /** Where this message of ours stands, if it is kept. */
+  /** The offset of this message of the client, if the journal retains it. */
   offsetOf(id: string): number | undefined {
     return this.journal.find((entry) => entry.from === ME && entry.id === id && entry.offset >= this.first)?.offset
   }
 
   /**
-   * @param reception How it is received: a close code, 0 for a `welcome` that can't recover, or as it comes.
+   * @param reception A close code rejects the client, 0 answers `recovered: false`, `undefined` decides as the server would.
    * @param older The client's other connections to this instance.
    */
   accept(
@@ -149,7 +149,7 @@ export class ModelServer {
   ): Connection {
     const { epoch, offset } = this.placeOf(cursor ?? '')
     const isHere = epoch === this.epoch && offset <= this.journal.length
-    // It waits until it has read that far itself.
+    // An instance that has not read up to the cursor yet waits until it has.
     if (isHere) instance.head = Math.max(instance.head, offset)
     const isInReach = isHere && offset + 1 >= this.first && reception !== 0
     const position = isInReach ? offset : instance.head
@@ -172,7 +172,7 @@ export class ModelServer {
     if (reception || instance.isDraining) {
       connection.isClosing = true
       const code = reception || 1001
-      // 1006 is an end without a frame.
+      // 1006 stands for an end without a close frame.
       if (code !== 1006) {
         const hint = code === 1001 ? {} : { retryInMs: RETRY_IN_MS }
         connection.toClient.push({ type: 'rejected', code, reason: '', ...hint })
@@ -180,7 +180,7 @@ export class ModelServer {
       connection.toClient.push({ type: 'close', code })
       return connection
     }
-    // One instance, one connection of a name.
+    // An instance serves one connection per client name: the new one takes over.
     for (const taken of older) {
       taken.isClosing = true
       taken.toClient.push({ type: 'close', code: 4001 })
@@ -240,7 +240,7 @@ export class ModelServer {
           return
         }
         const offset = this.offsetOf(id)
-        // What the instance has not read yet it does not know.
+        // The instance does not know entries that it has not read yet.
         if (offset === undefined || offset > instance.head) connection.underWay.push({ from: ME, channel, id })
         else if (position >= offset) toClient.push({ type: 'ack', id, ...this.#at(offset) })
       }
@@ -263,7 +263,7 @@ export class ModelServer {
     }
   }
 
-  /** It gets what is due to it, then the close. */
+  /** Writes all due frames, then the close frame. */
   closePolitely(connection: Connection, code: number): void {
     while (hasToWrite(connection)) this.write(connection)
     connection.isClosing = true
@@ -308,7 +308,7 @@ export class ModelServer {
 export const hasToWrite = ({ replays, position, instance, pongAt, isClosing }: Connection): boolean =>
   !isClosing && (replays.length > 0 || position < instance.head || pongAt !== undefined)
 
-/** One of those that fit; `which` is any number. */
+/** One of the items that fit. `which` is any number. */
 export function pick<Item>(
   items: readonly Item[],
   which: number,

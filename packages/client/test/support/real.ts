@@ -1,5 +1,5 @@
 /**
- * Clients and servers as they are: sockets, time, a journal. Ended with the test.
+ * Real clients and servers with real sockets, time and journals. The end of the test ends them.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectTcp, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
@@ -30,14 +30,14 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
   return { ...server, ...address }
 }
 
-/** Where a journal can be kept for the length of a test. */
+/** The URL of a file journal that is removed after the test. */
 export function journalUrl(): string {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-client-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   return `file:${join(folder, 'journal')}`
 }
 
-/** Two instances of different builds with one journal; these options are for the first. */
+/** Two instances of different builds over one journal. `options` apply to the first. */
 export async function startInstances(options: ServerOptions = {}): Promise<[RunningServer, RunningServer]> {
   const common = { journalUrl: journalUrl(), sessionSecret: 'x'.repeat(32), presenceIntervalMs: 0 }
   const shutdown = { shutdownTimeoutSeconds: 120, shutdownSpreadSeconds: 1 }
@@ -47,7 +47,7 @@ export async function startInstances(options: ServerOptions = {}): Promise<[Runn
   ]
 }
 
-/** Forwards each connection to the next of these ports in turn, whatever is there. More may be added. */
+/** Forwards each connection to the next of these ports in turn. The caller may add ports later. */
 export async function startForwarder(ports: readonly number[]): Promise<Pick<Address, 'httpUrl' | 'webSocketUrl'>> {
   const sockets = new Set<Socket>()
   let turn = 0
@@ -71,14 +71,14 @@ export async function startForwarder(ports: readonly number[]): Promise<Pick<Add
   return { httpUrl: `http://127.0.0.1:${port}`, webSocketUrl: `ws://127.0.0.1:${port}/ws` }
 }
 
-/** A client of this server that comes back quickly. */
+/** A client of this server that reconnects quickly. */
 export function startClient({ webSocketUrl }: Pick<Address, 'webSocketUrl'>, options: ClientOptions = {}): Client {
   const client = connect(webSocketUrl, { webSocket: WebSocket, minDelayMs: 20, maxDelayMs: 100, ...options })
   onTestFinished(() => client.close())
   return client
 }
 
-/** The next event of a kind that fits. */
+/** Resolves with the next event of this name whose payload fits. */
 export function next<Event extends keyof ClientEvents>(
   client: Client,
   event: Event,
@@ -95,8 +95,8 @@ export function next<Event extends keyof ClientEvents>(
 
 export const opened = (client: Client): Promise<unknown> => next(client, 'state', (state) => state === 'open')
 
-/** Writes down what a client hears, and waits for a certain message. */
-export class Heard {
+/** Records the messages that a client receives, and waits for a certain one. */
+export class Received {
   readonly data: unknown[] = []
   readonly #waiting = new Set<() => void>()
 

@@ -1,5 +1,5 @@
 /**
- * A client between a fake socket and a fake clock, with everything it tells written down.
+ * A client between fake sockets and a fake clock, with a record of all its events.
  */
 import { onTestFinished } from 'vitest'
 import { connect, type Client, type ClientEvents, type ClientOptions } from '../../src/index.js'
@@ -11,50 +11,50 @@ const EVENTS = [
   ...(['recovered', 'move', 'throttled', 'error', 'close'] as const),
 ] satisfies (keyof ClientEvents)[]
 
-type Told = { [Event in keyof ClientEvents]: ClientEvents[Event][] }
+type Events = { [Event in keyof ClientEvents]: ClientEvents[Event][] }
 
 export interface Setup {
   readonly client: Client
   readonly clock: FakeClock
   readonly sockets: readonly FakeSocket[]
-  readonly told: Told
+  readonly events: Events
   /** The newest socket. */
   readonly socket: FakeSocket
 }
 
-/** A client whose first attempt is under way. Jitter is at its most: each wait is as long as it can be. */
+/** A client whose first attempt is under way. The jitter is at its maximum, so each wait has its full length. */
 export async function start(options: ClientOptions = {}): Promise<Setup> {
   const clock = new FakeClock()
   const { sockets, WebSocket } = fakeWebSockets()
   const client = connect('ws://server/ws', { clock, webSocket: WebSocket, random: () => 1, ...options })
-  const told = Object.fromEntries(EVENTS.map((event) => [event, []])) as unknown as Told
-  for (const event of EVENTS) client.on(event, (payload) => void (told[event] as unknown[]).push(payload))
+  const events = Object.fromEntries(EVENTS.map((event) => [event, []])) as unknown as Events
+  for (const event of EVENTS) client.on(event, (payload) => void (events[event] as unknown[]).push(payload))
   onTestFinished(() => client.close())
   await settled()
   return {
     client,
     clock,
     sockets,
-    told,
+    events,
     get socket() {
       return sockets.at(-1) as FakeSocket
     },
   }
 }
 
-/** A client that is let in. */
+/** A client that the server has accepted. */
 export async function startOpen(options?: ClientOptions): Promise<Setup> {
   const setup = await start(options)
   setup.socket.welcome()
   return setup
 }
 
-/** Loses the connection and waits until there is another. */
+/** Ends the connection and waits until the client opens another. */
 export async function reconnect(setup: Setup, code = 1006): Promise<void> {
   const before = setup.sockets.length
   setup.socket.end(code)
   for (let waits = 0; setup.sockets.length === before; waits++) {
-    if (waits > 100) throw new Error('it does not come back')
+    if (waits > 100) throw new Error('the client does not reconnect')
     await setup.clock.advance(1000)
   }
 }

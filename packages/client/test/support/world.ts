@@ -1,6 +1,6 @@
 /**
- * A model of the client's world: a server (model-server.ts), a network, and time. It is told what happens, step by step,
- * feeds the state machine, and checks after each step what must always hold. No socket, no timer.
+ * A model of the client's world: a server (model-server.ts), a network, and time. The test calls one method per event; the
+ * world feeds the state machine and checks the invariants after each event. It has no socket and no timer.
  */
 import { expect } from 'vitest'
 import { Core } from '../../src/core.js'
@@ -23,50 +23,50 @@ import {
 
 const DEADLINE_MS = 60_000
 
-/** What the application saw. */
+/** The events that the application received. */
 interface Seen {
-  readonly heard: (Place & { readonly message: ChannelMessage })[]
+  readonly received: (Place & { readonly message: ChannelMessage })[]
   readonly recoveries: Recovery[]
   readonly states: ClientState[]
   readonly moves: Move[]
-  /** Where a message stands, or why it was rejected. */
+  /** The position of each acknowledged message, or the error code of a rejected one. */
   readonly settled: Map<string, Place | string>
 }
 
-/** How the next replacement is received, if it is one: a close code, 0 for a `welcome` that could not recover. */
+/** The server's answer to the next replacement connection: a close code, or 0 for a `welcome` with `recovered: false`. */
 type Reception = number
 
 export class World {
   readonly core: Core
   nowMs = 1
-  readonly seen: Seen = { heard: [], recoveries: [], states: [], moves: [], settled: new Map() }
+  readonly seen: Seen = { received: [], recoveries: [], states: [], moves: [], settled: new Map() }
   readonly published: string[] = []
   readonly server: ModelServer
-  /** All that there ever were. */
+  /** All links since the start. */
   readonly links: LinkState[] = []
-  /** By their links: the client's ends that are open; nothing is there any more behind those of `undefined`. */
+  /** The open links of the client; `undefined`: the server's side of the link is gone. */
   readonly connections = new Map<LinkState, Connection | undefined>()
-  /** The client has left them, and what it had sent before still comes. */
+  /** Connections that the client closed, and whose frames to the server still arrive. */
   #leftovers: Connection[] = []
   #orphans: Content[][] = []
-  /** Where the next link leads. */
+  /** The instance that accepts the next link. */
   #next = 0
   #receptions: Reception[] = []
   readonly #sentOn = new Map<string, LinkState>()
-  /** The channels that are subscribed to, and behind which place everything must be heard. */
+  /** The subscribed channels, each with the position after which the application must receive every message. */
   readonly wanted = new Map<string, Place | undefined>([['lobby', undefined]])
   #ids = 0
 
-  /** @param isOpaque Whether the server's cursors are of a format that the client does not know. */
+  /** @param isOpaque Whether the server's cursors have a format that the client does not know. */
   constructor(isOpaque = false) {
     this.server = new ModelServer(isOpaque)
     this.core = new Core({ clientId: ME, random: () => 0.5 }, () => `request-${this.#ids++}`)
     this.#input((nowMs) => this.core.start(undefined, nowMs))
   }
 
-  // ——— what may happen to the application
+  // ——— calls of the application
 
-  /** Says something; in a channel that is not subscribed to, in the lobby. */
+  /** Publishes to this channel, or to the lobby if the application is not subscribed to the channel. */
   publish(wish: string): void {
     const channel = this.wanted.has(wish) ? wish : 'lobby'
     const id = `m${this.published.length}`
@@ -100,21 +100,21 @@ export class World {
     this.#input(() => this.core.close())
   }
 
-  // ——— what may happen to time and the network
+  // ——— events of time and the network
 
-  /** The clock goes to whatever the client waits for. */
+  /** The clock advances to the client's next timer. */
   tick(): void {
     if (this.core.wakeAtMs === Infinity) return
     this.nowMs = Math.max(this.nowMs, this.core.wakeAtMs)
     this.#input((nowMs) => this.core.tick(nowMs))
   }
 
-  /** The clock goes on while the client does nothing. */
+  /** Time passes while the client is suspended. */
   sleep(ms: number): void {
     this.nowMs += ms
   }
 
-  /** A connection is lost, with all that is on its way. */
+  /** A connection breaks and loses all frames in flight. */
   cut(which: number, code = 1006): void {
     const link = this.#linkOf(which)
     if (link === undefined) return
@@ -123,12 +123,12 @@ export class World {
     this.#input((nowMs) => this.core.ended(link, { code, reason: '' }, nowMs))
   }
 
-  /** The newest one is lost, if the client has another. */
+  /** The newest connection breaks, if the client has another. */
   cutReplacement(): void {
     if (this.connections.size > 1) this.cut(1)
   }
 
-  /** A connection is dead, and nobody is told. */
+  /** A connection dies without a close event. */
   stall(which: number): void {
     const link = this.#linkOf(which)
     if (link === undefined) return
@@ -153,7 +153,7 @@ export class World {
     this.#give(link, message)
   }
 
-  /** The client reads something that it has read before. */
+  /** The client reads a frame a second time. */
   repeat(which: number): void {
     const repeatable = this.#live.flatMap(({ link, given }) =>
       given.filter(({ type }) => type === 'message' || type === 'ack').map((message) => ({ link, message })),
@@ -162,7 +162,7 @@ export class World {
     if (again) this.#give(again.link, again.message)
   }
 
-  /** A link that was given up says something all the same: that there is news from the future, and that it is over. */
+  /** An abandoned link still produces events: a message with a far offset, and its end. */
   haunt(): void {
     const message = { type: 'message', channel: 'lobby', from: 'ghost', data: null, offset: 1_000_000, at: '' } as const
     const ghost = this.links.filter((link) => !this.connections.has(link)).at(-1)
@@ -173,20 +173,20 @@ export class World {
     })
   }
 
-  // ——— what may happen to the server
+  // ——— events of the server
 
-  /** Somebody else says something. */
+  /** Another client publishes. */
   other(channel: string): void {
     this.server.append({ from: 'other', channel, id: `o${this.server.journal.length}` })
   }
 
-  /** An instance reads on in the journal. */
+  /** An instance reads the next entry of the journal. */
   advance(which: number): void {
     const instance = pick(this.server.instances, which, ({ head }) => head < this.server.journal.length)
     if (instance) instance.head++
   }
 
-  /** The next message on its way into a journal gets there, of a connection that is or was. */
+  /** The journal appends the next message that an open or closed connection has under way. */
   take(which: number): void {
     const content = pick(this.#queues, which)?.shift()
     this.#orphans = this.#orphans.filter(({ length }) => length > 0)
@@ -208,7 +208,7 @@ export class World {
     if (connection) this.server.write(connection)
   }
 
-  /** The server is another process; what was under way is lost, and perhaps the journal with it. */
+  /** The server restarts and loses all messages under way, and perhaps its journal. */
   restart(isNewJournal: boolean): void {
     while (this.connections.size > 0) this.cut(0)
     this.#orphans = []
@@ -216,7 +216,7 @@ export class World {
     if (isNewJournal) this.server.replaceJournal()
   }
 
-  /** The window lets go of what it has: that takes long enough for everything to get to where it is going. */
+  /** The window evicts every entry. By then all frames in flight have arrived. */
   forget(): void {
     if (this.#queues.length > 0 || this.#listening.length > 0) return
     if (this.#live.some(({ toClient }) => toClient.length > 0)) return
@@ -227,24 +227,24 @@ export class World {
     }
   }
 
-  /** An instance is to end: whom it has is told its turn, whom it has not is turned away. */
+  /** An instance starts to drain: it assigns each client a slot and rejects new clients. */
   shutdown(which: number, leaveInMs: number | null): void {
     const instance = pick(this.server.instances, which) as Instance
     instance.isDraining = true
     this.#tell(instance, 'warning', leaveInMs)
   }
 
-  /** An instance that the client has left is replaced by one that takes clients in. */
+  /** A new instance that accepts clients replaces each one that has no client. */
   replace(): void {
     for (const instance of this.server.instances) if (this.#at(instance).length === 0) instance.isDraining = false
   }
 
-  /** All that are to end say it again. */
+  /** All draining instances send a reminder. */
   remind(leaveInMs: number | null): void {
     for (const instance of this.server.instances) if (instance.isDraining) this.#tell(instance, 'reminder', leaveInMs)
   }
 
-  /** The instance that serves the client is to end, now, and the other one takes its place. */
+  /** The instance that serves the client starts to drain, and the other one accepts clients. */
   deploy(): void {
     const [connection] = this.#live
     this.#next = connection?.instance === this.server.instances[0] ? 1 : 0
@@ -252,17 +252,17 @@ export class World {
     this.shutdown(1 - this.#next, 0)
   }
 
-  /** Nothing bad happens any more until the client is where it is led. */
+  /** Runs without faults until the client has migrated to the other instance. */
   arrive(): void {
     for (let ticks = 0; ticks < 30; ticks++) {
       this.flow(Infinity)
       if (this.#live.length === 1 && this.#live[0]?.instance === pick(this.server.instances, this.#next)) return
       this.tick()
     }
-    throw new Error('it does not move')
+    throw new Error('the client does not migrate')
   }
 
-  /** It was called off. */
+  /** A draining instance cancels its shutdown. */
   cancel(which: number): void {
     const instance = pick(this.server.instances, which, ({ isDraining }) => isDraining)
     if (!instance) return
@@ -270,7 +270,7 @@ export class World {
     for (const connection of this.#at(instance)) connection.toClient.push({ type: 'shutdownCancelled', text: '' })
   }
 
-  /** The time is over: the connections that are left are closed, with a hint when to return. Earlier frames are not lost. */
+  /** At the deadline a draining instance closes its connections, with a hint when to return. Earlier frames still arrive. */
   expire(which: number, returnInMs?: number): void {
     const instance = pick(this.server.instances, which, ({ isDraining }) => isDraining)
     if (!instance) return
@@ -278,36 +278,36 @@ export class World {
     for (const connection of this.#at(instance)) this.server.closePolitely(connection, 1001)
   }
 
-  /** The next link leads to this instance. */
+  /** The next link goes to this instance. */
   route(which: number): void {
     this.#next = which
   }
 
-  /** The next replacement is received like this. */
+  /** Sets the answer to the next replacement connection. */
   receive(reception: Reception): void {
     this.#receptions.push(reception)
   }
 
-  /** So many steps of what is on its way. */
+  /** Processes this many frames and entries in flight. */
   flow(steps: number): void {
-    while (steps-- > 0 && this.#goOn()) continue
+    while (steps-- > 0 && this.#processNext()) continue
   }
 
-  /** Nothing bad happens any more, and everything that is due is done. */
+  /** Runs without faults until the world is idle. */
   settle(): void {
     this.#receptions = []
     for (const instance of this.server.instances) instance.isDraining = false
     for (let rounds = 0; rounds < 20_000; rounds++) {
       if (this.core.state === 'closed') return
-      if (this.#goOn()) continue
+      if (this.#processNext()) continue
       if (this.core.state === 'open' && this.#isIdle()) return
       this.tick()
     }
-    throw new Error('the world does not come to rest')
+    throw new Error('the world does not become idle')
   }
 
-  /** One step of what is on its way. `false`: nothing is. */
-  #goOn(): boolean {
+  /** Processes one frame or entry in flight. Returns `false` when there is none. */
+  #processNext(): boolean {
     if (this.#listening.length > 0) this.serve(0)
     else if (this.#queues.length > 0) this.take(0)
     else if (this.server.instances.some(({ head }) => head < this.server.journal.length)) this.advance(0)
@@ -323,12 +323,12 @@ export class World {
     return [...this.connections.values()].filter((connection) => connection !== undefined)
   }
 
-  /** Those from which there is something to read. */
+  /** The connections with frames that the server has not read. */
   get #listening(): Connection[] {
     return [...this.#live, ...this.#leftovers].filter(({ toServer }) => toServer.length > 0)
   }
 
-  /** What is under way into the journal, in its order. */
+  /** The messages on their way into the journal, in order. */
   get #queues(): Content[][] {
     const held = [...this.#live, ...this.#leftovers].map(({ underWay }) => underWay)
     return [...this.#orphans, ...held].filter(({ length }) => length > 0)
@@ -419,7 +419,7 @@ export class World {
       case 'emit':
         if (effect[1] === 'message') {
           const message = effect[2]
-          this.seen.heard.push({ message, epoch: this.server.epoch, offset: message.offset })
+          this.seen.received.push({ message, epoch: this.server.epoch, offset: message.offset })
         }
         if (effect[1] === 'recovered') this.seen.recoveries.push(effect[2])
         if (effect[1] === 'state') this.seen.states.push(effect[2])
@@ -439,7 +439,7 @@ export class World {
     this.seen.settled.set(id, outcome)
   }
 
-  /** What was sent on an earlier connection is sent again only if the catch-up did not hold its ack. */
+  /** The client repeats a message on a later connection only if the catch-up did not bring its ack. */
   #checkSend(id: string, { link, headAtJoin }: Connection): void {
     const before = this.#sentOn.get(id)
     this.#sentOn.set(id, link)
