@@ -1,6 +1,6 @@
 /**
  * The client's state machine in a model world that produces events in any order: connections break or go silent; the
- * server restarts, loses messages on their way to the journal, evicts entries and rejects messages temporarily; frames
+ * server restarts, loses messages on their way to the journal, evicts entries and refuses messages temporarily; frames
  * arrive late or twice.
  */
 import fc from 'fast-check'

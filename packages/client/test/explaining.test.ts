@@ -1,5 +1,5 @@
 /**
- * The client explains its state: why it is not connected, when it tries again, and why the server rejected a message. It
+ * The client explains its state: why it is not connected, when it tries again, and why the server refused a message. It
  * also obeys the server's hints about the time of a return.
  */
 import { expect, test } from 'vitest'

@@ -1,5 +1,5 @@
 /**
- * The outcomes of publish(): acknowledged, rejected, sent again, or unknown.
+ * The outcomes of publish(): acknowledged, refused, sent again, or unknown.
  */
 import { expect, test } from 'vitest'
 import { ClientError } from '../src/index.js'
@@ -96,7 +96,7 @@ test('after a loss the client reports sent messages as unknown and sends the uns
   expect(dataOf(setup.socket)).toEqual([2])
 })
 
-test('a permanent rejection rejects its promise and does not delay the next message', async () => {
+test('a permanent refusal rejects its promise and does not delay the next message', async () => {
   const { client, socket } = await startOpen()
   const refused = client.publish(1, { channel: 'elsewhere' })
   const next = client.publish(2)
@@ -106,7 +106,7 @@ test('a permanent rejection rejects its promise and does not delay the next mess
   await expect(next).resolves.toBe(1)
 })
 
-test('the client sends a rejected message again before it receives the rejection of its successor', async () => {
+test('the client sends a refused message again before it receives the refusal of its successor', async () => {
   const setup = await startOpen()
   for (const data of [1, 2, 3]) void setup.client.publish(data).catch(() => undefined)
   await reconnect(setup)
@@ -114,7 +114,7 @@ test('the client sends a rejected message again before it receives the rejection
   socket.welcome()
   socket.receive({ type: 'pong', offset: 0 })
   expect(dataOf(socket)).toEqual([1, 2, 3])
-  // The journal has message 1 from the old connection. The server still rejects its second copy, and the messages behind it.
+  // The journal has message 1 from the old connection. The server still refuses its second copy, and the messages behind it.
   const [one, two, three] = [1, 2, 3].map((data) => idOf(socket, data))
   socket.receive({ type: 'ack', id: one as string, offset: 1 })
   socket.receive({ ...refusal, code: 'rate_limited', temporary: true, id: one as string, retryInMs: 700 })
@@ -128,7 +128,7 @@ test('the client sends a rejected message again before it receives the rejection
   expect(dataOf(socket).slice(4)).toEqual([3, 4])
 })
 
-test('after a temporary rejection the client retries in order, one message first, at the time that the server names', async () => {
+test('after a temporary refusal the client retries in order, one message first, at the time that the server names', async () => {
   const { client, socket, clock } = await startOpen()
   for (const data of [1, 2, 3]) void client.publish(data).catch(() => undefined)
   socket.receive({ ...refusal, code: 'rate_limited', temporary: true, id: idOf(socket, 1), retryInMs: 700 })
@@ -146,7 +146,7 @@ test('after a temporary rejection the client retries in order, one message first
   expect(dataOf(socket)).toEqual([1, 2, 3, 1, 2, 3, 4])
 })
 
-test('without a hint the client waits longer after each rejection in a row', async () => {
+test('without a hint the client waits longer after each refusal in a row', async () => {
   const { client, socket, clock } = await startOpen()
   void client.publish(1).catch(() => undefined)
   for (const [count, waitMs] of [1000, 1500, 2500].entries()) {
@@ -159,7 +159,7 @@ test('without a hint the client waits longer after each rejection in a row', asy
   }
 })
 
-test('the client sends a message again on the next connection when the closing server rejects it', async () => {
+test('the client sends a message again on the next connection when the closing server refuses it', async () => {
   const setup = await startOpen()
   void setup.client.publish(1).catch(() => undefined)
   setup.socket.receive({ ...refusal, code: 'shutting_down', temporary: true, id: idOf(setup.socket, 1) })

@@ -220,7 +220,7 @@ test('the client does not unsubscribe from a channel before the server answers i
   expect(socket.sentOf('unsubscribe')).toHaveLength(1)
 })
 
-test('a rejected channel does not affect the others', async () => {
+test('a refused channel does not affect the others', async () => {
   const { client, socket, events } = await start()
   client.subscribe('open')
   const secret = client.subscribe('secret')
@@ -250,7 +250,7 @@ test('a channel that is left and subscribed again while the rate limit blocks th
   expect(socket.sentOf('subscribe')[1]).toMatchObject({ channels: ['news'], since: 'e:7' })
 })
 
-test('a temporarily rejected unsubscribe is dropped if the application subscribes again meanwhile', async () => {
+test('a temporarily refused unsubscribe is dropped if the application subscribes again meanwhile', async () => {
   const setup = await startOpen()
   const news = setup.client.subscribe('news')
   const { socket, clock } = setup
@@ -266,7 +266,7 @@ test('a temporarily rejected unsubscribe is dropped if the application subscribe
   expect(setup.socket.parameter('channels')).toBe('news')
 })
 
-test('the client retries a subscription that the server rejects temporarily', async () => {
+test('the client retries a subscription that the server refuses temporarily', async () => {
   const { client, socket, clock } = await startOpen()
   client.subscribe('news')
   const { id } = socket.sent[0] as { id: string }

@@ -170,7 +170,7 @@ test('a client that another one takes over from closes and does not reconnect', 
   await expect(second.publish('still here')).resolves.toBeGreaterThan(0)
 })
 
-test('the client replaces an expired token, and the server rejects channels that the token does not allow', async () => {
+test('the client replaces an expired token, and the server refuses channels that the token does not allow', async () => {
   const authSecret = 's'.repeat(32)
   const server = await startServer({ authSecret, heartbeatIntervalSeconds: 1 })
   let count = 0

@@ -8,7 +8,7 @@ import { MAX_MESSAGE_ID_LENGTH } from '../src/identifiers.js'
 
 const strict = (message: unknown): unknown => parseClientMessage(JSON.stringify(message), true)
 
-const rejected = (code: 'bad_message' | 'unknown_type', id?: string): unknown => ({
+const refused = (code: 'bad_message' | 'unknown_type', id?: string): unknown => ({
   type: 'refusal',
   code,
   detail: expect.stringMatching(/./) as string,
@@ -65,8 +65,8 @@ describe('message', () => {
     ['a channel with a Cyrillic letter', { channel: 'канал' }],
     ['a channel that is a number', { channel: 7 }],
     ['a channel that is a list', { channel: ['lobby'] }],
-  ])('is rejected with %s, under its id', (_name, wrong) => {
-    expect(strict({ type: 'message', data: 1, id: 'mine', ...wrong })).toEqual(rejected('bad_message', 'mine'))
+  ])('is refused with %s, under its id', (_name, wrong) => {
+    expect(strict({ type: 'message', data: 1, id: 'mine', ...wrong })).toEqual(refused('bad_message', 'mine'))
   })
 
   test.each([
@@ -75,10 +75,10 @@ describe('message', () => {
     ['a megabyte', 'i'.repeat(1024 * 1024)],
     ['a number', 7],
     ['an object', { toString: 'x' }],
-  ])('is rejected when its id is %s, and the error does not repeat the id', (_name, id) => {
-    expect(strict({ type: 'message', data: 1, id })).toEqual(rejected('bad_message'))
-    expect(strict({ type: 'message', channel: '', data: 1, id })).toEqual(rejected('bad_message'))
-    expect(strict({ type: 'nonsense', id })).toEqual(rejected('unknown_type'))
+  ])('is refused when its id is %s, and the error does not repeat the id', (_name, id) => {
+    expect(strict({ type: 'message', data: 1, id })).toEqual(refused('bad_message'))
+    expect(strict({ type: 'message', channel: '', data: 1, id })).toEqual(refused('bad_message'))
+    expect(strict({ type: 'nonsense', id })).toEqual(refused('unknown_type'))
   })
 
   test('may have an id of any 64 characters', () => {
@@ -96,7 +96,7 @@ describe('message', () => {
   })
 
   test.each([1001, 30_000, 1_000_000])(
-    'is rejected when its data is nested %i levels deep, without a stack overflow',
+    'is refused when its data is nested %i levels deep, without a stack overflow',
     (depth) => {
       for (const [open, close] of [
         ['[', ']'],
@@ -104,7 +104,7 @@ describe('message', () => {
       ] as const) {
         const data = `${open.repeat(depth)}1${close.repeat(depth)}`
         const text = `{"type":"message","id":"deep","data":${data}}`
-        expect(parseClientMessage(text, true)).toEqual(rejected('bad_message', 'deep'))
+        expect(parseClientMessage(text, true)).toEqual(refused('bad_message', 'deep'))
       }
     },
   )
@@ -126,12 +126,12 @@ describe('direct', () => {
     ['a name of 65 characters', 'b'.repeat(65)],
     ['a list', ['bob']],
     ['null', null],
-  ])('is rejected when its recipient is %s', (_name, to) => {
-    expect(strict({ type: 'direct', to, data: 1, id: 'x' })).toEqual(rejected('bad_message', 'x'))
+  ])('is refused when its recipient is %s', (_name, to) => {
+    expect(strict({ type: 'direct', to, data: 1, id: 'x' })).toEqual(refused('bad_message', 'x'))
   })
 
-  test('is rejected without data', () => {
-    expect(strict({ type: 'direct', to: 'bob', id: 'x' })).toEqual(rejected('bad_message', 'x'))
+  test('is refused without data', () => {
+    expect(strict({ type: 'direct', to: 'bob', id: 'x' })).toEqual(refused('bad_message', 'x'))
   })
 })
 
@@ -165,7 +165,7 @@ describe('subscribe and unsubscribe', () => {
     const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `c${String(index)}`)
     for (const type of ['subscribe', 'unsubscribe']) {
       expect(strict({ type, channels: names(MAX_CHANNELS_PER_REQUEST) })).toMatchObject({ type })
-      expect(strict({ type, channels: names(MAX_CHANNELS_PER_REQUEST + 1) })).toEqual(rejected('bad_message'))
+      expect(strict({ type, channels: names(MAX_CHANNELS_PER_REQUEST + 1) })).toEqual(refused('bad_message'))
     }
   })
 
@@ -176,9 +176,9 @@ describe('subscribe and unsubscribe', () => {
     ['an object that looks like a list', { 0: 'a', length: 1 }],
     ['one name that is none', ['a', 'b c']],
     ['a list in a list', [['a']]],
-  ])('are rejected with %s', (_name, channels) => {
+  ])('are refused with %s', (_name, channels) => {
     for (const type of ['subscribe', 'unsubscribe']) {
-      expect(strict({ type, channels })).toEqual(rejected('bad_message'))
+      expect(strict({ type, channels })).toEqual(refused('bad_message'))
     }
   })
 })
@@ -206,8 +206,8 @@ describe('a text that is not a message', () => {
     ['its type in its prototype', '{"__proto__":{"type":"ping"}}', 'bad_message'],
   ]
 
-  test.each(wrong)('is rejected in the strict dialect: %s', (_name, text, code) => {
-    expect(parseClientMessage(text, true)).toEqual(rejected(code))
+  test.each(wrong)('is refused in the strict dialect: %s', (_name, text, code) => {
+    expect(parseClientMessage(text, true)).toEqual(refused(code))
   })
 
   test.each(wrong)('is published to the lobby unchanged in the plain dialect: %s', (_name, text) => {
@@ -219,14 +219,14 @@ describe('a text that is not a message', () => {
     })
   })
 
-  test('is rejected under its own id, so that the client can assign the error', () => {
-    expect(strict({ type: 'shout', id: 'mine' })).toEqual(rejected('unknown_type', 'mine'))
+  test('is refused under its own id, so that the client can assign the error', () => {
+    expect(strict({ type: 'shout', id: 'mine' })).toEqual(refused('unknown_type', 'mine'))
   })
 })
 
 test('a plain client may send protocol messages, too, and receives an error for a malformed one', () => {
   expect(parseClientMessage('{"type":"message","channel":"a","data":1}', false)).toMatchObject({ channel: 'a' })
-  expect(parseClientMessage('{"type":"message","channel":"a b","data":1}', false)).toEqual(rejected('bad_message'))
+  expect(parseClientMessage('{"type":"message","channel":"a b","data":1}', false)).toEqual(refused('bad_message'))
 })
 
 describe('the parser', () => {

@@ -84,7 +84,7 @@ export class ModelServer {
   journal: Entry[] = []
   /** The offset of the oldest retained entry. */
   first = 1
-  /** The number of messages that the server rejects temporarily. */
+  /** The number of messages that the server refuses temporarily. */
   refusals = 0
   readonly instances: readonly [Instance, Instance] = [
     { node: 'n0', head: 0, isDraining: false },

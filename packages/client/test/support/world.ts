@@ -29,7 +29,7 @@ interface Seen {
   readonly recoveries: Recovery[]
   readonly states: ClientState[]
   readonly moves: Move[]
-  /** The position of each acknowledged message, or the error code of a rejected one. */
+  /** The position of each acknowledged message, or the error code of a refused one. */
   readonly settled: Map<string, Place | string>
 }
 
