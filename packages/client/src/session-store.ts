@@ -10,8 +10,11 @@ import type { SavedState, Store } from './options.js'
 const RELEASE_WAIT_MS = 1000
 /** The pause before a tab asks again for a claim that another one holds, in milliseconds. */
 const LOCK_RETRY_MS = 100
-/** Another tab answers within this time, in milliseconds. */
-const ANSWER_WAIT_MS = 250
+/**
+ * Another tab answers within this time, in milliseconds. A shorter one would close a busy tab for good, and only pages that
+ * have no Web Locks wait for it, once after a reload.
+ */
+const ANSWER_WAIT_MS = 1000
 
 type Release = () => void
 
@@ -84,20 +87,22 @@ function lockIfAvailable(locks: LockManager, name: string): Promise<Release | un
   })
 }
 
+/** A tab that still waits for answers answers, too: it asked first. */
 function claimByAsking(name: string): Promise<Release | undefined> {
   const channel = new BroadcastChannel(name)
   return new Promise((resolve) => {
+    let isHeld = false
     const stop = systemClock.after(ANSWER_WAIT_MS, () => {
-      channel.onmessage = ({ data }) => {
-        if (data === 'ask') channel.postMessage('taken')
-      }
+      isHeld = true
       resolve(() => channel.close())
     })
     channel.onmessage = ({ data }) => {
-      if (data !== 'taken') return
-      stop()
-      channel.close()
-      resolve(undefined)
+      if (data === 'ask') channel.postMessage('taken')
+      else if (!isHeld) {
+        stop()
+        channel.close()
+        resolve(undefined)
+      }
     }
     channel.postMessage('ask')
   })
