@@ -24,7 +24,8 @@ export interface JournalPace {
 /** An append that the journal has received and the disk has not. */
 interface Write {
   readonly entries: readonly Buffer[]
-  readonly onDurable: () => void
+  /** @param head The offset of the last of these entries. */
+  readonly onDurable: (head: number) => void
 }
 
 export class JournalServer {
@@ -35,8 +36,10 @@ export class JournalServer {
   readonly #lines = new Set<JournalLine>()
   #epochs = 1
   log: Buffer[] = []
-  /** The highest offset that any instance has read. */
-  highestRead = 0
+  /** The highest offset that any instance has read, or of which it knows that it was durable. */
+  #highestKnown = 0
+  /** The number of times that the journal has lost entries. */
+  losses = 0
   #writes: Write[] = []
   #isSyncing = false
   /** The number of entries that the disk has. */
@@ -66,10 +69,15 @@ export class JournalServer {
     this.#lines.delete(line)
   }
 
-  write(entries: readonly Buffer[], onDurable: () => void): void {
+  write(entries: readonly Buffer[], onDurable: (head: number) => void): void {
     if (!this.isUp) return
     this.#writes.push({ entries, onDurable })
     this.#sync()
+  }
+
+  /** An instance knows that the entries up to this offset were durable. */
+  confirm(head: number): void {
+    this.#highestKnown = Math.max(this.#highestKnown, head)
   }
 
   /** One sync at a time: it takes everything that was written before it began. */
@@ -79,8 +87,10 @@ export class JournalServer {
     const power = this.#power
     const writes = this.#writes.splice(0)
     const show = (): void => {
-      this.log.push(...writes.flatMap(({ entries }) => entries))
-      for (const { onDurable } of writes) onDurable()
+      for (const { entries, onDurable } of writes) {
+        this.log.push(...entries)
+        onDurable(this.log.length)
+      }
       for (const line of this.#lines) line.onAppended()
     }
     const synced = (): void => {
@@ -108,19 +118,20 @@ export class JournalServer {
     })
   }
 
-  /** Loses all but the first entries. Instances that have read what is lost begin a new epoch. */
+  /** The journal keeps only the first entries. A new epoch begins if an instance knows of an entry that is lost. */
   goBack(kept: number): void {
     if (kept >= this.log.length) return
+    this.losses++
     this.#power++
     this.#isSyncing = false
     this.#writes = []
     const { epoch } = this
     if (kept > 0) this.#history.record('broker', { what: 'lost', epoch, offset: kept, text: 'the journal went back' })
     else this.#history.record('broker', { what: 'lost', text: 'the journal was emptied' })
-    if (this.highestRead > kept) {
+    if (this.#highestKnown > kept) {
       this.#epochs++
       this.log = []
-      this.highestRead = 0
+      this.#highestKnown = 0
     } else this.log = this.log.slice(0, kept)
     this.#syncedCount = this.log.length
     for (const line of this.#lines) line.onLost()
@@ -164,10 +175,15 @@ export class JournalLine implements Journal {
       }
       this.#open.add(fail)
       scheduler.after(TIMEOUT_MS, () => fail(unavailable('no answer in time')))
-      const answer = (): void =>
+      const answer = (head: number): void => {
+        const { losses } = this.#server
         this.#arrive(() => {
+          // The answer was lost together with the entries: the append times out.
+          if (losses !== this.#server.losses) return
+          this.#server.confirm(head)
           if (this.#open.delete(fail)) resolve()
         })
+      }
       // What has left the instance arrives, whatever becomes of its line.
       this.#send(() => this.#server.write(encoded, answer))
     })
@@ -251,7 +267,7 @@ export class JournalLine implements Journal {
       .map((bytes, index) => decodeEntry(this.#position + index + 1, bytes))
     if (entries.length === 0) return
     this.#position += entries.length
-    this.#server.highestRead = Math.max(this.#server.highestRead, this.#position)
+    this.#server.confirm(this.#position)
     this.#listener.onBatch(entries)
     if (this.#position < log.length) this.onAppended()
   }

@@ -214,7 +214,9 @@ export interface Journal {
   /** Whether other instances may read it, too. An instance announces nothing in a journal that only it reads. */
   readonly isShared: boolean
   /**
-   * Appends these entries in this order. Resolves when all of them are as durable as this journal promises.
+   * Appends these entries in this order. Resolves when all of them are as durable as this journal promises. From then on
+   * the tails of this instance receive the entries or, if the engine loses them before, a new epoch: the publisher waits
+   * for either without a limit of time.
    *
    * Entries of other instances may stand between them, and an append is not atomic: when it rejects with
    * `journal_unavailable`, its outcome is unknown, and any number of its first entries may be in the journal or may still
