@@ -55,11 +55,12 @@ async function attack(name) {
 
 function print({ name, quiet, during, sent, memoryAfterMb }) {
   console.log(`${name}: ${ATTACKS[name].what} (${attackers} connections, ${seconds} s)`)
-  const row = ({ latencies, cpuShare, highestMb }) => ({
+  const row = ({ latencies, cpuShare, highestMb, longestTurnMs }) => ({
     'messages acknowledged': latencies.count,
     'p50, ms': latencies.p50.toFixed(1),
     'p99, ms': latencies.p99.toFixed(1),
     'longest, ms': latencies.longest.toFixed(1),
+    'longest turn of the server, ms of CPU': longestTurnMs.toFixed(0),
     'CPU of the server, %': (cpuShare * 100).toFixed(0),
     'memory at most, MB': highestMb.toFixed(0),
   })

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { LOOP_WATCH, longestStall } from '../joins/stalls.mjs'
 
 const CLI = fileURLToPath(new URL('../../packages/server/bin/lastcall.js', import.meta.url))
 const ATTACKERS = fileURLToPath(new URL('attackers.mjs', import.meta.url))
@@ -25,6 +26,7 @@ export class AttackedServer {
     server.#process = spawn(command, {
       env: {
         ...process.env,
+        ...{ NODE_OPTIONS: `--import ${LOOP_WATCH}`, LOOP_WATCH_FILE: server.#watchFile },
         ...{ HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', LOCALE: 'en' },
         ...{ JOURNAL_URL: `file:${join(server.#folder, 'journal')}`, SHUTDOWN_TIMEOUT: '1' },
       },
@@ -55,6 +57,11 @@ export class AttackedServer {
     })
   }
 
+  /** Where the server writes its longest turn of the event loop. */
+  get #watchFile() {
+    return join(this.#folder, 'turns')
+  }
+
   get memoryMb() {
     return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.#process.pid}/status`, 'utf8'))[1]) / 1024
   }
@@ -66,13 +73,15 @@ export class AttackedServer {
 
   /** What the server uses while something runs, beside what that answers. */
   async measure(run) {
+    await longestStall(this.#process, this.#watchFile)
     let highestMb = this.memoryMb
     const sampling = setInterval(() => (highestMb = Math.max(highestMb, this.memoryMb)), SAMPLE_MS)
     const [cpuBefore, startedAt] = [this.#cpuSeconds, performance.now()]
     const latencies = await run()
     clearInterval(sampling)
     const cpuShare = (this.#cpuSeconds - cpuBefore) / ((performance.now() - startedAt) / 1000)
-    return { latencies, cpuShare, highestMb }
+    const { cpuMs: longestTurnMs } = await longestStall(this.#process, this.#watchFile)
+    return { latencies, cpuShare, highestMb, longestTurnMs }
   }
 
   answers() {

@@ -9,8 +9,6 @@ import { WebSocket } from 'ws'
 const PAUSE_MS = 1000
 
 export class Returning {
-  /** Which of the servers it was connected to when the journal was emptied. */
-  home
   heard = []
   /** The field `recovered` of each `welcome`. */
   recovered = []
@@ -30,11 +28,11 @@ export class Returning {
   #isLeaving = false
   #arrived
 
-  /** @param {number} home The index of its first server. */
-  constructor(name, ports, home) {
+  /** @param {number} first The index of its first server. */
+  constructor(name, ports, first) {
     this.#name = name
     this.#ports = ports
-    this.home = this.#at = home
+    this.#at = first
   }
 
   /** Resolves with the first welcome. */

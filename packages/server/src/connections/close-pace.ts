@@ -32,3 +32,32 @@ export class ClosePace {
     return due
   }
 }
+
+/** Records how many closes were made, and the most of them within one second: the proof that a pace was kept. */
+export class ClosesMade {
+  /** The closes of the last second. The oldest are first. */
+  #recent: { readonly atMs: number; readonly count: number }[] = []
+  #withinASecond = 0
+  #total = 0
+  #most = 0
+
+  add(count: number, nowMs: number): void {
+    if (count === 0) return
+    this.#total += count
+    this.#withinASecond += count
+    this.#recent.push({ atMs: nowMs, count })
+    while (this.#recent[0] && nowMs - this.#recent[0].atMs >= 1000) {
+      this.#withinASecond -= this.#recent.shift()?.count ?? 0
+    }
+    this.#most = Math.max(this.#most, this.#withinASecond)
+  }
+
+  get total(): number {
+    return this.#total
+  }
+
+  /** The most closes within any second. */
+  get mostInASecond(): number {
+    return this.#most
+  }
+}

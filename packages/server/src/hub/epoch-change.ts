@@ -5,11 +5,12 @@
  */
 import { TEXTS, type ClosingMessage } from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
-import { CLOSE_TICK_MS, ClosePace } from '../connections/close-pace.js'
+import { CLOSE_TICK_MS, ClosePace, ClosesMade } from '../connections/close-pace.js'
 import { CLOSES } from '../connections/closes.js'
 import type { ConnectionManager } from '../connections/connection-manager.js'
 import type { Connection } from '../connections/connection.js'
 import { UTF8_ENCODING } from '../connections/encoding.js'
+import type { Logger } from '../observability/log.js'
 import type { Feed } from './feed.js'
 import type { Subscriptions } from './subscriptions.js'
 
@@ -20,6 +21,7 @@ export interface EpochChangeOptions {
   readonly clock: Clock
   /** A number from 0 to 1 that decides when a client reconnects within `RETURN_WITHIN_MS`. */
   readonly random: () => number
+  readonly log: Logger
 }
 
 /** The time over which the clients that one tick closes reconnect, in milliseconds. */
@@ -60,19 +62,38 @@ export class EpochChange {
       if (!connection.serverClose) this.#queue.push(connection)
     }
     if (this.#queue.length === 0 || this.#stopTimer) return
-    const pace = new ClosePace(clock.monotonic())
-    this.#stopTimer = clock.every(CLOSE_TICK_MS, () => this.#close(pace.takeDue(clock.monotonic())))
+    const startedMs = clock.monotonic()
+    const pace = new ClosePace(startedMs)
+    const made = new ClosesMade()
+    this.#stopTimer = clock.every(CLOSE_TICK_MS, () => {
+      const nowMs = clock.monotonic()
+      const due = pace.takeDue(nowMs)
+      const count = this.#close(due)
+      made.add(count, nowMs)
+      if (count < due) this.#end(made, nowMs - startedMs)
+    })
   }
 
-  /** Closes so many connections. */
-  #close(count: number): void {
-    for (let left = count; left > 0; this.#next++) {
+  /** Closes so many connections, and returns how many there were: fewer when the queue has ended. */
+  #close(count: number): number {
+    let made = 0
+    for (; made < count; this.#next++) {
       const connection = this.#queue[this.#next]
-      if (!connection) return this.stop()
+      if (!connection) break
       if (connection.serverClose || !connection.transport.isOpen) continue
       this.#closeOne(connection)
-      left--
+      made++
     }
+    return made
+  }
+
+  #end({ total, mostInASecond }: ClosesMade, forMs: number): void {
+    this.stop()
+    this.#options.log.info(
+      'journal.closes',
+      { connections: total, mostInASecond, forMs: Math.round(forMs) },
+      'the server has closed every connection of the journal that was replaced',
+    )
   }
 
   #closeOne(connection: Connection): void {

@@ -28,6 +28,8 @@ export const LOG_EVENTS = {
   'instance.lost': 'Nothing came from an instance for INSTANCE_TIMEOUT: its clients count as gone.',
   'instance.clock': 'The clock of another instance is more than 5 s ahead of this one.',
   'journal.epoch': 'The journal was replaced: every earlier cursor is void.',
+  'journal.closes':
+    'The server has closed every connection of a journal that was replaced: how many, in which time, and the most within a second.',
   'journal.foreign': 'Another program writes to the journal; the server skips its entries.',
   'shutdown.started': 'A shutdown started, and what requested it.',
   'shutdown.delay': 'The server still accepts clients, while load balancers notice that `/ready` answers 503.',

@@ -135,6 +135,8 @@ export class Admission {
   readonly #options: AdmissionOptions
   #verifyToken: TokenVerifier | undefined
   readonly #nameHolders: NameHolders
+  /** The handshakes whose session has been checked, and whether it is the session of their clientId. */
+  readonly #checked = new WeakMap<HandshakeRequest, boolean>()
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -189,11 +191,26 @@ export class Admission {
   }
 
   /** Whether another instance holds the clientId for another session. */
-  isHeldElsewhere({ clientId, session }: HandshakeRequest, claims: TokenClaims | undefined): boolean {
+  isHeldElsewhere(request: HandshakeRequest, claims: TokenClaims | undefined): boolean {
+    const { clientId } = request
     if (clientId === undefined || claims?.subject === clientId) return false
     if (!this.#options.holderElsewhere(clientId)) return false
-    const proof = session !== undefined && this.#options.sessions.isValid(session, clientId) ? session : undefined
-    return !this.#isFreeElsewhere(clientId, proof)
+    return !this.#isFreeElsewhere(clientId, this.#sessionOf(request, clientId))
+  }
+
+  /**
+   * The session that a handshake proves to be that of this client. A check costs two hashes, and a handshake asks up to three
+   * times, always for the same clientId.
+   */
+  #sessionOf(request: HandshakeRequest, clientId: string): string | undefined {
+    const { session } = request
+    if (session === undefined) return undefined
+    let isValid = this.#checked.get(request)
+    if (isValid === undefined) {
+      isValid = this.#options.sessions.isValid(session, clientId)
+      this.#checked.set(request, isValid)
+    }
+    return isValid ? session : undefined
   }
 
   /** The language of the texts for this client. */
@@ -232,8 +249,7 @@ export class Admission {
     // concern this instance alone: at the other instance the clientId may be free.
     if (avoid === build && instances.isReadyBeside(build)) return reject('other_build_ready')
 
-    const given = request.session
-    const returning = given !== undefined && sessions.isValid(given, clientId) ? given : undefined
+    const returning = this.#sessionOf(request, clientId)
     const hasToken = claims?.subject === clientId
     const present = connections.get(clientId)
     const isSame =

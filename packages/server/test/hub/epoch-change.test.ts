@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { NewEntry } from '../../src/journal/journal.js'
+import type { LogFields } from '../../src/observability/log.js'
 import { messageEntry } from '../support/entries.js'
 import { openHub, type Member, type TestHub } from '../support/test-hub.js'
 
@@ -41,6 +42,19 @@ describe('when the journal is replaced', () => {
     expect(closedAt.at(-1)).toBeLessThanOrEqual(2350)
     clock.advance(20)
     expect(clock.running).toBe(0)
+  })
+
+  test('the server reports how many connections it has closed, and the most within a second', async () => {
+    const lines: LogFields[] = []
+    const hub = await openHub({ onInfo: (event, fields) => event === 'journal.closes' && lines.push(fields) })
+    const members = joinMany(hub, 1850)
+    for (const { transport } of members.slice(0, 50)) transport.end()
+    hub.journal.listener?.onEpoch('other', 1)
+    hub.clock.advance(400)
+    hub.clock.stall(900)
+    hub.clock.advance(1400)
+    expect(members.every(isClosed)).toBe(true)
+    expect(lines).toEqual([{ connections: 1800, mostInASecond: 1090, forMs: 2610 }])
   })
 
   test('a late tick closes what has become due meanwhile, and never more than 100 connections', async () => {

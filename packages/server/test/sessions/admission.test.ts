@@ -1,6 +1,6 @@
 /** Admission: which clients the server accepts, and the rejections of the others. */
 import { CLOSE_CODES, TEXTS } from '@lastcall/protocol'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   Admission,
   rejection,
@@ -9,6 +9,7 @@ import {
   type HandshakeRequest,
 } from '../../src/sessions/admission.js'
 import { ConnectionManager } from '../../src/connections/connection-manager.js'
+import { hashOfSession } from '../../src/instances/claimed-client.js'
 import { originMatcher } from '../../src/config/origins.js'
 import { systemRandomness } from '../../src/randomness.js'
 import { Sessions } from '../../src/sessions/signed-sessions.js'
@@ -74,6 +75,21 @@ function admitted(decision: ReturnType<Admission['decide']>): Admitted {
   if (!decision.admitted) throw new Error(`turned away: ${decision.reason}`)
   return decision
 }
+
+test('the server checks the session of a handshake once, however often it asks for it', async () => {
+  const isValid = vi.spyOn(sessions, 'isValid')
+  const session = sessions.issue('olha', 'first')
+  const request = { ...NOBODY, clientId: 'olha', session }
+  const asking = admission({ holderElsewhere: () => ({ sessionHash: hashOfSession(session) }) })
+  expect(asking.isHeldElsewhere(request, undefined)).toBe(false)
+  await asking.waitForName(request, undefined)
+  expect(admitted(asking.decide(request, undefined)).session).toBe(session)
+  expect(isValid).toHaveBeenCalledOnce()
+  const forged = { ...NOBODY, clientId: 'petro', session }
+  expect(asking.isHeldElsewhere(forged, undefined)).toBe(true)
+  expect(asking.decide(forged, undefined)).toMatchObject({ reason: 'id_in_use' })
+  expect(isValid).toHaveBeenCalledTimes(2)
+})
 
 const decide = (request: Partial<HandshakeRequest>, options: Partial<AdmissionOptions> = {}, said?: TokenClaims) =>
   admission(options).decide({ ...NOBODY, ...request }, said)

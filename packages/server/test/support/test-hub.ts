@@ -7,7 +7,7 @@ import type { Application, SharedState } from '../../src/hub/feed.js'
 import { createHub, type Hub } from '../../src/hub/hub.js'
 import type { Start } from '../../src/hub/subscriptions.js'
 import type { Entry, Retention } from '../../src/journal/journal.js'
-import { silentLogger } from '../../src/observability/log.js'
+import { silentLogger, type LogFields } from '../../src/observability/log.js'
 import { Stats } from '../../src/observability/stats.js'
 import { FakeClock } from './fake-clock.js'
 import { FakeJournal } from './fake-journal.js'
@@ -44,6 +44,8 @@ export interface TestHubOptions {
   readonly clock?: FakeClock
   /** What the feed applies entries to. */
   readonly apply?: (entry: Entry) => Entry | Application
+  /** Receives the lines of level info. */
+  readonly onInfo?: (event: string, fields: LogFields) => unknown
 }
 
 /** Clients receive the entries as they were appended. */
@@ -57,13 +59,21 @@ export async function openHub({
   retention = { maxEntries: 10_000, maxAgeMs: Infinity, maxBytes: Infinity },
   clock = new FakeClock(),
   apply = (entry) => entry,
+  onInfo,
 }: TestHubOptions = {}): Promise<TestHub> {
   const journal = new FakeJournal()
   const stats = new Stats()
   const connections = new Map<string, Connection>()
   const failures: string[] = []
   const created = createHub({
-    ...{ node: 'node', journal, retention, encoding: LINES, clock, stats, log: silentLogger },
+    ...{ node: 'node', journal, retention, encoding: LINES, clock, stats },
+    log: onInfo
+      ? {
+          ...silentLogger,
+          info: (event: string, fields: LogFields | string) =>
+            void onInfo(event, typeof fields === 'string' ? {} : fields),
+        }
+      : silentLogger,
     sharedState: { ...NO_SHARED_STATE, apply },
     connectionOf: (clientId) => connections.get(clientId),
     connections: {
