@@ -1,5 +1,6 @@
-/** Runs a script of e2e/ as a process of its own, and collects what it prints. */
+/** Runs a campaign or a benchmark as a process of its own, and collects what it prints. */
 import { execFile } from 'node:child_process'
+import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export interface ScriptOutcome {
@@ -8,10 +9,12 @@ export interface ScriptOutcome {
   readonly out: string
 }
 
+const CAMPAIGNS = fileURLToPath(new URL('../../e2e', import.meta.url))
+
+/** @param script The path of the program, absolute or from the folder of the campaigns. */
 export const runScript = (script: string, ...args: readonly string[]): Promise<ScriptOutcome> =>
   new Promise((resolve) => {
-    const file = fileURLToPath(new URL(`../../e2e/${script}`, import.meta.url))
-    execFile(process.execPath, [file, ...args], { maxBuffer: 2 ** 24 }, (error, out, err) => {
+    execFile(process.execPath, [resolvePath(CAMPAIGNS, script), ...args], { maxBuffer: 2 ** 24 }, (error, out, err) => {
       resolve({ code: error ? error.code : 0, out: out + (error ? err : '') })
     })
   })

@@ -2,47 +2,42 @@
  * The messages of a publisher as bytes, made once and numbered in place, and how a subscriber reads the number back: the load
  * must cost less than what it measures. A message's data is a JSON string that begins with the publisher and the number.
  */
-import { frame } from '../load.mjs'
+import { textFrame } from '../frames.js'
 
 const PUBLISHER_DIGITS = 3
 const NUMBER_DIGITS = 9
 const ZERO = 0x30
 const IN_TEXT = Buffer.from('"data":"')
 const IN_ID = Buffer.from('"id":"')
+const MAX_FAULTS = 10
 
-export const channelOf = (publisher) => `c${String(publisher).padStart(PUBLISHER_DIGITS, '0')}`
+export const channelOf = (publisher: number): string => `c${String(publisher).padStart(PUBLISHER_DIGITS, '0')}`
 
 /** Makes the frames of one publisher, with consecutive numbers from 1 on. */
 export class MessageFrames {
-  #bytes
-  #length
-  #dataAt
-  #idAt
+  readonly #bytes: Buffer
+  readonly #length: number
+  readonly #dataAt: number
+  readonly #idAt: number
   #next = 1
 
   /**
-   * @param {number} publisher
-   * @param {number} size Of the data, in bytes.
-   * @param {number} most Frames at a time.
+   * @param size Of the data, in bytes.
+   * @param most Frames at a time.
    */
-  constructor(publisher, size, most) {
+  constructor(publisher: number, size: number, most: number) {
     const name = String(publisher).padStart(PUBLISHER_DIGITS, '0')
     const number = '0'.repeat(NUMBER_DIGITS)
     const data = `${name} ${number} `.padEnd(size - 2, 'x')
-    const one = frame(JSON.stringify({ type: 'message', channel: channelOf(publisher), data, id: number }))
+    const one = textFrame(JSON.stringify({ type: 'message', channel: channelOf(publisher), data, id: number }))
     this.#length = one.length
     this.#bytes = Buffer.concat(Array.from({ length: most }, () => one))
     this.#dataAt = one.indexOf(IN_TEXT) + IN_TEXT.length + PUBLISHER_DIGITS + 1
     this.#idAt = one.indexOf(IN_ID) + IN_ID.length
   }
 
-  /** The newest number that was used. */
-  get last() {
-    return this.#next - 1
-  }
-
   /** The next `count` frames as one buffer of its own. */
-  take(count) {
+  take(count: number): Buffer {
     for (let index = 0; index < count; index++) {
       const at = index * this.#length
       writeNumber(this.#bytes, at + this.#dataAt, this.#next)
@@ -53,16 +48,18 @@ export class MessageFrames {
   }
 }
 
-function writeNumber(bytes, at, number) {
+function writeNumber(bytes: Buffer, at: number, number: number): void {
+  let rest = number
   for (let digit = at + NUMBER_DIGITS - 1; digit >= at; digit--) {
-    bytes[digit] = ZERO + (number % 10)
-    number = Math.trunc(number / 10)
+    bytes[digit] = ZERO + (rest % 10)
+    rest = Math.trunc(rest / 10)
   }
 }
 
-function readNumber(bytes, at, digits) {
+/** NaN where the bytes end before. */
+function readNumber(bytes: Buffer, at: number, digits: number): number {
   let number = 0
-  for (let index = at; index < at + digits; index++) number = number * 10 + bytes[index] - ZERO
+  for (let index = at; index < at + digits; index++) number = number * 10 + (bytes[index] ?? NaN) - ZERO
   return number
 }
 
@@ -74,11 +71,11 @@ export class OrderCheck {
   delivered = 0
   digest = 0
   /** The first faults, as text. */
-  faults = []
-  #newest = new Map()
+  readonly faults: string[] = []
+  readonly #newest = new Map<number, number>()
 
-  /** @param {Buffer} bytes A `message` frame of the server, from `start` to `end`. */
-  take(bytes, start, end) {
+  /** @param bytes A `message` frame of the server, from `start` to `end`. */
+  take(bytes: Buffer, start: number, end: number): void {
     const at = bytes.indexOf(IN_TEXT, start) + IN_TEXT.length
     const publisher = readNumber(bytes, at, PUBLISHER_DIGITS)
     const number = readNumber(bytes, at + PUBLISHER_DIGITS + 1, NUMBER_DIGITS)
@@ -89,7 +86,7 @@ export class OrderCheck {
     this.digest = Math.imul(this.digest ^ (publisher * 1_000_003 + number), 16_777_619) >>> 0
   }
 
-  fault(text) {
-    if (this.faults.length < 10) this.faults.push(text)
+  fault(text: string): void {
+    if (this.faults.length < MAX_FAULTS) this.faults.push(text)
   }
 }
