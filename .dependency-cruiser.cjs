@@ -8,10 +8,21 @@ const SRC = '^packages/server/src/'
 const INNER = '(connections|sessions|hub|presence|instances|shutdown)'
 const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(startup-warnings|cli|serve|(assemble|create|lastcall)-server|closing-steps|compose-[a-z]+|index)\\.ts$`
 
-/** A package of npm, wherever it is resolved to. */
+/**
+ * A package of npm, wherever it is resolved to.
+ *
+ * @param {string} names
+ */
 const npm = (names) => `(^|node_modules/)(${names})(/|$)`
 
-/** Only the files that match `from` may import `to`. */
+/**
+ * Only the files that match `from` may import `to`.
+ *
+ * @param {string} name
+ * @param {string[]} from
+ * @param {string | string[]} to
+ * @param {string} comment
+ */
 const onlyBy = (name, from, to, comment) => ({
   name,
   comment,
@@ -20,6 +31,7 @@ const onlyBy = (name, from, to, comment) => ({
   to: { path: to },
 })
 
+/** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },

@@ -30,7 +30,8 @@ const TIME_AND_RANDOMNESS = [
   ...RANDOM_FUNCTIONS.map((property) => ({ object: 'crypto', property, message: TAKE_RANDOMNESS })),
 ]
 
-const readonly = (names) => Object.fromEntries(names.map((name) => [name, 'readonly']))
+/** @param {readonly string[]} names */
+const readonly = (names) => Object.fromEntries(names.map((name) => [name, /** @type {const} */ ('readonly')]))
 
 export default defineConfig(
   globalIgnores(['**/dist/', 'coverage/']),

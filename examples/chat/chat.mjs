@@ -14,7 +14,11 @@ const { stdin: input, stdout: output } = process
 const client = connect(url, { clientId, webSocket: WebSocket })
 const terminal = createInterface({ input, output, prompt: output.isTTY ? '> ' : '' })
 
-/** Prints above the line that is being typed. */
+/**
+ * Prints above the line that is being typed.
+ *
+ * @param {string} line
+ */
 function print(line) {
   if (output.isTTY) {
     cursorTo(output, 0)
@@ -30,6 +34,7 @@ client.on('state', (state) => {
 })
 client.on('recovered', ({ recovered }) => print(recovered ? '* nothing was missed' : '* something was missed'))
 client.on('presence', ({ changes }) => {
+  /** @param {'joined' | 'left'} side */
   const names = (side) => changes.flatMap((change) => change[side])
   for (const name of names('joined')) if (name !== client.clientId) print(`+ ${name}`)
   for (const name of names('left')) print(`- ${name}`)
@@ -44,6 +49,7 @@ client.on('close', ({ code, reason }) => {
 })
 
 // They are taken in order: when the last one is, all are.
+/** @type {Promise<unknown>} */
 let last = Promise.resolve()
 terminal.on('line', (text) => {
   if (text) last = client.publish(text).catch(({ message }) => print(`* not sent, ${text}: ${message}`))
