@@ -22,7 +22,6 @@ const isCumulative = ({ type }: MetricReading): boolean => {
 }
 
 export class AggregateMetrics {
-  readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE
   /** The primary's own metrics. */
   readonly supervisor = new SupervisorMetrics()
   readonly #latest = new Map<string, { readonly of: ReadingsOf; readonly readings: readonly MetricReading[] }>()

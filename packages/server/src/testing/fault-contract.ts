@@ -127,19 +127,15 @@ function describeLosses({ open, faults }: SuiteContext, itUnder: ItUnder): void 
   })
 }
 
-function describeEmptying({ open, faults, suite }: SuiteContext, itUnder: ItUnder): void {
+function describeEmptying(context: SuiteContext, itUnder: ItUnder): void {
   itUnder(
     ['empty'],
     'the journal is emptied while no instance appends: every reader receives a new epoch',
     async () => {
-      const { empty } = faults('empty')
-      const journals = suite.isShared ? [await open(), await open()] : [await open()]
-      const recorders = await Promise.all(journals.map(record))
-      await appendUntilTaken(journals[0] as Journal)
-      await Promise.all(recorders.map((recorder) => recorder.until(({ written }) => written.length >= 1)))
-      await empty()
-      await Promise.all(recorders.map((recorder) => recorder.until(({ epochs }) => epochs.length > 1)))
-      for (const { epochs } of recorders) notEqual(epochs.at(-1)?.epoch, epochs[0]?.epoch)
+      const { first, journals, recorders } = await openInstances(context)
+      await appendUntilTaken(first)
+      await emptyAfter(1, context, recorders)
+      expectNewEpoch(recorders)
       await expectToWork(journals, recorders)
     },
   )
@@ -148,22 +144,44 @@ function describeEmptying({ open, faults, suite }: SuiteContext, itUnder: ItUnde
     ['empty'],
     'the journal is emptied while instances append: every reader receives a new epoch, and all continue',
     async () => {
-      const { empty } = faults('empty')
-      const journals = suite.isShared ? [await open(), await open()] : [await open()]
-      const recorders = await Promise.all(journals.map(record))
+      const { journals, recorders } = await openInstances(context)
       let isOver = false
       const writing = journals.map(async (journal) => {
         while (!isOver) await appendUntilTaken(journal)
       })
-      await Promise.all(recorders.map((recorder) => recorder.until(({ written }) => written.length >= 20)))
-      await empty()
-      await Promise.all(recorders.map((recorder) => recorder.until(({ epochs }) => epochs.length > 1)))
+      await emptyAfter(20, context, recorders)
       isOver = true
       await Promise.all(writing)
-      for (const { epochs } of recorders) notEqual(epochs.at(-1)?.epoch, epochs[0]?.epoch)
+      expectNewEpoch(recorders)
       await expectToWork(journals, recorders)
     },
   )
+}
+
+interface Instances {
+  readonly first: Journal
+  readonly journals: readonly Journal[]
+  /** One for each journal. */
+  readonly recorders: readonly Recorder[]
+}
+
+/** Opens the journal for two instances, or for one where the engine admits no more. */
+async function openInstances({ open, suite }: SuiteContext): Promise<Instances> {
+  const first = await open()
+  const journals = suite.isShared ? [first, await open()] : [first]
+  return { first, journals, recorders: await Promise.all(journals.map(record)) }
+}
+
+/** Empties the journal when every reader has so many entries. Resolves when every reader has received another epoch. */
+async function emptyAfter(count: number, { faults }: SuiteContext, recorders: readonly Recorder[]): Promise<void> {
+  const { empty } = faults('empty')
+  await Promise.all(recorders.map((recorder) => recorder.until(({ written }) => written.length >= count)))
+  await empty()
+  await Promise.all(recorders.map((recorder) => recorder.until(({ epochs }) => epochs.length > 1)))
+}
+
+function expectNewEpoch(recorders: readonly Recorder[]): void {
+  for (const { epochs } of recorders) notEqual(epochs.at(-1)?.epoch, epochs[0]?.epoch)
 }
 
 function describeGaps({ open, faults }: SuiteContext, itUnder: ItUnder): void {

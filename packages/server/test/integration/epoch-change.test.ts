@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { ServerOptions } from '../../src/index.js'
 import { lacksRedis, RedisServer } from '../support/redis-server.js'
-import { ReplaceableJournal } from '../support/replaceable-journal.js'
+import { ListJournal } from '../support/list-journal.js'
 import { TestClient } from '../support/test-client.js'
 import { startServer, type TestServer } from '../support/test-server.js'
 
@@ -28,8 +28,8 @@ async function connectCrowd(server: TestServer, count: number): Promise<TestClie
 async function startCrowd(
   options: ServerOptions = {},
   count = CROWD,
-): Promise<{ journal: ReplaceableJournal; server: TestServer; clients: TestClient[]; last: TestClient }> {
-  const journal = new ReplaceableJournal()
+): Promise<{ journal: ListJournal; server: TestServer; clients: TestClient[]; last: TestClient }> {
+  const journal = new ListJournal()
   const server = await startServer({ journal, presenceIntervalMs: 0, ...options })
   const clients = await connectCrowd(server, count)
   return { journal, server, clients, last: clients.at(-1) as TestClient }

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { SignJWT } from 'jose'
 import { expect, test } from 'vitest'
 import { clientFrame, OPCODES, RawClient } from '../support/raw-client.js'
-import { ReplaceableJournal } from '../support/replaceable-journal.js'
+import { ListJournal } from '../support/list-journal.js'
 import { TestClient } from '../support/test-client.js'
 import { startServer } from '../support/test-server.js'
 
@@ -78,7 +78,7 @@ test('a stranger gets the name of a half-open connection 5 s after the server ha
 })
 
 test('of two connections with one name whose instances knew nothing of each other, one may try again', async () => {
-  const journal = new ReplaceableJournal()
+  const journal = new ListJournal()
   const sessionSecret = 'a secret that both instances have in common'
   const [a, b] = [await startServer({ journal, sessionSecret }), await startServer({ journal, sessionSecret })]
   const early = await a.connect('early')

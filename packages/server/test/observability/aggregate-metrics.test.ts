@@ -4,20 +4,17 @@ import { expect, test } from 'vitest'
 import { createMetrics, type MetricReading } from '../../src/observability/metrics.js'
 import { countIn, Stats, type Readings } from '../../src/observability/stats.js'
 import { AggregateMetrics } from '../../src/observability/aggregate-metrics.js'
+import { QUIET_READINGS } from '../support/readings.js'
 
 const READINGS: Readings = {
+  ...QUIET_READINGS,
   activeConnections: 3,
   behindConnections: 1,
   windowEntries: 7,
   windowBytes: 700,
-  journalAvailable: true,
   journalLagMs: 250,
-  shutdownState: 'serving',
-  shutdownRemainingMs: 0,
-  instancesStarting: 0,
   instancesReady: 1,
   clusterClients: 4,
-  instancesDraining: 0,
 }
 
 /** The samples of a scrape that are of this metric. */

@@ -2,21 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { createMetrics } from '../../src/observability/metrics.js'
 import { countIn, Stats, type Readings } from '../../src/observability/stats.js'
+import { QUIET_READINGS } from '../support/readings.js'
 
-const quiet: Readings = {
-  activeConnections: 0,
-  behindConnections: 0,
-  windowEntries: 0,
-  windowBytes: 0,
-  journalAvailable: true,
-  journalLagMs: 0,
-  instancesStarting: 0,
-  instancesReady: 0,
-  clusterClients: 4,
-  instancesDraining: 0,
-  shutdownState: 'serving',
-  shutdownRemainingMs: 0,
-}
+const quiet: Readings = { ...QUIET_READINGS, clusterClients: 4 }
 
 /** The value of a sample, as `name` or `name{label="value"}`. */
 const sample = (text: string, name: string): number | undefined => {
