@@ -64,6 +64,13 @@ export default defineConfig(
     },
   },
   {
+    files: ['e2e/**/*.ts'],
+    rules: {
+      'max-lines': ['error', 350],
+      'max-lines-per-function': ['error', 80],
+    },
+  },
+  {
     // One file reads the environment, so that nothing is configured behind the schema's back.
     files: ['packages/*/src/**/*.ts'],
     ignores: ['packages/server/src/config/load-config.ts'],

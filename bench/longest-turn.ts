@@ -27,7 +27,7 @@ const { values } = parseArgs({
   options: { clients: { type: 'string', default: '9000' }, server: { type: 'string' } },
 })
 const clients = positiveInteger('clients', values.clients)
-const LOOP_WATCH = pathToFileURL(join(ROOT, 'e2e/joins/loop-watch.mjs')).href
+const LOOP_WATCH = pathToFileURL(join(ROOT, 'dist/e2e/joins/loop-watch.js')).href
 const SECRET = 'a secret of the longest turn, which is no secret at all'
 const ENTRIES = 5000
 const CONNECTS_AT_ONCE = 100

@@ -13,14 +13,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { breakServer, DEFECTS } from './chaos/broken-server.mjs'
-import { check } from './chaos/checker.mjs'
+import { check } from './chaos/checker.js'
+import { parseHistoryFile } from './chaos/history-events.js'
 import { endBrokers, JOURNALS } from './chaos/journals.mjs'
 import { planOf, summaryOf } from './chaos/plan.mjs'
-import { Random } from './chaos/random.mjs'
+import { Random } from './chaos/random.js'
 import { runRound } from './chaos/round.mjs'
+import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({
   options: {
@@ -93,7 +94,7 @@ async function runSeed(seed, { seconds, cli }) {
 
 async function main() {
   if (values.check !== undefined) {
-    const violations = check(JSON.parse(readFileSync(values.check, 'utf8')))
+    const violations = check(parseHistoryFile(readFileSync(values.check, 'utf8')))
     console.log(`${violations.length} violations`)
     show(violations)
     return violations.length === 0
@@ -103,7 +104,7 @@ async function main() {
     throw new Error(`--break is one of ${Object.keys(DEFECTS).join(', ')}`)
   }
   const broken = values.break === undefined ? undefined : breakServer(values.break)
-  const cli = broken?.cli ?? fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))
+  const cli = broken?.cli ?? COMMAND
   const until = values.minutes === undefined ? Infinity : performance.now() + Number(values.minutes) * 60_000
   const count = values.minutes === undefined ? Number(values.seeds ?? (broken ? 10 : 1)) : Infinity
   const seconds = Number(values.seconds ?? (values.minutes === undefined ? 10 : 30))

@@ -9,15 +9,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { check } from './chaos/checker.mjs'
-import { FaultProxy } from './chaos/fault-proxy.mjs'
-import { History } from './chaos/history.mjs'
+import { check } from './chaos/checker.js'
+import { FaultProxy } from './chaos/fault-proxy.js'
+import { History } from './chaos/history.js'
 import { PlainClient } from './chaos/plain-client.mjs'
-import { Random } from './chaos/random.mjs'
+import { Random } from './chaos/random.js'
 import { readJournal } from './chaos/reader.mjs'
 import { Servers } from './chaos/servers.mjs'
+import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({
   options: {
@@ -70,7 +70,7 @@ async function main() {
     BROADCAST_INTERVAL: '0',
   }
   const servers = new Servers({
-    cli: fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url)),
+    cli: COMMAND,
     envOf: () => env,
     names: ['server'],
     hasBroker: false,

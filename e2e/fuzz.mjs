@@ -10,8 +10,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({
   options: {
@@ -136,21 +136,17 @@ async function settled(port) {
 
 async function main() {
   console.log(`seed ${seed}, ${count} frames and handshakes`)
-  const server = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))],
-    {
-      env: {
-        ...process.env,
-        HOST: '127.0.0.1',
-        PORT: '0',
-        JOURNAL_URL: 'memory:',
-        LOG_FORMAT: 'json',
-        HISTORY_SIZE: '1000',
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
+  const server = spawn(process.execPath, [COMMAND], {
+    env: {
+      ...process.env,
+      HOST: '127.0.0.1',
+      PORT: '0',
+      JOURNAL_URL: 'memory:',
+      LOG_FORMAT: 'json',
+      HISTORY_SIZE: '1000',
     },
-  )
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const problems = []
   const lastLines = []
   let port

@@ -14,13 +14,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { WebSocket } from 'ws'
-import { History } from './chaos/history.mjs'
+import { History } from './chaos/history.js'
 import { Instance } from './chaos/instance.mjs'
 import { endBrokers, startBroker } from './chaos/journals.mjs'
-import { LOOP_WATCH, longestStall } from './joins/stalls.mjs'
+import { LOOP_WATCH, longestStall } from './joins/stalls.js'
+import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +32,6 @@ const { values } = parseArgs({
   },
 })
 
-const CLI = fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))
 const STALL_MS = 50
 /** So long the connections take to come, to join and to leave. */
 const SECOND_MS = 1000
@@ -110,7 +109,7 @@ class WatchedServer {
     const server = new WatchedServer()
     server.#file = join(folder, `stalls-of-${name}`)
     const watch = { NODE_OPTIONS: `--import ${LOOP_WATCH}`, LOOP_WATCH_FILE: server.#file }
-    server.#instance = new Instance({ name, cli: CLI, env: { ...env, ...watch }, history })
+    server.#instance = new Instance({ name, cli: COMMAND, env: { ...env, ...watch }, history })
     process.once('exit', () => server.#instance.kill('SIGKILL'))
     server.port = (await server.#instance.logged('listening')).port
     return server

@@ -8,12 +8,12 @@
  */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { WebSocket } from 'ws'
-import { History } from './chaos/history.mjs'
+import { History } from './chaos/history.js'
 import { endBrokers, startBroker } from './chaos/journals.mjs'
 import { Servers } from './chaos/servers.mjs'
+import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +25,6 @@ const { values } = parseArgs({
   },
 })
 
-const CLI = fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))
 /** Clients that connect at a time. */
 const BATCH = 50
 const SERVED_WITHIN_MS = 2000
@@ -132,7 +131,7 @@ async function main() {
     LOG_LEVEL: 'info',
   }
   const names = Array.from({ length: count }, (_, index) => `server-${index + 1}`)
-  const servers = new Servers({ cli: CLI, envOf: () => env, names, hasBroker: true, history })
+  const servers = new Servers({ cli: COMMAND, envOf: () => env, names, hasBroker: true, history })
   process.once('exit', () => servers.destroy())
   await servers.startAll()
   const { ports } = servers

@@ -14,15 +14,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connect } from '@lastcall/client'
 import { WebSocket } from 'ws'
-import { History } from './chaos/history.mjs'
+import { History } from './chaos/history.js'
 import { endBrokers, startBroker } from './chaos/journals.mjs'
 import { Servers } from './chaos/servers.mjs'
-import { LOOP_WATCH, longestStall } from './joins/stalls.mjs'
+import { LOOP_WATCH, longestStall } from './joins/stalls.js'
 import { Returning } from './replaced/returning.mjs'
+import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +34,6 @@ const { values } = parseArgs({
   },
 })
 
-const CLI = fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))
 /** Clients that connect at a time. */
 const BATCH = 50
 const GIVE_UP_MS = 120_000
@@ -112,7 +111,7 @@ async function main() {
     NODE_OPTIONS: `--import ${LOOP_WATCH}`,
     LOOP_WATCH_FILE: join(folder, name),
   })
-  const servers = new Servers({ cli: CLI, envOf, names, hasBroker: true, history })
+  const servers = new Servers({ cli: COMMAND, envOf, names, hasBroker: true, history })
   process.once('exit', () => servers.destroy())
   await servers.startAll()
   const { ports } = servers

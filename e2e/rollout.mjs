@@ -15,19 +15,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { check } from './chaos/checker.mjs'
-import { History, monotonicMs } from './chaos/history.mjs'
+import { check } from './chaos/checker.js'
+import { History, monotonicMs } from './chaos/history.js'
 import { Instance } from './chaos/instance.mjs'
 import { endBrokers, JOURNALS, startBroker } from './chaos/journals.mjs'
 import { readJournal } from './chaos/reader.mjs'
-import { Crowds, PROBE } from './rollout/crowds.mjs'
-import { HaProxy } from './rollout/haproxy.mjs'
-import { judge } from './rollout/verdict.mjs'
-import { importTypeScript } from './typescript.mjs'
-
-const { freePorts } = await importTypeScript('packages/server/test/support/free-port.ts')
+import { Crowds } from './rollout/crowds.mjs'
+import { HaProxy } from './rollout/haproxy.js'
+import { judge, PROBE } from './rollout/verdict.js'
+import { freePorts } from '../packages/server/test/support/free-port.js'
+import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({
   options: {
@@ -44,7 +42,6 @@ const { values } = parseArgs({
   },
 })
 
-const CLI = fileURLToPath(new URL('../packages/server/bin/lastcall.js', import.meta.url))
 const AFTER_MS = 2000
 
 /** Processes that make the load. */
@@ -80,7 +77,7 @@ async function rolling({ folder, history, broker }) {
       REJECT_WITH: 'http',
       SHUTDOWN_DELAY: '4',
     }
-    const instance = new Instance({ name: `${build} ${slot}`, cli: CLI, env, history })
+    const instance = new Instance({ name: `${build} ${slot}`, cli: COMMAND, env, history })
     await instance.logged('listening')
     return { slot, instance }
   }
@@ -131,7 +128,7 @@ async function reload({ folder, history, broker }) {
   const setBuild = (build) => writeFileSync(variables, `BUILD=${build}\n`)
   setBuild('old')
   const env = { ...ENV, ...JOURNAL(folder, broker), PORT: String(port), WORKERS: '2', ENV_FILE: variables }
-  const primary = new Instance({ name: 'primary', cli: CLI, env, history })
+  const primary = new Instance({ name: 'primary', cli: COMMAND, env, history })
   await primary.logged('listening')
   return {
     port,
@@ -155,7 +152,7 @@ const JOURNAL = (folder, broker) => ({
 
 async function stopped(instance, history) {
   const { code, report } = await instance.stop()
-  if (code !== 0) history.record('server', { instance: 'an old one', what: 'fault', text: `ended with ${code}` })
+  if (code !== 0) history.record({ type: 'server', instance: 'an old one', what: 'fault', text: `ended with ${code}` })
   return report
 }
 
@@ -181,7 +178,7 @@ async function main() {
   const broker = await startBroker(values.journal)
   const startMs = monotonicMs()
   const history = new History(startMs)
-  history.record('begin', { wallMs: Date.now() })
+  history.record({ type: 'begin', wallMs: Date.now() })
   const served = await way({ folder, history, broker })
   const [libraries, plain, rate] = [values.libraries, values.plain, values.rate].map(Number)
   const crowds = new Crowds({

@@ -1,8 +1,9 @@
 /**
  * A simulated application above @lastcall/client: publishes, subscribes, and records what it is told.
  */
-import { digestOf } from '#e2e/chaos/history.mjs'
-import type { Random } from '#e2e/chaos/random.mjs'
+import type { NewEvent } from '#e2e/chaos/history-events.js'
+import { digestOf } from '#e2e/chaos/history.js'
+import type { Random } from '#e2e/chaos/random.js'
 import { ClientError, connect, type Client, type Subscription } from '@lastcall/client'
 import { socketClassFor, type ClientSocket } from './client-socket.js'
 import type { SimulatedHistory } from './history.js'
@@ -30,7 +31,7 @@ export class Application {
     this.#options = options
     const { name, channels, network, history, random, hasToken } = options
     const { scheduler } = network
-    history.record('client', { client: name, kind: 'library' })
+    history.record({ type: 'client', client: name, kind: 'library' })
     this.#client = connect('ws://simulated/ws', {
       clientId: name,
       channels,
@@ -63,7 +64,7 @@ export class Application {
     const { history } = this.#options
     const id = `${this.name}-${++this.#count}`
     const data = { id, filler: 'x'.repeat(size) }
-    history.record('publish', { client: this.name, id, ...place, digest: digestOf(data) })
+    history.record({ type: 'publish', client: this.name, id, ...place, digest: digestOf(data) })
     this.#open.add(id)
     const answer =
       'to' in place
@@ -71,8 +72,14 @@ export class Application {
         : this.#client.publish(data, { channel: place.channel, id })
     answer
       .then(
-        (offset) => this.#record('settled', { id, offset }),
-        (error: unknown) => this.#record('rejected', { id, code: error instanceof ClientError ? error.code : 'none' }),
+        (offset) => this.#record({ type: 'settled', client: this.name, id, offset }),
+        (error: unknown) =>
+          this.#record({
+            type: 'rejected',
+            client: this.name,
+            id,
+            code: error instanceof ClientError ? error.code : 'none',
+          }),
       )
       .finally(() => this.#open.delete(id))
       .catch(() => undefined)
@@ -80,7 +87,7 @@ export class Application {
 
   join(channel: string): void {
     if (this.#subscriptions.has(channel)) return
-    this.#record('wants', { channel })
+    this.#record({ type: 'wants', client: this.name, channel })
     this.#subscriptions.set(
       channel,
       this.#client.subscribe(channel, () => undefined),
@@ -91,7 +98,7 @@ export class Application {
     const subscription = this.#subscriptions.get(channel)
     if (!subscription) return
     this.#subscriptions.delete(channel)
-    this.#record('done-with', { channel })
+    this.#record({ type: 'done-with', client: this.name, channel })
     subscription.unsubscribe()
   }
 
@@ -117,28 +124,31 @@ export class Application {
   }
 
   #listen(): void {
-    const client = this.#client
-    client.on('presence', ({ offset }) => this.#record('delivered', { kind: 'presence', offset }))
-    client.on('message', ({ channel, offset }) => this.#record('delivered', { kind: 'message', offset, channel }))
-    client.on('direct', ({ offset }) => this.#record('delivered', { kind: 'direct', offset }))
-    client.on('recovered', ({ recovered, channels }) => {
-      this.#record('returned', { recovered })
-      if (!recovered) this.#record('missed', { channels })
+    const events = this.#client
+    const client = this.name
+    events.on('presence', ({ offset }) => this.#record({ type: 'delivered', client, kind: 'presence', offset }))
+    events.on('message', ({ channel, offset }) =>
+      this.#record({ type: 'delivered', client, kind: 'message', offset, channel }),
+    )
+    events.on('direct', ({ offset }) => this.#record({ type: 'delivered', client, kind: 'direct', offset }))
+    events.on('recovered', ({ recovered, channels }) => {
+      this.#record({ type: 'returned', client, recovered })
+      if (!recovered) this.#record({ type: 'missed', client, channels })
     })
-    client.on('state', (state) => this.#record('state', { state }))
-    client.on('move', ({ from, to }) => this.#record('moved', { from, to }))
-    client.on('error', ({ code, message, cause }) => {
+    events.on('state', (state) => this.#record({ type: 'state', client, state }))
+    events.on('move', ({ from, to }) => this.#record({ type: 'moved', client, from, to }))
+    events.on('error', ({ code, message, cause }) => {
       // Each attempt that a fault ends has such an error.
       if (code !== 'connect_failed' || cause !== undefined) this.#fault(`error ${code}: ${message}`)
     })
-    client.on('close', ({ code, reason }) => this.#fault(`closed for good: ${code} ${reason}`))
+    events.on('close', ({ code, reason }) => this.#fault(`closed for good: ${code} ${reason}`))
   }
 
-  #record(type: Parameters<SimulatedHistory['record']>[0], fields: object): void {
-    if (!this.#isStopped) this.#options.history.record(type, { client: this.name, ...fields })
+  #record(event: NewEvent): void {
+    if (!this.#isStopped) this.#options.history.record(event)
   }
 
   #fault(text: string): void {
-    if (!this.#isStopped) this.#options.history.record('server', { instance: this.name, what: 'fault', text })
+    if (!this.#isStopped) this.#options.history.record({ type: 'server', instance: this.name, what: 'fault', text })
   }
 }

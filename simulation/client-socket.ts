@@ -1,7 +1,7 @@
 /**
  * The WebSocket of a simulated client, which records what the client sends and receives until the client has given it up.
  */
-import { eventOf } from '#e2e/chaos/history.mjs'
+import { eventOf, parseFrame, sentEventOf } from '#e2e/chaos/frames.js'
 import type { WebSocketConstructor, WebSocketLike } from '@lastcall/client'
 import { decodeClose, encodeClose, encodeControl, encodeText, FrameReader, OPCODES, type Frame } from './frames.js'
 import type { SimulatedHistory } from './history.js'
@@ -37,7 +37,7 @@ export class ClientSocket implements WebSocketLike {
     const { searchParams } = new URL(url)
     const channels = searchParams.get('channels')
     const cursor = searchParams.get('cursor') ?? undefined
-    history.record('connect', { client: name, connection, cursor, channels: channels ? channels.split(',') : [] })
+    history.record({ type: 'connect', client: name, connection, cursor, channels: channels ? channels.split(',') : [] })
     this.line = openLine(network, url, {
       onOpen: () => this.#opened(),
       onRefused: () => this.#refused(),
@@ -53,11 +53,8 @@ export class ClientSocket implements WebSocketLike {
 
   send(text: string): void {
     if (this.#state !== 'open') return
-    const { type, id, channels, since } = JSON.parse(text) as Record<string, unknown>
-    const connection = this.#connection
-    if (type === 'subscribe' || type === 'unsubscribe') {
-      this.#history.record(type, { connection, request: id, channels, since })
-    } else if (type !== 'ping') this.#history.record('send', { connection, id })
+    const event = sentEventOf(this.#connection, text)
+    if (event) this.#history.record(event)
     this.line.write(encodeText(text))
   }
 
@@ -78,7 +75,7 @@ export class ClientSocket implements WebSocketLike {
   #giveUp(): void {
     if (this.#isGivenUp) return
     this.#isGivenUp = true
-    this.#history.record('given-up', { connection: this.#connection })
+    this.#history.record({ type: 'given-up', connection: this.#connection })
   }
 
   #opened(): void {
@@ -106,8 +103,8 @@ export class ClientSocket implements WebSocketLike {
       this.#closed(code, reason)
     } else if (frame.opcode === OPCODES.text) {
       const text = frame.payload.toString()
-      const event = this.#isGivenUp ? undefined : eventOf(JSON.parse(text) as object)
-      if (event) this.#history.record(event[0], { connection: this.#connection, ...event[1] })
+      const received = this.#isGivenUp ? undefined : parseFrame(text)
+      if (received) this.#history.record(eventOf(this.#connection, received))
       this.onmessage?.({ data: text })
     }
   }
@@ -115,7 +112,7 @@ export class ClientSocket implements WebSocketLike {
   #closed(code: number, reason: string): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#history.record('closed', { connection: this.#connection, code })
+    this.#history.record({ type: 'closed', connection: this.#connection, code })
     this.onclose?.({ code, reason })
   }
 }

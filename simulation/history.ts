@@ -1,7 +1,7 @@
 /**
- * The history of a run, as the checker reads it: the events of e2e/chaos/history.d.mts on virtual time.
+ * The history of a run, as the checker reads it: the events of e2e/chaos/history-events.ts on virtual time.
  */
-import type { HistoryEvent, Terms } from '#e2e/chaos/history.mjs'
+import type { HistoryEvent, NewEvent, Terms } from '#e2e/chaos/history-events.js'
 import { BEGIN_MS } from './process-clock.js'
 import type { Scheduler } from './scheduler.js'
 
@@ -14,22 +14,21 @@ export class SimulatedHistory {
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler
-    this.record('begin', { wallMs: BEGIN_MS })
+    this.record({ type: 'begin', wallMs: BEGIN_MS })
   }
 
-  /** @param fields Those of the event of this type. */
-  record(type: HistoryEvent['type'], fields: object): void {
+  record(event: NewEvent): void {
     const at = Math.round(this.#scheduler.nowMs * 100) / 100
-    this.events.push({ type, at, ...fields } as HistoryEvent)
-    const { connection, cursor, offset } = fields as { connection?: string; cursor?: string; offset?: number }
-    if (connection === undefined) return
-    if (type === 'welcome' && cursor !== undefined) {
-      this.#epoch = cursor.slice(0, cursor.indexOf(':'))
+    this.events.push({ ...event, at })
+    if (!('connection' in event)) return
+    const { connection } = event
+    if (event.type === 'welcome') {
+      this.#epoch = event.cursor.slice(0, event.cursor.indexOf(':'))
       this.#epochs.set(connection, this.#epoch)
     }
     const epoch = this.#epochs.get(connection)
-    if (epoch !== undefined && offset !== undefined) {
-      this.#heard.set(epoch, Math.max(offset, this.#heard.get(epoch) ?? 0))
+    if (epoch !== undefined && 'offset' in event) {
+      this.#heard.set(epoch, Math.max(event.offset, this.#heard.get(epoch) ?? 0))
     }
   }
 

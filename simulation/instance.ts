@@ -2,7 +2,7 @@
  * One simulated instance: the real server, assembled as the command does it, on virtual time. It can be killed, stopped and
  * started again; each start is a server of its own.
  */
-import type { Random } from '#e2e/chaos/random.mjs'
+import type { Random } from '#e2e/chaos/random.js'
 import { assembleServer } from '#server/assemble-server.js'
 import type { ComposedHttp } from '#server/compose-http.js'
 import { configFrom } from '#server/config/load-config.js'
@@ -88,7 +88,7 @@ export class Instance {
     this.#starts++
     if (!journal.isUp) started.line.break()
     this.#assemble(started, build).catch((error: unknown) => {
-      history.record('server', { instance: name, what: 'fault', text: `it cannot start: ${String(error)}` })
+      history.record({ type: 'server', instance: name, what: 'fault', text: `it cannot start: ${String(error)}` })
     })
   }
 
@@ -108,7 +108,7 @@ export class Instance {
     })
     started.server = server
     await server.listen()
-    if (this.#process === started) history.record('server', { instance: name, what: 'started' })
+    if (this.#process === started) history.record({ type: 'server', instance: name, what: 'started' })
   }
 
   /** kill -9. The journal may still receive what has left the instance. */
@@ -119,7 +119,7 @@ export class Instance {
     ended.clock.stop()
     ended.line.kill()
     for (const socket of ended.sockets) socket.onProcessEnd()
-    this.#options.history.record('server', { instance: this.name, what: 'killed' })
+    this.#options.history.record({ type: 'server', instance: this.name, what: 'killed' })
   }
 
   /** SIGTERM. @param onEnd Called when the process has ended. */
@@ -133,10 +133,10 @@ export class Instance {
         this.#process = undefined
         ending.clock.stop()
         ending.line.kill()
-        history.record('server', { instance: name, what: 'stopped' })
+        history.record({ type: 'server', instance: name, what: 'stopped' })
         onEnd()
       },
-      (error: unknown) => history.record('server', { instance: name, what: 'fault', text: String(error) }),
+      (error: unknown) => history.record({ type: 'server', instance: name, what: 'fault', text: String(error) }),
     )
   }
 
@@ -155,7 +155,7 @@ export class Instance {
       if (EXPECTED.has(event)) return
       const { error: cause } = typeof fields === 'string' ? {} : fields
       const text = `${event}: ${message ?? (fields as string)}${cause instanceof Error ? ` ${cause.stack ?? ''}` : ''}`
-      history.record('server', { instance: name, what: 'fault', text })
+      history.record({ type: 'server', instance: name, what: 'fault', text })
     }
     return { ...silentLogger, error }
   }

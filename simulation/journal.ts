@@ -3,7 +3,7 @@
  * after the disk has synced it; entries are read and appends answered after that. It can lose its power, its contents, or what
  * came last.
  */
-import type { Random } from '#e2e/chaos/random.mjs'
+import type { Random } from '#e2e/chaos/random.js'
 import { LastcallError } from '#server/errors.js'
 import { decodeEntry, encodeEntry } from '#server/journal/entry-codec.js'
 import type { Journal, JournalListener, NewEntry, Tail } from '#server/journal/journal.js'
@@ -126,8 +126,9 @@ export class JournalServer {
     this.#isSyncing = false
     this.#writes = []
     const { epoch } = this
-    if (kept > 0) this.#history.record('broker', { what: 'lost', epoch, offset: kept, text: 'the journal went back' })
-    else this.#history.record('broker', { what: 'lost', text: 'the journal was emptied' })
+    if (kept > 0)
+      this.#history.record({ type: 'broker', what: 'lost', epoch, offset: kept, text: 'the journal went back' })
+    else this.#history.record({ type: 'broker', what: 'lost', text: 'the journal was emptied' })
     if (this.#highestKnown > kept) {
       this.#epochs++
       this.log = []
@@ -135,7 +136,7 @@ export class JournalServer {
     } else this.log = this.log.slice(0, kept)
     this.#syncedCount = this.log.length
     for (const line of this.#lines) line.onLost()
-    this.#history.record('broker', { what: 'joined', text: '' })
+    this.#history.record({ type: 'broker', what: 'joined', text: '' })
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * Runs a plan and judges its history by the checker of the chaos.
  */
-import { check, type Violation } from '#e2e/chaos/checker.mjs'
+import { check } from '#e2e/chaos/checker.js'
+import type { Violation } from '#e2e/chaos/checker/report.js'
 import type { JudgedHistory } from './history.js'
 import type { Plan } from './plan.js'
 import { Run } from './run.js'

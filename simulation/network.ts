@@ -2,7 +2,7 @@
  * The simulated network: connects clients to an instance that listens, as a load balancer does, and has the faults of each
  * client's line.
  */
-import type { Random } from '#e2e/chaos/random.mjs'
+import type { Random } from '#e2e/chaos/random.js'
 import type { Instance } from './instance.js'
 import { Pipe } from './pipe.js'
 import type { Scheduler } from './scheduler.js'

@@ -2,7 +2,7 @@
  * One direction of a simulated TCP connection: bytes arrive in order, in parts of any size, after a delay. A receiver that does
  * not read fills the network and then the sender's buffer.
  */
-import type { Random } from '#e2e/chaos/random.mjs'
+import type { Random } from '#e2e/chaos/random.js'
 import type { Scheduler } from './scheduler.js'
 
 export interface PipeOptions {

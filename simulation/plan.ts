@@ -2,8 +2,8 @@
  * What a seed stands for: the instances and their limits, the clients, and every step with its time. A plan is plain data, so a
  * shorter one can be run again.
  */
-import { Random } from '#e2e/chaos/random.mjs'
-import type { Terms } from '#e2e/chaos/history.mjs'
+import { Random } from '#e2e/chaos/random.js'
+import type { Terms } from '#e2e/chaos/history-events.js'
 import type { Config } from '#server/config/schema.js'
 import type { JournalPace } from './journal.js'
 import type { LinePace } from './network.js'

@@ -2,7 +2,7 @@
  * One run of a plan: instances, journal, network and clients in one process on virtual time. At its end all faults are over,
  * every client is waited for, and the history is complete.
  */
-import { Random } from '#e2e/chaos/random.mjs'
+import { Random } from '#e2e/chaos/random.js'
 import { Application } from './application.js'
 import { SimulatedHistory, type JudgedHistory } from './history.js'
 import { Instance } from './instance.js'
@@ -43,7 +43,7 @@ export class Run {
   /** Records a fault that nothing has caught. */
   fault(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    this.#history.record('server', { instance: 'unknown', what: 'fault', text })
+    this.#history.record({ type: 'server', instance: 'unknown', what: 'fault', text })
   }
 
   async run(): Promise<JudgedHistory> {
@@ -132,7 +132,7 @@ export class Run {
       if (isReady && open.length === 0) for (const each of this.#clients.values()) each.publish({ channel: 'lobby' }, 1)
       if (scheduler.nowMs < deadlineMs) continue
       const texts = open.map(({ report }) => report)
-      this.#history.record('stuck', { text: texts.join('; ') || 'an instance does not listen' })
+      this.#history.record({ type: 'stuck', text: texts.join('; ') || 'an instance does not listen' })
       return
     }
   }

@@ -2,7 +2,7 @@
  * The simulated verification of tokens: it takes time, and now and then the keys cannot be fetched. A token is the name of its
  * client.
  */
-import type { Random } from '#e2e/chaos/random.mjs'
+import type { Random } from '#e2e/chaos/random.js'
 import type { Clock } from '#server/clock.js'
 import type { TokenVerifier } from '#server/sessions/token-verifier.js'
 

@@ -1,7 +1,7 @@
 /**
  * A process that runs seeds: the main process sends tasks, and this one answers each.
  */
-import type { Violation } from '#e2e/chaos/checker.mjs'
+import type { Violation } from '#e2e/chaos/checker/report.js'
 import type { JudgedHistory } from './history.js'
 import { judge } from './judge.js'
 import { planOf, type Plan } from './plan.js'

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { LOOP_WATCH, longestStall } from '../joins/stalls.mjs'
+import { LOOP_WATCH, longestStall } from '../joins/stalls.js'
+import { COMMAND } from '../../scripts/repository.js'
 
-const CLI = fileURLToPath(new URL('../../packages/server/bin/lastcall.js', import.meta.url))
 const ATTACKERS = fileURLToPath(new URL('attackers.mjs', import.meta.url))
 const SAMPLE_MS = 50
 const CLOCK_TICKS_A_SECOND = 100
@@ -20,7 +20,7 @@ export class AttackedServer {
   #errors = []
 
   /** @param command The command of another build; default: that of this checkout. */
-  static async start(command = CLI) {
+  static async start(command = COMMAND) {
     const server = new AttackedServer()
     server.#folder = mkdtempSync(join(tmpdir(), 'lastcall-attack-'))
     server.#process = spawn(command, {

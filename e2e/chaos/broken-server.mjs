@@ -1,7 +1,7 @@
 /**
  * Servers with a defect built in, to show that the checker would notice: a copy of the built server with one line changed.
  */
-import { changedServer } from '../changed-server.mjs'
+import { changedServer } from '../changed-server.js'
 
 /** name → what is changed in which file of the built server */
 export const DEFECTS = {

@@ -92,7 +92,7 @@ export class Disasters {
   }
 
   async #strikeBroker(what, broker, random) {
-    const lost = (fields, text) => this.#history.record('broker', { what: 'lost', ...fields, text })
+    const lost = (fields, text) => this.#history.record({ type: 'broker', what: 'lost', ...fields, text })
     switch (what) {
       case 'restart':
         await broker.kill()
@@ -136,7 +136,12 @@ export class Disasters {
     }
     for (const link of links) link.cut()
     const head = await (what === 'rollback' ? broker.rollBack() : broker.promote())
-    this.#history.record('broker', { what: 'lost', ...head, text: `${what}${isFork ? ', seen by one server' : ''}` })
+    this.#history.record({
+      type: 'broker',
+      what: 'lost',
+      ...head,
+      text: `${what}${isFork ? ', seen by one server' : ''}`,
+    })
     if (isFork) {
       for (const { name } of others) links.find((link) => link.name === name).isCut = false
       await Promise.all(others.map((instance) => this.#servers.start(instance)))
@@ -146,7 +151,7 @@ export class Disasters {
     for (const link of links) link.isCut = false
     // Were it killed before it has noticed, nobody could know any more what is lost.
     if (isFork) await noticed
-    this.#history.record('broker', { what: 'joined', text: 'every server may reach it' })
+    this.#history.record({ type: 'broker', what: 'joined', text: 'every server may reach it' })
   }
 
   async #hasReadAll({ name }) {

@@ -89,7 +89,7 @@ export class Instance {
 
   /** Writes down what is wrong with it. */
   fault(text) {
-    this.#history.record('server', { instance: this.#name, what: 'fault', text })
+    this.#history.record({ type: 'server', instance: this.#name, what: 'fault', text })
   }
 
   kill(signal) {

@@ -3,9 +3,9 @@
  * its own that fails like those of the clients.
  */
 import { join } from 'node:path'
-import { RabbitBroker } from '../brokers/rabbit.mjs'
-import { RedisBroker } from '../brokers/redis.mjs'
-import { drawFate, FaultProxy } from './fault-proxy.mjs'
+import { RabbitBroker } from './rabbit-broker.mjs'
+import { RedisBroker } from './redis-broker.mjs'
+import { drawFate, FaultProxy } from './fault-proxy.js'
 
 const BROKERS = { redis: RedisBroker, rabbit: RabbitBroker }
 

@@ -3,7 +3,8 @@
  * above it and below it.
  */
 import { connect } from '@lastcall/client'
-import { digestOf, recordedSocket } from './history.mjs'
+import { digestOf } from './history.js'
+import { recordedSocket } from './recorded-socket.js'
 
 export class LibraryClient {
   #options
@@ -19,7 +20,7 @@ export class LibraryClient {
     this.name = options.name
     this.speaksIn = options.speaksIn
     this.toggles = options.toggles
-    options.history.record('client', { client: this.name, kind: 'library' })
+    options.history.record({ type: 'client', client: this.name, kind: 'library' })
   }
 
   start() {
@@ -42,7 +43,7 @@ export class LibraryClient {
     client.on('direct', ({ offset }) => this.#delivered('direct', offset))
     client.on('recovered', ({ recovered, channels: missed }) => {
       this.#told('returned', { recovered })
-      if (!recovered) history.record('missed', { client: name, channels: missed })
+      if (!recovered) history.record({ type: 'missed', client: name, channels: missed })
     })
     client.on('state', (state) => this.#told('state', { state }))
     client.on('move', ({ from, to }) => this.#told('moved', { from, to }))
@@ -61,28 +62,28 @@ export class LibraryClient {
   }
 
   #told(type, fields) {
-    if (!this.#isStopped) this.#options.history.record(type, { client: this.name, ...fields })
+    if (!this.#isStopped) this.#options.history.record({ type, client: this.name, ...fields })
   }
 
   #fault(text) {
-    if (!this.#isStopped) this.#options.history.record('server', { instance: this.name, what: 'fault', text })
+    if (!this.#isStopped) this.#options.history.record({ type: 'server', instance: this.name, what: 'fault', text })
   }
 
   #delivered(kind, offset, channel) {
-    this.#options.history.record('delivered', { client: this.name, kind, offset, channel })
+    this.#options.history.record({ type: 'delivered', client: this.name, kind, offset, channel })
   }
 
   publish({ channel, to }, data) {
     const { history } = this.#options
     const id = `${this.name}-${++this.#count}`
-    history.record('publish', { client: this.name, id, channel, to, digest: digestOf(data) })
+    history.record({ type: 'publish', client: this.name, id, channel, to, digest: digestOf(data) })
     this.#open.add(id)
     const promise =
       to === undefined ? this.#client.publish(data, { channel, id }) : this.#client.direct(to, data, { id })
     promise
       .then(
-        (offset) => history.record('settled', { client: this.name, id, offset }),
-        ({ code }) => history.record('rejected', { client: this.name, id, code }),
+        (offset) => history.record({ type: 'settled', client: this.name, id, offset }),
+        ({ code }) => history.record({ type: 'rejected', client: this.name, id, code }),
       )
       .finally(() => this.#open.delete(id))
   }
@@ -91,7 +92,7 @@ export class LibraryClient {
   leave() {
     const socket = this.#socket
     // Not its own doing, so not written down as that.
-    if (socket) Object.getPrototypeOf(Object.getPrototypeOf(socket)).terminate.call(socket)
+    if (socket) socket.breakOff()
   }
 
   takeOver() {
@@ -109,13 +110,13 @@ export class LibraryClient {
     const subscription = this.#subscriptions.get(channel)
     if (!subscription) return
     this.#subscriptions.delete(channel)
-    this.#options.history.record('done-with', { client: this.name, channel })
+    this.#options.history.record({ type: 'done-with', client: this.name, channel })
     subscription.unsubscribe()
   }
 
   join(channel) {
     if (this.#subscriptions.has(channel)) return
-    this.#options.history.record('wants', { client: this.name, channel })
+    this.#options.history.record({ type: 'wants', client: this.name, channel })
     this.#subscriptions.set(
       channel,
       this.#client.subscribe(channel, () => undefined),

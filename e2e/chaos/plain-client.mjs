@@ -4,7 +4,8 @@
  * misbehaves: it vanishes, stops reading, connects twice, or repeats acknowledged messages.
  */
 import { URLSearchParams } from 'node:url'
-import { digestOf, recordedSocket } from './history.mjs'
+import { digestOf } from './history.js'
+import { recordedSocket } from './recorded-socket.js'
 
 const TICK_MS = 50
 const PING_EVERY_MS = 500
@@ -61,7 +62,7 @@ export class PlainClient {
     this.speaksIn = speaksIn ?? this.channels
     this.toggles = toggles
     this.#Socket = recordedSocket(history, name)
-    history.record('client', { client: name, kind: 'plain' })
+    history.record({ type: 'client', client: name, kind: 'plain' })
   }
 
   start() {
@@ -82,7 +83,7 @@ export class PlainClient {
   publish(where, data) {
     const { history } = this.#options
     const id = `${this.name}-${++this.#count}`
-    history.record('publish', { client: this.name, id, ...where, digest: digestOf(data) })
+    history.record({ type: 'publish', client: this.name, id, ...where, digest: digestOf(data) })
     this.#outbox.push({ id, where, data, isSent: false, wasSent: false })
     this.#flush()
   }
@@ -329,7 +330,7 @@ export class PlainClient {
     if (index < 0) return
     this.#said.push(...this.#outbox.splice(index, 1))
     if (this.#said.length > MAX_REMEMBERED) this.#said.shift()
-    this.#options.history.record('settled', { client: this.name, id, offset })
+    this.#options.history.record({ type: 'settled', client: this.name, id, offset })
   }
 
   #refused({ id, temporary, code, retryInMs = 50 }) {
@@ -346,7 +347,7 @@ export class PlainClient {
   }
 
   #reject(id, code) {
-    this.#options.history.record('rejected', { client: this.name, id, code })
+    this.#options.history.record({ type: 'rejected', client: this.name, id, code })
   }
 }
 

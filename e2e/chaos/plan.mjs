@@ -1,7 +1,7 @@
 /**
  * What a seed stands for: how many servers with which limits, who takes part, how rough the network is.
  */
-import { ROUGH } from './fault-proxy.mjs'
+import { ROUGH } from './fault-proxy.js'
 
 const CHANNELS = ['news', 'sport', 'weather']
 const TOGGLED = 'extra'

@@ -31,7 +31,7 @@ export async function expectSamePresence({ ports, history, tokenFor }) {
     )
     if (new Set(texts).size === 1) return
     if (performance.now() > deadline) {
-      history.record('stuck', { text: `the servers do not agree on who is in ${CHANNEL}: ${texts.join(' | ')}` })
+      history.record({ type: 'stuck', text: `the servers do not agree on who is in ${CHANNEL}: ${texts.join(' | ')}` })
       return
     }
     await sleep(PAUSE_MS)

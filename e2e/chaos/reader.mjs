@@ -2,7 +2,7 @@
  * A newcomer who reads everything that is kept, once everything is over: what it is told is the journal, and must be what
  * everybody else has seen.
  */
-import { recordedSocket } from './history.mjs'
+import { recordedSocket } from './recorded-socket.js'
 
 const TIMEOUT_MS = 20_000
 
@@ -23,7 +23,7 @@ export async function readJournal({
   first = terms.isRemote ? history.beginning : 0,
 }) {
   if (epoch === '') return
-  history.record('client', { client: 'reader', kind: 'reader' })
+  history.record({ type: 'client', client: 'reader', kind: 'reader' })
   const Socket = recordedSocket(history, 'reader')
   // From the very beginning, where that is kept; then from as far back as it must be, and from one entry before that.
   const oldest = head - terms.historySize + (terms.presence ? PRESENCE_MARGIN : 0)
@@ -41,11 +41,11 @@ function readFrom(Socket, { port, channels, cursor, token, history }) {
   const socket = new Socket(`ws://127.0.0.1:${port}/ws/reader?${query}`, 'lastcall.v1')
   return new Promise((resolve) => {
     const overdue = setTimeout(() => {
-      history.record('stuck', { text: `the reader from ${cursor} has not come to the end` })
+      history.record({ type: 'stuck', text: `the reader from ${cursor} has not come to the end` })
       socket.terminate()
     }, TIMEOUT_MS)
     socket.on('open', () => socket.send('{"type":"ping"}'))
-    socket.on('error', (error) => history.record('stuck', { text: `the reader: ${error.message}` }))
+    socket.on('error', (error) => history.record({ type: 'stuck', text: `the reader: ${error.message}` }))
     socket.on('message', (data) => {
       if (JSON.parse(data.toString()).type === 'pong') socket.terminate()
     })

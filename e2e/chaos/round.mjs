@@ -8,15 +8,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Disasters } from './disasters.mjs'
-import { CALM, drawFate, FaultProxy } from './fault-proxy.mjs'
-import { History } from './history.mjs'
+import { CALM, drawFate, FaultProxy } from './fault-proxy.js'
+import { History } from './history.js'
 import { openJournal } from './journals.mjs'
 import { LibraryClient } from './library-client.mjs'
 import { PlainClient } from './plain-client.mjs'
 import { planOf, serverName } from './plan.mjs'
 import { readJournal } from './reader.mjs'
 import { expectSamePresence } from './presence.mjs'
-import { Random } from './random.mjs'
+import { Random } from './random.js'
 import { Servers } from './servers.mjs'
 
 const PATIENCE_MS = 1500
@@ -234,7 +234,7 @@ async function heal({ servers, proxies, clients, history, timeoutMs }) {
     if (open.length === 0 && ++rounds === 2) return
     if (open.length === 0) for (const client of clients) client.publish({ channel: 'lobby' }, 'the last word')
     if (performance.now() > deadline) {
-      for (const { report } of open) history.record('stuck', { text: report })
+      for (const { report } of open) history.record({ type: 'stuck', text: report })
       return
     }
     await sleep(50)

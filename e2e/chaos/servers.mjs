@@ -75,7 +75,7 @@ export class Servers {
       const { port } = await child.logged('listening')
       if (instance.process !== child || instance.isKilled) return
       instance.port = port
-      history.record('server', { instance: name, what: 'started' })
+      history.record({ type: 'server', instance: name, what: 'started' })
     } catch ({ message }) {
       // Its end has been written down already.
       if (instance.process !== child) return
@@ -98,7 +98,7 @@ export class Servers {
     instance.port = undefined
     child.kill('SIGKILL')
     this.killed++
-    this.#options.history.record('server', { instance: instance.name, what: 'killed' })
+    this.#options.history.record({ type: 'server', instance: instance.name, what: 'killed' })
     await child.ended
   }
 
@@ -118,7 +118,7 @@ export class Servers {
     instance.isStopped = true
     const over = child.stop()
     this.stopped++
-    this.#options.history.record('server', { instance: instance.name, what: 'stopped' })
+    this.#options.history.record({ type: 'server', instance: instance.name, what: 'stopped' })
     await over
   }
 

@@ -20,12 +20,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Subject } from './subject.mjs'
 import { mustHaveAll, Visitor } from './visitor.mjs'
-import { eventually, inWords, must, within } from './within.mjs'
+import { eventually, inWords, must, within } from './within.js'
+import { ROOT } from '../../scripts/repository.js'
 
 const SLOW_DISK = fileURLToPath(new URL('preload-slow-disk.mjs', import.meta.url))
-const STALLING_DISK = fileURLToPath(
-  new URL('../../packages/server/test/journal/fixtures/stalling-disk.mjs', import.meta.url),
-)
+const STALLING_DISK = join(ROOT, 'packages/server/test/journal/fixtures/stalling-disk.mjs')
 
 const KIB = 1024
 

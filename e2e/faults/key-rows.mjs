@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { Subject } from './subject.mjs'
 import { Visitor } from './visitor.mjs'
-import { inWords, must, within } from './within.mjs'
+import { inWords, must, within } from './within.js'
 
 function newKey(kid) {
   // In PEM, and read again: Node 20 now and then hangs for ever when it exports a key that it has just generated, for a

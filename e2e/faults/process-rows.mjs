@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Subject } from './subject.mjs'
 import { mustHaveAll, Visitor } from './visitor.mjs'
-import { inWords, must, within } from './within.mjs'
+import { inWords, must, within } from './within.js'
 
 const SET_CLOCK = fileURLToPath(new URL('preload-set-clock.mjs', import.meta.url))
 

@@ -5,10 +5,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { within } from './within.mjs'
-
-const CLI = fileURLToPath(new URL('../../packages/server/bin/lastcall.js', import.meta.url))
+import { within } from './within.js'
+import { COMMAND } from '../../scripts/repository.js'
 
 const ENV = {
   HOST: '127.0.0.1',
@@ -47,7 +45,7 @@ export class Subject {
    */
   constructor(env, { preload, through = [] } = {}) {
     const flags = preload === undefined ? {} : { NODE_OPTIONS: `--import=${preload}` }
-    const [program, ...args] = [...through, process.execPath, CLI]
+    const [program, ...args] = [...through, process.execPath, COMMAND]
     this.#child = spawn(program, args, {
       env: { PATH: process.env.PATH, ...ENV, ...flags, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

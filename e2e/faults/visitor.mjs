@@ -2,7 +2,7 @@
  * A client on a bare WebSocket: what it publishes is acknowledged or refused, and it remembers what it was sent.
  */
 import { WebSocket } from 'ws'
-import { inWords, must, within } from './within.mjs'
+import { inWords, must, within } from './within.js'
 
 export class Visitor {
   messages = []

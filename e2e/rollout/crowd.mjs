@@ -5,10 +5,10 @@
  */
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { History } from '../chaos/history.mjs'
+import { History } from '../chaos/history.js'
 import { LibraryClient } from '../chaos/library-client.mjs'
 import { PlainClient } from '../chaos/plain-client.mjs'
-import { Random } from '../chaos/random.mjs'
+import { Random } from '../chaos/random.js'
 
 const CLIENTS_PER_ROOM = 50
 /** So many at a time come in at the beginning. */
@@ -100,7 +100,7 @@ class Crowd {
     while (!isSo()) {
       if (performance.now() > deadline) {
         for (const client of this.#clients.filter((each) => !each.isDone(0)).slice(0, 10)) {
-          this.#history.record('stuck', { text: client.report })
+          this.#history.record({ type: 'stuck', text: client.report })
         }
         return
       }

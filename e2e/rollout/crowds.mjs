@@ -6,11 +6,9 @@ import { fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseEvents } from '../chaos/history-events.js'
 
 const PROGRAM = fileURLToPath(new URL('crowd.mjs', import.meta.url))
-
-/** The part that measures. */
-export const PROBE = 'probe'
 
 export class Crowds {
   #parts
@@ -53,7 +51,7 @@ export class Crowds {
     for (const part of this.#parts) {
       const file = join(this.#folder, `${part.name}.json`)
       await ask(part, 'end', { file })
-      for (const event of JSON.parse(readFileSync(file, 'utf8'))) events.push(event)
+      for (const event of parseEvents(readFileSync(file, 'utf8'))) events.push(event)
       part.child.disconnect()
     }
     return events

@@ -2,8 +2,8 @@
  * The checker finds each kind of broken promise in a history that has it, and none in one that hasn't.
  */
 import { describe, expect, test } from 'vitest'
-import { check } from '../../e2e/chaos/checker.mjs'
-import type { Terms } from '../../e2e/chaos/history.mjs'
+import { check } from '../../e2e/chaos/checker.js'
+import type { Terms } from '../../e2e/chaos/history-events.js'
 import { Story } from './story.js'
 
 const kinds = (story: Story): string[] => [...new Set(check(story.file).map(({ kind }) => kind))].sort()

@@ -4,8 +4,8 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { drawFate, FaultProxy, ROUGH, type Fate } from '../../e2e/chaos/fault-proxy.mjs'
-import { Random } from '../../e2e/chaos/random.mjs'
+import { drawFate, FaultProxy, ROUGH, type Fate } from '../../e2e/chaos/fault-proxy.js'
+import { Random } from '../../e2e/chaos/random.js'
 
 const PASSES: Fate = {
   fault: 'none',

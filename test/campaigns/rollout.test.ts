@@ -1,8 +1,10 @@
 /**
  * A deploy that nobody notices: the real thing, smaller, and what judges it. In full size: npm run rollout.
  */
+import type { PresenceChange } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'
-import { judge } from '../../e2e/rollout/verdict.mjs'
+import type { HistoryEvent } from '../../e2e/chaos/history-events.js'
+import { judge, type Report } from '../../e2e/rollout/verdict.js'
 import { find, lacks } from '../../packages/server/test/support/programs.js'
 import { lacksRedis } from '../../packages/server/test/support/redis-server.js'
 import { runScript, type ScriptOutcome } from './run-script.js'
@@ -44,7 +46,7 @@ describe('no client notices a deploy', () => {
 })
 
 describe('the verdict', () => {
-  const report = {
+  const report: Report = {
     connectionsAtStart: 1,
     cameLater: 0,
     left: 0,
@@ -55,17 +57,25 @@ describe('the verdict', () => {
     remaining: 0,
     messagesUnacked: 0,
   }
-  const client = (name: string) => ({ type: 'client', at: 0, client: name, kind: 'library' })
-  const connection = (name: string, number: number, at: number) => [
-    { type: 'connect', at, client: name, connection: `${name}#${number}` },
-    { type: 'welcome', at, connection: `${name}#${number}` },
+  const client = (name: string): HistoryEvent => ({ type: 'client', at: 0, client: name, kind: 'library' })
+  const connection = (name: string, number: number, at: number): HistoryEvent[] => [
+    { type: 'connect', at, client: name, connection: `${name}#${number}`, channels: [] },
+    { type: 'welcome', at, connection: `${name}#${number}`, cursor: 'e:0', recovered: null, channels: [], node: 'a' },
   ]
-  const message = (offset: number, at: number, tookMs: number) => [
-    { type: 'publish', at, client: 'probe-lib-1', id: `m${offset}` },
+  const message = (offset: number, at: number, tookMs: number): HistoryEvent[] => [
+    { type: 'publish', at, client: 'probe-lib-1', id: `m${offset}`, digest: 'd' },
     { type: 'settled', at, client: 'probe-lib-1', id: `m${offset}`, offset },
     { type: 'delivered', at: at + tookMs, client: 'probe-lib-2', kind: 'message', channel: 'room', offset },
   ]
-  const moves = (name: string) => [
+  const left = (name: string): PresenceChange => ({
+    channel: 'lobby',
+    joined: [],
+    left: [name],
+    joinedCount: 0,
+    leftCount: 1,
+    count: 1,
+  })
+  const moves = (name: string): HistoryEvent[] => [
     client(name),
     ...connection(name, 1, 1),
     ...connection(name, 2, 110),
@@ -74,22 +84,33 @@ describe('the verdict', () => {
   ]
   const GOOD = [...moves('probe-lib-1'), ...moves('probe-lib-2'), ...message(1, 50, 5), ...message(2, 120, 90)]
 
-  const faults = (events: readonly object[], reports: readonly object[] = [report], isTimed = true): string[] =>
-    judge({ events, reports, deployAt: 100, doneAt: 200, isTimed }).faults
+  const faults = (
+    events: readonly HistoryEvent[],
+    reports: readonly Report[] = [report],
+    isTimed = true,
+  ): readonly string[] => judge({ events, reports, deployAt: 100, doneAt: 200, isTimed }).faults
 
   test('finds nothing where there is nothing', () => {
     expect(faults(GOOD)).toEqual([])
   })
 
-  test.each([
+  test.each<[what: string, events: HistoryEvent[], expected: RegExp]>([
     ['a client that has not moved', [client('idle-lib-1'), ...connection('idle-lib-1', 1, 1)], /moved 0 times/],
-    ['a client that has moved twice', [{ type: 'moved', at: 150, client: 'probe-lib-1' }], /moved 2 times/],
+    [
+      'a client that has moved twice',
+      [{ type: 'moved', at: 150, client: 'probe-lib-1', from: 'a', to: 'b' }],
+      /moved 2 times/,
+    ],
     [
       'an application that received a change of state',
       [{ type: 'state', at: 150, client: 'probe-lib-1', state: 'reconnecting' }],
       /its application received reconnecting/,
     ],
-    ['an application that received its return', [{ type: 'returned', at: 150, client: 'probe-lib-1' }], /its return/],
+    [
+      'an application that received its return',
+      [{ type: 'returned', at: 150, client: 'probe-lib-1', recovered: true }],
+      /its return/,
+    ],
     [
       'a client with three connections at a time',
       [...connection('probe-lib-1', 3, 111), ...connection('probe-lib-1', 4, 111)],
@@ -97,12 +118,12 @@ describe('the verdict', () => {
     ],
     [
       'a client that the server did not accept',
-      [{ type: 'connect', at: 150, client: 'probe-lib-1', connection: 'x' }],
+      [{ type: 'connect', at: 150, client: 'probe-lib-1', connection: 'x', channels: [] }],
       /was rejected/,
     ],
     [
       'presence of a client that only migrated',
-      [{ type: 'presence', at: 150, changes: [{ joined: [], left: ['probe-lib-1'] }] }],
+      [{ type: 'presence', at: 150, connection: 'probe-lib-2#1', offset: 9, changes: [left('probe-lib-1')] }],
       /only migrated/,
     ],
     ['a message that took long', message(3, 130, 106), /took 106 ms/],

@@ -1,7 +1,7 @@
 /** Runs a campaign or a benchmark as a process of its own, and collects what it prints. */
 import { execFile } from 'node:child_process'
-import { resolve as resolvePath } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve as resolvePath } from 'node:path'
+import { ROOT } from '../../scripts/repository.js'
 
 export interface ScriptOutcome {
   readonly code: unknown
@@ -9,7 +9,7 @@ export interface ScriptOutcome {
   readonly out: string
 }
 
-const CAMPAIGNS = fileURLToPath(new URL('../../e2e', import.meta.url))
+const CAMPAIGNS = join(ROOT, 'dist/e2e')
 
 /** @param script The path of the program, absolute or from the folder of the campaigns. */
 export const runScript = (script: string, ...args: readonly string[]): Promise<ScriptOutcome> =>

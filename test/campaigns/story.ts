@@ -1,7 +1,7 @@
 /**
  * Histories written by hand: what anna, bob and others did and were told, one event after the other.
  */
-import type { HistoryEvent, HistoryFile, Terms } from '../../e2e/chaos/history.mjs'
+import type { HistoryEvent, HistoryFile, Terms } from '../../e2e/chaos/history-events.js'
 
 type Omitted<Event> = Event extends HistoryEvent ? Omit<Event, 'at'> : never
 

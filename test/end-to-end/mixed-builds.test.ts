@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { connect } from '@lastcall/client'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { changedServer, type Change, type ChangedServer } from '../../e2e/changed-server.mjs'
+import { changedServer, type Change, type ChangedServer } from '../../e2e/changed-server.js'
 import { Command } from '../../packages/server/test/support/command.js'
 import type { TestClient } from '../../packages/server/test/support/test-client.js'
 

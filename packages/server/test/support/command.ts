@@ -3,11 +3,9 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { COMMAND } from '../../../../scripts/repository.js'
 import { TestClient, type TestClientOptions } from './test-client.js'
-
-const COMMAND = fileURLToPath(new URL('../../bin/lastcall.js', import.meta.url))
 
 export interface LogLine {
   readonly level: string

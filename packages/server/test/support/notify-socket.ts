@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { ROOT } from '../../../../scripts/repository.js'
 
 export const PYTHON = '/usr/bin/python3'
-const PROGRAM = fileURLToPath(new URL('../process/fixtures/notify-socket.py', import.meta.url))
+const PROGRAM = join(ROOT, 'packages/server/test/process/fixtures/notify-socket.py')
 
 /** The assignments of one message. */
 export type Notification = Readonly<Record<string, string>>

@@ -15,18 +15,26 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { bundleCommand } from '../dist/scripts/bundle-command.js'
+import { bundleCommand } from '../scripts/bundle-command.js'
+import { ROOT } from '../scripts/repository.js'
 
-const ROOT = fileURLToPath(new URL('../', import.meta.url))
+export interface Change {
+  /** A built file of the server, or one that begins with `@lastcall/protocol/`. */
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+export interface ChangedServer {
+  readonly cli: string
+  readonly remove: () => void
+}
 
 /**
- * @param {readonly { file: string, from: string, to: string }[]} changes What stands in which built file, and what in its
- *   place. The file is of the server, or begins with `@lastcall/protocol/`.
- * @returns {{ cli: string, remove: () => void }} Its command.
+ * @returns Its command.
  * @throws {Error} What is to be changed is not there, or not once.
  */
-export function changedServer(changes) {
+export function changedServer(changes: readonly Change[]): ChangedServer {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-changed-'))
   const server = join(folder, 'packages/server')
   copy('packages/server', server, ['bin', 'dist', 'package.json'])
@@ -49,7 +57,7 @@ export function changedServer(changes) {
   return { cli: join(server, 'bin/lastcall.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
-function copy(from, to, parts) {
+function copy(from: string, to: string, parts: readonly string[]): void {
   mkdirSync(to, { recursive: true })
   for (const part of parts) cpSync(join(ROOT, from, part), join(to, part), { recursive: true })
 }

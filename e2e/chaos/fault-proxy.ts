@@ -4,25 +4,36 @@
  * one chunk per direction and no more: who does not read is not read for.
  */
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import type { Random } from './random.js'
 
-/**
- * What becomes of a connection. `afterBytes` counts in the fault's direction, so a fault may never come.
- *
- * @typedef {object} Fate
- * @property {'none' | 'refuse' | 'silence' | 'cut' | 'stall' | 'half-close'} fault `silence`: accepted, and nothing passes.
- * @property {'up' | 'down' | 'both'} direction `up`: towards the server. A cut ends both.
- * @property {number} afterBytes
- * @property {'fin' | 'rst'} by
- * @property {number} stallMs `Infinity`: until somebody gives up.
- * @property {(direction: 'up' | 'down', chunk: Buffer) => number} [watch] Sees what comes; how much of it still passes
- *   before the fault, `Infinity`: no fault yet.
- * @property {() => number} delayMs Of the next piece; 0: none.
- * @property {() => number} pieceBytes The size of the next piece; `Infinity`: as it came.
- */
+type Fault = 'none' | 'refuse' | 'silence' | 'cut' | 'stall' | 'half-close'
+/** `up`: towards the server. */
+type Direction = 'up' | 'down'
+/** How a connection is cut. */
+export type CutBy = 'fin' | 'rst'
 
-/** Draws a fate. @returns {Fate} */
-export function drawFate(random, weights) {
+/** What becomes of a connection. `afterBytes` counts in the fault's direction, so a fault may never come. */
+export interface Fate {
+  /** `silence`: accepted, and nothing passes. */
+  readonly fault: Fault
+  /** A cut ends both. */
+  readonly direction: Direction | 'both'
+  readonly afterBytes: number
+  readonly by: CutBy
+  /** `Infinity`: until somebody gives up. */
+  readonly stallMs: number
+  /** Sees what comes; how much of it still passes before the fault, `Infinity`: no fault yet. */
+  readonly watch?: (direction: Direction, chunk: Buffer) => number
+  /** Of the next piece; 0: none. */
+  readonly delayMs: () => number
+  /** The size of the next piece; `Infinity`: as it came. */
+  readonly pieceBytes: () => number
+}
+
+export type FaultWeights = Readonly<Partial<Record<Fault, number>>>
+
+export function drawFate(random: Random, weights: FaultWeights): Fate {
   const fault = random.weighted(weights)
   const afterBytes = random.magnitude(1, 100_000)
   const pieces = random.fork(String(random.next()))
@@ -31,8 +42,8 @@ export function drawFate(random, weights) {
   return {
     fault,
     afterBytes,
-    direction: random.pick(['up', 'down', 'both']),
-    by: random.pick(['fin', 'rst']),
+    direction: random.pick(['up', 'down', 'both'] as const),
+    by: random.pick(['fin', 'rst'] as const),
     stallMs: random.chance(0.3) ? Infinity : random.magnitude(50, 4000),
     delayMs: () => (slowness === 'none' ? 0 : pieces.magnitude(1, slowness === 'little' ? 10 : 80)),
     pieceBytes: () => (isTorn ? pieces.magnitude(1, 4000) : Infinity),
@@ -40,10 +51,17 @@ export function drawFate(random, weights) {
 }
 
 /** As networks are: most connections live for a while. */
-export const ROUGH = { none: 3, refuse: 1, silence: 0.5, cut: 6, stall: 3, 'half-close': 2 }
+export const ROUGH: Readonly<Record<Fault, number>> = {
+  none: 3,
+  refuse: 1,
+  silence: 0.5,
+  cut: 6,
+  stall: 3,
+  'half-close': 2,
+}
 
 /** As networks should be. */
-export const CALM = {
+export const CALM: Fate = {
   fault: 'none',
   afterBytes: Infinity,
   direction: 'both',
@@ -53,40 +71,45 @@ export const CALM = {
   pieceBytes: () => Infinity,
 }
 
-export class FaultProxy {
-  #target
-  #nextFate
-  #onFault
-  #connections = new Set()
-  #isCalm = false
-  #server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+export interface FaultProxyOptions {
+  /** The port to connect to; `undefined`: nobody is there. */
+  readonly target: () => number | undefined
+  /** Of the connection that just came. */
+  readonly nextFate: () => Fate
+  /** Told of each fault as it happens. */
+  readonly onFault?: ((what: string) => void) | undefined
+}
 
-  /**
-   * @param {object} options
-   * @param {() => number | undefined} options.target The port to connect to; `undefined`: nobody is there.
-   * @param {() => Fate} options.nextFate Of the connection that just came.
-   * @param {(what: string) => void} [options.onFault] Told of each fault as it happens.
-   */
-  constructor({ target, nextFate, onFault = () => undefined }) {
+export class FaultProxy {
+  readonly #target: () => number | undefined
+  readonly #nextFate: () => Fate
+  readonly #onFault: (what: string) => void
+  readonly #connections = new Set<ProxiedConnection>()
+  #isCalm = false
+  readonly #server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+
+  constructor({ target, nextFate, onFault = () => undefined }: FaultProxyOptions) {
     this.#target = target
     this.#nextFate = nextFate
     this.#onFault = onFault
   }
 
   /** Resolves with its port. */
-  async listen() {
+  async listen(): Promise<number> {
     this.#server.listen(0, '127.0.0.1')
     await once(this.#server, 'listening')
-    return this.#server.address().port
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new Error('the proxy has no port')
+    return address.port
   }
 
   /** Connections that are open. */
-  get size() {
+  get size(): number {
     return this.#connections.size
   }
 
   /** Cuts everything off, as when a line goes down. */
-  outage(by) {
+  outage(by: CutBy): void {
     for (const connection of [...this.#connections]) {
       this.#onFault('outage')
       connection.cut(by)
@@ -94,18 +117,18 @@ export class FaultProxy {
   }
 
   /** No faults any more: those that have one are cut, and whoever comes from now on has none. */
-  calm() {
+  calm(): void {
     this.#isCalm = true
     for (const connection of [...this.#connections]) connection.cut('rst')
   }
 
-  async close() {
+  async close(): Promise<void> {
     this.#server.close()
     for (const connection of [...this.#connections]) connection.cut('rst')
     await once(this.#server, 'close')
   }
 
-  #accept(client) {
+  #accept(client: Socket): void {
     const fate = this.#isCalm ? CALM : this.#nextFate()
     const port = this.#target()
     client.on('error', () => undefined)
@@ -122,18 +145,18 @@ export class FaultProxy {
 }
 
 class ProxiedConnection {
-  #client
-  #server
+  readonly #client: Socket
+  readonly #server: Socket
   #open = 2
-  onGone = () => undefined
+  onGone: () => void = () => undefined
 
-  constructor(client, server, fate, onFault) {
+  constructor(client: Socket, server: Socket, fate: Fate, onFault: (what: string) => void) {
     this.#client = client
     this.#server = server
     for (const [socket, other] of [
       [client, server],
       [server, client],
-    ]) {
+    ] as const) {
       socket.on('error', () => reset(other))
       socket.on('close', () => {
         // What has been written to the other one still leaves; a reset has been passed on already.
@@ -145,7 +168,7 @@ class ProxiedConnection {
     for (const [direction, from, to] of [
       ['up', client, server],
       ['down', server, client],
-    ]) {
+    ] as const) {
       const concerned = fate.direction === direction || fate.direction === 'both'
       const pipe = new Pipe(from, to, fate, {
         direction,
@@ -157,7 +180,12 @@ class ProxiedConnection {
   }
 
   /** `true`: the direction goes on; a promise: it does so later; `false`: it is over. */
-  #fault(fate, to, shared, onFault) {
+  #fault(
+    fate: Fate,
+    to: Socket,
+    shared: { isOver: boolean },
+    onFault: (what: string) => void,
+  ): boolean | Promise<boolean> {
     const isFirst = !shared.isOver
     shared.isOver = true
     switch (fate.fault) {
@@ -179,7 +207,7 @@ class ProxiedConnection {
     }
   }
 
-  cut(by) {
+  cut(by: CutBy): void {
     for (const socket of [this.#client, this.#server]) {
       if (by === 'rst') reset(socket)
       else {
@@ -193,21 +221,34 @@ class ProxiedConnection {
 }
 
 /** A reset and nothing else: `resetAndDestroy` says an orderly goodbye first, and waits for what is to be written. */
-function reset(socket) {
-  socket.resetAndClosing = true
+function reset(socket: Socket): void {
+  Object.assign(socket, { resetAndClosing: true })
   socket.destroy()
 }
 
 /** One direction. */
 class Pipe {
-  #from
-  #to
-  #direction
-  #fate
-  #faultAfter
-  #onFault
+  readonly #from: Socket
+  readonly #to: Socket
+  readonly #direction: Direction
+  readonly #fate: Fate
+  #faultAfter: number
+  readonly #onFault: () => boolean | Promise<boolean>
 
-  constructor(from, to, fate, { direction, faultAfter, onFault }) {
+  constructor(
+    from: Socket,
+    to: Socket,
+    fate: Fate,
+    {
+      direction,
+      faultAfter,
+      onFault,
+    }: {
+      readonly direction: Direction
+      readonly faultAfter: number
+      readonly onFault: () => boolean | Promise<boolean>
+    },
+  ) {
     this.#direction = direction
     this.#from = from
     this.#to = to
@@ -216,10 +257,10 @@ class Pipe {
     this.#onFault = onFault
   }
 
-  async run() {
+  async run(): Promise<void> {
     try {
       for await (const chunk of this.#from.iterator({ destroyOnReturn: false })) {
-        if (await this.#pass(chunk)) continue
+        if (Buffer.isBuffer(chunk) && (await this.#pass(chunk))) continue
         // What still comes goes nowhere, but its end is to be noticed.
         this.#from.on('data', () => undefined)
         return
@@ -231,7 +272,8 @@ class Pipe {
   }
 
   /** Passes a chunk on, as far as the fate lets it. `false`: nothing more is to be passed. */
-  async #pass(chunk) {
+  async #pass(whole: Buffer): Promise<boolean> {
+    let chunk = whole
     const { delayMs, pieceBytes, watch } = this.#fate
     if (watch) this.#faultAfter = Math.min(this.#faultAfter, watch(this.#direction, chunk))
     while (chunk.length > 0) {
@@ -254,9 +296,9 @@ class Pipe {
 }
 
 /** Resolves when there is room again, or there never will be. */
-const drained = (socket) =>
+const drained = (socket: Socket): Promise<void> =>
   new Promise((resolve) => {
-    const done = () => {
+    const done = (): void => {
       socket.off('drain', done)
       socket.off('close', done)
       resolve()

@@ -1,42 +1,45 @@
 /**
  * Runs a real HAProxy with the configuration of deploy/haproxy, and with a fourth server `d` after its three.
  */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { ROOT } from '../../scripts/repository.js'
 
-const CONFIGURATION = fileURLToPath(new URL('../../deploy/haproxy/haproxy.cfg', import.meta.url))
+const CONFIGURATION = join(ROOT, 'deploy/haproxy/haproxy.cfg')
 /** Debian has it where only administrators are thought to look. */
 const PATH = `${process.env['PATH']}:/usr/sbin:/usr/local/sbin`
 const TIMEOUT_MS = 30_000
 /** Each takes two descriptors. */
 const MAX_CONNECTIONS = 2000
 
-export class HaProxy {
-  #child
-  #ended
-  #lines = []
-  #waiting = new Set()
+export interface HaProxyOptions {
+  /** For its configuration. */
+  readonly folder: string
+  readonly port: number
+  /** The ports of the servers a, b, c and d. */
+  readonly servers: readonly [a: number, b: number, c: number, d: number]
+}
 
-  /**
-   * @param {object} options
-   * @param {string} options.folder For its configuration.
-   * @param {number} options.port
-   * @param {readonly [number, number, number, number]} options.servers The ports of the servers a, b, c and d.
-   */
-  constructor({ folder, port, servers }) {
+export class HaProxy {
+  readonly #child: ChildProcess
+  readonly #ended: Promise<unknown>
+  readonly #lines: string[] = []
+  readonly #waiting = new Set<() => void>()
+
+  constructor({ folder, port, servers }: HaProxyOptions) {
     const [a, b, c, d] = servers.map((each) => `127.0.0.1:${each}`)
     const file = join(folder, 'haproxy.cfg')
     writeFileSync(file, `${readFileSync(CONFIGURATION, 'utf8')}    server d ${d}\n`)
-    this.#child = spawn('haproxy', ['-db', '-n', String(MAX_CONNECTIONS), '-f', file], {
+    const child = spawn('haproxy', ['-db', '-n', String(MAX_CONNECTIONS), '-f', file], {
       env: { PATH, LASTCALL_BIND: `127.0.0.1:${port}`, LASTCALL_A: a, LASTCALL_B: b, LASTCALL_C: c },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    this.#ended = once(this.#child, 'exit')
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+    this.#child = child
+    this.#ended = once(child, 'exit')
+    for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         this.#lines.push(line)
         for (const look of this.#waiting) look()
@@ -45,21 +48,21 @@ export class HaProxy {
   }
 
   /** What it was asked for, as it logged it: status and server of each request. */
-  get lines() {
+  get lines(): readonly string[] {
     return this.#lines
   }
 
   /** Resolves when a server is UP or DOWN, by its last word on it. It takes all for UP at first, and does not say so. */
-  async sees(server, state) {
-    const isThere = () =>
+  async sees(server: string, state: 'UP' | 'DOWN'): Promise<void> {
+    const isThere = (): boolean | undefined =>
       this.#lines.findLast((line) => line.includes(`lastcall/${server} is `))?.includes(`is ${state}`)
     if (isThere()) return
-    await new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       const overdue = setTimeout(
         () => reject(new Error(`HAProxy does not see ${server} ${state}:\n${this.#lines.slice(-20).join('\n')}`)),
         TIMEOUT_MS,
       )
-      const look = () => {
+      const look = (): void => {
         if (!isThere()) return
         clearTimeout(overdue)
         this.#waiting.delete(look)
@@ -70,7 +73,7 @@ export class HaProxy {
     })
   }
 
-  async stop() {
+  async stop(): Promise<void> {
     this.#child.kill('SIGTERM')
     await this.#ended
   }

@@ -6,8 +6,8 @@
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CALM, FaultProxy } from '../chaos/fault-proxy.mjs'
-import { importTypeScript } from '../typescript.mjs'
+import { CALM, FaultProxy } from './fault-proxy.js'
+import { RedisServer } from '../../packages/server/test/support/redis-server.js'
 
 /** The instances and the test itself tell one journal from another by this. */
 const KEY = '{lastcall}:chaos'
@@ -24,7 +24,6 @@ export class RedisBroker {
   #saved
 
   static async start() {
-    const { RedisServer } = await importTypeScript('packages/server/test/support/redis-server.ts')
     const broker = new RedisBroker()
     broker.#primary = await RedisServer.start(...DURABLE)
     broker.#replica = await RedisServer.start(...DURABLE)

@@ -8,14 +8,15 @@
 import { appendFileSync, openSync, readSync } from 'node:fs'
 
 const TICK_MS = 1
+const FILE = process.env['LOOP_WATCH_FILE'] ?? ''
 /** Its first number is for how many nanoseconds the main thread has been on a CPU. */
 const SCHEDULE = '/proc/self/schedstat'
 
-function cpuClock() {
+function cpuClock(): () => number {
   try {
-    const file = openSync(SCHEDULE)
+    const file = openSync(SCHEDULE, 'r')
     const buffer = Buffer.alloc(64)
-    return () => Number.parseInt(buffer.latin1Slice(0, readSync(file, buffer, 0, buffer.length, 0)), 10) / 1e6
+    return () => Number.parseInt(buffer.toString('latin1', 0, readSync(file, buffer, 0, buffer.length, 0)), 10) / 1e6
   } catch {
     return () => {
       const { user, system } = process.cpuUsage()
@@ -37,6 +38,6 @@ setInterval(() => {
 }, TICK_MS).unref()
 
 process.on('SIGUSR2', () => {
-  appendFileSync(process.env.LOOP_WATCH_FILE, `${JSON.stringify(longest)}\n`)
+  appendFileSync(FILE, `${JSON.stringify(longest)}\n`)
   longest.ms = longest.cpuMs = 0
 })

@@ -3,7 +3,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { importTypeScript } from '../typescript.mjs'
+import { RabbitServer } from '../../packages/server/test/support/rabbitmq-server.js'
 
 let shared
 
@@ -12,7 +12,6 @@ export class RabbitBroker {
   #queue = `chaos-${randomBytes(6).toString('hex')}`
 
   static async start() {
-    const { RabbitServer } = await importTypeScript('packages/server/test/support/rabbitmq-server.ts')
     shared ??= RabbitServer.start()
     const broker = new RabbitBroker()
     broker.#server = await shared
