@@ -5,7 +5,7 @@
  */
 const SRC = '^packages/server/src/'
 /** The folders that know neither sockets nor HTTP. */
-const INNER = '(connections|sessions|hub|presence|instances|shutdown)'
+const INNER = '(backend|connections|sessions|hub|presence|instances|shutdown)'
 const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(startup-warnings|cli|serve|(assemble|create|lastcall)-server|closing-steps|compose-[a-z]+|index)\\.ts$`
 
 /**

@@ -1,5 +1,7 @@
 /** The composition root: assembles a server from its parts. Each part knows the others only through its options. */
 import { systemClock, type Clock } from './clock.js'
+import { createBackend, type BackendMethods } from './backend/backend.js'
+import { History } from './backend/history.js'
 import { ClosingSteps } from './closing-steps.js'
 import { composeDelivery, type ComposedDelivery } from './compose-delivery.js'
 import { composeHttp, tlsFilesOf, type ComposedHttp, type HttpParts } from './compose-http.js'
@@ -126,7 +128,9 @@ export async function assembleServer(config: Config, assembly: Assembly): Promis
     instances: () => delivery.instances,
   })
 
-  const parts = { ...base, config, connections, announcer, shutdown, sessions, reports, http, closingSteps }
+  const history = new History(hub.feed, WEBSOCKET_ENCODING)
+  const backend = createBackend({ publishing: hub.publishing, history, cluster })
+  const parts = { ...base, config, connections, announcer, backend, shutdown, sessions, reports, http, closingSteps }
   http.onConnection(sessions.handle)
   broadcastWhileServing({ ...base, intervalSeconds: config.broadcastIntervalSeconds, connections, shutdown })
   announceStates(parts)
@@ -177,6 +181,7 @@ interface Parts {
   readonly node: string
   readonly connections: ConnectionManager
   readonly announcer: InstanceAnnouncer
+  readonly backend: BackendMethods
   readonly shutdown: GracefulShutdownManager
   readonly sessions: ComposedSessions
   readonly reports: ComposedStatus
@@ -194,12 +199,13 @@ function announceStates({ announcer, shutdown, http }: Parts): void {
 }
 
 function serverOf(parts: Parts): AssembledServer {
-  const { config, log, node, connections, announcer, shutdown, sessions, reports, http, closingSteps } = parts
+  const { config, log, node, connections, announcer, backend, shutdown, sessions, reports, http, closingSteps } = parts
   const startServing = (): void => {
     shutdown.started()
     if (sessions.isOpen) log.warn('open_access', OPEN_ACCESS)
   }
   return {
+    ...backend,
     node,
     connections,
     shutdown,

@@ -83,7 +83,8 @@ export function composeDelivery(config: DeliveryConfig, { connections, ...parts 
     connectionCount: () => connections.getActiveCount(),
     lagMs: () => hub.publishing.lagMs,
     roster: () => rosterOf(connections, hub),
-    publish: (content, onSettled) => hub.publishing.publishOwn(content, onSettled),
+    publish: (content, onSettled) =>
+      hub.publishing.publishOwn(content, (settlement) => onSettled('error' in settlement)),
     clock,
   })
   cluster.observe(claimObserver(connections, cluster))

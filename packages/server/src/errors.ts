@@ -19,6 +19,8 @@ export type LastcallErrorCode =
   | 'journal_unusable'
   /** The configuration has problems; the message lists all of them. */
   | 'config_invalid'
+  /** An argument of a method has a wrong type or value. */
+  | 'invalid_argument'
   /** A method was called in a state that does not allow it. */
   | 'wrong_state'
 

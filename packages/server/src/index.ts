@@ -1,6 +1,8 @@
 /**
  * The public API of the package.
  */
+export type { BackendMethods, ChannelPresence, PublishOptions } from './backend/backend.js'
+export type { HistoryMessage, HistoryPage, HistoryQuery } from './backend/history.js'
 export { createServer, type ServerOptions } from './create-server.js'
 export type { AttachOptions, LastcallServer, ListenOptions } from './lastcall-server.js'
 export type { Config } from './config/schema.js'

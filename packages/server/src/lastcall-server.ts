@@ -2,6 +2,7 @@
  * The interface of a server: the part that an application uses, and the part that only the command uses.
  */
 import type { Server as HttpServer } from 'node:http'
+import type { BackendMethods } from './backend/backend.js'
 import type { Config } from './config/schema.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
 import type { ServerStatus } from './http/app.js'
@@ -21,7 +22,7 @@ export interface AttachOptions {
   readonly path?: string
 }
 
-export interface LastcallServer {
+export interface LastcallServer extends BackendMethods {
   /** The id of this instance. */
   readonly node: string
   readonly connections: ConnectionManager

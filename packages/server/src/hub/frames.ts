@@ -42,11 +42,12 @@ const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
   message: {
     textOf: ({ entry: { channel, from, data, id, offset }, at }) =>
       `{"type":"message","channel":"${channel}","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${timeText(at)}"}`,
-    keptOf: ({ kind, channel, from, id, offset, at, node, sequence, bytes }) => ({
+    keptOf: ({ kind, channel, from, id, byApplication, offset, at, node, sequence, bytes }) => ({
       kind,
       channel,
       from,
       id,
+      byApplication,
       offset,
       at,
       node,
@@ -57,11 +58,12 @@ const FRAMES: { readonly [Kind in EntryKind]: FrameRow<Kind> | undefined } = {
   direct: {
     textOf: ({ entry: { from, data, id, offset }, at }) =>
       `{"type":"direct","from":"${from}","data":${data}${idField(id)},"offset":${offset},"at":"${timeText(at)}"}`,
-    keptOf: ({ kind, to, from, id, offset, at, node, sequence, bytes }) => ({
+    keptOf: ({ kind, to, from, id, byApplication, offset, at, node, sequence, bytes }) => ({
       kind,
       to,
       from,
       id,
+      byApplication,
       offset,
       at,
       node,

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.js'
 import { LastcallError } from '../errors.js'
-import { dataOf, retryIdOf, senderOf } from '../journal/entry-kinds.js'
+import { countsTowardsHistory, dataOf, retryIdOf, retryScopeOf } from '../journal/entry-kinds.js'
 import type { Entry, EntryContent, Journal, NewEntry } from '../journal/journal.js'
 import type { Stats } from '../observability/stats.js'
 
@@ -28,16 +28,19 @@ export interface PublisherOptions<From extends Author> {
   /** The journal did not take the author's message with this `id`. */
   readonly onFailed: (author: From, id: string | undefined, error: LastcallError) => void
   /** The journal holds the message that this author sent a second time while the first one was pending. */
-  readonly onRetryBack: (author: From, clientId: string, id: string) => void
+  readonly onRetryBack: (author: From, scope: string, id: string) => void
   /** One message of this author is no longer pending. */
   readonly onSettled: (author: From) => void
 }
+
+/** The offset at which an entry has been read back, or the reason why it is lost. */
+export type Settlement = { readonly offset: number } | { readonly error: LastcallError }
 
 interface Pending<From> {
   readonly entry: NewEntry
   readonly author: From | undefined
   /** The publisher calls it when an entry without an author has been read back or is lost. */
-  readonly onSettled: ((isLost: boolean) => void) | undefined
+  readonly onSettled: ((settlement: Settlement) => void) | undefined
   readonly size: number
   /** The connections that sent the message again while it was pending. */
   retriedBy: From[] | undefined
@@ -46,7 +49,7 @@ interface Pending<From> {
 export class Publisher<From extends Author> {
   readonly #options: PublisherOptions<From>
   readonly #pending = new Map<number, Pending<From>>()
-  /** The pending messages that have an id, by sender and id. */
+  /** The pending messages that have an id, by the scope of the id and the id. */
   readonly #underWay = new Map<string, Map<string, Pending<From>>>()
   #gathered: Pending<From>[] = []
   /** True from the scheduling of an append until no gathered message is left after it. */
@@ -66,11 +69,11 @@ export class Publisher<From extends Author> {
   }
 
   /**
-   * Whether a message with this sender and id is pending. If so, the publisher answers this author, too, when the
+   * Whether a message with this idempotency key is pending. If so, the publisher answers this author, too, when the
    * message is settled.
    */
-  retry(clientId: string, id: string, author: From): boolean {
-    const pending = this.#underWay.get(clientId)?.get(id)
+  retry(scope: string, id: string, author: From): boolean {
+    const pending = this.#underWay.get(scope)?.get(id)
     if (!pending) return false
     pending.retriedBy ??= []
     pending.retriedBy.push(author)
@@ -78,26 +81,27 @@ export class Publisher<From extends Author> {
   }
 
   publish(content: EntryContent, author: From): void {
-    const { maxPendingSize, onFailed } = this.#options
-    const size = sizeOf(content)
-    if (this.#pendingSize + size > maxPendingSize) {
-      onFailed(
-        author,
-        retryIdOf(content),
-        new LastcallError('journal_unavailable', 'too many messages wait for the journal', { temporary: true }),
-      )
+    if (!this.#hasRoomFor(content)) {
+      this.#options.onFailed(author, retryIdOf(content), noRoom())
       return
     }
     author.unacked++
     this.#add(content, { author, onSettled: undefined })
   }
 
-  /**
-   * Publishes an entry of this instance itself. The publisher calls `onSettled` when the entry has been read back or is
-   * lost.
-   */
-  publishOwn(content: EntryContent, onSettled: (isLost: boolean) => void): void {
+  /** Publishes a message of the application. The publisher calls `onSettled` once, for a lack of room at once. */
+  publishForApplication(content: EntryContent, onSettled: (settlement: Settlement) => void): void {
+    if (this.#hasRoomFor(content)) this.#add(content, { author: undefined, onSettled })
+    else onSettled({ error: noRoom() })
+  }
+
+  /** Publishes an entry of this instance itself. The publisher calls `onSettled` once. */
+  publishOwn(content: EntryContent, onSettled: (settlement: Settlement) => void): void {
     this.#add(content, { author: undefined, onSettled })
+  }
+
+  #hasRoomFor(content: EntryContent): boolean {
+    return this.#pendingSize + sizeOf(content) <= this.#options.maxPendingSize
   }
 
   #add(content: EntryContent, { author, onSettled }: Pick<Pending<From>, 'author' | 'onSettled'>): void {
@@ -117,21 +121,21 @@ export class Publisher<From extends Author> {
   }
 
   #begin(pending: Pending<From>): void {
-    const sender = senderOf(pending.entry)
+    const scope = retryScopeOf(pending.entry)
     const id = retryIdOf(pending.entry)
-    if (sender === undefined || id === undefined) return
-    let ofSender = this.#underWay.get(sender)
-    if (!ofSender) this.#underWay.set(sender, (ofSender = new Map<string, Pending<From>>()))
-    ofSender.set(id, pending)
+    if (scope === undefined || id === undefined) return
+    let inScope = this.#underWay.get(scope)
+    if (!inScope) this.#underWay.set(scope, (inScope = new Map<string, Pending<From>>()))
+    inScope.set(id, pending)
   }
 
   #end({ entry }: Pending<From>): void {
-    const sender = senderOf(entry)
+    const scope = retryScopeOf(entry)
     const id = retryIdOf(entry)
-    if (sender === undefined || id === undefined) return
-    const ofSender = this.#underWay.get(sender)
-    ofSender?.delete(id)
-    if (ofSender?.size === 0) this.#underWay.delete(sender)
+    if (scope === undefined || id === undefined) return
+    const inScope = this.#underWay.get(scope)
+    inScope?.delete(id)
+    if (inScope?.size === 0) this.#underWay.delete(scope)
   }
 
   readonly #flushGathered = (): void => void this.#flush()
@@ -177,12 +181,12 @@ export class Publisher<From extends Author> {
   }
 
   /**
-   * Takes the gathered messages of clients after a failure. A client may have sent them after the message that failed,
-   * and relies on their order, so they fail, too, and the client sends all of them again in order.
+   * Takes the gathered messages after a failure. A client may have sent them after the message that failed, and relies on
+   * their order, so they fail, too, and the client sends all of them again in order. The same goes for the application.
    */
   #takeGatheredMessages(): Pending<From>[] {
-    const messages = this.#gathered.filter(({ author }) => author)
-    this.#gathered = this.#gathered.filter(({ author }) => !author)
+    const messages = this.#gathered.filter(({ entry }) => countsTowardsHistory(entry))
+    this.#gathered = this.#gathered.filter(({ entry }) => !countsTowardsHistory(entry))
     return messages
   }
 
@@ -205,7 +209,7 @@ export class Publisher<From extends Author> {
       if (one.author) {
         for (const author of [one.author, ...(one.retriedBy ?? [])]) onFailed(author, retryIdOf(one.entry), reason)
       }
-      this.#settle(one, true)
+      this.#settle(one, { error: reason })
     }
     this.#wake()
   }
@@ -216,18 +220,18 @@ export class Publisher<From extends Author> {
     if (!pending) return
     this.#lagMs = Math.max(0, this.#options.clock.now() - entry.at)
     const { retriedBy } = pending
-    const sender = senderOf(entry)
+    const scope = retryScopeOf(entry)
     const id = retryIdOf(entry)
     // The entry is in the window now. A retry that arrives from here on finds it there and must not wait for this one.
     this.#end(pending)
-    if (retriedBy && sender !== undefined && id !== undefined) {
-      for (const author of retriedBy) this.#options.onRetryBack(author, sender, id)
+    if (retriedBy && scope !== undefined && id !== undefined) {
+      for (const author of retriedBy) this.#options.onRetryBack(author, scope, id)
     }
-    this.#settle(pending, false)
+    this.#settle(pending, { offset: entry.offset })
     this.#wake()
   }
 
-  #settle(pending: Pending<From>, isLost: boolean): void {
+  #settle(pending: Pending<From>, settlement: Settlement): void {
     if (!this.#pending.delete(pending.entry.sequence)) return
     this.#pendingSize -= pending.size
     this.#end(pending)
@@ -235,7 +239,7 @@ export class Publisher<From extends Author> {
       pending.author.unacked--
       this.#options.onSettled(pending.author)
     }
-    pending.onSettled?.(isLost)
+    pending.onSettled?.(settlement)
   }
 
   #wake(): void {
@@ -258,5 +262,8 @@ const MAX_BATCH = 512
 
 /** The size that is assumed for an entry without data, in characters. */
 const SIZE_WITHOUT_DATA = 64
+
+const noRoom = (): LastcallError =>
+  new LastcallError('journal_unavailable', 'too many messages wait for the journal', { temporary: true })
 
 const sizeOf = (content: EntryContent): number => dataOf(content)?.length ?? SIZE_WITHOUT_DATA

@@ -1,15 +1,17 @@
 /**
- * Publishing by clients. It recognizes retries, and applies backpressure to a client with too many messages pending.
+ * Publishing by clients and by the application. It recognizes retries, and applies backpressure to a client with too many
+ * messages pending.
  */
 import type { Connection } from '../connections/connection.js'
 import { LastcallError } from '../errors.js'
 import { invariant } from '../invariant.js'
+import { APPLICATION } from '../journal/entry-kinds.js'
 import type { EntryContent, Journal, Retention } from '../journal/journal.js'
 import type { Clock } from '../clock.js'
 import type { Stats } from '../observability/stats.js'
 import type { Feed } from './feed.js'
 import { ackFrame } from './frames.js'
-import { Publisher } from './publisher.js'
+import { Publisher, type Settlement } from './publisher.js'
 import { subscriberOf, type Subscriber } from './subscriber.js'
 
 export interface PublishingOptions {
@@ -23,6 +25,9 @@ export interface PublishingOptions {
   readonly clock: Clock
   readonly stats: Stats
 }
+
+/** What a client or the application publishes. */
+export type MessageContent = Extract<EntryContent, { kind: 'message' | 'direct' }>
 
 export interface PublishingObserver {
   /** The journal did not take the message with this `id`. */
@@ -44,6 +49,9 @@ export class Publishing {
   readonly #options: PublishingOptions
   readonly #publisher: Publisher<Subscriber>
   readonly #observers = new Set<PublishingObserver>()
+  /** The messages of the application that have an id and are pending, by id. */
+  readonly #ofApplication = new Map<string, Promise<number>>()
+  #isClosed = false
 
   constructor(options: PublishingOptions) {
     const { feed, node, retention, connectionOf } = options
@@ -91,7 +99,7 @@ export class Publishing {
    * Publishes a client's message. The server acknowledges it when the feed reads it back. A retry gets the ack of the
    * first message.
    */
-  publish(connection: Connection, content: Extract<EntryContent, { kind: 'message' | 'direct' }>): void {
+  publish(connection: Connection, content: MessageContent): void {
     const { stats } = this.#options
     const author = subscriberOf(connection)
     invariant(author, 'a connection joins before it publishes')
@@ -105,10 +113,44 @@ export class Publishing {
   }
 
   /**
-   * Publishes an entry of this instance itself. The publisher calls `onSettled` when the entry has been read back or is
-   * lost.
+   * Publishes a message of the application. Resolves with its offset when the feed has read it back; for a retry, with the
+   * offset of the first message.
+   *
+   * @throws {LastcallError} `journal_unavailable` (temporary): the outcome is unknown. `entry_too_large`. `wrong_state`:
+   *   the server has closed its journal.
    */
-  publishOwn(content: EntryContent, onSettled: (isLost: boolean) => void): void {
+  publishForApplication(content: MessageContent): Promise<number> {
+    const { id } = content
+    const { stats, feed } = this.#options
+    if (this.#isClosed) return Promise.reject(new LastcallError('wrong_state', 'the server is closed'))
+    const known = id === undefined ? undefined : (this.#ofApplication.get(id) ?? feed.window.offsetOf(APPLICATION, id))
+    if (known !== undefined) {
+      stats.duplicates++
+      return Promise.resolve(known)
+    }
+    stats.messagesTaken++
+    const settled = this.#appendForApplication(content)
+    if (id === undefined) return settled
+    this.#ofApplication.set(id, settled)
+    const forget = (): void => void this.#ofApplication.delete(id)
+    settled.then(forget, forget)
+    return settled
+  }
+
+  #appendForApplication(content: MessageContent): Promise<number> {
+    const { id } = content
+    const { window } = this.#options.feed
+    return new Promise((resolve, reject) => {
+      this.#publisher.publishForApplication({ ...content, byApplication: true }, (settlement) => {
+        if ('error' in settlement) reject(settlement.error)
+        // Another instance may have published the same message before.
+        else resolve((id === undefined ? undefined : window.offsetOf(APPLICATION, id)) ?? settlement.offset)
+      })
+    })
+  }
+
+  /** Publishes an entry of this instance itself. The publisher calls `onSettled` once. */
+  publishOwn(content: EntryContent, onSettled: (settlement: Settlement) => void): void {
     this.#publisher.publishOwn(content, onSettled)
   }
 
@@ -133,6 +175,7 @@ export class Publishing {
       this.#publisher.failAll(unavailable('the journal did not acknowledge the message before the server stopped')),
     )
     await this.#publisher.settled()
+    this.#isClosed = true
     stopWaiting()
   }
 }

@@ -150,6 +150,12 @@ export class ClusterState {
     return this.#claims.countElsewhere(this.#options.node)
   }
 
+  /** At most `limit` clients of this channel by name, and the number of all. `undefined`: presence is off. */
+  membersOf(channel: string, limit: number): { readonly names: string[]; readonly count: number } | undefined {
+    if (!this.#options.hasPresence) return undefined
+    return { names: [...this.#membership.namesIn(channel, limit)], count: this.#membership.countIn(channel) }
+  }
+
   /** The clients in these channels, as JSON text. `undefined`: presence is off. */
   snapshotFor(clientId: string, channels: Iterable<string>): string | undefined {
     return this.#options.hasPresence ? this.#snapshots.textFor(clientId, channels) : undefined

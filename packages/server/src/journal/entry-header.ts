@@ -25,6 +25,8 @@ export interface EntryHeader {
   f?: string
   /** id */
   i?: string | undefined
+  /** `true`: byApplication */
+  a?: true | undefined
   /** build */
   b?: string
   /** state */

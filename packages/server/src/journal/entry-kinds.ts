@@ -51,9 +51,11 @@ interface KindRow<Kind extends EntryKind> {
   readonly recipientOf: (entry: About<Kind>) => string | undefined
   /** The one member of the channel to whom the server does not deliver the entry. */
   readonly exceptOf: (entry: About<Kind>) => string | undefined
+  /** The other part of the idempotency key: the client that published the entry, or APPLICATION. */
+  readonly retryScopeOf: (entry: About<Kind>) => string | undefined
   /**
-   * The message's own part of the idempotency key. A second entry with the same sender and id is a retry, and the
-   * server delivers it to nobody.
+   * The message's own part of the idempotency key. A second entry with the same scope and id is a retry, and the server
+   * delivers it to nobody.
    */
   readonly retryIdOf: (entry: About<Kind>) => string | undefined
   /** Whether a `subscribe` with `since` replays it. */
@@ -90,6 +92,9 @@ export interface EntryPlace {
   readonly bytes: number
 }
 
+/** The scope of the ids that the application gives its messages. No clientId is empty. */
+export const APPLICATION = ''
+
 const none = (): undefined => undefined
 /** The body contains all fields, so the header needs none. */
 const nothing = (): void => undefined
@@ -101,6 +106,7 @@ const INTERNAL = {
   senderOf: none,
   recipientOf: none,
   exceptOf: none,
+  retryScopeOf: none,
   retryIdOf: none,
   isReplayed: false,
   isInSnapshot: false,
@@ -112,9 +118,10 @@ const CONTENT_KINDS: { readonly [Kind in ContentKind]: ContentRow<Kind> } = {
   message: {
     channelOf: ({ channel }) => channel,
     channelsOf: undefined,
-    senderOf: ({ from }) => from,
+    senderOf: ({ from, byApplication }) => (byApplication ? undefined : from),
     recipientOf: none,
     exceptOf: none,
+    retryScopeOf: ({ from, byApplication }) => (byApplication ? APPLICATION : from),
     retryIdOf: ({ id }) => id,
     isReplayed: true,
     isInSnapshot: false,
@@ -124,19 +131,22 @@ const CONTENT_KINDS: { readonly [Kind in ContentKind]: ContentRow<Kind> } = {
       header.c = content.channel
       header.f = content.from
       header.i = content.id
+      header.a = content.byApplication
     },
     dataOf: ({ data }) => data,
-    decode({ c: channel, f: from, i: id }, { offset, at, node, sequence, bytes }, data) {
+    decode({ c: channel, f: from, i: id, a }, { offset, at, node, sequence, bytes }, data) {
       if (!isText(channel) || !isText(from) || !(id === undefined || isText(id))) return undefined
-      return { kind: 'message', channel, from, id, data, offset, at, node, sequence, bytes }
+      const byApplication = a === true || undefined
+      return { kind: 'message', channel, from, id, data, byApplication, offset, at, node, sequence, bytes }
     },
   },
   direct: {
     channelOf: none,
     channelsOf: undefined,
-    senderOf: ({ from }) => from,
+    senderOf: ({ from, byApplication }) => (byApplication ? undefined : from),
     recipientOf: ({ to }) => to,
     exceptOf: none,
+    retryScopeOf: ({ from, byApplication }) => (byApplication ? APPLICATION : from),
     retryIdOf: ({ id }) => id,
     isReplayed: false,
     isInSnapshot: false,
@@ -146,11 +156,13 @@ const CONTENT_KINDS: { readonly [Kind in ContentKind]: ContentRow<Kind> } = {
       header.to = content.to
       header.f = content.from
       header.i = content.id
+      header.a = content.byApplication
     },
     dataOf: ({ data }) => data,
-    decode({ to, f: from, i: id }, { offset, at, node, sequence, bytes }, data) {
+    decode({ to, f: from, i: id, a }, { offset, at, node, sequence, bytes }, data) {
       if (!isText(to) || !isText(from) || !(id === undefined || isText(id))) return undefined
-      return { kind: 'direct', to, from, id, data, offset, at, node, sequence, bytes }
+      const byApplication = a === true || undefined
+      return { kind: 'direct', to, from, id, data, byApplication, offset, at, node, sequence, bytes }
     },
   },
   instance: {
@@ -282,6 +294,9 @@ export const recipientOf = <Kind extends EntryKind>(entry: About<Kind>): string 
 
 export const exceptOf = <Kind extends EntryKind>(entry: About<Kind>): string | undefined =>
   KINDS[entry.kind].exceptOf(entry)
+
+export const retryScopeOf = <Kind extends EntryKind>(entry: About<Kind>): string | undefined =>
+  KINDS[entry.kind].retryScopeOf(entry)
 
 export const retryIdOf = <Kind extends EntryKind>(entry: About<Kind>): string | undefined =>
   KINDS[entry.kind].retryIdOf(entry)

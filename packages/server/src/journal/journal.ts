@@ -41,6 +41,12 @@ export interface Claim extends Release {
   readonly admittedAt: number
 }
 
+/**
+ * `true`: the application published the message, and not a client. No client receives an ack for it, and its `id` is
+ * compared with the ids of the application only, whatever `from` says.
+ */
+export type ByApplication = true | undefined
+
 /** The content of an entry, without its author and its offset. */
 export type EntryContent =
   | {
@@ -54,6 +60,7 @@ export type EntryContent =
       readonly id?: string | undefined
       /** JSON text. */
       readonly data: string
+      readonly byApplication?: ByApplication
     }
   | {
       readonly kind: 'direct'
@@ -61,6 +68,7 @@ export type EntryContent =
       readonly from: string
       readonly id?: string | undefined
       readonly data: string
+      readonly byApplication?: ByApplication
     }
   | {
       /** The instance announces its state, at each change and three times per INSTANCE_TIMEOUT. */

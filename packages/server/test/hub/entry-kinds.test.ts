@@ -67,6 +67,24 @@ const SAMPLES: { readonly [Kind in ContentKind]: Sample<Kind> } = {
   rosterRequest: internal({ kind: 'rosterRequest', of: 'x' }),
 }
 
+/** The messages of an application: no client is their author, although one has the name of the sender. */
+const OF_APPLICATION: readonly (Sample<'message'> | Sample<'direct'>)[] = [
+  {
+    content: { ...SAMPLES.message.content, byApplication: true },
+    delivered: { anna: 'message', bohdan: 'message', vira: 'message' },
+    again: NOBODY,
+    replayed: 'message',
+    countsTowardsHistory: true,
+  },
+  {
+    content: { ...SAMPLES.direct.content, byApplication: true },
+    delivered: { anna: undefined, bohdan: 'direct', vira: undefined },
+    again: NOBODY,
+    replayed: undefined,
+    countsTowardsHistory: true,
+  },
+]
+
 const WITHOUT_CONTENT: { readonly [Kind in Exclude<EntryKind, ContentKind>]: true } = {
   presence: true,
   unknown: true,
@@ -79,60 +97,63 @@ test('there is a sample of every kind that the table has', () => {
 
 const typeOf = ({ transport }: Member, index: number): unknown => transport.messages[index]?.['type']
 
-describe.each(Object.values(SAMPLES))('an entry of the kind $content.kind', (sample) => {
-  const { content, delivered, again, replayed } = sample
-  const written: NewEntry = { ...content, at: 1, node: 'other', sequence: 7 }
-  const bytes = encodeEntry(written)
+describe.each([...Object.values(SAMPLES), ...OF_APPLICATION])(
+  'an entry of the kind $content.kind (by the application: $content.byApplication)',
+  (sample) => {
+    const { content, delivered, again, replayed } = sample
+    const written: NewEntry = { ...content, at: 1, node: 'other', sequence: 7 }
+    const bytes = encodeEntry(written)
 
-  test('is decoded as it was encoded', () => {
-    expect(decodeEntry(3, bytes)).toEqual({ ...written, offset: 3, bytes: bytes.length })
-  })
+    test('is decoded as it was encoded', () => {
+      expect(decodeEntry(3, bytes)).toEqual({ ...written, offset: 3, bytes: bytes.length })
+    })
 
-  test('is delivered live, and a second one with the same sender and id is a retry', async () => {
-    const { journal, join } = await openHub()
-    const members = { anna: join('anna'), bohdan: join('bohdan'), vira: join('vira') }
-    const received = (): unknown => {
-      const types = Object.entries(members).map(([name, member]) => [name, typeOf(member, 0)])
-      for (const { transport } of Object.values(members)) transport.writes.length = 0
-      return Object.fromEntries(types)
-    }
-    journal.listener?.onBatch([decodeEntry(1, bytes)])
-    expect(received()).toEqual(delivered)
-    journal.listener?.onBatch([decodeEntry(2, bytes)])
-    expect(received()).toEqual(again)
-  })
+    test('is delivered live, and a second one with the same sender and id is a retry', async () => {
+      const { journal, join } = await openHub()
+      const members = { anna: join('anna'), bohdan: join('bohdan'), vira: join('vira') }
+      const received = (): unknown => {
+        const types = Object.entries(members).map(([name, member]) => [name, typeOf(member, 0)])
+        for (const { transport } of Object.values(members)) transport.writes.length = 0
+        return Object.fromEntries(types)
+      }
+      journal.listener?.onBatch([decodeEntry(1, bytes)])
+      expect(received()).toEqual(delivered)
+      journal.listener?.onBatch([decodeEntry(2, bytes)])
+      expect(received()).toEqual(again)
+    })
 
-  test('is delivered to a connection that resumes as it was delivered live', async () => {
-    const { journal, join } = await openHub()
-    journal.listener?.onBatch([decodeEntry(1, bytes), decodeEntry(2, bytes)])
-    for (const [name, type] of Object.entries(delivered)) {
-      const member = join(name, { cursor: { epoch: 'epoch', offset: 0 } })
+    test('is delivered to a connection that resumes as it was delivered live', async () => {
+      const { journal, join } = await openHub()
+      journal.listener?.onBatch([decodeEntry(1, bytes), decodeEntry(2, bytes)])
+      for (const [name, type] of Object.entries(delivered)) {
+        const member = join(name, { cursor: { epoch: 'epoch', offset: 0 } })
+        await turns()
+        const secondType = again[name as keyof typeof again]
+        expect(member.transport.messages.map((message) => message['type'])).toEqual(
+          [type, secondType].filter((each) => each !== undefined),
+        )
+      }
+    })
+
+    test('is replayed, or not, to a connection that subscribes with since', async () => {
+      const { hub, journal, join } = await openHub()
+      journal.listener?.onBatch([decodeEntry(1, bytes)])
+      const { connection, transport } = join('vira', { channels: [] })
+      const since = { epoch: 'epoch', offset: 0 }
+      hub.subscriptions.subscribe(connection, ['lobby'], since, () => Buffer.from('{"type":"subscribed"}\n'))
       await turns()
-      const secondType = again[name as keyof typeof again]
-      expect(member.transport.messages.map((message) => message['type'])).toEqual(
-        [type, secondType].filter((each) => each !== undefined),
+      expect(transport.messages.map((message) => message['type'])).toEqual(
+        replayed === undefined ? ['subscribed'] : [replayed, 'subscribed'],
       )
-    }
-  })
+    })
 
-  test('is replayed, or not, to a connection that subscribes with since', async () => {
-    const { hub, journal, join } = await openHub()
-    journal.listener?.onBatch([decodeEntry(1, bytes)])
-    const { connection, transport } = join('vira', { channels: [] })
-    const since = { epoch: 'epoch', offset: 0 }
-    hub.subscriptions.subscribe(connection, ['lobby'], since, () => Buffer.from('{"type":"subscribed"}\n'))
-    await turns()
-    expect(transport.messages.map((message) => message['type'])).toEqual(
-      replayed === undefined ? ['subscribed'] : [replayed, 'subscribed'],
-    )
-  })
-
-  test('counts towards HISTORY_SIZE, or does not', async () => {
-    const { hub, journal } = await openHub({ retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity } })
-    journal.listener?.onBatch([1, 2, 3].map((offset) => decodeEntry(offset, bytes)))
-    expect(hub.feed.window.size).toBe(sample.countsTowardsHistory ? 1 : 3)
-  })
-})
+    test('counts towards HISTORY_SIZE, or does not', async () => {
+      const { hub, journal } = await openHub({ retention: { maxEntries: 1, maxAgeMs: Infinity, maxBytes: Infinity } })
+      journal.listener?.onBatch([1, 2, 3].map((offset) => decodeEntry(offset, bytes)))
+      expect(hub.feed.window.size).toBe(sample.countsTowardsHistory ? 1 : 3)
+    })
+  },
+)
 
 test.each(['unknown', 'placeholder'] as const)('an entry of the kind %s is delivered to nobody', async (kind) => {
   const { hub, journal, join } = await openHub()

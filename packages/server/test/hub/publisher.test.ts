@@ -355,13 +355,13 @@ test('more than may wait is refused at once, and taken again when there is room'
 test('an entry of the instance itself reports whether it was read back or lost', async () => {
   const { publisher: p, journal } = publisher()
   const outcomes: boolean[] = []
-  p.publishOwn(PRESENCE, (isLost) => outcomes.push(isLost))
+  p.publishOwn(PRESENCE, (settlement) => outcomes.push('error' in settlement))
   await turn()
   expect(outcomes).toEqual([])
   journal.succeed()
   await turn()
   expect(outcomes).toEqual([false])
-  p.publishOwn(PRESENCE, (isLost) => outcomes.push(isLost))
+  p.publishOwn(PRESENCE, (settlement) => outcomes.push('error' in settlement))
   await turn()
   p.failAll(new LastcallError('journal_unavailable', 'gone', { temporary: true }))
   expect(outcomes).toEqual([false, true])
