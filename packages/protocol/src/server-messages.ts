@@ -63,7 +63,7 @@ interface Placed {
   readonly cursor?: string
 }
 
-/** Another client published this to a channel of this connection. */
+/** Another client, or the application, published this to a channel of this connection. */
 export interface ChannelMessage extends Placed {
   readonly type: 'message'
   readonly channel: string
@@ -74,7 +74,7 @@ export interface ChannelMessage extends Placed {
   readonly at: string
 }
 
-/** Another client published this to this client alone. */
+/** Another client, or the application, published this to this client alone. */
 export interface DirectMessage extends Placed {
   readonly type: 'direct'
   readonly from: string
