@@ -1,5 +1,5 @@
 /**
- * The directions of the imports, as ARCHITECTURE.md has them, held by dependency-cruiser.
+ * The directions of the imports of ARCHITECTURE.md, as dependency-cruiser checks them.
  */
 import { execFile } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -34,7 +34,7 @@ const cruise = (folder: string): Promise<Report['summary']> =>
     ]
     const options = { cwd: folder, maxBuffer: 64 * 1024 * 1024 }
     execFile(process.execPath, args, options, (error, stdout) => {
-      // The exit code is the number of violations; without a report it is a failure of another kind.
+      // The exit code is the number of violations. Without a report dependency-cruiser itself failed.
       if (stdout === '') reject(error ?? new Error('no report'))
       else resolve((JSON.parse(stdout) as Report).summary)
     })
@@ -46,7 +46,7 @@ test('imports point inwards', async () => {
   expect(totalCruised).toBeGreaterThan(30)
 }, 120_000)
 
-test('each rule catches what it forbids', async () => {
+test('each rule rejects an import that it forbids', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-architecture-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const server = 'packages/server/src'
@@ -94,10 +94,10 @@ test('each rule catches what it forbids', async () => {
   for (const name of bystanders) put(`${server}/${name}.ts`, 'export type T = 1\n')
   put('packages/server/test/helper.ts', 'export type T = 1\n')
   put(`${server}/hub/b.ts`, `export type * as other from './a.js'\n`)
-  // With connections/delivery.ts above: a cycle between two folders, and none between their files.
+  // Together with connections/delivery.ts above this makes a cycle between two folders, but none between their files.
   put(`${server}/hub/reader.ts`, `export type * as other from '../connections/connection.js'\n`)
   for (const [rule, from, to] of forbidden) {
-    // A type is enough to depend on somebody, but not to need a package at run time.
+    // An import of a type makes one folder depend on another, but needs no package at run time.
     put(from, `export ${rule === 'declared' ? '' : 'type '}* as other from '${to}'\n`)
   }
   for (const file of [

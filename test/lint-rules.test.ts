@@ -1,10 +1,10 @@
 /**
- * The lint rules that keep time and randomness parameters, on code that breaks them.
+ * The lint rules that make time and randomness parameters, tested with code that breaks them.
  */
 import { ESLint, Linter } from 'eslint'
 import { describe, expect, test } from 'vitest'
 
-/** Code, and the rule that must reject it. */
+/** Code and the rule that must reject it. */
 const FORBIDDEN: readonly (readonly [string, string])[] = [
   ['Date.now()', 'no-restricted-properties'],
   ['new Date()', 'no-restricted-syntax'],
@@ -27,7 +27,7 @@ const FORBIDDEN: readonly (readonly [string, string])[] = [
 
 const eslint = new ESLint({ cwd: new URL('..', import.meta.url).pathname })
 
-/** The rules on time and randomness for this file. The others need the types of the repository, and seconds. */
+/** The rules on time and randomness for this file. The other rules need the types of the repository, which take seconds. */
 async function restrictionsOf(file: string): Promise<Linter.RulesRecord> {
   const { rules } = (await eslint.calculateConfigForFile(file)) as { rules: Linter.RulesRecord }
   return Object.fromEntries(Object.entries(rules).filter(([name]) => name.startsWith('no-restricted-')))

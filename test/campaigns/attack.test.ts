@@ -1,6 +1,6 @@
 /**
  * Attacks on the real command, for a second each: no honest client loses its connection or a message, and the server stops
- * properly afterwards. In full size, with times: npm run attack.
+ * properly afterwards. `npm run attack` runs them in full size and measures times.
  */
 import { expect, test } from 'vitest'
 import { runScript } from './run-script.js'
@@ -18,7 +18,7 @@ test.each(['flood', 'fragments', 'channels', 'resume', 'keep-alive'])(
   120_000,
 )
 
-test('an attack that does not exist is answered with the list of those that do', async () => {
+test('the script answers an unknown attack with the list of attacks', async () => {
   const { code, out } = await runScript('attack.mjs', 'nothing')
   expect(code).toBe(2)
   expect(out).toContain('flood, wrong, empty, pings, fragments, channels, resume, presence, keep-alive, all')

@@ -1,6 +1,6 @@
 /**
- * A short run of the measurements over one journal, for what they check: each message is delivered once and in order to every
- * subscriber. The figures of so short a run mean nothing.
+ * A short run of the measurements over one journal, for their checks: the servers deliver each message once and in order to
+ * every subscriber. The figures of such a short run have no meaning.
  */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -11,7 +11,7 @@ const PROGRAM = join(ROOT, 'dist/bench/brokers.js')
 const SHORT = ['--journal', 'file', '--seconds', '1', '--warm-up', '300', '--publishers', '2']
 
 test.each(['latency', 'throughput', 'idle'])(
-  'the measurement of %s ends, and finds each message once and in order',
+  'the measurement of %s ends and receives each message once and in order',
   async (name) => {
     const { code, out } = await runScript(PROGRAM, ...SHORT, '--only', name)
     expect(code, out).toBe(0)

@@ -1,24 +1,24 @@
 /**
- * A short chaos with the real command; that it finds defects that are built in; and the publisher that is cut off before
- * its ack. Long ones: npm run chaos, npm run cut-before-ack.
+ * A short chaos with the real command, the defects that it must find, and the publisher that loses its connection before
+ * the ack. `npm run chaos` and `npm run cut-before-ack` run longer.
  */
 import { describe, expect, test } from 'vitest'
 import { runScript } from './run-script.js'
 
-// One server with tokens, two of which little is kept, two of which everything is.
-test('nothing is lost, nothing comes twice, and there is one order, whatever is cut and killed', async () => {
+// One server with tokens, two with a short history, and two that retain every entry.
+test('the servers lose no message, deliver none twice, and keep one order across cuts and kills', async () => {
   const { code, out } = await runScript('chaos.mjs', '--seed', '114', '--seeds', '3', '--seconds', '4')
   expect(code, out).toBe(0)
   expect(out).toMatch(/^no violation$/m)
-  // Something has happened.
+  // The run contains activity.
   const [, published, faults] = /^3 seeds: (\d+) published, .* (\d+) faults/m.exec(out) ?? []
   expect(Number(published)).toBeGreaterThan(100)
   expect(Number(faults)).toBeGreaterThan(10)
 }, 180_000)
 
-describe('a defect is found', () => {
+describe('the chaos', () => {
   test.each(['dedup', 'catch-up', 'pretend'])(
-    '%s',
+    'finds the defect %s',
     async (defect) => {
       const { code, out } = await runScript(
         'chaos.mjs',
@@ -37,14 +37,14 @@ describe('a defect is found', () => {
     180_000,
   )
 
-  test('one that is not there, is not', async () => {
+  test('rejects an unknown defect', async () => {
     const { code, out } = await runScript('chaos.mjs', '--break', 'nothing')
     expect(code).toBe(1)
     expect(out).toContain('--break is one of dedup, catch-up')
   })
 })
 
-test('each message of a publisher that is cut off before its ack is in the journal once', async () => {
+test('the journal has each message of a publisher that loses its connection before the ack once', async () => {
   const { code, out } = await runScript('cut-before-ack.mjs', '--times', '300', '--seed', '1')
   expect(code, out).toBe(0)
   expect(out).toMatch(/\b300 in the journal\neach once$/m)

@@ -1,5 +1,5 @@
 /**
- * The checker finds each kind of broken promise in a history that has it, and none in one that hasn't.
+ * The checker finds each kind of violation in a history that contains it, and none in a valid history.
  */
 import { describe, expect, test } from 'vitest'
 import { check } from '../../e2e/chaos/checker.js'
@@ -8,10 +8,10 @@ import { Story } from './story.js'
 
 const kinds = (story: Story): string[] => [...new Set(check(story.file).map(({ kind }) => kind))].sort()
 
-/** Anna and bob are there. */
+/** Anna and bob are connected. */
 const both = (terms?: Partial<Terms>): Story => new Story(terms).come('anna').come('bob')
 
-/** … and anna has said a-1, a-2 and a-3, which bob was told. */
+/** Anna has published a-1, a-2 and a-3, and bob has received them. */
 const talk = (terms?: Partial<Terms>): Story => {
   const story = both(terms)
   for (const offset of [1, 2, 3]) {
@@ -21,22 +21,22 @@ const talk = (terms?: Partial<Terms>): Story => {
   return story
 }
 
-/** … and bob has gone after the first of them. */
+/** Anna has published a-1, a-2 and a-3; bob received a-1 and disconnected. */
 const missedTwo = (terms?: Partial<Terms>): Story => {
   const story = both(terms).says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1').close('bob')
   return story.says('anna', 'a-2').acked('anna', 2, 'a-2').says('anna', 'a-3').acked('anna', 3, 'a-3')
 }
 
-describe('nothing is found', () => {
+describe('the checker finds no violation', () => {
   test.each<[string, Story]>([
-    ['in a talk', talk()],
+    ['in a conversation', talk()],
     [
-      'where somebody comes back and gets what was missed',
+      'when a client resumes and receives the missed messages',
       missedTwo().comeBack('bob', 1).told('bob', 2, 'a-2').told('bob', 3, 'a-3'),
     ],
-    ['where somebody does not come back', missedTwo()],
+    ['when a client does not reconnect', missedTwo()],
     [
-      'where a change of presence lies between the messages that the server keeps',
+      'when a presence entry lies between the retained messages',
       both({ historySize: 2, presence: true })
         .close('bob')
         .says('anna', 'a-1')
@@ -49,7 +49,7 @@ describe('nothing is found', () => {
         .told('bob', 3, 'a-2'),
     ],
     [
-      'where a library client gives a connection up that ends after the loss on the next one',
+      'when a library client abandons a connection that ends after the loss on the next one',
       both({ historySize: 1 })
         .add({ type: 'client', client: 'bob', kind: 'library' })
         .says('anna', 'a-1')
@@ -70,11 +70,11 @@ describe('nothing is found', () => {
         .add({ type: 'closed', connection: 'bob#2', code: 1000 }),
     ],
     [
-      'where an ack comes again, for what was said again',
+      'when the server acknowledges a repeated message again',
       talk().ack('anna', 1, 'a-1').close('anna').comeBack('anna', 3).ack('anna', 2, 'a-2'),
     ],
     [
-      'where the missed acks come first',
+      'when the server replays the missed acks first',
       both()
         .says('anna', 'a-1')
         .close('anna')
@@ -84,11 +84,11 @@ describe('nothing is found', () => {
         .pong('anna', 1),
     ],
     [
-      'where somebody is told that the rest is out of reach, and it is',
+      'when the server answers `recovered: false` because of evicted entries',
       missedTwo({ historySize: 1 }).connect('bob', 'E:1').welcome('bob', 'E:3', false).pong('bob', 3),
     ],
     [
-      'where the same is so because it was too long ago',
+      'when the server answers `recovered: false` because of expired entries',
       missedTwo({ historyTtlMs: 1000 })
         .come('carl', 3)
         .says('anna', 'a-4')
@@ -99,7 +99,7 @@ describe('nothing is found', () => {
         .welcome('bob', 'E:4', false),
     ],
     [
-      'where the cursor is no cursor, or of another journal',
+      'when a cursor is malformed, or of another journal',
       talk()
         .close('bob')
         .connect('bob', 'X:1')
@@ -109,11 +109,11 @@ describe('nothing is found', () => {
         .welcome('bob', 'E:3', false),
     ],
     [
-      'where what was sent again arrives after its message was forgotten',
+      'when a retry arrives after the eviction of its message',
       talk({ historySize: 2 }).told('bob', 4, 'a-1').ack('anna', 4, 'a-1').pong('anna', 4),
     ],
     [
-      'where what was given up arrives late, after what was sent since',
+      'when an abandoned message arrives after later messages',
       both({ historySize: 1, instances: 2 })
         .says('anna', 'a-1')
         .connect('anna', 'E:0')
@@ -127,7 +127,7 @@ describe('nothing is found', () => {
         .ack('anna', 4, 'a-1'),
     ],
     [
-      'where somebody was too slow',
+      'when the server closes a slow client with 4008',
       missedTwo({ historySize: 1 })
         .come('carl', 3)
         .says('anna', 'a-4')
@@ -137,7 +137,7 @@ describe('nothing is found', () => {
         .acked('anna', 5, 'a-5'),
     ],
     [
-      'where what follows is kept, but not the past that a channel was to be taken up from',
+      'when the server has evicted the start of a replay and closes the client with 4008',
       missedTwo({ historySize: 3 })
         .come('carl', 3)
         .subscribe('carl', 'news', 'E:0')
@@ -146,7 +146,7 @@ describe('nothing is found', () => {
         .acked('anna', 4, 'a-4'),
     ],
     [
-      'where a message is given up because nobody can know any more',
+      'when a client reports an unknown outcome after the eviction',
       both({ historySize: 1 })
         .says('anna', 'a-1')
         .close('anna')
@@ -159,7 +159,7 @@ describe('nothing is found', () => {
         .add({ type: 'rejected', client: 'anna', id: 'a-1', code: 'outcome_unknown' }),
     ],
     [
-      'where a channel is left and taken up again',
+      'when a client unsubscribes from a channel and subscribes again',
       new Story()
         .come('anna', 0, ['news'])
         .come('bob', 0, ['news'])
@@ -177,7 +177,7 @@ describe('nothing is found', () => {
         .told('bob', 3, 'a-3'),
     ],
     [
-      'where a direct message waits for its receiver',
+      'when a direct message waits for its recipient',
       both()
         .close('bob')
         .says('anna', 'a-1', { to: 'bob' })
@@ -190,26 +190,26 @@ describe('nothing is found', () => {
   })
 })
 
-describe('the entries of instances take offsets', () => {
+describe('the checker allows for the offsets of entries by instances', () => {
   const server = (story: Story, ...what: ('started' | 'stopped' | 'killed')[]): Story => {
     for (const each of what) story.add({ type: 'server', instance: 'server-1', what: each })
     return story
   }
-  /** Two have come, and so many places are taken that nobody was told of. */
+  /** Two clients connected, and the journal contains `count` entries that no client received. */
   const untold = (count: number, story: Story): Story => story.come('anna').come('bob').pong('bob', count)
   const isUnexplained = (story: Story): boolean => kinds(story).includes('unexplained')
 
   test.each<[what: string, places: number, (count: number) => Story]>([
-    ['three for a start', 3, (count) => untold(count, server(new Story(), 'started'))],
-    ['two more for a stop', 8, (count) => untold(count, server(new Story(), 'started', 'stopped', 'started'))],
-    ['none more for a death', 6, (count) => untold(count, server(new Story(), 'started', 'killed', 'started'))],
-    ['one more every ten seconds', 5, (count) => untold(count, server(new Story(), 'started').wait(20_000))],
+    ['three entries for a start', 3, (count) => untold(count, server(new Story(), 'started'))],
+    ['two more entries for a stop', 8, (count) => untold(count, server(new Story(), 'started', 'stopped', 'started'))],
+    ['no further entry for a kill', 6, (count) => untold(count, server(new Story(), 'started', 'killed', 'started'))],
+    ['one more entry every ten seconds', 5, (count) => untold(count, server(new Story(), 'started').wait(20_000))],
   ])('%s', (_what, places, story) => {
     expect([isUnexplained(story(places)), isUnexplained(story(places + 1))]).toEqual([false, true])
   })
 })
 
-describe('one journal', () => {
+describe('the checker finds in the journal', () => {
   test.each<[string, string[], Story]>([
     [
       'two entries at one offset',
@@ -223,26 +223,34 @@ describe('one journal', () => {
         .acked('bob', 5, 'b-1'),
     ],
     ['one message at two offsets', ['twice'], talk().told('bob', 4, 'a-1').pong('anna', 3)],
-    ['… while the first was still kept', ['twice'], talk({ historySize: 3 }).told('bob', 4, 'a-1').pong('anna', 4)],
     [
-      '… of three, the later two',
+      'one message at two offsets while the first is retained',
+      ['twice'],
+      talk({ historySize: 3 }).told('bob', 4, 'a-1').pong('anna', 4),
+    ],
+    [
+      'one message at three offsets, of which the later two are within the retained history',
       ['twice'],
       talk({ historySize: 2 }).told('bob', 4, 'a-1').told('bob', 5, 'a-1').pong('anna', 5),
     ],
-    ['what nobody said', ['invented'], talk().come('carl', 3).told('carl', 4, 'c-1').told('bob', 4, 'c-1')],
-    ['an ack for what was not said', ['invented'], talk({ presence: true }).ack('bob', 4, 'b-1')],
+    [
+      'a message that no client published',
+      ['invented'],
+      talk().come('carl', 3).told('carl', 4, 'c-1').told('bob', 4, 'c-1'),
+    ],
+    ['an ack of a message that was not published', ['invented'], talk({ presence: true }).ack('bob', 4, 'b-1')],
     [
       'a message with other content',
       ['altered', 'disagreement'],
       both().says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1', { digest: 'other' }),
     ],
     ['a journal that was replaced', ['epoch'], talk().connect('carl').welcome('carl', 'X:3')],
-    ['a place of which nobody knows what stands there', ['unexplained'], talk().pong('bob', 4)],
+    ['an offset without a known entry', ['unexplained'], talk().pong('bob', 4)],
   ])('%s', (_name, expected, story) => {
     expect(kinds(story)).toEqual(expect.arrayContaining(expected))
   })
 
-  test('one order: two clients that were told the same in another order', () => {
+  test('two clients that received the same messages in different orders', () => {
     const story = both()
       .come('carl')
       .says('anna', 'a-1')
@@ -254,7 +262,7 @@ describe('one journal', () => {
   })
 })
 
-describe('one connection', () => {
+describe('the checker finds on one connection', () => {
   test.each<[string, string[], Story]>([
     ['an entry twice', ['repeated'], talk().told('bob', 3, 'a-3')],
     [
@@ -279,34 +287,30 @@ describe('one connection', () => {
         .told('anna', 2, 'b-1')
         .acked('anna', 1, 'a-1'),
     ],
-    ['an entry not at all', ['lost', 'missing'], both().says('anna', 'a-1').acked('anna', 1, 'a-1').pong('bob', 1)],
+    ['a missing entry', ['lost', 'missing'], both().says('anna', 'a-1').acked('anna', 1, 'a-1').pong('bob', 1)],
+    ['a replay without its first entry', ['lost', 'missing'], missedTwo().comeBack('bob', 1).told('bob', 3, 'a-3')],
     [
-      'the first of the missed entries left out',
-      ['lost', 'missing'],
-      missedTwo().comeBack('bob', 1).told('bob', 3, 'a-3'),
-    ],
-    [
-      'the last entry again on coming back',
+      'the last received entry again after a resume',
       ['half-served'],
       missedTwo().comeBack('bob', 1).told('bob', 1, 'a-1').told('bob', 2, 'a-2').told('bob', 3, 'a-3'),
     ],
     [
-      'an ack left out',
+      'a missing ack',
       ['missing'],
       both().says('anna', 'a-1').told('bob', 1, 'a-1').close('anna').comeBack('anna', 0).pong('anna', 1),
     ],
     [
-      'a direct message left out',
+      'a missing direct message',
       ['lost', 'missing'],
       both().says('anna', 'a-1', { to: 'bob' }).acked('anna', 1, 'a-1').pong('bob', 1),
     ],
     [
-      'its own message',
+      'a message of the client itself',
       ['not-concerned'],
       both().says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1').told('anna', 1, 'a-1'),
     ],
     [
-      'a channel in which it is not',
+      'a message of a channel that the client is not subscribed to',
       ['not-concerned'],
       talk()
         .come('carl', 3, ['news'])
@@ -315,25 +319,25 @@ describe('one connection', () => {
         .told('bob', 4, 'c-1'),
     ],
     [
-      'something after unsubscribing',
+      'a message after the unsubscribe',
       ['not-concerned'],
       talk().unsubscribed('bob', 'lobby', 'E:3').says('anna', 'a-4').acked('anna', 4, 'a-4').told('bob', 4, 'a-4'),
     ],
     [
-      'a direct message for another',
+      'a direct message for another client',
       ['disagreement'],
       both().come('carl').says('anna', 'a-1', { to: 'bob' }).acked('anna', 1, 'a-1').told('carl', 1, 'a-1'),
     ],
     [
-      'something old although it began anew',
+      'an old message although the connection started anew',
       ['half-served'],
       missedTwo({ historySize: 1 }).connect('bob', 'E:1').welcome('bob', 'E:3', false).told('bob', 2, 'a-2'),
     ],
-    ['something before the welcome', ['before-welcome'], talk().connect('carl').told('carl', 3, 'a-3')],
+    ['a message before the welcome', ['before-welcome'], talk().connect('carl').told('carl', 3, 'a-3')],
     ['two welcomes', ['before-welcome'], talk().welcome('bob', 'E:3')],
-    ['something after its end', ['after-close'], talk().close('bob').told('bob', 3, 'a-3')],
+    ['a message after the close', ['after-close'], talk().close('bob').told('bob', 3, 'a-3')],
     [
-      'another beginning than it asked for',
+      'a start at another cursor than the requested one',
       ['wrong-start'],
       missedTwo().connect('bob', 'E:1').welcome('bob', 'E:2', true).told('bob', 3, 'a-3'),
     ],
@@ -353,33 +357,33 @@ describe('one connection', () => {
       .subscribe('bob', 'news', 'E:0')
 
   test.each<[string, string[], Story]>([
-    ['an entry left out', ['lost', 'missing'], left().told('bob', 2, 'a-2').subscribed('bob', 'news', 'E:2', true)],
+    ['without an entry', ['lost', 'missing'], left().told('bob', 2, 'a-2').subscribed('bob', 'news', 'E:2', true)],
     [
       'an entry twice',
       ['repeated'],
       left().told('bob', 1, 'a-1').told('bob', 1, 'a-1').told('bob', 2, 'a-2').subscribed('bob', 'news', 'E:2', true),
     ],
+    ['that ends in the middle', ['half-served'], left().told('bob', 1, 'a-1').subscribed('bob', 'news', 'E:2', false)],
     [
-      'a part of it, and then nothing',
-      ['half-served'],
-      left().told('bob', 1, 'a-1').subscribed('bob', 'news', 'E:2', false),
+      'that the server refuses although it retains the entries',
+      ['wrong-recovered'],
+      left().subscribed('bob', 'news', 'E:2', false),
     ],
-    ['that there is none, although there is', ['wrong-recovered'], left().subscribed('bob', 'news', 'E:2', false)],
-    ['no word on it', ['wrong-recovered'], left().subscribed('bob', 'news', 'E:2', null)],
+    ['without an answer to `since`', ['wrong-recovered'], left().subscribed('bob', 'news', 'E:2', null)],
   ])('a replay: %s', (_name, expected, story) => {
     expect(kinds(story)).toEqual(expect.arrayContaining(expected))
   })
 })
 
-describe('no pretending', () => {
+describe('the checker finds a pretended recovery or loss', () => {
   test.each<[string, string[], Story]>([
     [
-      'out of reach by number, and not said',
+      'a recovery although the entries are evicted by number',
       ['pretended'],
       missedTwo({ historySize: 1 }).comeBack('bob', 1).told('bob', 2, 'a-2').told('bob', 3, 'a-3'),
     ],
     [
-      'out of reach by age, and not said',
+      'a recovery although the entries are evicted by age',
       ['pretended'],
       talk({ historyTtlMs: 1000 })
         .close('bob')
@@ -390,33 +394,37 @@ describe('no pretending', () => {
         .told('bob', 3, 'a-3'),
     ],
     [
-      'of another journal, and not said',
+      'a recovery with a cursor of another journal',
       ['epoch', 'pretended', 'wrong-start'],
       talk().close('bob').connect('bob', 'X:1').welcome('bob', 'E:1', true),
     ],
     [
-      'within reach, and said not to be',
+      'a loss although the entries are retained',
       ['wrong-recovered'],
       missedTwo({ historySize: 2 }).connect('bob', 'E:1').welcome('bob', 'E:3', false),
     ],
-    ['not asked, and answered', ['wrong-recovered'], talk().connect('carl').welcome('carl', 'E:3', false)],
     [
-      'asked, and not answered',
+      'an answer to a client without a cursor',
+      ['wrong-recovered'],
+      talk().connect('carl').welcome('carl', 'E:3', false),
+    ],
+    [
+      'no answer to a client with a cursor',
       ['wrong-recovered'],
       talk().close('bob').connect('bob', 'E:3').welcome('bob', 'E:3', null),
     ],
     [
-      'a journal that has lost what was told',
+      'a journal that has lost delivered entries',
       ['stale-start', 'wrong-recovered'],
       talk().close('bob').connect('bob', 'E:3').welcome('bob', 'E:2', false),
     ],
     [
-      'a newcomer that begins in the past',
+      'a new client that starts in the past',
       ['stale-start'],
       talk().connect('carl').welcome('carl', 'E:1').told('carl', 2, 'a-2').told('carl', 3, 'a-3'),
     ],
     [
-      'closed as too slow, and was not',
+      'a close with 4008 of a client that was not slow',
       ['wrong-4008'],
       missedTwo({ historySize: 3 }).come('carl', 3).close('carl', 4008),
     ],
@@ -427,12 +435,12 @@ describe('no pretending', () => {
   })
 })
 
-describe('one client over all its connections', () => {
-  test('a cursor ahead of what it has heard loses something', () => {
+describe('the checker follows one client over all its connections', () => {
+  test('a client that sends a cursor ahead of its received entries loses messages', () => {
     expect(kinds(missedTwo().comeBack('bob', 2).told('bob', 3, 'a-3'))).toEqual(['lost'])
   })
 
-  test('a channel that is forgotten on coming back loses something', () => {
+  test('a client that omits a channel when it resumes loses messages', () => {
     const story = new Story()
       .come('anna', 0, ['news'])
       .come('bob', 0, ['news'])
@@ -458,7 +466,7 @@ describe('one client over all its connections', () => {
     return story
   }
 
-  test('an application gets what came, once, in order', () => {
+  test('an application receives each delivered message once and in order', () => {
     expect(kinds(given(1, 2, 3))).toEqual([])
     expect(kinds(given(1, 2, 2, 3))).toEqual(['delivered-twice'])
     expect(kinds(given(1, 3, 2))).toEqual(['delivered-out-of-order'])
@@ -466,7 +474,7 @@ describe('one client over all its connections', () => {
     expect(kinds(given(1, 2, 3, 4))).toEqual(['invented'])
   })
 
-  test('an application is told of a loss, once, and of none that is none', () => {
+  test('an application receives one report per loss, and none without a loss', () => {
     const lossy = (): Story => {
       const story = missedTwo({ historySize: 1 }).add({ type: 'client', client: 'bob', kind: 'library' })
       return story.delivered('bob', 1).connect('bob', 'E:1').welcome('bob', 'E:3', false)
@@ -478,7 +486,7 @@ describe('one client over all its connections', () => {
     expect(kinds(missed(given(1, 2, 3)))).toEqual(['wrong-missed'])
   })
 
-  test('evicted entries at the target of a migration are no loss: the library stays on its link', () => {
+  test('evicted entries at the target of a migration are no loss, because the library stays on its link', () => {
     const first = { connection: 'bob#1' }
     const stays = (): Story =>
       both({ historySize: 1 })
@@ -500,15 +508,15 @@ describe('one client over all its connections', () => {
   })
 })
 
-describe('the messages of one client', () => {
+describe('the checker finds among the messages of one client', () => {
   test.each<[string, string[], Story]>([
     [
-      'two messages that have changed places',
+      'two messages in the wrong order',
       ['out-of-order'],
       both().says('anna', 'a-1').says('anna', 'a-2').acked('anna', 1, 'a-2').acked('anna', 2, 'a-1'),
     ],
     [
-      'one that arrives before another that was given up only afterwards',
+      'a message before an earlier one whose outcome the client reports as unknown only later',
       ['out-of-order'],
       both({ historySize: 1 })
         .says('anna', 'a-1')
@@ -523,21 +531,21 @@ describe('the messages of one client', () => {
         .told('bob', 2, 'a-1')
         .ack('anna', 2, 'a-1'),
     ],
-    ['never answered', ['unsettled'], talk().says('anna', 'a-4')],
-    ['answered twice', ['settled-twice'], talk().settled('anna', 3, 'a-3')],
+    ['a message that is never answered', ['unsettled'], talk().says('anna', 'a-4')],
+    ['a message that is answered twice', ['settled-twice'], talk().settled('anna', 3, 'a-3')],
     [
-      'answered with another place',
+      'an answer with another offset than the ack',
       ['wrong-offset'],
       both().says('anna', 'a-1').ack('anna', 1, 'a-1').settled('anna', 2, 'a-1'),
     ],
-    ['answered without an ack', ['wrong-offset'], both().says('anna', 'a-1').settled('anna', 1, 'a-1')],
+    ['an answer without an ack', ['wrong-offset'], both().says('anna', 'a-1').settled('anna', 1, 'a-1')],
     [
-      'given up for no reason',
+      'an unknown outcome without a reason',
       ['gave-up'],
       both().says('anna', 'a-1').add({ type: 'rejected', client: 'anna', id: 'a-1', code: 'outcome_unknown' }),
     ],
     [
-      'given up although it was acked',
+      'an unknown outcome of an acknowledged message',
       ['gave-up'],
       both({ historySize: 1 })
         .says('anna', 'a-1')
@@ -559,9 +567,9 @@ test('a fault that the run itself recorded is a violation, too', () => {
   expect(kinds(story)).toEqual(['fault', 'stuck'])
 })
 
-describe('a broker that has lost what it had confirmed', () => {
+describe('after a broker has lost confirmed entries the checker', () => {
   const CLUSTER = { instances: 3, isRemote: true }
-  /** Anna and bob are on server a, and both know of a-1 and a-2. a-2 is lost. */
+  /** Anna and bob are connected to server a and have received a-1 and a-2. The broker loses a-2. */
   const loss = (): Story =>
     both(CLUSTER)
       .says('anna', 'a-1')
@@ -571,7 +579,7 @@ describe('a broker that has lost what it had confirmed', () => {
       .acked('anna', 2, 'a-2')
       .told('bob', 2, 'a-2')
       .lost('E', 1)
-  /** Server a has noticed: everybody begins anew. */
+  /** Server a has detected the loss: every client starts anew. */
   const noticed = (story: Story): Story =>
     story
       .joined()
@@ -582,27 +590,27 @@ describe('a broker that has lost what it had confirmed', () => {
       .connect('bob', 'E:2')
       .welcome('bob', 'F:0', false)
 
-  test('nothing is found where everybody is told', () => {
+  test('finds nothing when every client learns of the loss', () => {
     const story = noticed(loss()).says('anna', 'a-3').acked('anna', 1, 'a-3').told('bob', 1, 'a-3')
     expect(kinds(story)).toEqual([])
   })
 
-  /** Carl comes to server b, which had not read a-2, while server a is cut off. */
+  /** Carl connects to server b, which had not read a-2, while server a is cut off. */
   const fork = (): Story =>
     loss().by('b').connect('carl').welcome('carl', 'E:1').says('carl', 'c-1').acked('carl', 2, 'c-1').pong('carl', 2)
 
-  test('nor where two servers contradict each other as long as one of them is cut off', () => {
+  test('finds nothing when two servers contradict each other while one of them is cut off', () => {
     const story = noticed(fork()).close('carl', 4008).connect('carl', 'E:2').welcome('carl', 'F:0', false)
     expect(kinds(story)).toEqual([])
   })
 
-  test('nor where a client is told of its loss as soon as a server can know of it', () => {
+  test('finds nothing when a client learns of its loss as soon as a server can know of it', () => {
     const moved = fork().close('bob').connect('bob', 'E:2').welcome('bob', 'E:2', true)
     const story = noticed(moved).close('carl', 4008).connect('carl', 'E:2').welcome('carl', 'F:0', false)
     expect(kinds(story)).toEqual([])
   })
 
-  test('nor where a server goes on with what was published before the loss and appended after it', () => {
+  test('finds nothing when a server continues with messages published before the loss and appended after it', () => {
     const at = { saidAt: new Date(1).toISOString() }
     const story = both(CLUSTER).says('anna', 'a-1').says('anna', 'a-2').says('anna', 'a-3').lost('E', 1)
     story.acked('anna', 1, 'a-1').told('bob', 1, 'a-1').acked('anna', 2, 'a-2').told('bob', 2, 'a-2', at)
@@ -614,13 +622,13 @@ describe('a broker that has lost what it had confirmed', () => {
   test.each<{ what: string; epoch?: string; offset?: number }>([
     { what: 'goes back', epoch: 'E', offset: 0 },
     { what: 'is emptied' },
-  ])('nor where the journal $what before the first client is welcomed', ({ epoch, offset }) => {
+  ])('finds nothing when the journal $what before the first welcome', ({ epoch, offset }) => {
     const story = new Story({ instances: 1, isRemote: true }).connect('anna').lost(epoch, offset)
     story.welcome('anna', 'E:0').close('anna', 4010).connect('anna', 'E:0').welcome('anna', 'F:0', false)
     expect(kinds(story)).toEqual([])
   })
 
-  test('nor where a client reads the welcome of the lost journal after the close of another client', () => {
+  test('finds nothing when a client reads the welcome of the lost journal after the close of another client', () => {
     const story = new Story({ instances: 1, isRemote: true }).connect('anna').welcome('anna', 'E:0').connect('bob')
     story.lost().close('anna', 4010).welcome('bob', 'E:0').close('bob', 4010)
     story
@@ -632,7 +640,7 @@ describe('a broker that has lost what it had confirmed', () => {
     expect(kinds(story)).toEqual([])
   })
 
-  test('nor where a server that was behind appends what was published before the loss', () => {
+  test('finds nothing when a server that was behind appends a message published before the loss', () => {
     const story = both(CLUSTER).by('b').come('carl').says('carl', 'c-1').by('a')
     story.says('anna', 'a-1').acked('anna', 1, 'a-1').told('bob', 1, 'a-1').told('carl', 1, 'a-1')
     story.says('anna', 'a-2').acked('anna', 2, 'a-2').told('bob', 2, 'a-2').lost('E', 1)
@@ -642,12 +650,12 @@ describe('a broker that has lost what it had confirmed', () => {
 
   test.each<[string, string[], Story]>([
     [
-      'a server that goes on with another log than the one it has read',
+      'finds a server that continues with another log than the one it has read',
       ['fork'],
       fork().joined().says('anna', 'a-3').acked('anna', 3, 'a-3').told('bob', 3, 'a-3'),
     ],
     [
-      'a client that is never told',
+      'finds a client that never learns of its loss',
       ['pretended'],
       fork()
         .joined()
@@ -659,23 +667,23 @@ describe('a broker that has lost what it had confirmed', () => {
         .welcome('anna', 'E:2', false),
     ],
     [
-      'a client that recovers from another journal',
+      'finds a client that recovers from another journal',
       ['pretended'],
       noticed(loss()).connect('bob', 'E:2').welcome('bob', 'F:0', true),
     ],
-    ['servers that do not come together again', ['split'], noticed(fork())],
+    ['finds servers that stay on different lines', ['split'], noticed(fork())],
     [
-      'two entries at one place before what was lost',
+      'finds two entries at one offset before the loss',
       ['disagreement'],
       fork().says('carl', 'c-2').connect('dora', 'E:0').welcome('dora', 'E:0', true).told('dora', 1, 'c-2'),
     ],
     [
-      'a journal that is replaced although nothing was lost',
+      'finds a journal that is replaced without a loss',
       ['epoch'],
       talk(CLUSTER).close('bob', 4008).connect('bob', 'E:3').welcome('bob', 'F:0', false),
     ],
     [
-      'two servers that contradict each other although nothing was lost',
+      'finds two servers that contradict each other without a loss',
       ['disagreement'],
       talk(CLUSTER).by('b').says('anna', 'a-4').come('carl', 2).told('carl', 3, 'a-4'),
     ],
@@ -684,7 +692,7 @@ describe('a broker that has lost what it had confirmed', () => {
   })
 })
 
-describe('two connections of one client at a time, to servers that end up on different lines', () => {
+describe('with two connections of one client at a time, to servers on different lines,', () => {
   const OLDER = { connection: 'bob#1' }
   type Kind = 'plain' | 'library'
 
@@ -709,10 +717,10 @@ describe('two connections of one client at a time, to servers that end up on dif
     return story
   }
 
-  /** Server a had read what was lost, so it is on the lost line; server b goes on until server a has told it. */
+  /** Server a had read the lost entry, so it is on the lost line. Server b continues until it learns of the loss from server a. */
   const parted = (story: Story): Story => story.says('anna', 'a-4').acked('anna', 4, 'a-4').lost('E', 3)
 
-  /** Bob resumes on server b behind what either connection told him, and both servers begin a new epoch at last. */
+  /** Bob resumes on server b behind the entries of both connections. Both servers begin a new epoch at the end. */
   const resumed = (story: Story, offset: number): Story =>
     story
       .add({ type: 'closed', ...OLDER, code: 4001 })
@@ -738,7 +746,7 @@ describe('two connections of one client at a time, to servers that end up on dif
     expect(kinds(ended(resumed(parted(overlap([2, 3], [2])), 3)))).toEqual([])
   })
 
-  test('nor is one that the newer connection alone delivered', () => {
+  test('an entry that the newer connection alone delivered is not lost', () => {
     expect(kinds(ended(resumed(parted(overlap([], [2, 3])), 3)))).toEqual([])
   })
 
@@ -751,7 +759,7 @@ describe('two connections of one client at a time, to servers that end up on dif
     expect(kinds(ended(resumed(parted(overlap(older, newer)), 3)))).toEqual(expected)
   })
 
-  test('an entry of the lost line does not stand for the one that took its offset', () => {
+  test('an entry of the lost line does not count as the entry that took its offset', () => {
     const story = parted(overlap([2, 3], [])).told('bob', 4, 'a-4', OLDER)
     story
       .add({ type: 'closed', ...OLDER, code: 1006 })
@@ -762,7 +770,7 @@ describe('two connections of one client at a time, to servers that end up on dif
     expect(kinds(all)).toEqual(['lost', 'missing'])
   })
 
-  test('an application gets an entry once over both connections', () => {
+  test('an application receives an entry once over both connections', () => {
     const once = (): Story => overlap([2, 3], [], 'library').told('bob', 2, 'a-2').told('bob', 3, 'a-3')
     expect(kinds(missed(ended(resumed(parted(once()), 3))))).toEqual([])
     expect(kinds(missed(ended(resumed(parted(overlap([2, 3], [2, 3], 'library')), 3))))).toEqual([
@@ -773,7 +781,7 @@ describe('two connections of one client at a time, to servers that end up on dif
     expect(kinds(missed(ended(resumed(parted(swallowed), 3))))).toEqual(['swallowed'])
   })
 
-  test('a library has no use for a newer connection that does not recover, whatever line that one is on', () => {
+  test('a library closes a newer connection that does not recover, on either line', () => {
     const declined = (): Story => {
       const story = both({ instances: 2, isRemote: true, historySize: 1 })
       story.add({ type: 'client', client: 'bob', kind: 'library' })

@@ -1,6 +1,6 @@
 /**
- * Three instances over one Redis: a short chaos, a defect that it must find, an outage, and many joins. Longer ones, and those
- * over RabbitMQ: e2e/README.md.
+ * Three instances over one Redis: a short chaos, a defect that it must find, an outage, and many joins. e2e/README.md
+ * describes longer runs and those over RabbitMQ.
  */
 import { describe, expect, test } from 'vitest'
 import { lacksRedis } from '../../packages/server/test/support/redis-server.js'
@@ -11,7 +11,7 @@ const TIMEOUT_MS = 300_000
 describe.skipIf(lacksRedis())('three instances over Redis', () => {
   // With seed 6 a replica that lags is promoted, with seed 8 Redis starts again with older data.
   test.each(['6', '8'])(
-    'keep what they promise, whatever is cut, killed and lost: seed %s',
+    'keep their guarantees across cuts, kills and losses: seed %s',
     async (seed) => {
       const { code, out } = await runScript('chaos.mjs', '--journal', 'redis', '--seed', seed, '--seconds', '5')
       expect(code, out).toBe(0)
@@ -21,7 +21,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
   )
 
   test(
-    'that do not compare their log with that of Redis are found',
+    'are found if they do not compare their log with that of Redis',
     async () => {
       const args = ['--journal', 'redis', '--break', 'log-matching', '--seed', '6', '--seeds', '20', '--seconds', '5']
       const { code, out } = await runScript('chaos.mjs', ...args)
@@ -32,7 +32,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
   )
 
   test(
-    'keep their clients through an outage, and serve them after it',
+    'keep their clients connected during an outage and serve them after it',
     async () => {
       const { code, out } = await runScript('outage.mjs', '--outage', '3', '--clients', '90', '--untimed')
       expect(code, out).toBe(0)
@@ -43,7 +43,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
 })
 
 test(
-  'many joins push nothing out of the history',
+  'many joins evict no message from the history',
   async () => {
     const { code, out } = await runScript(
       'joins.mjs',

@@ -1,5 +1,5 @@
 /**
- * The fault proxy does to connections what it is told, and passes on everything else.
+ * The fault proxy applies the drawn faults to connections and forwards all other bytes.
  */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
@@ -17,7 +17,7 @@ const PASSES: Fate = {
   pieceBytes: () => Infinity,
 }
 
-/** One end of a connection: what it gets, and how that ends. */
+/** One end of a connection: the bytes that it receives, and its end. */
 class End {
   readonly socket: Socket
   text = ''
@@ -67,7 +67,7 @@ async function connected(
   return { client, server: new End(socket), proxy, faults }
 }
 
-test('bytes pass in both directions, and so do ends', async () => {
+test('the proxy forwards bytes and ends in both directions', async () => {
   const { client, server, faults } = await connected({})
   client.socket.end('hello')
   await server.until(({ ended }) => ended)
@@ -98,7 +98,7 @@ test('a reset passes as a reset', async () => {
   expect(server.error).toBe('ECONNRESET')
 })
 
-test('a cut lets so many bytes pass, not one more, and ends both sides', async () => {
+test('a cut forwards exactly the given number of bytes and ends both sides', async () => {
   const { client, server, proxy, faults } = await connected({ fault: 'cut', direction: 'up', afterBytes: 7 })
   client.socket.write('0123456789')
   await Promise.all([
@@ -115,12 +115,12 @@ test('a cut can be a reset', async () => {
   const { client, server, faults } = await connected({ fault: 'cut', direction: 'down', afterBytes: 1, by: 'rst' })
   server.socket.write('0123456789')
   await server.until(({ error }) => error !== undefined)
-  // Node takes a reset that comes together with data for an end.
+  // Node reports a reset that arrives together with data as an end.
   await client.until(({ ended, error }) => ended || error !== undefined)
   expect([client.text, server.error, faults]).toEqual(['0', 'ECONNRESET', ['cut-rst']])
 })
 
-test('a stall stops one direction while the other one goes on', async () => {
+test('a stall stops one direction and the other continues', async () => {
   const { client, server, proxy, faults } = await connected({
     fault: 'stall',
     direction: 'up',
@@ -136,14 +136,14 @@ test('a stall stops one direction while the other one goes on', async () => {
   expect([server.text, faults]).toEqual(['012', ['stall', 'outage']])
 })
 
-test('a stall that is over has lost nothing', async () => {
+test('a stall loses no bytes', async () => {
   const { client, server, faults } = await connected({ fault: 'stall', direction: 'both', afterBytes: 3, stallMs: 20 })
   client.socket.end('012345')
   await server.until(({ ended }) => ended)
   expect([server.text, faults]).toEqual(['012345', ['stall']])
 })
 
-test('a half-closed connection goes on in the other direction', async () => {
+test('a half-closed connection still forwards the other direction', async () => {
   const { client, server, faults } = await connected({ fault: 'half-close', direction: 'up', afterBytes: 3 })
   client.socket.write('012345')
   await server.until(({ ended }) => ended)
@@ -152,7 +152,7 @@ test('a half-closed connection goes on in the other direction', async () => {
   expect([server.text, client.text, faults]).toEqual(['012', 'not over yet', ['half-close']])
 })
 
-test('a fate that looks at what comes decides where it ends', async () => {
+test('a fate that watches the bytes decides where the connection ends', async () => {
   const watch: Fate['watch'] = (direction, chunk) => (direction === 'down' ? chunk.indexOf('!') : Infinity)
   const { client, server } = await connected({ fault: 'cut', watch })
   client.socket.write('not here!')
@@ -162,7 +162,7 @@ test('a fate that looks at what comes decides where it ends', async () => {
   expect(client.text).toBe('here')
 })
 
-test('a connection that is refused, or that has no target, is reset', async () => {
+test('the proxy resets a connection that it refuses or that has no target', async () => {
   for (const target of [1, undefined]) {
     const proxy = new FaultProxy({ target: () => target, nextFate: () => ({ ...PASSES, fault: 'refuse' }) })
     const client = new End(connect(await proxy.listen(), '127.0.0.1'))
@@ -172,14 +172,14 @@ test('a connection that is refused, or that has no target, is reset', async () =
   }
 })
 
-test('when it is calm, those that are there are cut off, and those that come are left alone', async () => {
+test('calm() cuts the open connections and leaves later ones alone', async () => {
   const { client, proxy } = await connected({ fault: 'silence', afterBytes: 0 })
   proxy.calm()
   await client.until(({ error }) => error !== undefined)
   expect(proxy.size).toBe(0)
 })
 
-test('the same seed draws the same fates, another one others', () => {
+test('the same seed draws the same fates, and another seed draws others', () => {
   const fates = (seed: number): unknown[] => {
     const random = new Random(seed)
     return Array.from({ length: 50 }, () => drawFate(random, ROUGH)).map(({ delayMs, pieceBytes, ...fate }) => ({

@@ -1,5 +1,5 @@
 /**
- * The fault matrix of docs/operations.md with few messages: `npm run faults -- --short`. It names every row there is.
+ * The fault matrix of docs/operations.md with few messages: `npm run faults -- --short`. The script lists every row.
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,7 @@ import { runScript } from './run-script.js'
 
 const OPERATIONS = fileURLToPath(new URL('../../docs/operations.md', import.meta.url))
 
-test('a server keeps what it promises in every row of the fault matrix', { timeout: 400_000 }, async () => {
+test('the server keeps its guarantees in every row of the fault matrix', { timeout: 400_000 }, async () => {
   const { code, out } = await runScript('faults.mjs', '--short')
   expect(code, out).toBe(0)
   for (const line of out.split('\n').filter((each) => /\b(skipped|in part)\b {2}/.test(each))) console.warn(line)
@@ -17,7 +17,7 @@ test('a server keeps what it promises in every row of the fault matrix', { timeo
   expect(documented.map(([, row]) => row)).toEqual(rows)
 })
 
-test('a row that does not exist is named', async () => {
+test('the script rejects an unknown row by its name', async () => {
   const { code, out } = await runScript('faults.mjs', 'full-moon')
   expect(code).toBe(1)
   expect(out).toContain('full-moon: a row is one of full-disk, read-only-disk')

@@ -1,5 +1,5 @@
 /**
- * A deploy that nobody notices: the real thing, smaller, and what judges it. In full size: npm run rollout.
+ * A small rollout with the real command, and the verdict on it. `npm run rollout` runs it in full size.
  */
 import type { PresenceChange } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'
@@ -13,9 +13,9 @@ const SMALL = ['--libraries', '80', '--plain', '20', '--rate', '80', '--spread',
 
 const roll = (...args: readonly string[]): Promise<ScriptOutcome> => runScript('rollout.mjs', ...SMALL, ...args)
 
-describe('no client notices a deploy', () => {
+describe('clients migrate without an interruption', () => {
   test.skipIf(lacks('Debian: haproxy', find('haproxy')))(
-    'that two instances behind HAProxy are replaced one by one',
+    'when two instances behind HAProxy are replaced one by one',
     async () => {
       const { code, out } = await roll('--how', 'rolling')
       expect(code, out).toBe(0)
@@ -26,9 +26,9 @@ describe('no client notices a deploy', () => {
   )
 
   test.skipIf(lacks('Debian: haproxy', find('haproxy')) || lacksRedis())(
-    'that three instances over Redis are replaced one by one',
+    'when three instances over Redis are replaced one by one',
     async () => {
-      // A client that moves waits for Redis three times on its way: its turn must be longer than that.
+      // A client that migrates waits for Redis three times: its slot must be longer than that.
       const { code, out } = await roll('--journal', 'redis', '--spread', '10')
       expect(code, out).toBe(0)
       expect(out).toContain('"moved": 80')
@@ -37,7 +37,7 @@ describe('no client notices a deploy', () => {
     300_000,
   )
 
-  test('that all workers are replaced by SIGHUP', async () => {
+  test('when SIGHUP replaces all workers', async () => {
     const { code, out } = await roll('--how', 'reload')
     expect(code, out).toBe(0)
     expect(out).toContain('"moved": 80')
@@ -90,7 +90,7 @@ describe('the verdict', () => {
     isTimed = true,
   ): readonly string[] => judge({ events, reports, deployAt: 100, doneAt: 200, isTimed }).faults
 
-  test('finds nothing where there is nothing', () => {
+  test('finds no fault in a good history', () => {
     expect(faults(GOOD)).toEqual([])
   })
 
@@ -136,7 +136,7 @@ describe('the verdict', () => {
     expect(faults(GOOD, [{ ...report, moved: 0, lost: 1 }]).join()).toContain('has losses')
   })
 
-  test('leaves times alone where the machine does other things, too, but not a missing measurement', () => {
+  test('ignores long latencies on a shared machine, but not a missing measurement', () => {
     expect(faults([...GOOD, ...message(3, 130, 1000)], [report], false)).toEqual([])
     expect(faults([...moves('probe-lib-1')], [report], false)).toEqual(['no client measured a latency'])
   })

@@ -5,7 +5,7 @@ import { ROOT } from '../../scripts/repository.js'
 
 export interface ScriptOutcome {
   readonly code: unknown
-  /** The standard output; after a failure, the standard error behind it. */
+  /** The standard output, followed by the standard error after a failure. */
   readonly out: string
 }
 

@@ -1,6 +1,6 @@
 /**
- * The simulation: a few hundred seeds keep every promise, each built-in defect is found, and a seed is one history. Long ones:
- * npm run simulate.
+ * The simulation: a few hundred seeds keep every guarantee, the checker finds each built-in defect, and a seed determines its
+ * history. `npm run simulate` runs more seeds.
  */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -22,17 +22,17 @@ const simulate = (...args: readonly string[]): Promise<ScriptOutcome> =>
     })
   })
 
-test('no acknowledged message is lost and none comes twice, with 300 seeds', async () => {
+test('300 seeds lose no acknowledged message and deliver none twice', async () => {
   const { code, out } = await simulate('--seed', '1', '--count', '300')
   expect(code, out).toBe(0)
   const [, events] = /^300 seeds, (\d+) events in .*: no violation$/m.exec(out) ?? []
-  // The clients have done something.
+  // The run contains activity.
   expect(Number(events)).toBeGreaterThan(30_000)
 }, 600_000)
 
-describe('a defect is found', () => {
+describe('the simulation', () => {
   test.each(['dedup', 'catch-up', 'pretend', 'ack-before-durable'])(
-    '%s, and the history is shortened',
+    'finds the defect %s and shortens its history',
     async (defect) => {
       const { code, out } = await simulate('--break', defect, '--seed', '1', '--count', '1000')
       expect(code, out).toBe(0)
@@ -42,7 +42,7 @@ describe('a defect is found', () => {
     600_000,
   )
 
-  test('an unknown defect is rejected', async () => {
+  test('rejects an unknown defect', async () => {
     const { code, out } = await simulate('--break', 'nothing')
     expect(code).toBe(1)
     expect(out).toContain('--break is one of dedup, catch-up')

@@ -1,5 +1,5 @@
 /**
- * Histories written by hand: what anna, bob and others did and were told, one event after the other.
+ * Handwritten histories: the publishes, connections and deliveries of anna, bob and others, one event after the other.
  */
 import type { HistoryEvent, HistoryFile, Terms } from '../../e2e/chaos/history-events.js'
 
@@ -15,7 +15,7 @@ const TERMS: Terms = { historySize: 1000, historyTtlMs: 3_600_000, instances: 1,
 export class Story {
   readonly events: HistoryEvent[] = [{ type: 'begin', at: 0, wallMs: 0 }]
   readonly #terms: Terms
-  /** client → how many connections it has had */
+  /** client → the number of its connections so far */
   readonly #connections = new Map<string, number>()
   readonly #said = new Map<string, Place & { readonly client: string }>()
   #now = 0
@@ -34,30 +34,30 @@ export class Story {
     return this
   }
 
-  /** From now on this server lets clients in. */
+  /** This server accepts the following connections. */
   by(node: string): this {
     this.#node = node
     return this
   }
 
-  /** The broker has lost everything behind this place, or all it had. */
+  /** The broker loses every entry behind this position, or all entries. */
   lost(epoch?: string, offset?: number): this {
     const place = epoch !== undefined && offset !== undefined ? { epoch, offset } : {}
     return this.add({ type: 'broker', what: 'lost', ...place, text: '' })
   }
 
-  /** Every server may reach the broker again. */
+  /** Every server can reach the broker again. */
   joined(): this {
     return this.add({ type: 'broker', what: 'joined', text: '' })
   }
 
-  /** Lets time go by. */
+  /** Lets time pass. */
   wait(ms: number): this {
     this.#now += ms
     return this
   }
 
-  /** The client's present connection. */
+  /** The client's newest connection. */
   #of(client: string): string {
     return `${client}#${this.#connections.get(client) ?? 0}`
   }
@@ -85,12 +85,12 @@ export class Story {
     })
   }
 
-  /** Comes for the first time. */
+  /** Connects for the first time. */
   come(client: string, offset = 0, channels: readonly string[] = []): this {
     return this.connect(client, undefined, channels).welcome(client, `E:${offset}`, null, channels)
   }
 
-  /** Comes back and is served what it missed. */
+  /** Reconnects; the server accepts the cursor. */
   comeBack(client: string, offset: number, channels: readonly string[] = []): this {
     return this.connect(client, `E:${offset}`, channels).welcome(client, `E:${offset}`, true, channels)
   }
@@ -104,12 +104,12 @@ export class Story {
     return this.add({ type: 'publish', client, id, digest: `digest of ${id}`, ...place })
   }
 
-  /** Says it on its newest connection. */
+  /** Sends the message on the client's newest connection. */
   sends(client: string, id: string): this {
     return this.add({ type: 'send', connection: this.#of(client), id })
   }
 
-  /** Is told of a message, as it was said. */
+  /** The client's newest connection receives a message as it was published. */
   told(client: string, offset: number, id: string, some: object = {}): this {
     const { client: from = 'nobody', channel, to } = this.#said.get(id) ?? {}
     const saidAt = new Date(this.#now).toISOString()
@@ -127,7 +127,7 @@ export class Story {
     return this.add({ type: 'settled', client, id, offset })
   }
 
-  /** Acked, and taken note of. */
+  /** The client receives the ack, and its promise resolves. */
   acked(client: string, offset: number, id: string): this {
     return this.ack(client, offset, id).settled(client, offset, id)
   }

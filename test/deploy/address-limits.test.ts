@@ -1,5 +1,5 @@
 /**
- * The limits per address that docs/operations.md shows for HAProxy and nginx: in the files of deploy/, run before real servers.
+ * The limits per address that docs/operations.md shows for HAProxy and nginx, in the files of deploy/ and with real servers.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -18,7 +18,7 @@ const HAPROXY = find('haproxy')
 const NGINX = find('nginx')
 const OPERATIONS = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
 
-/** Both limits let 200 handshakes of an address through at once. */
+/** Both limits accept 200 handshakes of an address at once. */
 const ALLOWED = 200
 const AT_ONCE = 50
 
@@ -29,7 +29,7 @@ function snippet(language: 'haproxy' | 'nginx'): readonly string[] {
   return (blocks[0]?.[1] ?? '').trimEnd().split('\n')
 }
 
-/** What the answer to a handshake begins with, up to the first space behind the version; empty: the connection was closed. */
+/** The status of the answer to a handshake. Empty: the proxy closed the connection. */
 function statusOfHandshake(port: number, clientId: string): Promise<string> {
   return new Promise((resolve) => {
     let answer = ''
@@ -44,7 +44,7 @@ function statusOfHandshake(port: number, clientId: string): Promise<string> {
   })
 }
 
-/** Handshakes of one address until the proxy rejects one. Returns how many it let through before, and how it rejects. */
+/** Sends handshakes from one address until the proxy rejects one. Returns the number of accepted ones and the rejection. */
 async function flood(port: number): Promise<{ accepted: number; rejections: readonly string[] }> {
   let accepted = 0
   for (let count = 0; ; count += AT_ONCE) {
@@ -65,7 +65,7 @@ async function expectOtherAddressServed(port: number): Promise<void> {
 }
 
 describe.skipIf(lacks('Debian: haproxy', HAPROXY))('HAProxy', () => {
-  test('closes the connections of an address that floods it, and another address is served', async () => {
+  test('closes the connections of an address that floods it, and serves another address', async () => {
     const [a, b] = await twoServers()
     const port = await freePort()
     const file = join(temporaryFolder(), 'haproxy.cfg')
@@ -87,7 +87,7 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('HAProxy', () => {
 })
 
 describe.skipIf(lacks('Debian: nginx', NGINX))('nginx', () => {
-  test('answers an address that floods it with 503, and another address is served', async () => {
+  test('answers an address that floods it with 503, and serves another address', async () => {
     const [a, b] = await twoServers()
     const listen = await freePort()
     const [zone, limit] = snippet('nginx')

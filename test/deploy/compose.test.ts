@@ -1,5 +1,5 @@
 /**
- * deploy/compose: parsed, and its numbers against each other, HAProxy's file and the server's configuration.
+ * deploy/compose: the file parses, and its numbers agree with each other, HAProxy's file and the server's configuration.
  */
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -26,7 +26,7 @@ interface Compose {
 const { services, volumes } = parse(read('compose/compose.yaml'), { merge: true }) as Compose
 const { a, b, c, proxy, redis } = services
 
-/** What `.env` provides. */
+/** The variables of `.env`. */
 const SECRETS: Readonly<Record<string, string>> = {
   AUTH_SECRET: 'in place of the one that is in .env',
   REDIS_PASSWORD: 'in-place-of-the-one-that-is-in-.env',
@@ -37,7 +37,7 @@ const interpolated = (text: string): string =>
 const env = (service: Service): Record<string, string> =>
   Object.fromEntries(Object.entries(service.environment).map(([name, value]) => [name, interpolated(String(value))]))
 
-test('the three instances differ by nothing but their address', () => {
+test('the three instances differ only in their addresses', () => {
   const addresses = [a, b, c].map(({ networks }) => networks.default.ipv4_address)
   expect(new Set(addresses).size).toBe(3)
   for (const other of [b, c]) expect({ ...other, networks: undefined }).toEqual({ ...a, networks: undefined })
@@ -68,7 +68,7 @@ test('the configuration of an instance is valid, and a shutdown fits into the gr
   expect(result.config.rejectWith).toBe('http')
 })
 
-test('a draining instance accepts new clients until the proxy has noticed', () => {
+test('a draining instance accepts new clients until the proxy has detected the drain', () => {
   const haproxy = read('haproxy/haproxy.cfg')
   const inter = seconds(wordAfter(haproxy, 'default-server check inter'))
   const fall = Number(/ fall (\d+)/.exec(haproxy)?.[1])

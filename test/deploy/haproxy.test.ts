@@ -1,5 +1,5 @@
 /**
- * deploy/haproxy/haproxy.cfg: valid by HAProxy's own word, its times by arithmetic, and run before two real servers.
+ * deploy/haproxy/haproxy.cfg: HAProxy accepts it, its times fit, and it works before two real servers.
  */
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
@@ -15,7 +15,7 @@ describe('its times', () => {
   const text = read('haproxy/haproxy.cfg')
   const timeout = (name: string): number => seconds(wordAfter(text, `timeout ${name} `))
 
-  test('let a WebSocket be quiet for three pings, and a close take its time', () => {
+  test('allow a WebSocket three silent pings, and a close its timeout', () => {
     expect(timeout('tunnel')).toBeGreaterThan(3 * DEFAULTS.heartbeatIntervalSeconds)
     expect(timeout('client-fin')).toBeGreaterThan(DEFAULTS.closeTimeoutSeconds)
     expect(timeout('server-fin')).toBeGreaterThan(DEFAULTS.closeTimeoutSeconds)
@@ -25,18 +25,18 @@ describe('its times', () => {
     expect(timeout('http-keep-alive')).toBeLessThan(DEFAULTS.keepAliveTimeoutSeconds)
   })
 
-  test('leave the WebSockets of an old process for longer than a shutdown takes', () => {
+  test('keep the WebSockets of an old process for longer than a shutdown takes', () => {
     const longest = DEFAULTS.shutdownTimeoutSeconds + DEFAULTS.closeTimeoutSeconds
     expect(seconds(wordAfter(text, 'hard-stop-after '))).toBeGreaterThan(longest)
   })
 
-  test('are kept by nothing that cuts the connections of an instance that drains', () => {
+  test('are accompanied by no setting that cuts the connections of a draining instance', () => {
     expect(text.replaceAll(/#.*/g, '')).not.toContain('on-marked-down')
   })
 })
 
 describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
-  test('it is valid, without a warning', () => {
+  test('HAProxy accepts the file without a warning', () => {
     const { status, stdout, stderr } = spawnSync(HAPROXY, ['-c', '-f', FILE], { encoding: 'utf8' })
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'Configuration file is valid\n', stderr: '' })
   })
@@ -46,7 +46,7 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
     const [a, b] = servers
     const [nameA, nameB] = [await nameOf(a), await nameOf(b)]
     const port = await freePort()
-    // So few connections that any `ulimit -n` will do.
+    // A low number of connections works with any `ulimit -n`.
     const proxy = await Proxy.start(port, HAPROXY, ['-n', '200', '-f', FILE], {
       LASTCALL_BIND: `127.0.0.1:${port}`,
       LASTCALL_A: `127.0.0.1:${a.port}`,
@@ -57,9 +57,9 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
     const [anna, borys] = await oneOfEach(proxy, servers)
 
     await askForShutdown(a, 'POST')
-    // Some before HAProxy has noticed: those are turned away with 503, and tried again.
+    // Until HAProxy detects the drain, the server rejects new clients with 503, and HAProxy retries them elsewhere.
     for (let count = 0; count < 10; count++) expect(await nodeOf(await proxy.connect(`n${count}`))).toBe(nameB)
-    await proxy.said('Server lastcall/a is DOWN')
+    await proxy.logged('Server lastcall/a is DOWN')
     expect(await nodeOf(await proxy.connect('late'))).toBe(nameB)
     await anna.first('shutdown')
     await anna.publish('still here')
@@ -67,11 +67,11 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
 
     await askForShutdown(a, 'DELETE')
     await anna.first('shutdownCancelled')
-    await proxy.said('Server lastcall/a is UP')
+    await proxy.logged('Server lastcall/a is UP')
     expect(await nodeOf(await proxy.connect('back'))).toBe(nameA) // It has fewer.
   })
 
-  test('the public does not reach the routes for operators, and no token gets into its log', async () => {
+  test('the public cannot reach the routes for operators, and HAProxy logs no token', async () => {
     const [a, b] = await twoServers()
     const port = await freePort()
     const proxy = await Proxy.start(port, HAPROXY, ['-n', '200', '-f', FILE], {
@@ -86,7 +86,7 @@ describe.skipIf(lacks('Debian: haproxy', HAPROXY))('run', () => {
     expect((await proxy.get('health')).status).toBe(200)
     const anna = await proxy.connect('anna?token=hidden')
     await anna.leave()
-    await proxy.said('/ws/anna')
+    await proxy.logged('/ws/anna')
     expect(proxy.lines.join('\n')).not.toContain('hidden')
   })
 })

@@ -1,10 +1,10 @@
 /**
- * Every way to start the server that is ours gives Node the same flags (docs/adr/0012): those of the installed command.
+ * Every start command of the repository gives Node the same flags (docs/adr/0012) as the installed command.
  */
 import { expect, test } from 'vitest'
 import { read } from './settings.js'
 
-/** What stands between `node` and the command, as a shell or as JSON has it. */
+/** The flags between `node` and the command, as a shell or JSON writes them. */
 const flagsIn = (text: string): string[] => {
   const words = /\bnode\b"?,?((?:\s+"?--[\w=-]+"?,?)+)/.exec(text)?.[1] ?? ''
   return words.match(/--[\w=-]+/g) ?? []

@@ -1,5 +1,5 @@
 /**
- * deploy/kubernetes: against the published schemas, and its numbers against each other and the server's configuration.
+ * deploy/kubernetes: the manifests match the published schemas, and their numbers agree with each other and the server.
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -13,7 +13,7 @@ const VALIDATE = find('kubernetes-validate')
 const FILES = readdirSync(place('kubernetes')).filter((file) => file.endsWith('.yaml'))
 
 test.skipIf(lacks('PyPI: kubernetes-validate', VALIDATE))(
-  'the manifests are what the schemas allow, and no more',
+  'the manifests match the schemas and contain no unknown field',
   () => {
     const args = ['--strict', ...FILES.map((file) => place(`kubernetes/${file}`))]
     const { status, stdout, stderr } = spawnSync(VALIDATE, args, { encoding: 'utf8' })
@@ -88,7 +88,7 @@ const deployment = load('deployment.yaml') as Deployment
 const { template, selector, strategy } = deployment.spec
 const [container] = template.spec.containers
 
-/** In place of the one in the secret. */
+/** Stands for the URL in the secret. */
 const JOURNAL_URL = 'redis://:password@lastcall-redis:6379'
 
 describe('the deployment', () => {
@@ -98,11 +98,11 @@ describe('the deployment', () => {
   if (!result.ok) throw new Error(JSON.stringify(result.problems))
   const { config } = result
 
-  test('sets variables that there are', () => {
+  test('sets only variables of the server', () => {
     expect(unknownVariables(container.env.map(({ name }) => name))).toEqual([])
   })
 
-  test('grants a shutdown what it takes, and says so to the server', () => {
+  test('grants a shutdown enough time, and configures the server with it', () => {
     const { terminationGracePeriodSeconds } = template.spec
     const needed = config.shutdownTimeoutSeconds + config.closeTimeoutSeconds
     expect(terminationGracePeriodSeconds).toBeGreaterThan(needed)
@@ -110,7 +110,7 @@ describe('the deployment', () => {
     expect(config.shutdownDelaySeconds).toBeGreaterThan(0)
   })
 
-  test('tells builds apart by the tag of the image', () => {
+  test('names each build by the tag of the image', () => {
     const label = 'app.kubernetes.io/version'
     expect(container.image.split(':').at(-1)).toBe(template.metadata.labels[label])
     expect(container.env.find(({ name }) => name === 'BUILD')?.valueFrom?.fieldRef?.fieldPath).toBe(
@@ -118,7 +118,7 @@ describe('the deployment', () => {
     )
   })
 
-  test('asks for life at /health, which a drain does not end, and for readiness at /ready', () => {
+  test('checks liveness at /health, which stays 200 during a drain, and readiness at /ready', () => {
     expect(container.livenessProbe.httpGet.path).toBe('/health')
     expect(container.startupProbe.httpGet.path).toBe('/health')
     expect(container.readinessProbe.httpGet.path).toBe('/ready')
@@ -129,7 +129,7 @@ describe('the deployment', () => {
     }
   })
 
-  test('has a new pod ready before an old one goes', () => {
+  test('starts a new pod before it stops an old one', () => {
     expect(strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } })
   })
 
@@ -148,7 +148,7 @@ describe('Redis', () => {
   const { args } = pod.spec.containers[0]
   const setting = (name: string): string | undefined => args[args.indexOf(`--${name}`) + 1]
 
-  test('is where the journal URL in README.md points', () => {
+  test('has the address of the journal URL in README.md', () => {
     expect(read('kubernetes/README.md')).toContain(`@${metadata.name}:${spec.ports[0].port}"`)
     expect(pod.metadata.labels).toMatchObject(spec.selector)
   })
@@ -160,7 +160,7 @@ describe('Redis', () => {
   })
 })
 
-test('everything means the same pods', () => {
+test('all manifests select the same pods', () => {
   expect(template.metadata.labels).toMatchObject(selector.matchLabels)
   const service = load('service.yaml') as Named & { spec: { selector: object; ports: [{ targetPort: string }] } }
   expect(service.spec.selector).toEqual(selector.matchLabels)
@@ -169,7 +169,7 @@ test('everything means the same pods', () => {
   expect(budget.spec.selector).toEqual(selector)
 })
 
-test('the autoscaler goes by connections, and no faster than pods drain', () => {
+test('the autoscaler scales by connections, and no faster than pods drain', () => {
   const { spec } = load('autoscaler.yaml') as Autoscaler
   expect(spec.scaleTargetRef).toEqual({ apiVersion: 'apps/v1', kind: 'Deployment', name: deployment.metadata.name })
   expect(deployment.spec.replicas).toBeUndefined()

@@ -1,5 +1,5 @@
 /**
- * deploy/nginx/nginx.conf: valid by nginx's own word, its times by arithmetic, and run before two real servers.
+ * deploy/nginx/nginx.conf: nginx accepts it, its times fit, and it works before two real servers.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { DEFAULTS, seconds, wordAfter } from './settings.js'
 const NGINX = find('nginx')
 
 describe('its times', () => {
-  test('let a WebSocket be quiet for three pings', () => {
+  test('allow a WebSocket three silent pings', () => {
     for (const name of ['proxy_read_timeout', 'proxy_send_timeout']) {
       expect(seconds(wordAfter(TEXT, name))).toBeGreaterThan(3 * DEFAULTS.heartbeatIntervalSeconds)
     }
@@ -23,14 +23,14 @@ describe('its times', () => {
     expect(seconds(wordAfter(TEXT, 'keepalive_timeout'))).toBeLessThan(DEFAULTS.keepAliveTimeoutSeconds)
   })
 
-  test('leave the WebSockets of old workers for longer than a shutdown takes', () => {
+  test('keep the WebSockets of old workers for longer than a shutdown takes', () => {
     const longest = DEFAULTS.shutdownTimeoutSeconds + DEFAULTS.closeTimeoutSeconds
     expect(seconds(wordAfter(TEXT, 'worker_shutdown_timeout'))).toBeGreaterThan(longest)
   })
 })
 
 describe.skipIf(lacks('Debian: nginx', NGINX))('run', () => {
-  test('it is valid', async () => {
+  test('nginx accepts the file', async () => {
     const { args } = adapt({ listen: await freePort(), a: 1, b: 2 })
     const { status, stderr } = spawnSync(NGINX, ['-t', ...args], { encoding: 'utf8' })
     expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining('is successful') as string })
@@ -54,8 +54,8 @@ describe.skipIf(lacks('Debian: nginx', NGINX))('run', () => {
 
     await askForShutdown(a, 'DELETE')
     await anna.first('shutdownCancelled')
-    // nginx does not try the instance for fail_timeout. Each newcomer has a name of its own: the other instance may learn a
-    // moment later that a name is free again.
+    // nginx skips the draining instance for fail_timeout. Each new client has a name of its own, because the other instance
+    // may learn a moment later that a name is free again.
     for (let count = 0; ; count++) {
       const client = await proxy.connect(`back-${count}`)
       if ((await nodeOf(client)) === nameA) break
@@ -67,7 +67,7 @@ describe.skipIf(lacks('Debian: nginx', NGINX))('run', () => {
     expect(readFileSync(accessLog, 'utf8')).not.toContain('hidden')
   })
 
-  test('the public does not reach the routes for operators', async () => {
+  test('the public cannot reach the routes for operators', async () => {
     const [a, b] = await twoServers()
     const listen = await freePort()
     const proxy = await Proxy.start(listen, NGINX, adapt({ listen, a: a.port, b: b.port }).args)

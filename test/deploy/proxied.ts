@@ -1,5 +1,5 @@
 /**
- * Two real servers of one conversation, on one file journal, and a real proxy before them.
+ * Two real servers over one file journal, and a real proxy before them.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ import { TestClient } from '../../packages/server/test/support/test-client.js'
 
 const ADMIN_TOKEN = 'a token for the tests'
 
-/** For this test alone; removed when it ends. */
+/** A folder for this test, removed after it. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-deploy-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
@@ -23,7 +23,7 @@ export function temporaryFolder(): string {
 export async function twoServers(): Promise<readonly [Command, Command]> {
   const env = {
     JOURNAL_URL: `file:${join(temporaryFolder(), 'journal')}`,
-    // As the proxies' files want it: who is turned away is tried elsewhere.
+    // The proxies' files require this: a proxy tries a client that one server rejects at another server.
     REJECT_WITH: 'http',
     ADMIN_TOKEN,
     SESSION_SECRET: 'the same on both, and long enough to be one',
@@ -31,7 +31,7 @@ export async function twoServers(): Promise<readonly [Command, Command]> {
   return [await Command.serving({ ...env, BUILD: 'a' }), await Command.serving({ ...env, BUILD: 'b' })]
 }
 
-/** Begins a shutdown of this server, or calls it off. */
+/** Begins or cancels a shutdown of this server. */
 export async function askForShutdown(server: Command, method: 'POST' | 'DELETE'): Promise<void> {
   const url = new URL('api/shutdown', server.httpUrl)
   const answer = await fetch(url, { method, headers: { authorization: `Bearer ${ADMIN_TOKEN}` } })
@@ -40,7 +40,7 @@ export async function askForShutdown(server: Command, method: 'POST' | 'DELETE')
 
 export class Proxy {
   readonly port: number
-  /** What it said on standard output and standard error. */
+  /** The lines of the proxy's standard output and standard error. */
   readonly lines: string[] = []
   readonly #checks = new Set<() => void>()
 
@@ -48,7 +48,7 @@ export class Proxy {
     this.port = port
   }
 
-  /** Resolves when something behind it answers. It is ended when the test ends. */
+  /** Starts a proxy that ends with the test. Resolves when a server behind it is ready. */
   static async start(
     port: number,
     program: string,
@@ -79,8 +79,8 @@ export class Proxy {
     return fetch(`http://127.0.0.1:${this.port}/${path}`)
   }
 
-  /** The first line, of those from the so manieth on, with this in it; waits for it. */
-  said(text: string, from = 0): Promise<string> {
+  /** Waits for a line that contains the text, among the lines from index `from` on. */
+  logged(text: string, from = 0): Promise<string> {
     return new Promise((resolve) => {
       const check = (): void => {
         const line = this.lines.slice(from).find((each) => each.includes(text))
@@ -93,7 +93,7 @@ export class Proxy {
     })
   }
 
-  /** Comes in through it and waits for the welcome. */
+  /** Connects a client through the proxy and waits for its welcome. */
   async connect(path: string): Promise<TestClient> {
     const client = await TestClient.connect(`ws://127.0.0.1:${this.port}/ws/${path}`)
     await client.first('welcome')
@@ -101,13 +101,13 @@ export class Proxy {
   }
 }
 
-/** The name of the instance that let this client in. */
+/** The name of the instance that accepted this client. */
 export const nodeOf = async (client: TestClient): Promise<string> => (await client.first('welcome')).node
 
 /** The name of this server's instance. */
 export const nameOf = async (server: Command): Promise<string> => (await server.logged('listening'))['node'] as string
 
-/** Clients through the proxy until each of the servers has one. */
+/** Connects clients through the proxy until each server has one. */
 export async function oneOfEach(
   proxy: Proxy,
   servers: readonly [Command, Command],
@@ -115,7 +115,7 @@ export async function oneOfEach(
   const names = [await nameOf(servers[0]), await nameOf(servers[1])]
   const found = new Map<string, TestClient>()
   for (let count = 0; found.size < 2; count++) {
-    if (count === 20) throw new Error('all went to the same one')
+    if (count === 20) throw new Error('the proxy sent all clients to the same server')
     const client = await proxy.connect(`guest-${count}?token=hidden`)
     found.set(await nodeOf(client), client)
   }

@@ -1,5 +1,5 @@
 /**
- * What the files in deploy/ are compared with: the server's variables and their defaults, and times as people write them.
+ * The server's variables and their defaults, and a reader of durations, for the tests of the files in deploy/.
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -12,15 +12,15 @@ export const read = (file: string): string => readFileSync(place(file), 'utf8')
 
 export const DEFAULTS = configFrom()
 
-/** ENV_FILE is not in the configuration: it says where that is. */
+/** ENV_FILE is no variable of the configuration: it names the file that contains them. */
 const KNOWN = new Set([...VARIABLES.map(({ name }) => name), 'ENV_FILE'])
 
-/** Of these names those that the server does not know. */
+/** The names among these that the server does not know. */
 export const unknownVariables = (names: readonly string[]): string[] => names.filter((name) => !KNOWN.has(name))
 
 const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 }
 
-/** `90`, `90s`, `30m30s`, `1h`: in seconds. */
+/** Converts `90`, `90s`, `30m30s` or `1h` to seconds. */
 export function seconds(text: string): number {
   if (/^\d+$/.test(text)) return Number(text)
   const parts = [...text.matchAll(/(\d+)(ms|s|m|h)/g)]
@@ -28,7 +28,7 @@ export function seconds(text: string): number {
   return parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (SECONDS[unit] ?? NaN), 0)
 }
 
-/** What follows this in a file, up to the end of the word. Fails when it is not there. */
+/** The word that follows this text in a file. Throws when the file lacks the text. */
 export function wordAfter(text: string, start: string): string {
   const escaped = start.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   const word = new RegExp(`^\\s*${escaped}\\s*([^\\s;#]+)`, 'm').exec(text)?.[1]

@@ -1,6 +1,6 @@
 /**
- * README.md word by word, in an empty checkout: every snippet as it stands there, each in a terminal of its own while the
- * ones before still run. README.uk.md has the same commands and the same programs.
+ * README.md in a fresh checkout: the test runs every snippet unchanged, each in a terminal of its own while the earlier ones
+ * still run. README.uk.md has the same commands and the same programs.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { lacksRegistry, removeFolder, ROOT, temporaryFolder } from '../support/p
 const commands = snippetsOf('README.md', 'sh')
 const READMES = { 'README.md': 'olena published Hello', 'README.uk.md': 'olena публікує: Привіт' }
 
-/** What each command is, in order: a new one needs a test here. */
+/** The purpose of each command, in order. A new command needs a test here. */
 const STARTS = [
   'npm ci && npm start\n',
   'npx wscat -c ws://localhost:8000/ws/anna\n',
@@ -27,7 +27,7 @@ const STARTS = [
   'npm ci && npm test\n',
 ]
 
-test('the commands are those that are tested here, in both languages', () => {
+test('both languages have the commands that are tested here', () => {
   expect(commands.map((command, index) => command.startsWith(STARTS[index] ?? '?'))).toEqual(STARTS.map(() => true))
   const withoutComments = (texts: string[]): string[] => texts.map((text) => text.replaceAll(/ +#.*$/gm, ''))
   expect(withoutComments(snippetsOf('README.uk.md', 'sh'))).toEqual(withoutComments(commands))
@@ -44,7 +44,7 @@ describe.skipIf(isSkipped)('the first hour', () => {
   let ports: ReadonlyMap<string, string> = new Map()
   let server: Terminal
 
-  /** The documented ports may be taken on this machine: each stands for a free one. */
+  /** The documented ports may be in use on this machine: the test replaces each by a free one. */
   const local = (text: string): string =>
     text.replaceAll(/\b800[0-4]\b/g, (documented) => ports.get(documented) ?? documented)
 
@@ -74,7 +74,7 @@ describe.skipIf(isSkipped)('the first hour', () => {
     removeFolder(place)
   }, 120_000)
 
-  test('npm ci and npm start print no warning of npm, and say that something is built', () => {
+  test('npm ci and npm start print no warning of npm, and report the build', () => {
     expect(server.output).not.toMatch(/npm warn|EBADENGINE|deprecated/i)
     expect(server.output).toContain('Building lastcall')
     expect(server.output).toContain(local('"httpUrl":"http://localhost:8000/"'))
@@ -87,7 +87,7 @@ describe.skipIf(isSkipped)('the first hour', () => {
     expect(hello.output).toContain(printed)
   })
 
-  test('wscat says anything, and messages of the protocol by lastcall.v1', async () => {
+  test('wscat publishes any text, and messages of the protocol by lastcall.v1', async () => {
     const [anna, borys] = [paste(commands[1] ?? ''), paste(commands[2] ?? '')]
     await Promise.all([anna.shows('"type":"welcome"'), borys.shows('"type":"welcome"')])
     anna.type('Hello, is anybody here?')
@@ -103,7 +103,7 @@ describe.skipIf(isSkipped)('the first hour', () => {
     expect(borys.output).not.toContain('"type":"error"')
   })
 
-  test('the deploy replaces both workers, and the server goes on', async () => {
+  test('the deploy replaces both workers, and the server continues', async () => {
     const deploy = paste(`${commands[3] ?? ''}read -r; kill $!; wait $!`)
     await deploy.shows('"why":"reload"')
     deploy.type('')
@@ -111,14 +111,14 @@ describe.skipIf(isSkipped)('the first hour', () => {
     expect(deploy.output).not.toContain('"level":"error"')
   })
 
-  test('check prints what results', async () => {
+  test('check prints the resulting configuration', async () => {
     const check = paste(commands[4] ?? '')
     expect(await check.ended()).toBe(0)
     expect(check.output).toMatch(/^SHUTDOWN_TIMEOUT +300 s +environment$/m)
     expect(check.output).toMatch(/^PORT +9000 +flag$/m)
   })
 
-  test('a token lets its client in', async () => {
+  test('the server accepts a client with a token', async () => {
     await paste(commands[5] ?? '').shows('"event":"listening"')
     const dmytro = paste(commands[6] ?? '')
     await dmytro.shows('"clientId":"dmytro"')
@@ -139,7 +139,7 @@ describe.skipIf(isSkipped)('the first hour', () => {
       expect(served.output).toContain('remaining: 0')
     })
 
-    test.each(Object.keys(READMES))('runs all programs of %s as one', async (readme) => {
+    test.each(Object.keys(READMES))('runs all programs of %s as one program', async (readme) => {
       const whole = program(snippetsOf(readme, 'js').join('\n'), project, 'whole.mjs')
       await whole.shows(local('ws://localhost:8001/ws'))
       whole.signal('SIGTERM')
@@ -160,7 +160,7 @@ describe.skipIf(isSkipped)('the first hour', () => {
     })
   })
 
-  test('Ctrl-C ends the server that npm start has started', async () => {
+  test('Ctrl-C ends the server of npm start', async () => {
     for (const terminal of terminals) if (terminal !== server) terminal.signal('SIGKILL')
     server.signal('SIGINT')
     await server.shows('press Ctrl-C again')
@@ -169,7 +169,7 @@ describe.skipIf(isSkipped)('the first hour', () => {
   })
 })
 
-/** Tries until somebody listens; the test's own time limit ends it. */
+/** Retries until a server listens. The time limit of the test ends it. */
 async function connected(url: string): Promise<WebSocket> {
   const limit = { isOver: false }
   onTestFinished(() => void (limit.isOver = true))

@@ -1,5 +1,5 @@
 /**
- * Somebody at the server's own page: does what a person would do and sees what a person would see.
+ * A user of the server's page in a real browser: it fills the form, publishes, and reads the visible page.
  */
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { expect } from 'vitest'
@@ -14,7 +14,7 @@ export class Guest {
     this.#complaints = complaints
   }
 
-  /** Opens the page; comes in if there is a name. */
+  /** Opens the page, and connects if a name is given. */
   static async at(browser: Browser, url: string, name?: string, options?: BrowserContextOptions): Promise<Guest> {
     const guest = new Guest(await openPage(browser, url, options))
     if (name !== undefined) {
@@ -24,7 +24,7 @@ export class Guest {
     return guest
   }
 
-  /** Asks to come in under this name. */
+  /** Fills the form with this name and presses the button. */
   async knock(name: string): Promise<void> {
     await this.see('#name').fill(name)
     await this.see('#connect').click()
@@ -34,31 +34,31 @@ export class Guest {
     await this.see(`#state[data-state=${state}]`).waitFor()
   }
 
-  /** Says it. `status`: what is waited for to become of it. */
+  /** Publishes the text and waits until its line has this status. */
   async say(text: string, status = 'journaled'): Promise<void> {
     await this.see('#message').fill(text)
     await this.see('#send').click()
     await this.see(`.line[data-kind=own][data-status=${status}]`, text).waitFor()
   }
 
-  /** Waits until somebody else has said it. */
+  /** Waits until the page shows this text as a message of another client. */
   async hears(text: string): Promise<void> {
     await this.see('.line[data-kind=message]', text).waitFor()
   }
 
-  /** A line of what kind, as soon as it is there. */
+  /** Waits for a line of this kind and returns its text. */
   async note(kind: string, text?: string): Promise<string> {
     return this.see(`.line[data-kind=${kind}]`, text).last().innerText()
   }
 
-  /** What was said, by whomever, from top to bottom. */
+  /** The texts of all messages on the page, from top to bottom. */
   async conversation(): Promise<string[]> {
     return this.see('.line.speech .text').allInnerTexts()
   }
 
   /**
-   * Watches for what the page says of a close with this code: an attempt to come back may follow soon and say something
-   * else. The answer waits for it.
+   * Records the notice that the page shows for a close with this code, because the notice of the next attempt may replace it
+   * soon. The returned function waits for it.
    */
   async watchFor(code: number): Promise<() => Promise<string>> {
     await this.page.evaluate(`void (globalThis.told = new Promise((resolve) => {
@@ -68,7 +68,7 @@ export class Guest {
     return () => this.page.evaluate<string>('told')
   }
 
-  /** What is visible there, with this text in it if one is given. */
+  /** The visible elements of the selector that contain the text, if one is given. */
   see(selector: string, text?: string): Locator {
     return this.page.locator(selector).filter({ visible: true, ...(text === undefined ? {} : { hasText: text }) })
   }

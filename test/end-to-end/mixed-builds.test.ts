@@ -1,7 +1,7 @@
 /**
- * Today's build beside tomorrow's, on one file journal: in every deploy they read what the other has written, and clients
- * of the one are connected to the other. Tomorrow's build has a kind of entry, a field of an entry, a message in each
- * direction and a field of the welcome that today's knows nothing of.
+ * Today's build beside tomorrow's, on one file journal. In every deploy each build reads the entries of the other, and serves
+ * clients of the other. Tomorrow's build has a kind of entry, a field of an entry, a message in each direction and a field of
+ * the welcome that today's build does not know.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import { Command } from '../../packages/server/test/support/command.js'
 import type { TestClient } from '../../packages/server/test/support/test-client.js'
 
 const TOMORROW: readonly Change[] = [
-  // A client may say `react`, and the lobby is told `reaction`: an entry of its own kind.
+  // A client may send `react`, and the server delivers a `reaction` to the lobby, from an entry of its own kind.
   {
     file: '@lastcall/protocol/client-messages.js',
     from: 'const PARSERS = {',
@@ -49,7 +49,7 @@ const TOMORROW: readonly Change[] = [
           JSON.stringify({ type: 'reaction', channel, from, data: JSON.parse(data), offset }),
       },`,
   },
-  // A message has a mood, in the journal and on the wire.
+  // Messages have a field `mood`, in the journal and on the wire.
   {
     file: 'journal/entry-kinds.js',
     from: `header.c = content.channel;
@@ -66,7 +66,7 @@ const TOMORROW: readonly Change[] = [
     from: '({ entry: { channel, from, data, id, offset }, at }) => `{"type":"message",',
     to: '({ entry: { channel, from, data, id, offset, mood }, at }) => `{"type":"message",${mood ? `"mood":"${mood}",` : ""}',
   },
-  // The welcome says where the instance is.
+  // The welcome has a field with the region of the instance.
   { file: 'sessions/session-setup.js', from: "type: 'welcome',", to: "type: 'welcome', region: 'north'," },
 ]
 
@@ -91,7 +91,7 @@ const startNew = (): Promise<Command> => Command.serving({ ...env, BUILD: 'tomor
 
 const enter = (server: Command, path: string): Promise<TestClient> => server.connect(path, { protocol: 'lastcall.v1' })
 
-/** What a client was told that has a place in the journal, but for its acks. */
+/** The frames with an offset that a client received, without its acks. */
 const entriesOf = (client: TestClient): Record<string, unknown>[] =>
   (client.messages as unknown as Record<string, unknown>[]).filter(
     ({ type, offset }) => offset !== undefined && type !== 'ack',
@@ -105,7 +105,7 @@ async function unknownEntries(server: Command): Promise<number> {
   return Number(/^lastcall_journal_unknown_entries_total (\d+)$/m.exec(text)?.[1])
 }
 
-/** Somebody on each, and what tomorrow's clients say to each other. */
+/** A client on each build, and a conversation of tomorrow's clients. */
 async function talk(): Promise<{
   old: Command
   fresh: Command
@@ -127,7 +127,7 @@ async function talk(): Promise<{
 }
 
 describe('today’s build, beside tomorrow’s', () => {
-  test('tells what it understands of it, skips and counts the rest, and keeps its place', async () => {
+  test('delivers the entries that it understands, skips and counts the others, and keeps its offset', async () => {
     const { old, fresh, oldies, other } = await talk()
     expect(other.messages[0]).toMatchObject({ type: 'welcome', build: 'tomorrow', region: 'north' })
     expect(oldies.messages[0]).toMatchObject({ type: 'welcome', build: 'today' })
@@ -142,14 +142,14 @@ describe('today’s build, beside tomorrow’s', () => {
       { type: 'message', from: 'newbie', data: 'bye' },
     ])
     for (const message of told) expect(Object.keys(message)).not.toContain('mood')
-    // The same offsets on both sides: the reaction has one between them.
+    // Both builds deliver the same offsets; the reaction has an offset between them.
     expect(told.map(({ offset }) => offset)).toEqual(
       entriesOf(other).flatMap(({ type, offset }) => (type === 'message' ? [offset] : [])),
     )
     expect([await unknownEntries(old), await unknownEntries(fresh)]).toEqual([1, 0])
   })
 
-  test('reads what it wrote when it starts on it, too', async () => {
+  test('starts on a journal with entries of tomorrow’s build', async () => {
     const { old, oldies, newbie } = await talk()
     const { cursor } = oldies
     old.child.kill('SIGKILL')
@@ -164,7 +164,7 @@ describe('today’s build, beside tomorrow’s', () => {
     expect(await unknownEntries(again)).toBe(2)
   })
 
-  test('answers what a client of tomorrow says with an error, and serves it on', async () => {
+  test('answers an unknown message of tomorrow’s client with an error and continues to serve it', async () => {
     const { oldies, other } = await talk()
     oldies.send({ type: 'react', data: '👋' })
     expect(await oldies.first('error')).toMatchObject({ code: 'unknown_type', temporary: false })
@@ -174,7 +174,7 @@ describe('today’s build, beside tomorrow’s', () => {
 })
 
 describe('tomorrow’s build, beside today’s', () => {
-  test('does without what it has not written', async () => {
+  test('handles entries that lack its new field', async () => {
     const { oldies, newbie } = await talk()
     await oldies.publish('from today')
     await heard(newbie, 'from today')
@@ -183,14 +183,14 @@ describe('tomorrow’s build, beside today’s', () => {
     expect(Object.keys(message ?? {})).not.toContain('mood')
   })
 
-  test('serves a client by today’s library, which ignores what it does not know, and goes to and fro', async () => {
+  test('serves a client of today’s library, which ignores unknown fields and migrates between the builds', async () => {
     const { old, fresh, newbie } = await talk()
     let server = fresh
     let socket: WebSocket | undefined
     class Switch extends WebSocket {
       constructor(url: string, protocols?: string | string[]) {
         super(url.replace(fresh.webSocketUrl, server.webSocketUrl), protocols)
-        // eslint-disable-next-line @typescript-eslint/no-this-alias -- cut below: the line breaks, whoever is at its end
+        // eslint-disable-next-line @typescript-eslint/no-this-alias -- the test cuts this connection below
         socket = this
       }
     }

@@ -1,5 +1,5 @@
 /**
- * `npm start`, as README.md has it: npm hands signals on to its child, which must be the server and not a shell.
+ * `npm start`, as in README.md: npm forwards signals to its child, which must be the server and not a shell.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -10,19 +10,19 @@ import { WebSocket } from 'ws'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 test('SIGTERM to npm reaches the server, which warns its clients and ends', async () => {
-  // Without the build that comes before: other tests use what is built.
+  // Without the build of `prestart`, because other tests use the built files.
   const npm = spawn('npm', ['start', '--ignore-scripts'], {
     cwd: ROOT,
     env: { ...process.env, HOST: '127.0.0.1', PORT: '0', JOURNAL_URL: 'memory:', LOG_FORMAT: 'json' },
     stdio: ['ignore', 'pipe', 'inherit'],
-    // A group of its own, so that nothing of it is left behind by a test that fails.
+    // A process group of its own, so that a failing test leaves no process behind.
     detached: true,
   })
   onTestFinished(() => {
     try {
       process.kill(-(npm.pid ?? 0), 'SIGKILL')
     } catch {
-      // All of it has ended.
+      // The group has ended.
     }
   })
   const exited = new Promise((resolve) => npm.once('exit', resolve))
@@ -43,7 +43,7 @@ test('SIGTERM to npm reaches the server, which warns its clients and ends', asyn
   npm.kill('SIGTERM')
   await warned
   client.close()
-  // The pipe is closed when the last process that has it has ended: the server, too.
+  // The pipe closes when the last process that holds it ends, so the server has ended, too.
   await Promise.all([exited, new Promise((resolve) => npm.stdout.once('close', resolve))])
   expect(client.readyState).toBeGreaterThanOrEqual(WebSocket.CLOSING)
 })

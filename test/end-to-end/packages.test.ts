@@ -1,5 +1,5 @@
 /**
- * The packages as another project gets them: complete, correct for its tools, and installed without a warning.
+ * The packed packages in another project: complete, correct for its tools, and installable without a warning.
  */
 import { readFileSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
@@ -46,7 +46,7 @@ describe.each(NAMES)('%s', (name) => {
     }
   })
 
-  test('says where its sources are, and has the license of the project', () => {
+  test('names its repository, and has the license of the project', () => {
     const place = join(ROOT, 'packages', FOLDERS[name] ?? 'protocol')
     const manifest = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8')) as Record<string, unknown>
     expect(manifest['repository']).toMatchObject({ type: 'git', directory: `packages/${FOLDERS[name] ?? 'protocol'}` })
@@ -54,14 +54,14 @@ describe.each(NAMES)('%s', (name) => {
     expect(readFileSync(join(place, 'LICENSE'), 'utf8')).toBe(readFileSync(join(ROOT, 'LICENSE'), 'utf8'))
   })
 
-  test('has nothing that publint complains of', async () => {
+  test('passes publint', async () => {
     const data = readFileSync(tarball(name))
     const pack = { tarball: data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) }
     const { messages } = await publint({ pack, strict: true })
     expect(messages).toEqual([])
   })
 
-  test('has types that every supported resolution finds', async () => {
+  test('has types for every supported module resolution', async () => {
     const analysis = await checkPackage(createPackageFromTarballData(readFileSync(tarball(name))))
     if (analysis.types === false) throw new Error('it has no types')
     const problems = analysis.problems.filter(
@@ -72,7 +72,7 @@ describe.each(NAMES)('%s', (name) => {
 })
 
 describe.skipIf(await lacksRegistry())('an empty project', () => {
-  test('installs the packages without a warning, and uses them', async () => {
+  test('installs the packages without a warning and uses them', async () => {
     const project = temporaryFolder('project')
     try {
       expect(await runProgram('npm', ['init', '--yes'], project)).toMatchObject({ code: 0 })

@@ -32,7 +32,7 @@ describe.skipIf(lacksChromium())('the page', () => {
   const start = (variables: Record<string, string> = {}): Promise<Command> =>
     Command.start({ BROADCAST_INTERVAL: '0', MAX_MESSAGES_PER_MINUTE: '0', PRESENCE_INTERVAL: '20', ...variables })
 
-  /** Anna has a phone and speaks Ukrainian, Bob sits at a desk and speaks English. */
+  /** Anna uses a phone in Ukrainian, Bob a desktop browser in English. */
   async function annaAndBob({ pageUrl }: Command): Promise<[Guest, Guest]> {
     return Promise.all([Guest.at(browser, pageUrl, 'anna', PHONE), Guest.at(browser, pageUrl, 'bob', DESK)])
   }
@@ -41,7 +41,7 @@ describe.skipIf(lacksChromium())('the page', () => {
     ['a phone in the dark', PHONE],
     ['a desk', DESK],
   ])(
-    'violates no rule of accessibility: at the door, in a conversation, during a shutdown (%s)',
+    'violates no rule of accessibility: in the form, in a conversation, during a shutdown (%s)',
     async (_, options) => {
       const command = await start({ SHUTDOWN_TIMEOUT: '60' })
       const guest = await Guest.at(browser, command.pageUrl, undefined, options)
@@ -59,7 +59,7 @@ describe.skipIf(lacksChromium())('the page', () => {
     },
   )
 
-  test('two people see each other come, talk, and go', async () => {
+  test('two clients of the page receive each other’s presence, messages and direct messages', async () => {
     const { pageUrl } = await start({ BROADCAST_INTERVAL: '0.2' })
     const anna = await Guest.at(browser, pageUrl, 'anna', PHONE)
     const bob = await Guest.at(browser, pageUrl, 'bob', DESK)
@@ -92,14 +92,14 @@ describe.skipIf(lacksChromium())('the page', () => {
     for (const guest of [anna, bob]) guest.hasNothingToComplainOf()
   })
 
-  test('a browser whose languages the page does not have gets English, also from the server', async () => {
+  test('the page and the server use English for a browser with other languages', async () => {
     const { pageUrl } = await start()
     const guest = await Guest.at(browser, pageUrl, 'jan', { ...DESK, locale: 'nl-NL' })
     expect(await guest.note('welcome')).toBe('Welcome, jan!')
     expect(await guest.page.evaluate('document.documentElement.lang')).toBe('en')
   })
 
-  test('it speaks the language of the browser, and another one at a press', async () => {
+  test('the page uses the language of the browser, and switches it on a click', async () => {
     const { pageUrl } = await start()
     const anna = await Guest.at(browser, pageUrl, undefined, PHONE)
     await anna.see('h1', 'Заходьте').waitFor()
@@ -121,7 +121,7 @@ describe.skipIf(lacksChromium())('the page', () => {
     for (const guest of [anna, bob]) guest.hasNothingToComplainOf()
   })
 
-  test('a name that is taken leads back to the door, a reload does not', async () => {
+  test('a client whose name is in use returns to the form, and a reloaded page does not', async () => {
     const { pageUrl } = await start()
     const [anna, other] = await Promise.all([
       Guest.at(browser, pageUrl, 'anna', PHONE),
@@ -139,7 +139,7 @@ describe.skipIf(lacksChromium())('the page', () => {
     for (const guest of [anna, other]) guest.hasNothingToComplainOf()
   })
 
-  test('after a kill and a restart both come back, and nothing is missing or there twice', async () => {
+  test('after a kill and a restart both clients resume and show every message once', async () => {
     const server = await start()
     const [anna, bob] = await annaAndBob(server)
     await anna.say('before')
@@ -162,11 +162,11 @@ describe.skipIf(lacksChromium())('the page', () => {
     expect(await bob.see('.line[data-kind=own][data-status=journaled]').count()).toBe(1)
   })
 
-  test('a shutdown counts down, says when it is over, and the next server is found', async () => {
+  test('the page shows a countdown during a shutdown, reports its end, and reconnects to the next server', async () => {
     const server = await start({ SHUTDOWN_TIMEOUT: '90' })
     const [anna, bob] = await annaAndBob(server)
     await anna.say('line\n'.repeat(50))
-    // As Chromium does now and then when the countdown takes its space: it scrolls, but not as far as the end.
+    // Chromium sometimes scrolls like this when the countdown takes its space: not quite to the end.
     await anna.page.evaluate(`void new MutationObserver(() => {
       log.scrollTop = log.scrollHeight - log.clientHeight - 100
     }).observe(shutdown, { attributeFilter: ['hidden'] })`)
@@ -177,7 +177,7 @@ describe.skipIf(lacksChromium())('the page', () => {
       expect(await guest.see('#countdown').innerText()).toMatch(/^1:[0-3]\d$/)
       await guest.fitsItsWidth()
     }
-    // The end of the conversation stays in sight.
+    // The page keeps the end of the conversation visible.
     expect(await anna.note('shutdown')).toContain('Останнє замовлення')
     await expect
       .poll(() => anna.page.evaluate('log.scrollHeight - log.scrollTop - log.clientHeight'), { timeout: 10_000 })
@@ -187,7 +187,7 @@ describe.skipIf(lacksChromium())('the page', () => {
     await bob.say('one for the road')
     await anna.hears('one for the road')
     const [toAnna, toBob] = [await anna.watchFor(1001), await bob.watchFor(1001)]
-    // A second signal: no more waiting.
+    // A second signal ends the waiting.
     await server.stop('SIGTERM')
     expect(await exit).toBe(0)
     expect(await toAnna()).toContain('Сервер зачинився або перезапускається.')
@@ -201,7 +201,7 @@ describe.skipIf(lacksChromium())('the page', () => {
     }
   })
 
-  test('a deploy moves both to the next generation, and neither notices more than a line', async () => {
+  test('both clients migrate to the next generation, and the page adds one line and no notice', async () => {
     const server = await start({ WORKERS: '1', SHUTDOWN_SPREAD: '1' })
     const [anna, bob] = await annaAndBob(server)
     await anna.say('before')
@@ -225,7 +225,7 @@ describe.skipIf(lacksChromium())('the page', () => {
     }
   }, 120_000)
 
-  test('a guest who came in elsewhere goes on here at a press, with what was written meanwhile', async () => {
+  test('a client that another connection took over from resumes on a click and publishes the messages written meanwhile', async () => {
     const { pageUrl, webSocketUrl } = await start()
     const anna = await Guest.at(browser, pageUrl, 'anna', DESK)
     await anna.say('here')
@@ -243,20 +243,20 @@ describe.skipIf(lacksChromium())('the page', () => {
     anna.hasNothingToComplainOf()
   }, 120_000)
 
-  test('a duplicated tab does not take the conversation away from the first one', async () => {
+  test('a duplicated tab does not take over from the first tab', async () => {
     const { pageUrl } = await start()
     const anna = await Guest.at(browser, pageUrl, 'anna', DESK)
     const opened = anna.page.waitForEvent('popup')
-    // A page that a page opens begins with a copy of its storage, as a duplicated tab does.
+    // The browser copies sessionStorage into the opened page, as it does for a duplicated tab.
     await anna.page.evaluate(`void open(location.href)`)
     const copy = await opened
-    // The room says so while the client tries again, and the door afterwards.
+    // The conversation shows the notice while the client tries again, and the form shows it afterwards.
     await copy.locator('#notice, #door-notice').filter({ visible: true, hasText: 'taken' }).first().waitFor()
     await anna.say('still here')
     expect(await anna.see('#notice').count()).toBe(0)
   }, 120_000)
 
-  test('messages beyond the limit of the server wait their turn, and arrive in order', async () => {
+  test('messages beyond the rate limit of the server wait and arrive in order', async () => {
     const { pageUrl } = await start({ MAX_MESSAGES_PER_MINUTE: '60' })
     const anna = await Guest.at(browser, pageUrl, 'anna', DESK)
     const journaled = anna.page.locator('.line[data-kind=own][data-status=journaled]')

@@ -1,5 +1,5 @@
 /**
- * The real command, restarted with no other instance beside it: its clients return when it told them to.
+ * The real command restarts without another instance beside it: its clients return at the times that it gave them.
  */
 import { connect, type Client, type ClientEvents, type ConnectionDetails } from '@lastcall/client'
 import { expect, onTestFinished, test } from 'vitest'
@@ -13,7 +13,7 @@ function next<Event extends keyof ClientEvents>(client: Client, event: Event): P
   return new Promise((resolve) => void client.on(event, resolve))
 }
 
-test('each client obeys the hint of the last frame, and has missed nothing', { timeout: 60_000 }, async () => {
+test('each client obeys the hint of the last frame and receives every message', { timeout: 60_000 }, async () => {
   const command = await Command.start({ SHUTDOWN_TIMEOUT: '0', RESTART_TIME: String(RESTART_TIME_MS) })
   const clients = Array.from({ length: CLIENTS }, (_, index) => {
     const client = connect(command.webSocketUrl, { webSocket: WebSocket, clientId: `client-${index}` })

@@ -1,5 +1,5 @@
 /**
- * Two people chat in their terminals while the server is restarted.
+ * Two clients of the example chat publish while the server restarts.
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
@@ -28,12 +28,12 @@ class Chat {
     }
   }
 
-  /** What was printed of people's words: neither notes nor who came and went. */
+  /** The printed messages, without notes and presence. */
   get heard(): string[] {
     return this.#lines.filter((line) => !/^[*+-] /.test(line))
   }
 
-  /** Waits until this is printed. */
+  /** Waits until the program prints this. */
   async prints(text: string): Promise<void> {
     while (!this.#lines.includes(text)) await new Promise<void>((resolve) => (this.#onLine = resolve))
   }
@@ -42,14 +42,14 @@ class Chat {
     this.#process.stdin.write(`${line}\n`)
   }
 
-  /** The end of what is typed; the answer is the exit code. */
+  /** Ends the input. Resolves with the exit code. */
   leave(): Promise<unknown> {
     this.#process.stdin.end()
     return this.#exitCode
   }
 }
 
-test('a message that is typed during an outage arrives once, after the server is back', async () => {
+test('a message that a user types during an outage arrives once after the restart', async () => {
   const server = await Command.start({ BROADCAST_INTERVAL: '0' })
   const anna = new Chat('anna', server.webSocketUrl)
   await anna.prints('* connected as anna')
@@ -79,7 +79,7 @@ test('a message that is typed during an outage arrives once, after the server is
   expect(bob.heard).toEqual(['anna: are you there?', 'anna: hello?'])
 })
 
-test('a name that is taken is the end, with a reason', async () => {
+test('the chat ends with a reason when another client uses its name', async () => {
   const server = await Command.start()
   const anna = new Chat('anna', server.webSocketUrl)
   await anna.prints('* connected as anna')

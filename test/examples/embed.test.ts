@@ -1,5 +1,5 @@
 /**
- * The examples are run as a user would run them.
+ * The test runs the examples as a user does.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
 /**
- * The page of five lines, opened as the file that it is.
+ * The page of five lines, opened from the file system.
  */
 import { pathToFileURL } from 'node:url'
 import { resolve } from 'node:path'
@@ -17,7 +17,7 @@ describe.skipIf(lacksChromium())('the page of five lines', () => {
   })
   afterAll(() => browser.close())
 
-  test('shows what is said, by whom, and how it ends', async () => {
+  test('shows each message with its publisher, and the end of the connection', async () => {
     const server = await Command.start({ BROADCAST_INTERVAL: '0' })
     const open = (clientId: string, locale: string) =>
       openPage(browser, `${FILE.href}?server=${server.webSocketUrl}/${clientId}`, { locale })

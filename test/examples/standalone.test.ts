@@ -1,5 +1,5 @@
 /**
- * The program of docs/standalone.md is compiled as it stands there: a member that the type demands must not be missing.
+ * The compiler checks the program of docs/standalone.md unchanged, so that it lacks no member that a type demands.
  */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ const OPTIONS = [
   'node',
 ]
 
-/** The complaints of the compiler, one a line; nothing when there are none. */
+/** The errors of the compiler, one per line. */
 const compile = (folder: string, file: string): Promise<string> =>
   new Promise((resolve) => {
     execFile(process.execPath, [TSC, ...OPTIONS, file], { cwd: folder }, (_error, stdout) => resolve(stdout))
@@ -53,7 +53,7 @@ test('the program of docs/standalone.md satisfies the types of the package', asy
   expect(await compile(place('program.js', snippet()), 'program.js')).toBe('')
 })
 
-test('a program whose transport lacks a member does not', async () => {
+test('a program whose transport lacks a member does not satisfy them', async () => {
   const program = snippet()
   const lacking = program.replace('    terminate: () => socket.terminate(),\n', '')
   expect(lacking).not.toBe(program)

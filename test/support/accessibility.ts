@@ -1,5 +1,5 @@
 /**
- * The rules of accessibility that axe finds violated in a page as it is now.
+ * The rules of accessibility that axe finds violated in the present state of a page.
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -10,7 +10,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 
 /** One line for each violated rule, with the elements that violate it. */
 export async function violationsOf(page: Page): Promise<string[]> {
-  // The browser evaluates it as its inspector would: the page's policy does not concern it.
+  // The browser evaluates the script like its inspector does, so the content security policy of the page does not apply.
   await page.evaluate(AXE)
   const { violations } = await page.evaluate<AxeResults>("axe.run({ resultTypes: ['violations'] })")
   return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' ')}`)

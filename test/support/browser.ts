@@ -1,6 +1,6 @@
 /**
- * Chromium, as Debian has it, and what a page in it complains of. Without it the tests that need it are skipped, or fail
- * with REQUIRE_ALL=1.
+ * Chromium from Debian, and the errors and warnings of a page in it. Without Chromium the tests that need it are skipped, or
+ * fail with REQUIRE_ALL=1.
  */
 import { existsSync } from 'node:fs'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest'
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 const CHROMIUM = PLACES.find(existsSync)
 
-/** It runs as root, too, and asks nobody for updates. */
+/** Flags with which Chromium also runs as root and requests no updates. */
 const FLAGS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
   ...['--disable-component-update', '--disable-sync'],
@@ -32,22 +32,22 @@ export interface WatchedPage {
   readonly complaints: readonly string[]
 }
 
-/** That the server is not there, or does not let anybody in, is written to the console by the browser itself. */
+/** Messages that the browser itself writes to the console while the server is away or rejects clients. */
 const IS_EXPECTED = /^WebSocket connection to '[^']+' failed/
 
-/** A page in a browser of its own, as far as cookies and storage go. It is closed when the test ends. */
+/** A page with cookies and storage of its own. The end of the test closes it. */
 export async function openPage(
   browser: Browser,
   url: string,
   options: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
-  // Nothing that moves: a click need not wait for it.
+  // Without animations a click does not wait.
   const context = await browser.newContext({ reducedMotion: 'reduce', ...options })
   onTestFinished(() => context.close())
   await context.addInitScript(`
     addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
       console.error('against the policy:', violatedDirective, blockedURI))
-    // The pauses before an attempt to come back are a part of the longest.
+    // A small fixed value in place of the random part shortens the client's waits.
     Math.random = () => 0.1`)
   const page = await context.newPage()
   const complaints: string[] = []

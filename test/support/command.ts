@@ -1,6 +1,6 @@
 /**
- * The real command as a process of its own, on a free port and with a file journal; both stay the same when it is
- * started again. Who still runs when the test ends is killed.
+ * The real command as a process of its own, on a free port and with a file journal. It keeps both when the test restarts it.
+ * The end of the test kills the processes that still run.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,7 +24,7 @@ export class Command {
     this.#variables = variables
   }
 
-  /** Resolves when it listens. `variables`: its configuration, where it differs from the defaults. */
+  /** Starts the command. Resolves when it listens. `variables` is its configuration, where it differs from the defaults. */
   static async start(variables: Variables = {}): Promise<Command> {
     const place = mkdtempSync(join(tmpdir(), 'lastcall-'))
     const command = new Command({ HOST: '127.0.0.1', JOURNAL_URL: `file:${join(place, 'journal')}`, ...variables })
@@ -45,7 +45,7 @@ export class Command {
     return `ws://127.0.0.1:${this.#port}/ws`
   }
 
-  /** The same server anew, after its end. Resolves when it listens. */
+  /** Starts the same server again after its end. Resolves when it listens. */
   async startAgain(): Promise<void> {
     const env = { ...this.#variables, PORT: String(this.#port), LOG_FORMAT: 'json' }
     const child = spawn(process.execPath, [COMMAND], { env, stdio: ['ignore', 'pipe', 'inherit'] })
@@ -67,7 +67,7 @@ export class Command {
     this.#process?.kill(signal)
   }
 
-  /** Sends the signal and waits for the end; the answer is the exit code, `null` after SIGKILL. */
+  /** Sends the signal and waits for the end. Resolves with the exit code, or `null` after SIGKILL. */
   async stop(signal: NodeJS.Signals): Promise<number | null> {
     const child = this.#process
     if (!child) return null

@@ -1,5 +1,5 @@
 /**
- * A checkout as a new user has it, the snippets of a README, and a shell in which they are pasted.
+ * A fresh checkout, the snippets of a README, and a shell that runs them.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { cpSync, readFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { basename, join } from 'node:path'
 import { ROOT, shellEnvironment } from './packages.js'
 
-/** Of a language (`sh`, `js`), in order, as they stand there. */
+/** The snippets of a document in one language (`sh`, `js`), unchanged and in order. */
 export function snippetsOf(document: string, language: string): string[] {
   const text = readFileSync(join(ROOT, document), 'utf8')
   return [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(([, code = '']) => code)
@@ -44,7 +44,7 @@ export class Terminal {
     })
   }
 
-  /** Runs a script in `cwd`; what is typed later is the input of the script's programs. */
+  /** Runs a script in `cwd`. Later input goes to the programs of the script. */
   static run(script: string, cwd: string, env: Readonly<Record<string, string>> = {}): Terminal {
     const options = { cwd, env: { ...shellEnvironment(), ...env }, detached: true }
     return new Terminal(spawn('bash', ['-c', script], { ...options, stdio: ['pipe', 'pipe', 'pipe'] }))
@@ -54,7 +54,7 @@ export class Terminal {
     this.#shell.stdin?.write(`${line}\n`)
   }
 
-  /** Resolves as soon as the output has this; rejects when the shell ends without it. */
+  /** Resolves when the output contains this text. Rejects when the shell ends without it. */
   async shows(wanted: string | RegExp): Promise<void> {
     const has = (): boolean => (typeof wanted === 'string' ? this.output.includes(wanted) : wanted.test(this.output))
     await new Promise<void>((resolve, reject) => {
@@ -67,7 +67,7 @@ export class Terminal {
     })
   }
 
-  /** Ctrl-C, or another signal for the whole group. */
+  /** Sends Ctrl-C or another signal to the process group. */
   signal(signal: NodeJS.Signals): void {
     if (this.#shell.pid === undefined) return
     try {
@@ -77,7 +77,7 @@ export class Terminal {
     }
   }
 
-  /** Resolves with the exit code when all that has its output has ended. */
+  /** Resolves with the exit code when every process with this output has ended. */
   async ended(): Promise<number | null> {
     await this.#closed
     return this.#shell.exitCode

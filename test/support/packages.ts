@@ -1,5 +1,5 @@
 /**
- * The three packages as npm packs them, and an empty project that installs them from a registry.
+ * The three packed packages, and an empty project that installs them from a registry.
  */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -15,14 +15,14 @@ export interface Outcome {
   readonly text: string
 }
 
-/** The environment of a person's shell: without what npm and Vitest have set for this run. */
+/** The environment of a user's shell, without the variables that npm and Vitest set. */
 export function shellEnvironment(): NodeJS.ProcessEnv {
   const isOurs = (name: string): boolean =>
     /^npm_(lifecycle|package|command|execpath|node_execpath)|^(INIT_CWD|NODE_ENV|REQUIRE_ALL|TEST)$|^VITEST/.test(name)
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOurs(name)))
 }
 
-/** Runs a program to its end; a failure is an outcome, too. */
+/** Runs a program to its end. A failure is an outcome and no exception. */
 export const runProgram = (program: string, args: readonly string[], cwd: string): Promise<Outcome> =>
   new Promise((resolve) => {
     const options = { cwd, env: shellEnvironment(), maxBuffer: 2 ** 26 }
