@@ -38,7 +38,7 @@ test('a flag wins over the environment, which wins over the file, which wins ove
   expect(sources).toMatchObject({ port: 'flag', host: 'environment', locale: 'file', maxConnections: 'default' })
 })
 
-test('quotes, comments and several lines are read as in other such files', () => {
+test('the file may contain quotes, comments and values over several lines', () => {
   const pem = '-----BEGIN PUBLIC KEY-----\nrubbish\n-----END PUBLIC KEY-----'
   const content = `# a comment\nexport BUILD="7 # seven"\nLOCALE = en # English\n\nAUTH_PUBLIC_KEY="${pem}"\n`
   expect(problems(content)).toEqual([
@@ -47,13 +47,13 @@ test('quotes, comments and several lines are read as in other such files', () =>
   ])
 })
 
-test('an empty variable of the environment comes from the file, and an empty one of the file is not set', () => {
+test('the file replaces an empty variable of the environment, and an empty variable of the file counts as unset', () => {
   const { config, sources } = loaded('LOCALE=en\nPORT=\n', { LOCALE: '' })
   expect(config).toMatchObject({ locale: 'en', port: 8000 })
   expect(sources.port).toBe('default')
 })
 
-test('the file can be named by a flag', () => {
+test('a flag can name the file', () => {
   writeFileSync(file, 'LOCALE=en\n')
   const result = loadConfig({ env: {}, argv: ['--env-file', file] })
   expect(result).toMatchObject({ ok: true, config: { locale: 'en' }, sources: { envFile: 'flag', locale: 'file' } })
@@ -66,11 +66,11 @@ test('a file that cannot be read is a problem of the configuration', () => {
   ])
 })
 
-test('a secret in it is not shown', () => {
+test('a problem shows no secret of the file', () => {
   expect(problems('AUTH_SECRET=hunter2\n').join()).toMatch(/^AUTH_SECRET in ENV_FILE=\(hidden, 7 bytes\): /)
 })
 
-test('another file named in it is not read', () => {
+test('the server does not read a file that the file names', () => {
   expect(loaded('ENV_FILE=/nowhere\n').config.envFile).toBe(file)
 })
 
@@ -84,7 +84,7 @@ test('names that are no variables are ignored, but a misspelt variable causes a 
   ])
 })
 
-test('a byte order mark in front is not part of the first name', () => {
+test('a byte order mark at the start is not part of the first name', () => {
   const secret = 'a secret that is longer than thirty-two bytes'
   expect(loaded(`\uFEFFAUTH_SECRET=${secret}\nPORT=1\n`).config).toMatchObject({ authSecret: secret, port: 1 })
 })

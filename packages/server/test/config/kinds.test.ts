@@ -1,5 +1,5 @@
 /**
- * How values are written: times, sizes, choices, lists, keys.
+ * The syntax of values: times, sizes, choices, lists, keys.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import fc from 'fast-check'
@@ -57,7 +57,7 @@ describe('a time', () => {
     },
   )
 
-  test('a plain number and the same one with the suffix of the unit are the same', () => {
+  test('a number without a suffix equals the number with the suffix of the default unit', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 60_000 }), (number) => {
         expect(read(seconds, `${String(number)}s`)).toBe(read(seconds, String(number)))
@@ -66,7 +66,7 @@ describe('a time', () => {
     )
   })
 
-  test('any text is either understood within the range or refused', () => {
+  test('the parser returns a value within the range or a problem for any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const value = read(seconds, text)
@@ -118,7 +118,7 @@ describe('a choice', () => {
     expect(read(level, text)).toBe('warn')
   })
 
-  test('a name that every object has is not a choice', () => {
+  test('a property name of every object is not a choice', () => {
     expect(read(level, 'constructor')).toBe('refused')
   })
 
@@ -149,13 +149,13 @@ describe('a secret', () => {
     expect(read(key, 'їa')).toBe('refused')
   })
 
-  test('is never shown, neither taken nor refused', () => {
+  test('never appears in a message, whether it is valid or not', () => {
     expect(key.toText('hunter22')).toBe('(set)')
     expect(key.conceal?.('hun')).toBe('(hidden, 3 bytes)')
   })
 })
 
-test('user and password of a URL are not shown', () => {
+test('a message omits the user and the password of a URL', () => {
   const any = url({ pattern: /./, allowed: '' })
   expect(any.toText('redis://anna:p@ss/w@host:6379/0')).toBe('redis://(hidden)@host:6379/0')
   expect(any.toText('redis://host:6379/0')).toBe('redis://host:6379/0')
@@ -174,11 +174,11 @@ describe('a public key', () => {
     expect(read(publicKey(), pem.replaceAll('\n', '\\n'))).toBe(pem)
   })
 
-  test('is not a private one, for that should not be here', () => {
+  test('rejects a private key, which does not belong there', () => {
     expect(read(publicKey(), privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())).toBe('refused')
   })
 
-  test('is not something that only looks like one', () => {
+  test('rejects text that only resembles a key', () => {
     expect(read(publicKey(), '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n')).toBe('refused')
   })
 })

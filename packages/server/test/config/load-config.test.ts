@@ -22,7 +22,7 @@ function problems(env: Env = {}, argv: readonly string[] = []): string[] {
   return result.ok ? [] : result.problems.map(formatProblem)
 }
 
-describe('without anything given', () => {
+describe('without any variable or flag', () => {
   test('the defaults are those of the specification and the design', () => {
     expect(load().config).toMatchObject({
       host: '0.0.0.0',
@@ -39,13 +39,13 @@ describe('without anything given', () => {
     })
   })
 
-  test('every default is one that would be accepted', () => {
+  test('every default passes its own check', () => {
     for (const { defaultValue, name, kind } of VARIABLES) {
       if (defaultValue !== undefined) expect(kind.schema.safeParse(defaultValue).success, name).toBe(true)
     }
   })
 
-  test('the defaults as texts give the same configuration', () => {
+  test('the defaults given as texts result in the same configuration', () => {
     const env = Object.fromEntries(
       VARIABLES.filter(({ defaultValue }) => defaultValue !== undefined).map(({ name, kind, defaultValue }) => [
         name,
@@ -68,13 +68,13 @@ describe('a value', () => {
     })
   })
 
-  test('that is empty counts as not set', () => {
+  test('that is empty counts as unset', () => {
     const { config, sources } = load({ PORT: '', HOST: '  ', AUTH_SECRET: '' }, ['--locale='])
     expect(config).toEqual(load().config)
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']))
   })
 
-  test('that is a secret is not trimmed', () => {
+  test('that is a secret keeps its blanks', () => {
     expect(load({ AUTH_SECRET: ` ${SECRET} ` }).config.authSecret).toBe(` ${SECRET} `)
   })
 
@@ -89,13 +89,13 @@ describe('a value', () => {
     expect(load({ LOG_LEVEL: text }).config.logLevel).toBe(level)
   })
 
-  test('given twice on the command line is the last one', () => {
+  test('given twice on the command line is the last of both', () => {
     expect(load({}, ['--port', '1', '--port', '2']).config.port).toBe(2)
   })
 })
 
 describe('problems', () => {
-  test('are all reported at once, with what was given and what is allowed', () => {
+  test('are reported all at once, each with the given and the allowed value', () => {
     expect(problems({ PORT: 'http', SHUTDOWN_TIMEOUT: 'soon', LOCALE: 'de' }, ['--max-connections', '-1'])).toEqual([
       'PORT="http": must be a whole number from 0 to 65535',
       'SHUTDOWN_TIMEOUT="soon": must be a time from 0 to 604800 seconds, such as 90, 0.5, 250ms, 30s, 5m or 1h',
@@ -124,7 +124,7 @@ describe('problems', () => {
     expect(line.length).toBeLessThan(200)
   })
 
-  test('with flags name the one that was probably meant', () => {
+  test('with flags suggest the flag that the user probably meant', () => {
     expect(problems({}, ['--shutdown-timout', '5', '--xyz', '--port'])).toEqual([
       '--shutdown-timout: is not a flag. Did you mean --shutdown-timeout?',
       '--xyz: is not a flag',
@@ -132,20 +132,20 @@ describe('problems', () => {
     ])
   })
 
-  test('are words that belong to no flag', () => {
+  test('include words that belong to no flag', () => {
     expect(problems({}, ['8000'])).toEqual(['8000: is not a flag; values follow one, as in --port 8000'])
   })
 })
 
 describe('variables that belong together', () => {
-  test('workers need a journal that they can share', () => {
+  test('workers need a journal that several processes can share', () => {
     expect(problems({ WORKERS: '2', JOURNAL_URL: 'memory:' })).toEqual([
       expect.stringMatching(/^WORKERS: needs a JOURNAL_URL that several processes can share/),
     ])
     expect(problems({ WORKERS: '2' })).toEqual([])
   })
 
-  test('a journal that several machines share needs a secret that they share, too', () => {
+  test('a journal of several machines needs a shared session secret', () => {
     const JOURNAL_URL = 'redis://host'
     expect(problems({ JOURNAL_URL })).toEqual([
       expect.stringMatching(/^SESSION_SECRET: must be set, or AUTH_SECRET, and be the same on all instances/),
@@ -163,13 +163,13 @@ describe('variables that belong together', () => {
     expect(problems({ JOURNAL_URL, AUTH_SECRET: SECRET })).toEqual([`JOURNAL_URL: ${problem}`])
   })
 
-  test('at most one way to check tokens', () => {
+  test('at most one way to check tokens may be configured', () => {
     expect(problems({ AUTH_SECRET: SECRET, AUTH_JWKS_URL: 'https://example.com/jwks' })).toEqual([
       'AUTH_SECRET: only one of AUTH_SECRET, AUTH_PUBLIC_KEY, AUTH_JWKS_URL may be set',
     ])
   })
 
-  test('an issuer or audience without a key would protect nobody', () => {
+  test('an issuer or an audience without a key is a problem, because the server would check no token', () => {
     expect(problems({ AUTH_ISSUER: 'us', AUTH_AUDIENCE: 'them' }).map((line) => line.split(':')[0])).toEqual([
       'AUTH_ISSUER',
       'AUTH_AUDIENCE',
@@ -181,7 +181,7 @@ describe('variables that belong together', () => {
     expect(problems({ AUTH_SECRET: 'short', AUTH_ISSUER: 'us' })).toHaveLength(1)
   })
 
-  test('the largest message must fit into what is kept', () => {
+  test('the largest message must fit into the retained history', () => {
     expect(problems({ MAX_PAYLOAD: '1m', HISTORY_BYTES: '512k' })).toEqual([
       'MAX_PAYLOAD: must not be more than HISTORY_BYTES: the server must be able to retain the largest message',
     ])
@@ -210,20 +210,20 @@ describe('variables that belong together', () => {
 })
 
 describe('as a library', () => {
-  test('options stand in for defaults', () => {
+  test('options replace defaults', () => {
     expect(configFrom({ port: 0, journalUrl: 'memory:' })).toEqual({ ...load().config, port: 0, journalUrl: 'memory:' })
   })
 
-  test('an option that is undefined is not given', () => {
+  test('an undefined option counts as unset', () => {
     expect(configFrom({ shutdownSpreadSeconds: undefined })).toEqual(load().config)
   })
 
-  test('a loaded configuration can be given back as options', () => {
+  test('a loaded configuration is valid as options', () => {
     const { config } = load({ ALLOWED_ORIGINS: 'https://a.example', TRUST_PROXY: 'loopback', AUTH_SECRET: SECRET })
     expect(configFrom(config)).toEqual(config)
   })
 
-  test('the environment is not looked at', () => {
+  test('the environment has no effect', () => {
     expect(configFrom().port).toBe(8000)
   })
 
@@ -263,21 +263,21 @@ test('the names of variables, flags and options follow one rule', () => {
   }
 })
 
-test('every variable is explained in one sentence', () => {
+test('every variable has a description of one sentence', () => {
   for (const { name, doc } of VARIABLES) {
     expect(doc, name).toMatch(/^[^\n]+\.$/)
     expect(doc.split(/\. [A-Z]/), name).toHaveLength(1)
   }
 })
 
-test('every variable is used somewhere', () => {
+test('the source uses every variable', () => {
   const source = new URL('../../src/', import.meta.url)
   const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
   const code = files
     .filter((file) => file.endsWith('.ts') && !file.startsWith('config'))
     .map((file) => readFileSync(new URL(file, source), 'utf8'))
     .join('\n')
-  // ENV_FILE is read where variables are read.
+  // The loader itself reads ENV_FILE.
   const unused = VARIABLES.filter(({ key }) => key !== 'envFile' && !new RegExp(`\\b${key}\\b`).test(code))
   expect(unused.map(({ name }) => name)).toEqual([])
 })

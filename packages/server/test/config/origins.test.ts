@@ -1,5 +1,5 @@
 /**
- * Origins: which texts name some, and which `Origin` field is one of them.
+ * The list of allowed origins: its syntax, and the `Origin` fields that match it.
  */
 import { describe, expect, test } from 'vitest'
 import { isOriginPattern, normalOrigin, originMatcher } from '../../src/config/origins.js'
@@ -57,7 +57,7 @@ describe('a matcher', () => {
     }
   })
 
-  test('allows subdomains, and only those, where a wildcard says so', () => {
+  test('allows exactly the subdomains of a wildcard', () => {
     const allows = originMatcher(['https://*.Fjällräven.example', 'http://*.lan.example:8080'])
     expect(allows('https://a.xn--fjllrven-1zad.example')).toBe(true)
     expect(allows('https://a.b.xn--fjllrven-1zad.example')).toBe(true)
@@ -75,7 +75,7 @@ describe('a matcher', () => {
     }
   })
 
-  test('allows `null` only where it is named', () => {
+  test('allows `null` only if the list contains it', () => {
     expect(originMatcher(['null'])('null')).toBe(true)
     expect(originMatcher(['https://example.org'])('null')).toBe(false)
   })

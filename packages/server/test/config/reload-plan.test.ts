@@ -21,7 +21,7 @@ test('nothing has changed', () => {
   })
 })
 
-test('the keys of tokens are taken over, of whatever kind; what else has changed is named', () => {
+test('a reload applies changed keys of tokens of every kind, and names the other changed variables', () => {
   const before = config({ AUTH_SECRET: SECRET, AUTH_ISSUER: 'us' })
   const after = config({ AUTH_JWKS_URL: 'https://keys.example', AUTH_AUDIENCE: 'them', PORT: '1', BUILD: '2' })
   expect(planReload(before, after)).toEqual({
@@ -37,19 +37,19 @@ test('the keys of tokens are taken over, of whatever kind; what else has changed
   })
 })
 
-test('an open server begins to ask for tokens', () => {
+test('an open server can begin to require tokens', () => {
   expect(planReload(config({}), config({ AUTH_SECRET: SECRET }))).toMatchObject({
     config: { authSecret: SECRET },
     renewed: ['AUTH_SECRET'],
   })
 })
 
-test('a server that asks for tokens does not stop asking because a line was lost', () => {
+test('a reload that would end the requirement of tokens is a problem', () => {
   const before = config({ AUTH_SECRET: SECRET })
   expect(planReload(before, config({}))).toEqual({ config: before, renewed: [], needRestart: ['AUTH_SECRET'] })
 })
 
-test('TLS files are read again even if they have the same names, but TLS is not turned on or off', () => {
+test('a reload reads TLS files again even under the same names, and does not turn TLS on or off', () => {
   const plain = config({})
   const tls = { ...plain, tlsCert: 'cert.pem', tlsKey: 'key.pem' }
   expect(planReload(tls, tls)).toEqual({ config: tls, renewed: ['TLS_CERT', 'TLS_KEY'], needRestart: [] })
@@ -59,7 +59,7 @@ test('TLS files are read again even if they have the same names, but TLS is not 
   expect(planReload(tls, plain)).toEqual({ config: tls, renewed: [], needRestart: ['TLS_CERT', 'TLS_KEY'] })
 })
 
-test('a later reload is compared with the configuration that the last one applied', () => {
+test('a reload compares with the configuration that the last reload applied', () => {
   const { config: current } = planReload(config({ AUTH_SECRET: SECRET }), config({ AUTH_SECRET: OTHER }))
   expect(planReload(current, config({ AUTH_SECRET: OTHER }))).toMatchObject({ needRestart: [] })
 })

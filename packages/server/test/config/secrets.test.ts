@@ -13,7 +13,7 @@ function problemsOf(env: Readonly<Record<string, string>>): string[] {
 
 describe('a secret', () => {
   test.each([`${SECRET}\n`, `${SECRET}\r\n`, `${SECRET}\n\n`, `\uFEFF${SECRET}`])(
-    'loses what a file had around it, and the log says so: %j',
+    'is trimmed of the whitespace of its file, with a warning: %j',
     (given) => {
       const result = loadConfig({ env: { AUTH_SECRET: given, ADMIN_TOKEN: 'sixteen bytes or more' } })
       expect(result).toMatchObject({ ok: true, config: { authSecret: SECRET, adminToken: 'sixteen bytes or more' } })
@@ -22,12 +22,12 @@ describe('a secret', () => {
     },
   )
 
-  test('keeps blanks, which may be part of it', () => {
+  test('keeps blanks, which may belong to it', () => {
     const result = loadConfig({ env: { AUTH_SECRET: ` ${SECRET} ` } })
     expect(result).toMatchObject({ ok: true, config: { authSecret: ` ${SECRET} ` }, warnings: [] })
   })
 
-  test('that is nothing but a line break is refused: it was not meant to be none', () => {
+  test('that is only a line break is a problem, because the user did not mean to unset it', () => {
     expect(problemsOf({ AUTH_SECRET: '\n' })).toEqual([
       expect.stringMatching(/^AUTH_SECRET=\(hidden, 1 bytes\): must be/),
     ])

@@ -23,14 +23,14 @@ function put(name: string, content: string): string {
   return file
 }
 
-test('a certificate and its key are read', () => {
+test('the server reads a certificate and its key', () => {
   expect(readTlsFiles(certFile('first'), keyFile('first'))).toEqual({
     cert: readFileSync(certFile('first')),
     key: readFileSync(keyFile('first')),
   })
 })
 
-test('a byte order mark in front of either is left out', () => {
+test('the server ignores a byte order mark at the start of either file', () => {
   const marked = (file: string): string => put(basename(file), `\uFEFF${readFileSync(file, 'utf8')}`)
   expect(readTlsFiles(marked(certFile('first')), marked(keyFile('first')))).toEqual({
     cert: readFileSync(certFile('first')),
@@ -38,7 +38,7 @@ test('a byte order mark in front of either is left out', () => {
   })
 })
 
-test('a file in UTF-16 is refused, and the reason is named', () => {
+test('a file in UTF-16 is a problem that names the encoding', () => {
   const file = join(folder, 'utf-16.pem')
   writeFileSync(file, Buffer.from(`\uFEFF${readFileSync(certFile('first'), 'utf8')}`, 'utf16le'))
   expect(readTlsFiles(file, keyFile('first'))).toEqual({
@@ -47,7 +47,7 @@ test('a file in UTF-16 is refused, and the reason is named', () => {
   })
 })
 
-test('a file that is not there', () => {
+test('a missing file is a problem', () => {
   const missing = join(folder, 'missing.pem')
   expect(readTlsFiles(missing, keyFile('first'))).toMatchObject({
     of: 'tlsCert',
@@ -56,7 +56,7 @@ test('a file that is not there', () => {
   expect(readTlsFiles(certFile('first'), missing)).toMatchObject({ of: 'tlsKey' })
 })
 
-test('a file that holds something else', () => {
+test('a file with other content is a problem', () => {
   const rubbish = put('rubbish.pem', 'rubbish')
   expect(readTlsFiles(rubbish, keyFile('first'))).toEqual({
     of: 'tlsCert',
@@ -68,7 +68,7 @@ test('a file that holds something else', () => {
   })
 })
 
-test('a key that is locked', () => {
+test('an encrypted key is a problem', () => {
   const { privateKey } = generateKeyPairSync('ec', {
     namedCurve: 'prime256v1',
     publicKeyEncoding: { type: 'spki', format: 'pem' },
@@ -77,7 +77,7 @@ test('a key that is locked', () => {
   expect(readTlsFiles(certFile('first'), put('locked.pem', privateKey))).toMatchObject({ of: 'tlsKey' })
 })
 
-test('the key of another certificate is a problem of the configuration, however it was given', () => {
+test('the key of another certificate is a problem of the configuration, however the user gives it', () => {
   const problem = 'must be the private key of the certificate, but belongs to another one'
   expect(readTlsFiles(certFile('first'), keyFile('second'))).toEqual({ of: 'tlsKey', expected: problem })
 

@@ -20,7 +20,7 @@ test.each([
   expect(warnings({ [given]: '5' })).toEqual([`${given} is not a variable and is ignored. Did you mean ${meant}?`])
 })
 
-test('a name beside the variable that it resembles belongs to another program', () => {
+test('a name causes no warning when the variable that it resembles is set, too', () => {
   expect(warnings({ WORKER: '1', WORKERS: '2' })).toEqual([])
 })
 

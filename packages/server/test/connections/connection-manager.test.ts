@@ -1,5 +1,5 @@
 /**
- * The ConnectionManager of the specification: by itself, with sockets and a clock that do what the test says.
+ * The ConnectionManager of the specification alone, with fake sockets and a fake clock.
  */
 import { TEXTS } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'
@@ -50,7 +50,7 @@ const closing = (some: { lastFrame?: Buffer } = {}) =>
   ({ why: 'deadline', code: 1001, reason: 'shuttingDown', ...some }) as const
 
 describe('by itself, as the specification tests it', () => {
-  test('connect makes one active connection, disconnect none', () => {
+  test('connect adds an active connection, and disconnect removes it', () => {
     const manager = new ConnectionManager()
     manager.connect(new FakeTransport(), 'test_client')
     expect(manager.getActiveCount()).toBe(1)
@@ -59,7 +59,7 @@ describe('by itself, as the specification tests it', () => {
     manager.dispose()
   })
 
-  test('broadcast reaches every client, sendPersonalMessage one', () => {
+  test('broadcast writes to every client, and sendPersonalMessage to one', () => {
     const manager = new ConnectionManager()
     const [anna, bob] = [new FakeTransport(), new FakeTransport()]
     manager.connect(anna, 'anna')
@@ -88,7 +88,7 @@ describe('by itself, as the specification tests it', () => {
 })
 
 describe('broadcast', () => {
-  test('continues when a connection has ended in the middle, and removes it', () => {
+  test('continues when a connection ends in the middle, and removes that connection', () => {
     const { manager, join, events, stats } = managed()
     const [anna, bob, cleo] = [join('anna'), join('bob'), join('cleo')]
     bob.transport.isOpen = false
@@ -102,7 +102,7 @@ describe('broadcast', () => {
     expect([...stats.ends]).toEqual([[1006, 1]])
   })
 
-  test('of a message per language is made once for each', () => {
+  test('builds a message per language once for each language', () => {
     const made: string[] = []
     const { manager, join } = managed()
     const all = (['uk', 'en', 'en'] as const).map((locale, index) => join(`c${index}`, { locale }).transport)
@@ -114,20 +114,20 @@ describe('broadcast', () => {
     expect(all.map(({ messages }) => messages[0]?.['text'])).toEqual(['uk', 'en', 'en'])
   })
 
-  test('of a message is its JSON', () => {
+  test('of an object sends its JSON', () => {
     const { manager, join } = managed()
     const { transport } = join('anna')
     manager.broadcast({ type: 'shutdownCancelled', text: 'x' })
     expect(transport.writes).toEqual(['{"type":"shutdownCancelled","text":"x"}'])
   })
 
-  test('to nobody is nothing', () => {
+  test('without connections writes nothing', () => {
     expect(managed().manager.broadcast('hello')).toBe(0)
   })
 })
 
 describe('a second connection of the same client', () => {
-  test('takes over: the first is closed with 4001, and no client receives a leave', () => {
+  test('takes over: the manager closes the first with 4001, and no client receives a leave', () => {
     const { manager, join, events, stats } = managed()
     const first = join('anna')
     const second = join('anna')
@@ -139,7 +139,7 @@ describe('a second connection of the same client', () => {
     expect([...stats.ends]).toEqual([[4001, 1]])
   })
 
-  test('is not ended by the late end of the first', () => {
+  test('stays connected when the first one ends late', () => {
     const { manager, join, events } = managed()
     const first = join('anna', { answersClose: false })
     const second = join('anna')
@@ -149,7 +149,7 @@ describe('a second connection of the same client', () => {
     expect(events).toEqual(['connect anna', 'takeover anna', 'disconnect anna 1000'])
   })
 
-  test('does not wait for the first: a connection that does not answer is terminated after CLOSE_TIMEOUT', () => {
+  test('does not wait for the first, which the manager terminates after CLOSE_TIMEOUT without an answer', () => {
     const { clock, join } = managed({ closeTimeoutSeconds: 5 })
     const first = join('anna', { answersClose: false })
     join('anna')
@@ -161,7 +161,7 @@ describe('a second connection of the same client', () => {
 })
 
 describe('heartbeats', () => {
-  test('ping every connection once an interval, and end a connection that has not answered by the next ping', () => {
+  test('ping every connection once an interval, and terminate a connection that has not answered by the next ping', () => {
     const { manager, clock, join, events } = managed({ heartbeatIntervalSeconds: 25 })
     const [anna, bob] = [join('anna'), join('bob')]
     for (let second = 1; second <= 25; second++) {
@@ -180,7 +180,7 @@ describe('heartbeats', () => {
     expect(events.at(-1)).toBe('disconnect bob 1006')
   })
 
-  test('are spread over the interval when there are many', () => {
+  test('spread many connections over the interval', () => {
     const { clock, join } = managed({ heartbeatIntervalSeconds: 10 })
     const all = Array.from({ length: 100 }, (_, index) => join(`c${index}`))
     let before = 0
@@ -192,17 +192,20 @@ describe('heartbeats', () => {
     }
   })
 
-  test.each([0.05, 0.5, 1, 2.5, 25, 60.4])('every %d s come about that often', (heartbeatIntervalSeconds) => {
-    const { clock, join } = managed({ heartbeatIntervalSeconds })
-    const { connection, transport } = join('anna')
-    const stepMs = heartbeatIntervalSeconds * 10
-    for (let step = 0; step < 1000; step++) {
-      clock.advance(stepMs)
-      connection.isAlive = true
-    }
-    expect(transport.pings).toBeGreaterThanOrEqual(8)
-    expect(transport.pings).toBeLessThanOrEqual(13)
-  })
+  test.each([0.05, 0.5, 1, 2.5, 25, 60.4])(
+    'with an interval of %d s ping each connection about once in it',
+    (heartbeatIntervalSeconds) => {
+      const { clock, join } = managed({ heartbeatIntervalSeconds })
+      const { connection, transport } = join('anna')
+      const stepMs = heartbeatIntervalSeconds * 10
+      for (let step = 0; step < 1000; step++) {
+        clock.advance(stepMs)
+        connection.isAlive = true
+      }
+      expect(transport.pings).toBeGreaterThanOrEqual(8)
+      expect(transport.pings).toBeLessThanOrEqual(13)
+    },
+  )
 
   test('end with the manager', () => {
     const { manager, clock, join } = managed()
@@ -214,7 +217,7 @@ describe('heartbeats', () => {
   })
 })
 
-test('a connection is closed with 1008 when its token has ended', () => {
+test('the manager closes a connection with 1008 when its token expires', () => {
   const { clock, join } = managed()
   const { transport } = join('anna', { expiresAtMs: FakeClock.BEGINNING_MS + 10_000 })
   const { transport: other } = join('bob')
@@ -226,7 +229,7 @@ test('a connection is closed with 1008 when its token has ended', () => {
 })
 
 describe('a polite close', () => {
-  test('writes the last frame, then closes in the language of the client', () => {
+  test('writes the last frame, then a close frame in the language of the client', () => {
     const { manager, join, events } = managed()
     const { connection, transport } = join('anna', { locale: 'en' })
     manager.closePolitely(connection, closing({ lastFrame: Buffer.from('bye') }))
@@ -236,7 +239,7 @@ describe('a polite close', () => {
     expect(events).toContain('disconnect anna 1001')
   })
 
-  test('waits until the connection has everything that is due to it', () => {
+  test('waits until the manager has written all due frames', () => {
     let serve: (() => void) | undefined
     const { manager, join } = managed()
     const { connection, transport } = join('anna')
@@ -266,7 +269,7 @@ describe('a polite close', () => {
     expect(manager.getActiveCount()).toBe(0)
   })
 
-  test('happens once: the first reason counts', () => {
+  test('happens once, for the first reason', () => {
     const { manager, join } = managed()
     const { connection, transport } = join('anna', { answersClose: false })
     manager.closePolitely(connection, { why: 'expired', code: 1008, reason: 'tokenExpired' })
@@ -276,7 +279,7 @@ describe('a polite close', () => {
     expect(connection.serverClose).toBe('expired')
   })
 
-  test('is not begun again while it waits', () => {
+  test('does not begin again while it waits', () => {
     let serve: (() => void) | undefined
     const { manager, join } = managed()
     const { connection, transport } = join('anna')
@@ -299,11 +302,11 @@ describe('a polite close', () => {
 })
 
 describe('whenNone', () => {
-  test('is at once when nobody is connected', async () => {
+  test('resolves at once without connections', async () => {
     await managed().manager.whenNone()
   })
 
-  test('waits also for those that were taken over and have not ended yet', async () => {
+  test('also waits for taken-over connections that have not ended yet', async () => {
     const { manager, clock, join } = managed({ closeTimeoutSeconds: 5 })
     join('anna', { answersClose: false })
     const second = join('anna')
@@ -317,7 +320,7 @@ describe('whenNone', () => {
   })
 })
 
-test('terminateAll terminates every connection, also those that are closing', () => {
+test('terminateAll terminates every connection, closing ones included', () => {
   const { manager, join } = managed()
   const [anna, bob] = [join('anna', { answersClose: false }), join('bob')]
   manager.closePolitely(anna.connection, closing())
@@ -326,7 +329,7 @@ test('terminateAll terminates every connection, also those that are closing', ()
   expect(manager.getActiveCount()).toBe(0)
 })
 
-test('a removed observer is not called any more', () => {
+test('the manager does not call a removed observer', () => {
   const { manager } = managed()
   const told: string[] = []
   const stop = manager.observe({ onConnect: ({ clientId }) => told.push(clientId) })

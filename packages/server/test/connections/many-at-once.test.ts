@@ -107,14 +107,14 @@ function expectSlices(turns: readonly number[], total: number): void {
   expect(Math.max(...turns)).toBeLessThanOrEqual(MOST_IN_A_TURN)
 }
 
-test('a broadcast is written in slices, and returns the number of all of them', async () => {
+test('the manager writes a broadcast in slices and returns the number of all connections', async () => {
   const crowd = new Crowd()
   expect(crowd.manager.broadcast('hello')).toBe(COUNT)
   expectSlices(await crowd.turns(), COUNT)
   for (const { writes } of crowd.transports) expect(writes).toEqual(['hello'])
 })
 
-test('two broadcasts reach each connection in their order, though the second begins before the first is over', async () => {
+test('two broadcasts reach each connection in order although the second begins before the first ends', async () => {
   const crowd = new Crowd()
   crowd.manager.broadcast('first')
   crowd.manager.broadcastEach(({ clientId }) => ({ type: 'shutdownCancelled', text: clientId }))
@@ -122,7 +122,7 @@ test('two broadcasts reach each connection in their order, though the second beg
   for (const { writes } of crowd.transports) expect(writes).toEqual(['first', expect.stringContaining('shutdown')])
 })
 
-test('a connection that ends during a broadcast is not written to, and a new connection does not get it', async () => {
+test('a connection that ends during a broadcast gets no further frame, and a new connection does not get the broadcast', async () => {
   const crowd = new Crowd()
   crowd.manager.broadcast('hello')
   crowd.manager.disconnect(`c${String(COUNT - 1)}`)
@@ -134,28 +134,28 @@ test('a connection that ends during a broadcast is not written to, and a new con
   expect(crowd.stats.failedBroadcasts).toBe(0)
 })
 
-test('connections whose tokens expire together are closed in slices', async () => {
+test('the manager closes connections whose tokens expire together in slices', async () => {
   const crowd = new Crowd({ expiresAtMs: FakeClock.BEGINNING_MS + 500 })
   crowd.clock.advance(HEARTBEAT_S * 1000)
-  // Each is closed, and those whose ping is due, all of them with this interval, are pinged.
+  // The manager closes each connection, and pings those whose ping is due, which are all at this interval.
   expectSlices(await crowd.turns(), 2 * COUNT)
   expect(crowd.stats.ends.get(CLOSES.tokenExpired.code)).toBe(COUNT)
   expect(crowd.manager.getActiveCount()).toBe(0)
 })
 
-test('the pings of an interval are sent in slices', async () => {
+test('the manager sends the pings of an interval in slices', async () => {
   const crowd = new Crowd()
   crowd.clock.advance(HEARTBEAT_S * 1000)
   expectSlices(await crowd.turns(), COUNT)
   for (const transport of crowd.transports) expect(transport.pings).toBe(1)
 })
 
-test('all connections are closed in slices, and those that do not answer are terminated in slices', async () => {
+test('the manager closes all connections in slices, and terminates silent ones in slices', async () => {
   const crowd = new Crowd({ answersClose: false, heartbeatIntervalSeconds: 1000 })
   const closed = crowd.manager.closeAllConnections()
   expectSlices(await crowd.turns(), COUNT)
   crowd.clock.advance(CLOSE_TIMEOUT_S * 1000)
-  // The sweep has five connections to ping in each of its three ticks: so few are pinged at once.
+  // The sweep pings five connections in each of its three ticks, few enough for one slice.
   expect(Math.max(...(await crowd.turns()))).toBeLessThanOrEqual(MOST_IN_A_TURN + 15)
   await closed
   for (const { calls } of crowd.transports) expect(calls).toEqual([expect.stringMatching(/^close/), 'terminate'])

@@ -1,5 +1,5 @@
 /**
- * `/api`, over real HTTP, with a server behind it and a client in it.
+ * `/api` over real HTTP, on a server with a connected client.
  */
 import { describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../support/test-server.js'
@@ -18,7 +18,7 @@ function ask(server: TestServer, method: string, body?: object, token: string | 
 }
 
 describe('the API', () => {
-  test('is not there without an ADMIN_TOKEN', async () => {
+  test('does not exist without an ADMIN_TOKEN', async () => {
     const server = await startServer()
     expect((await ask(server, 'GET')).status).toBe(404)
   })
@@ -37,7 +37,7 @@ describe('the API', () => {
     expect(await (await ask(server, 'GET')).json()).toEqual({ state: 'serving', remainingSeconds: 0, report: null })
   })
 
-  test('begins a shutdown with its own time and mode, and reports its progress', async () => {
+  test('begins a shutdown with the requested time and mode, and reports its progress', async () => {
     const server = await startServer({ adminToken: TOKEN })
     const anna = await server.connect('anna')
     const answer = await ask(server, 'POST', { timeoutSeconds: 60, mode: 'migrate' })
@@ -52,7 +52,7 @@ describe('the API', () => {
     expect(await server.shutdown.waitForShutdown()).toMatchObject({ left: 1, remaining: 0 })
   })
 
-  test('cancels the shutdown: every client is told, the server accepts new clients, and periodic messages continue', async () => {
+  test('cancels the shutdown: every client receives a frame, the server accepts new clients, and periodic messages continue', async () => {
     const server = await startServer({ adminToken: TOKEN, broadcastIntervalSeconds: 0.05 })
     const anna = await server.connect('anna')
     await ask(server, 'POST')
@@ -66,7 +66,7 @@ describe('the API', () => {
     expect((await ask(server, 'DELETE')).status).toBe(409)
   })
 
-  test('refuses what it does not understand', async () => {
+  test('answers an invalid request with 400', async () => {
     const server = await startServer({ adminToken: TOKEN })
     for (const body of [{ timeoutSeconds: -1 }, { mode: 'abrupt' }, { timeoutSeconds: 'soon' }]) {
       expect((await ask(server, 'POST', body)).status).toBe(400)
@@ -89,7 +89,7 @@ describe('GET /api/instances', () => {
     expect((await fetch(new URL('/api/instances', server.httpUrl))).status).toBe(401)
   })
 
-  test('lists the instance that was asked, with the figures of this moment', async () => {
+  test('lists the answering instance with its present figures', async () => {
     const server = await startServer({ adminToken: TOKEN, build: 'b7' })
     await server.connect('anna')
     const { instances } = await list(server)

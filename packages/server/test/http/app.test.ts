@@ -16,7 +16,7 @@ describe('/health', () => {
     expect(await answer.json()).toEqual(HEALTH)
   })
 
-  test('stays 200 while draining, so that no liveness probe kills a server that is letting its clients finish', async () => {
+  test('stays 200 while draining, so that no liveness probe kills a draining server', async () => {
     const { get } = await startApp({
       health: () => ({ ...HEALTH, status: 'draining', shutdownInProgress: true }),
       isReady: () => false,
@@ -47,7 +47,7 @@ describe('/ready', () => {
     expect(await answer.json()).toEqual({ status: 'not ready', reason })
   })
 
-  test('follows what is so from one request to the next', async () => {
+  test('follows the state from one request to the next', async () => {
     let isReady = true
     const { get } = await startApp({ isReady: () => isReady })
     expect((await get('/ready')).status).toBe(200)
@@ -57,7 +57,7 @@ describe('/ready', () => {
 })
 
 describe('/metrics', () => {
-  test('writes a prom-client registry down in its own format', async () => {
+  test('answers with a prom-client registry in its own format', async () => {
     const registry = new Registry()
     new Counter({ name: 'guests_total', help: 'Guests', registers: [registry] }).inc(2)
     const { get } = await startApp({ metrics: registry })
@@ -67,7 +67,7 @@ describe('/metrics', () => {
     expect(await answer.text()).toContain('guests_total 2\n')
   })
 
-  test('is not found where metrics are off, nor offered', async () => {
+  test('is neither found nor listed when metrics are off', async () => {
     const { get } = await startApp()
     const answer = await get('/metrics')
     expect(answer.status).toBe(404)
@@ -126,7 +126,7 @@ describe('while draining', () => {
     expect((await get('/metrics')).headers.get('connection')).toBe('close')
   })
 
-  test('before it, connections are kept', async () => {
+  test('before it, the server keeps connections', async () => {
     const { get } = await startApp()
     const answer = await get('/health')
     expect(answer.headers.get('connection')).toBe('keep-alive')
@@ -135,16 +135,19 @@ describe('while draining', () => {
 })
 
 describe('a WebSocket address without a WebSocket', () => {
-  test.each(['/ws', '/ws/anna', '/ws/anna?cursor=e:1', '/ws/'])('%s is 426 and says how to connect', async (path) => {
-    const { get } = await startApp()
-    const answer = await get(path)
-    expect(answer.status).toBe(426)
-    expect(answer.headers.get('upgrade')).toBe('websocket')
-    expect(answer.headers.get('connection')).toBe('Upgrade')
-    expect(((await answer.json()) as { message: string }).message).toContain('wscat -c ws://')
-  })
+  test.each(['/ws', '/ws/anna', '/ws/anna?cursor=e:1', '/ws/'])(
+    '%s answers 426 and describes how to connect',
+    async (path) => {
+      const { get } = await startApp()
+      const answer = await get(path)
+      expect(answer.status).toBe(426)
+      expect(answer.headers.get('upgrade')).toBe('websocket')
+      expect(answer.headers.get('connection')).toBe('Upgrade')
+      expect(((await answer.json()) as { message: string }).message).toContain('wscat -c ws://')
+    },
+  )
 
-  test('a real handshake never reaches the routes: it is the upgrade listener that gets it', async () => {
+  test('a handshake reaches the upgrade listener and no route', async () => {
     const { app, port } = await startApp()
     app.server.on('upgrade', (request, socket) => {
       socket.end(`HTTP/1.1 503 Nobody\r\nConnection: close\r\nX-Path: ${request.url ?? ''}\r\n\r\n`)
@@ -170,14 +173,14 @@ describe('errors', () => {
     })
   })
 
-  test('a body is refused when it is larger than anything this server takes', async () => {
+  test('the server rejects a body that is larger than its limit', async () => {
     const { get } = await startApp()
     const answer = await get('/health', { method: 'POST', body: 'x'.repeat(2000) })
     expect(answer.status).toBe(413)
     expect(await answer.json()).toMatchObject({ statusCode: 413, error: 'Payload Too Large' })
   })
 
-  test('a failing handler costs one answer, not the server', async () => {
+  test('a failing handler costs one answer and not the server', async () => {
     let fails = true
     const { get } = await startApp({
       health() {
@@ -213,7 +216,7 @@ test('HEAD has the headers of GET and no body', async () => {
   }
 })
 
-test('the server cuts off a client that sends its request byte by byte', async () => {
+test('the server disconnects a client that sends its request byte by byte', async () => {
   const { app } = await startApp()
   expect(app.server.headersTimeout).toBe(10_000)
   expect(app.server.requestTimeout).toBe(15_000)

@@ -1,5 +1,5 @@
 /**
- * The limit on guesses at a secret.
+ * The limit of guesses at a secret.
  */
 import { expect, test } from 'vitest'
 import { GuessLimit } from '../../src/http/guess-limit.js'
@@ -21,11 +21,11 @@ test('the addresses of one IPv6 network share their guesses', () => {
   expect(limit.take('2001:db8:0:a::1', 5).retryInMs).toBe(0)
 })
 
-test('remembers a bounded number of addresses', () => {
+test('the limit remembers a bounded number of addresses', () => {
   const limit = new GuessLimit()
   for (let guess = 0; guess < 21; guess++) limit.take('192.0.2.1', 0)
   expect(limit.take('192.0.2.1', 0).retryInMs).toBeGreaterThan(0)
   for (let index = 0; index < 10_000; index++) limit.take(`10.0.${String(index >> 8)}.${String(index & 255)}`, 1)
-  // The oldest one has been forgotten.
+  // The limit has forgotten the oldest address.
   expect(limit.take('192.0.2.1', 2).retryInMs).toBe(0)
 })

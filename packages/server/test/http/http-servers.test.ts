@@ -1,5 +1,5 @@
 /**
- * Several addresses, one server: what is true of one of its listeners is true of all.
+ * One server on several addresses: all of its listeners behave alike.
  */
 import { lookup } from 'node:dns/promises'
 import { Agent, request } from 'node:http'
@@ -20,7 +20,7 @@ const takesConnections = (host: string, port: number): Promise<boolean> =>
     }).on('error', () => resolve(false))
   })
 
-test('at localhost it listens on all addresses and stops on all, and existing connections continue', async () => {
+test('at localhost the server listens on all addresses and stops on all, and existing connections continue', async () => {
   const servers = new HttpServers({ keepAliveTimeoutMs: 60_000 })
   const app = await createApp({
     servers,

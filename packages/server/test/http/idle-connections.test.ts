@@ -1,5 +1,5 @@
 /**
- * Which HTTP connections give way when there are too many, over real sockets.
+ * The HTTP connections that the server closes when there are too many, over real sockets.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -24,7 +24,7 @@ async function ask(socket: Socket, path = '/ready'): Promise<number> {
   return Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1])
 }
 
-test('idle connections beyond the bound are closed, the oldest first', async () => {
+test('the server closes idle connections beyond the bound, the oldest first', async () => {
   const servers = new HttpServers({ keepAliveTimeoutMs: 60_000, maxIdle: 3 })
   const { port } = await startApp({ servers })
   const sockets: Socket[] = []
@@ -36,14 +36,14 @@ test('idle connections beyond the bound are closed, the oldest first', async () 
     expect(await ask(socket)).toBe(200)
   }
   await Promise.all(closed.slice(0, 2))
-  // One that is used again is the youngest.
+  // A connection that sends another request becomes the youngest.
   expect(await ask(sockets[2] as Socket)).toBe(200)
   expect(await ask(await connected(port))).toBe(200)
   await closed[3]
   for (const index of [2, 4]) expect(await ask(sockets[index] as Socket)).toBe(200)
 })
 
-test('where none is kept, the answer still arrives', async () => {
+test('with a bound of 0 the answer still arrives', async () => {
   const { port } = await startApp({ servers: new HttpServers({ keepAliveTimeoutMs: 60_000, maxIdle: 0 }) })
   const socket = await connected(port)
   const closed = once(socket, 'close')
@@ -51,7 +51,7 @@ test('where none is kept, the answer still arrives', async () => {
   await closed
 })
 
-describe('where descriptors are scarce', () => {
+describe('when descriptors are scarce', () => {
   const shares = { lasting: 4, passing: 2 }
   const start = () => startApp({ servers: new HttpServers({ keepAliveTimeoutMs: 60_000, shares }) })
 
@@ -65,7 +65,7 @@ describe('where descriptors are scarce', () => {
     expect(await ask(idle[3] as Socket)).toBe(200)
   })
 
-  test('the server closes silent connections, too, and answers a probe', async () => {
+  test('the server also closes silent connections, and answers a probe', async () => {
     const { port } = await start()
     const silent: Socket[] = []
     for (let i = 0; i < 12; i++) silent.push(await connected(port))

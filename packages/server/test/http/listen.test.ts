@@ -1,5 +1,5 @@
 /**
- * The URLs that the server reports: a person opens them on the machine where the server runs.
+ * The URLs that the server reports: a user opens them on the machine of the server.
  */
 import { expect, onTestFinished, test } from 'vitest'
 import { createServer } from '../../src/create-server.js'

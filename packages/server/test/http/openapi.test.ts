@@ -1,5 +1,5 @@
 /**
- * The OpenAPI document and the pages that show it: true to what the server does.
+ * The OpenAPI document agrees with the routes of the server, and the pages show it.
  */
 import { describe, expect, test } from 'vitest'
 import { HEALTH, startApp } from './start-app.js'
@@ -32,7 +32,7 @@ async function openApiOf(get: (path: string) => Promise<Response>): Promise<Open
 }
 
 describe('/openapi.json', () => {
-  test('lists what there is, and nothing else', async () => {
+  test('lists exactly the routes of the server', async () => {
     const { get } = await startApp({ metrics: METRICS })
     const { openapi, info, paths } = await openApiOf(get)
     expect(openapi).toBe('3.1.0')
@@ -45,7 +45,7 @@ describe('/openapi.json', () => {
     expect((await openApiOf(get)).paths).not.toHaveProperty('/metrics')
   })
 
-  test('describes in words how a client connects over a WebSocket', async () => {
+  test('describes how a client connects over a WebSocket', async () => {
     const { get } = await startApp()
     const { description } = (await openApiOf(get)).info
     for (const word of ['/ws/{clientId}', 'lastcall.v1', 'cursor=EPOCH:OFFSET', 'session', 'token', '1001', '4009']) {
@@ -53,7 +53,7 @@ describe('/openapi.json', () => {
     }
   })
 
-  test('every path parameter is declared, every response described', async () => {
+  test('declares every path parameter and describes every response', async () => {
     const { get } = await startApp({ metrics: METRICS })
     for (const [path, operations] of Object.entries((await openApiOf(get)).paths)) {
       const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
@@ -89,7 +89,7 @@ describe('/openapi.json', () => {
     expect([...(schema?.required ?? [])].sort()).toEqual(fields)
   })
 
-  test('promises of /health all the fields it has', async () => {
+  test('lists all fields of /health', async () => {
     const { get } = await startApp()
     const schema = (await openApiOf(get)).paths['/health']?.['get']?.responses['200']?.content?.['application/json']
     expect(schema?.schema.required?.toSorted()).toEqual(Object.keys(HEALTH).sort())
@@ -104,7 +104,7 @@ describe('/docs', () => {
     const policy = answer.headers.get('content-security-policy') ?? ''
     expect(policy).toContain("script-src 'self';")
     expect(policy).toContain("frame-ancestors 'none'")
-    // On a server without TLS this would break every part of the page.
+    // On a server without TLS this directive would break every part of the page.
     expect(policy).not.toContain('upgrade-insecure-requests')
 
     const html = await answer.text()
@@ -117,7 +117,7 @@ describe('/docs', () => {
     }
   })
 
-  test('asks nobody else whether the document is valid', async () => {
+  test('sends the document to no validator on the network', async () => {
     const { get } = await startApp()
     const script = await (await get('/docs/static/swagger-initializer.js')).text()
     expect(script).toContain('"validatorUrl":null')

@@ -7,7 +7,7 @@ import { setLanguage, t } from '../../page/texts.js'
 import { PAGE_FOLDER } from '../../src/http/page.js'
 import { startApp } from './start-app.js'
 
-test('the page comes with everything it refers to', async () => {
+test('the server has every file that the page refers to', async () => {
   const { url, get } = await startApp()
   const answer = await get('/')
   expect(answer.status).toBe(200)
@@ -29,7 +29,7 @@ test('the page comes with everything it refers to', async () => {
     waiting.push(...[...imports].map(([, module = '']) => new URL(module, base).href))
   }
   expect(seen).toContain(url('/client.js'))
-  // Nothing is shipped that the page never asks for.
+  // The server ships no file that the page does not request.
   const files = (await readdir(PAGE_FOLDER)).filter((name) => name !== 'index.html')
   expect([...seen].map((href) => href.slice(href.lastIndexOf('/') + 1)).sort()).toEqual(files.sort())
 })
@@ -46,7 +46,7 @@ test.each([
 })
 
 test.each(['/page/', '/page/index.html', '/page/../package.json', '/page/..%2Fpackage.json', '/page/nothing.js'])(
-  '%s is nothing of the page',
+  '%s is no file of the page',
   async (path) => {
     const { get } = await startApp()
     expect((await get(path)).status).toBe(404)
@@ -74,7 +74,7 @@ describe('its policy', () => {
     expect(directives.join()).not.toContain('unsafe')
   })
 
-  test('is one the page can live with: nothing in it is inline or from elsewhere', async () => {
+  test('blocks no part of the page, which contains nothing inline and nothing from elsewhere', async () => {
     const { get } = await startApp()
     const html = await (await get('/')).text()
     expect(html).not.toMatch(/<style|\sstyle=|\son[a-z]+=|javascript:/i)
@@ -84,7 +84,7 @@ describe('its policy', () => {
 })
 
 describe('caching', () => {
-  test('a browser that has the page gets 304, also with the tag that a proxy changed', async () => {
+  test('a browser with the same version gets 304, also with a tag that a proxy weakened', async () => {
     const { get } = await startApp()
     const first = await get('/')
     const etag = first.headers.get('etag') ?? ''
@@ -99,14 +99,14 @@ describe('caching', () => {
     }
   })
 
-  test('a browser that has another version gets this one', async () => {
+  test('a browser with another version gets this one', async () => {
     const { get } = await startApp()
     const answer = await get('/', { headers: { 'if-none-match': '"other"' } })
     expect(answer.status).toBe(200)
     expect(await answer.text()).toContain('<title>lastcall</title>')
   })
 
-  test('files differ in their tags', async () => {
+  test('each file has a tag of its own', async () => {
     const { get } = await startApp()
     const [page, script] = [await get('/'), await get('/page/page.js')]
     expect(page.headers.get('etag')).not.toBe(script.headers.get('etag'))
@@ -129,7 +129,7 @@ describe('names', () => {
     expect(allowedName(typed)).toBe(name)
   })
 
-  test('the one that is proposed is always allowed', () => {
+  test('the proposed name is always valid', () => {
     for (const language of ['uk', 'en'] as const) expect(friendlyName(language)).toMatch(/^[a-z]+-[a-z]+-\d\d$/)
   })
 })

@@ -1,5 +1,5 @@
 /**
- * The HTTP application on a port of its own, with dependencies that a test can change under it.
+ * The HTTP application on a port of its own, with dependencies that a test can change.
  */
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
@@ -34,7 +34,7 @@ export async function startApp(deps: Partial<AppDependencies> = {}) {
     ...deps,
   })
   onTestFinished(async () => {
-    // An answer that a test has not read to its end would keep its connection, and the test, waiting.
+    // An answer that the test has not read to its end would keep its connection open and block the test.
     const closed = app.close()
     app.server.closeAllConnections()
     await closed

@@ -10,7 +10,7 @@ const countIn = (audiences: Audiences<GroupMember>, channel: string): number =>
 
 const member = (): GroupMember => ({ transport: new FakeTransport() })
 
-test('those in the same channels with the same language are one audience, in whatever order they name them', () => {
+test('connections with the same channels and language share an audience, in whatever order they name the channels', () => {
   const audiences = new Audiences<GroupMember>()
   const first = audiences.enter(['lobby', 'news'], 'uk')
   expect(audiences.enter(['news', 'lobby', 'news'], 'uk')).toBe(first)
@@ -18,7 +18,7 @@ test('those in the same channels with the same language are one audience, in wha
   expect(first.size).toBe(2)
 })
 
-test('another language or another channel is another audience', () => {
+test('a connection with another language or channel belongs to another audience', () => {
   const audiences = new Audiences<GroupMember>()
   const first = audiences.enter(['lobby'], 'uk')
   const others = [audiences.enter(['lobby'], 'en'), audiences.enter(['lobby', 'news'], 'uk'), audiences.enter([], 'uk')]
@@ -26,13 +26,13 @@ test('another language or another channel is another audience', () => {
   expect(new Set([first, ...others].map(({ id }) => id)).size).toBe(4)
 })
 
-test('another encoding is another audience', () => {
+test('a connection with another encoding belongs to another audience', () => {
   const audiences = new Audiences<GroupMember>()
   const first = audiences.enter(['lobby'], 'uk')
   expect(audiences.enter(['lobby'], 'uk', { ...UTF8_ENCODING, name: 'other' })).not.toBe(first)
 })
 
-test('a channel knows its audiences and how many are in it, also those that are not live', () => {
+test('a channel lists its audiences and counts its connections, including those that are behind', () => {
   const audiences = new Audiences<GroupMember>()
   const lobby = audiences.enter(['lobby'], 'uk')
   audiences.enter(['lobby'], 'uk')
@@ -51,7 +51,7 @@ test('a closing connection does not go live', () => {
   expect(audience.live.size).toBe(0)
 })
 
-test('a connection that leaves is not live any more, and an empty audience is removed', () => {
+test('a connection that leaves is no longer live, and the index removes an empty audience', () => {
   const audiences = new Audiences<GroupMember>()
   const [anna, bob] = [member(), member()]
   const audience = audiences.enter(['lobby'], 'uk')
@@ -66,7 +66,7 @@ test('a connection that leaves is not live any more, and an empty audience is re
   expect(audiences.enter(['lobby'], 'uk')).not.toBe(audience)
 })
 
-test('one that has gone takes nothing of the next with the same channels away', () => {
+test('a removed audience does not affect a later one with the same channels', () => {
   const audiences = new Audiences<GroupMember>()
   const anna = member()
   const old: Audience<GroupMember> = audiences.enter(['lobby', 'news'], 'uk')

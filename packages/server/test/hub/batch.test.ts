@@ -1,6 +1,6 @@
 /**
- * The delivery of a batch: by the index each client gets what concerns it, the work grows with what is delivered, and a long
- * fan-out leaves the event loop its due.
+ * The delivery of a batch: the index selects the entries for each client, the work grows with the number of delivered frames,
+ * and a long fan-out yields to the event loop.
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -19,7 +19,7 @@ const audienceOf = (channels: readonly string[]): AudienceView => ({
   encoding: LINES,
 })
 
-test('by the index each client gets the same frames in the same order as by looking at each entry', () => {
+test('delivery by the index writes the same frames in the same order as a check of each entry', () => {
   fc.assert(
     fc.property(fc.array(anyContent, { maxLength: 30 }), fc.subarray([...SOME_CHANNELS]), (contents, channels) => {
       const window = makeWindow()
@@ -39,7 +39,7 @@ test('by the index each client gets the same frames in the same order as by look
   )
 })
 
-test('a batch of a thousand clients in a thousand channels looks at each entry a few times, not a thousand', () => {
+test('a batch for a thousand clients in a thousand channels reads each entry a few times, not a thousand', () => {
   const window = makeWindow()
   let looks = 0
   const items = Array.from({ length: 1000 }, (_, index): WindowEntry => {
@@ -78,7 +78,7 @@ const slowly = (member: Member, advance: (ms: number) => void): Member => {
   return member
 }
 
-test('a fan-out that takes too long leaves the rest for later turns, and every client gets all of it once and in order', async () => {
+test('a long fan-out continues in later turns, and every client receives all of it once and in order', async () => {
   const { hub, journal, clock, join, stats } = await openHub()
   const members = Array.from({ length: 1000 }, (_, index) =>
     slowly(join(`c${String(index)}`), (ms) => clock.advance(ms)),
@@ -96,7 +96,7 @@ test('a fan-out that takes too long leaves the rest for later turns, and every c
     )
   }
   expect(stats.deliveries).toBe(2000)
-  // From here on, in a turn that has time, they are written to live again.
+  // From the next turn with time on, the hub delivers to these connections live again.
   await turns(1)
   const before = members.map(({ transport }) => transport.writes.length)
   journal.say(

@@ -80,12 +80,12 @@ describe('of an entry', () => {
     return frame && (read(frame)[0]?.['type'] as string)
   }
 
-  test('the sender of a message gets the ack, also of one to a channel that it has left', () => {
+  test('the publisher of a message gets the ack, also for a channel that it has left', () => {
     expect(to('anna', messageEntry({ from: 'anna' }))).toBe('ack')
     expect(to('anna', messageEntry({ from: 'anna' }), [])).toBe('ack')
   })
 
-  test('others get the message if they are in its channel', () => {
+  test('other clients get the message if they are in its channel', () => {
     expect(to('bob', messageEntry({ from: 'anna' }))).toBe('message')
     expect(to('bob', messageEntry({ from: 'anna', channel: 'news' }))).toBeUndefined()
   })
@@ -164,7 +164,7 @@ describe('chunks', () => {
     )
   })
 
-  test('are no larger than asked for, unless a single frame is', () => {
+  test('are no larger than the requested size, unless a single frame is larger', () => {
     fc.assert(
       fc.property(
         anyEntries,
@@ -224,7 +224,7 @@ describe('chunks', () => {
     expect(told(read(cutter.next(audience, member, START, MANY_BYTES).bytes))).toHaveLength(4)
   })
 
-  test('of two audiences are not confused', () => {
+  test('of two audiences stay separate', () => {
     const { window } = windowOf([messageEntry({ channel: 'lobby' }), messageEntry({ channel: 'news' })])
     const cutter = new ChunkCutter(window)
     const member = { clientId: 'cleo', locale: 'uk', encoding: LINES } as const
@@ -234,7 +234,7 @@ describe('chunks', () => {
     expect(offsets(audienceOf(['news'], 'uk', 2))).toEqual([2])
   })
 
-  test('that were kept are still true when more has come', () => {
+  test('that were cached stay valid when new entries arrive', () => {
     const { window, entries } = windowOf([messageEntry(), messageEntry()])
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
@@ -248,7 +248,7 @@ describe('chunks', () => {
     )
   })
 
-  test('end with the journal that they were cut from', () => {
+  test('are dropped when the journal is replaced', () => {
     const { window } = windowOf([messageEntry({ data: '"old"' })])
     const cutter = new ChunkCutter(window)
     const audience = audienceOf(['lobby'])
@@ -262,7 +262,7 @@ describe('chunks', () => {
   })
 })
 
-test('a replay in chunks of any size is the past of its channels and of nothing else', () => {
+test('a replay in chunks of any size contains the entries of its channels and no others', () => {
   fc.assert(
     fc.property(
       anyEntries,
@@ -302,7 +302,7 @@ test('a replay in chunks of any size is the past of its channels and of nothing 
   )
 })
 
-test('a chunk ends after 4,096 entries, though none of them concerns the client', () => {
+test('a chunk ends after 4,096 entries even if none of them concerns the client', () => {
   const { window } = windowOf(Array.from({ length: 10_000 }, () => messageEntry({ channel: 'elsewhere' })))
   const cutter = new ChunkCutter(window)
   const viewer = { clientId: 'borys', locale: 'uk', encoding: LINES } as const

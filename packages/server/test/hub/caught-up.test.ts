@@ -1,16 +1,16 @@
 /**
- * `pong`: the end of a catch-up, as a client can see it.
+ * `pong` marks the end of a catch-up for a client.
  */
 import { expect, test } from 'vitest'
 import { startServer } from '../support/test-server.js'
 
-test('a pong follows every missed entry, and carries the offset that was reached', async () => {
+test('a pong follows every missed entry and carries the offset up to which the server has delivered', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const anna = await server.connect('anna')
   const { cursor, session } = await anna.first('welcome')
   await anna.leave()
   const boris = await server.connect('boris')
-  // More than a chunk of a catch-up holds.
+  // More entries than a chunk of a catch-up holds.
   const data = 'x'.repeat(2000)
   for (let i = 0; i < 400; i++) boris.send({ type: 'message', data })
   const last = await boris.publish('the last one')
@@ -24,7 +24,7 @@ test('a pong follows every missed entry, and carries the offset that was reached
   expect(before.filter(({ type }) => type === 'message')).toHaveLength(401)
 })
 
-test('a pong moves the cursor of a client that nothing concerned', async () => {
+test('a pong moves the cursor of a client that no entry concerned', async () => {
   const server = await startServer({ presenceIntervalMs: 0, historySize: 10 })
   const anna = await server.connect('anna')
   const { cursor, session } = await anna.first('welcome')
@@ -46,7 +46,7 @@ test('a pong moves the cursor of a client that nothing concerned', async () => {
   expect((await recovered.first('welcome')).recovered).toBe(true)
 })
 
-test('a live connection is answered at once', async () => {
+test('a live connection gets its pong at once', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const anna = await server.connect('anna')
   const offset = await anna.publish('hello')

@@ -104,11 +104,11 @@ describe.each([...Object.values(SAMPLES), ...OF_APPLICATION])(
     const written: NewEntry = { ...content, at: 1, node: 'other', sequence: 7 }
     const bytes = encodeEntry(written)
 
-    test('is decoded as it was encoded', () => {
+    test('decodes to the encoded value', () => {
       expect(decodeEntry(3, bytes)).toEqual({ ...written, offset: 3, bytes: bytes.length })
     })
 
-    test('is delivered live, and a second one with the same sender and id is a retry', async () => {
+    test('is delivered live, and a second entry with the same idempotency key is a retry', async () => {
       const { journal, join } = await openHub()
       const members = { anna: join('anna'), bohdan: join('bohdan'), vira: join('vira') }
       const received = (): unknown => {
@@ -122,7 +122,7 @@ describe.each([...Object.values(SAMPLES), ...OF_APPLICATION])(
       expect(received()).toEqual(again)
     })
 
-    test('is delivered to a connection that resumes as it was delivered live', async () => {
+    test('is delivered to a resuming connection as it was delivered live', async () => {
       const { journal, join } = await openHub()
       journal.listener?.onBatch([decodeEntry(1, bytes), decodeEntry(2, bytes)])
       for (const [name, type] of Object.entries(delivered)) {

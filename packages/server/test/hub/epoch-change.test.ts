@@ -26,7 +26,7 @@ describe('when the journal is replaced', () => {
     expect(anna.connection.serverClose).toBe('replaced')
   })
 
-  test('no more than 1,000 connections are closed in any second, and all of them are in their turn', async () => {
+  test('the pacing closes at most 1,000 connections per second, and all of them in the end', async () => {
     const hub = await openHub()
     const { journal, clock } = hub
     const members = joinMany(hub, 2345)
@@ -57,7 +57,7 @@ describe('when the journal is replaced', () => {
     expect(lines).toEqual([{ connections: 1800, mostInASecond: 1090, forMs: 2610 }])
   })
 
-  test('a late tick closes what has become due meanwhile, and never more than 100 connections', async () => {
+  test('a late tick closes the connections that came due meanwhile, at most 100', async () => {
     const hub = await openHub()
     const { journal, clock } = hub
     const members = joinMany(hub, 400)
@@ -70,7 +70,7 @@ describe('when the journal is replaced', () => {
     expect([60, 13.4, 10.6, 100, 2500, 10].map(closedAfterStall)).toEqual([60, 13, 11, 100, 100, 10])
   })
 
-  test('a connection of the old epoch receives nothing of the new one, behind or not, and a new one is served at once', async () => {
+  test('a connection of the old epoch receives no entry of the new one, behind or not, and a new connection is served at once', async () => {
     const hub = await openHub()
     const { journal, join } = hub
     const [anna, bohdan] = joinMany(hub, 2) as [Member, Member]
@@ -88,7 +88,7 @@ describe('when the journal is replaced', () => {
     expect(hub.hub.subscriptions.memberCount).toBe(1)
   })
 
-  test('and replaced again, the connections of both old epochs are closed, each once', async () => {
+  test('and replaced again, the server closes the connections of both old epochs, each once', async () => {
     const hub = await openHub()
     const { journal, clock, join } = hub
     const members = joinMany(hub, 15)
@@ -102,7 +102,7 @@ describe('when the journal is replaced', () => {
     expect(isClosed(newest)).toBe(false)
   })
 
-  test('a connection that ends by itself does not use up a place in the pace', async () => {
+  test('a connection that ends by itself does not count towards the pace', async () => {
     const hub = await openHub()
     const members = joinMany(hub, 30)
     hub.journal.listener?.onEpoch('other', 1)
@@ -122,7 +122,7 @@ describe('when the journal is replaced', () => {
     expect(hub.clock.running).toBe(0)
   })
 
-  test('a handshake that waits for an offset of the old journal waits no longer', async () => {
+  test('a handshake that waits for an offset of the old journal stops waiting', async () => {
     const { hub, journal } = await openHub()
     const waiting = hub.feed.waitForCursor({ epoch: 'epoch', offset: 50 }, 60_000)
     journal.listener?.onEpoch('other', 1)

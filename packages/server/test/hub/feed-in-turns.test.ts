@@ -1,5 +1,5 @@
 /**
- * The feed takes a bounded time of each turn of the event loop: what the journal tells beyond that waits, in order.
+ * The feed takes a bounded time of each turn of the event loop: further entries of the journal wait, in order.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
@@ -44,8 +44,8 @@ async function turnsOf({ takeTold }: WatchedHub): Promise<(number | string)[][]>
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
-describe('entries that the journal tells at once', () => {
-  test('are delivered over several turns, and nothing overtakes them', async () => {
+describe('entries that the journal reports at once', () => {
+  test('are delivered over several turns, and no later entry overtakes them', async () => {
     const hub = await openSlowHub()
     hub.journal.say(...messages(5000))
     hub.journal.listener?.onAvailability(false)
@@ -53,13 +53,13 @@ describe('entries that the journal tells at once', () => {
     hub.journal.say(...messages(2))
     const turns = await turnsOf(hub)
     expect(turns.flat()).toEqual([...range(1, 5000), 'down', 'epoch', 5001, 5002])
-    // 8 ms, and the batch that exceeds them.
+    // The budget of 8 ms, and the batch that exceeds it.
     expect(Math.max(...turns.map(({ length }) => length * ENTRY_MS))).toBeLessThan(8 + 256 * ENTRY_MS)
   })
 
-  test('schedule nothing when they are few: the event loop may wait for the next ones', async () => {
+  test('schedule no callback when they are few, so that the event loop may wait for the next ones', async () => {
     const hub = await openSlowHub()
-    // What the opening has scheduled is over.
+    // The tasks of the opening are done.
     for (let turn = 0; turn < 3; turn++) await nextTurn()
     const soon = vi.spyOn(hub.clock, 'soon')
     for (let batch = 0; batch < 3; batch++) hub.journal.say(...messages(20))
@@ -77,7 +77,7 @@ describe('entries that the journal tells at once', () => {
     expect(anna.transport.messages).toHaveLength(100)
   })
 
-  test('do not fill the memory: the reader of the journal waits when it is too far ahead', async () => {
+  test('cause backpressure: the reader of the journal waits when it is too far ahead', async () => {
     const hub = await openSlowHub()
     let mostWaiting = 0
     for (let said = 2000; said <= 100_000; said += 2000) {
@@ -100,7 +100,7 @@ describe('entries that the journal tells at once', () => {
 })
 
 describe('an entry whose application takes several turns', () => {
-  test('is told after its application, before the entries behind it and after those before it', async () => {
+  test('is reported after its application, before the entries behind it and after those before it', async () => {
     const pieces: number[] = []
     const apply = (entry: Entry) => {
       if (entry.offset !== 3) return entry

@@ -1,5 +1,5 @@
 /**
- * Frames: the JSON that clients read of an entry.
+ * Frames: the JSON of an entry for clients.
  */
 import type { Locale, PresenceMessage } from '@lastcall/protocol'
 import fc from 'fast-check'
@@ -155,18 +155,18 @@ test('an entry is not encoded before a connection needs its frame', () => {
   expect(texts).toHaveLength(1)
 })
 
-test('a frame carries the time that the window gives it', () => {
+test('a frame carries the time that the window assigns to its entry', () => {
   const frames = new Frames(messageEntry({ at: 5 }), AT, UTF8_ENCODING)
   expect(JSON.parse(frames.forAudience('uk', LOBBY).toString())).toMatchObject({ at: '2026-01-02T03:04:05.678Z' })
 })
 
-test('the data is kept in the frame alone', () => {
+test('only the frame retains the data', () => {
   const frames = new Frames(messageEntry({ data: '"once"' }), 0, UTF8_ENCODING)
   expect(frames.forAudience('uk', LOBBY).toString()).toContain('"once"')
   expect(JSON.stringify(frames.entry)).not.toContain('once')
 })
 
-test('a localized message is made once per language', () => {
+test('a localized message is built once per language', () => {
   const made: Locale[] = []
   const frameFor = localized(
     (text) => Buffer.from(text),
@@ -183,7 +183,7 @@ test('a localized message is made once per language', () => {
   expect(made).toEqual(['uk', 'en'])
 })
 
-test('a frame in another encoding has the same text, also when the data is in the first frame alone', () => {
+test('a frame in another encoding has the same text, also when only the first frame retains the data', () => {
   const upperCase = { ...UTF8_ENCODING, name: 'upper', encode: (text: string) => Buffer.from(text.toUpperCase()) }
   const frames = new Frames(messageEntry({ data: '"once"' }), 0, UTF8_ENCODING)
   const first = frames.forAudience('uk', LOBBY).toString()

@@ -43,7 +43,7 @@ describe('a batch', () => {
     expect(anna.transport.writes).toEqual([])
   })
 
-  test('does not stop at a connection that has ended', async () => {
+  test('continues after a connection that has ended', async () => {
     const { journal, join, stats } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
     anna.transport.isOpen = false
@@ -54,7 +54,7 @@ describe('a batch', () => {
   })
 })
 
-test('a placeholder is delivered to nobody, does not count as unknown, and can be resumed across', async () => {
+test('a placeholder reaches no client, does not count as unknown, and a client can resume across it', async () => {
   const { hub, journal, join, stats } = await openHub()
   const anna = join('anna')
   const placeholder = placeholderEntry() as unknown as NewEntry
@@ -80,7 +80,7 @@ describe('a connection that joins', () => {
     expect(offsets(anna)).toEqual([11])
   })
 
-  test('with a cursor gets what it missed and then what is new, in order', async () => {
+  test('with a cursor gets the missed entries and then the new ones, in order', async () => {
     const { journal, join, stats } = await withHistory()
     const anna = join('anna', { cursor: at(7) })
     expect(anna.start).toEqual({ cursor: 'epoch:7', recovered: true })
@@ -92,7 +92,7 @@ describe('a connection that joins', () => {
     expect([stats.resumesRecovered, stats.resumesNotRecovered]).toEqual([1, 0])
   })
 
-  test('with the oldest cursor that can be served gets everything that is kept', async () => {
+  test('with the oldest valid cursor gets every retained entry', async () => {
     const { join } = await withHistory()
     const anna = join('anna', { cursor: at(5) })
     await turns()
@@ -126,7 +126,7 @@ describe('a connection that joins', () => {
 })
 
 describe('a connection whose socket is full', () => {
-  test('is not written to until it drains, and then gets everything in order', async () => {
+  test('gets no frame until it drains, and then gets every entry in order', async () => {
     const { hub, journal, join } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
     anna.transport.isFull = true
@@ -144,7 +144,7 @@ describe('a connection whose socket is full', () => {
     expect(offsets(anna)).toEqual(range(1, 32))
   })
 
-  test('is closed with 4008 as soon as what it has not read is no longer kept', async () => {
+  test('is closed with 4008 as soon as the window evicts its unread entries', async () => {
     const { journal, join } = await openHub({ retention: { maxEntries: 5, maxAgeMs: Infinity, maxBytes: Infinity } })
     const anna = join('anna')
     anna.transport.isFull = true
@@ -157,7 +157,7 @@ describe('a connection whose socket is full', () => {
     expect(offsets(anna)).toEqual([1])
   })
 
-  test('is closed with 4008 when its unread entries have become too old, even without new entries', async () => {
+  test('is closed with 4008 when its unread entries expire, even without new entries', async () => {
     const { hub, journal, clock, join } = await openHub({
       retention: { maxEntries: 100, maxAgeMs: 1000, maxBytes: Infinity },
     })
@@ -245,7 +245,7 @@ describe('connections that join, fall behind, drain and change channels at any t
     })
   }
 
-  test('each has received exactly the entries that concern it, in order, without a gap or a repeat', async () => {
+  test('receive exactly the entries that concern them, in order, without a gap or a repeat', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const { hub, journal, join, leave } = await openHub()
@@ -330,7 +330,7 @@ describe('subscribing with `since`', () => {
   async function withNews(): Promise<TestHub & { anna: Member }> {
     const made = await openHub()
     const anna = made.join('anna')
-    // 1 … 10: news and lobby in turn.
+    // The entries 1 … 10 belong to news and lobby in turn.
     for (let index = 0; index < 5; index++) {
       made.journal.say(message({ channel: 'news', from: 'zoe' }), message({ channel: 'lobby', from: 'zoe' }))
     }
@@ -372,7 +372,7 @@ describe('subscribing with `since`', () => {
     expect(types(anna)).toEqual(['subscribed', 11])
   })
 
-  test('ends with the channel: what is unsubscribed is not replayed any further', async () => {
+  test('ends when the connection unsubscribes from the channel', async () => {
     const { hub, anna } = await withNews()
     anna.transport.isFull = true
     hub.subscriptions.subscribe(anna.connection, ['news'], at(0), frame)
@@ -401,7 +401,7 @@ describe('publishing', () => {
     ...(id !== undefined && { id }),
   })
 
-  test('is acked from the journal, in the stream of the sender', async () => {
+  test('is acknowledged from the journal, in the stream of the publisher', async () => {
     const { hub, journal, join } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
     hub.publishing.publish(anna.connection, says('x'))
@@ -412,7 +412,7 @@ describe('publishing', () => {
     expect(bob.transport.messages).toMatchObject([{ type: 'message', from: 'anna', id: 'x', offset: 1 }])
   })
 
-  test('again with the same id is acknowledged with the first offset and delivered to nobody', async () => {
+  test('again with the same id is acknowledged with the first offset and delivered to no subscriber', async () => {
     const { hub, journal, join, stats } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
     hub.publishing.publish(anna.connection, says('x'))
@@ -429,7 +429,7 @@ describe('publishing', () => {
     expect(stats.duplicates).toBe(1)
   })
 
-  test('again while the first is under way is appended once, and each of them is acked', async () => {
+  test('again while the first is under way appends once and acknowledges each', async () => {
     const { hub, journal, join } = await openHub()
     const [anna, bob] = [join('anna'), join('bob')]
     hub.publishing.publish(anna.connection, says('x'))
@@ -447,7 +447,7 @@ describe('publishing', () => {
     expect(offsets(bob)).toEqual([1])
   })
 
-  test('again while the first is under way shares its failure', async () => {
+  test('again while the first is under way fails together with it', async () => {
     const { hub, journal, join, failures } = await openHub()
     const anna = join('anna')
     hub.publishing.publish(anna.connection, says('x'))
@@ -459,7 +459,7 @@ describe('publishing', () => {
     expect(anna.connection.unacked).toBe(0)
   })
 
-  test('a retry from a new connection while the first is under way is acked there', async () => {
+  test('a retry from a new connection while the first is under way is acknowledged on the new connection', async () => {
     const { hub, journal, join, leave } = await openHub()
     const first = join('anna')
     hub.publishing.publish(first.connection, says('x'))
@@ -502,7 +502,7 @@ describe('publishing', () => {
     expect(stats.duplicates).toBe(1)
   })
 
-  test('a retry whose first ack the sender has not reached yet in its catch-up is acked there', async () => {
+  test('a retry is acknowledged within the catch-up when the publisher has not reached the first ack yet', async () => {
     const { hub, journal, join } = await openHub()
     journal.say(message({ from: 'anna', id: 'x' }))
     const anna = join('anna', { cursor: at(0) })
@@ -512,7 +512,7 @@ describe('publishing', () => {
     expect(told(anna.transport.messages)).toEqual([['ack', 1]])
   })
 
-  test('many messages at once stop the reading until half of them are acknowledged', async () => {
+  test('many messages at once stop the reading until half of them are acknowledged (backpressure)', async () => {
     const { hub, journal, join } = await openHub()
     const anna = join('anna')
     for (let index = 0; index < 63; index++) hub.publishing.publish(anna.connection, says())
@@ -525,7 +525,7 @@ describe('publishing', () => {
     expect(anna.connection.unacked).toBe(0)
   })
 
-  test('settles when every message has been read back', async () => {
+  test('settles when the hub has read every message back', async () => {
     const { hub, journal, join } = await openHub()
     hub.publishing.publish(join('anna').connection, says())
     let isSettled = false
@@ -538,7 +538,7 @@ describe('publishing', () => {
 })
 
 describe('a message on its way into the journal', () => {
-  test('fails when the journal is replaced, and its author waits for its close', async () => {
+  test('fails when the journal is replaced, and its publisher waits for its close', async () => {
     const { hub, journal, join, failures } = await openHub()
     const anna = join('anna')
     hub.publishing.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', id: 'x', data: '1' })
@@ -568,7 +568,7 @@ describe('a message on its way into the journal', () => {
     expect(failures).toEqual(['anna x journal_unavailable'])
   })
 
-  test('is waited for by a hub that closes, and no timer remains', async () => {
+  test('delays the close of the hub, and no timer remains', async () => {
     const { hub, journal, clock } = await openHub()
     hub.publishing.publishOwn({ kind: 'rosterRequest', of: 'another' }, () => undefined)
     await turns()
@@ -579,15 +579,15 @@ describe('a message on its way into the journal', () => {
   })
 })
 
-describe('a connection is served', () => {
-  test('at once when nothing is due to it', async () => {
+describe('onceFlushed calls back', () => {
+  test('at once when the connection has no due frame', async () => {
     const { join } = await openHub()
     let isServed = false
     join('anna').connection.onceFlushed(() => (isServed = true))
     expect(isServed).toBe(true)
   })
 
-  test('when its last message is acked, and not before the ack is written', async () => {
+  test('when the last message is acknowledged, and not before the ack is written', async () => {
     const { hub, journal, join } = await openHub()
     const anna = join('anna')
     hub.publishing.publish(anna.connection, { kind: 'message', channel: 'lobby', from: 'anna', data: '1' })
@@ -599,7 +599,7 @@ describe('a connection is served', () => {
     expect(toldBefore).toEqual([['ack', 1]])
   })
 
-  test('when it has caught up', async () => {
+  test('when the connection has caught up', async () => {
     const { hub, journal, join } = await openHub()
     const anna = join('anna')
     anna.transport.isFull = true
@@ -615,7 +615,7 @@ describe('a connection is served', () => {
     expect(offsets(anna)).toEqual(range(1, 6))
   })
 
-  test('when it has left', async () => {
+  test('when the connection has left', async () => {
     const { hub, journal, join, leave } = await openHub()
     const anna = join('anna')
     anna.transport.isFull = true
@@ -628,8 +628,8 @@ describe('a connection is served', () => {
   })
 })
 
-describe('a cursor that another instance has told', () => {
-  test('is waited for', async () => {
+describe('a cursor from another instance', () => {
+  test('delays the handshake until this instance has read up to it', async () => {
     const { hub, journal, clock } = await openHub()
     let isReached = false
     const reached = hub.feed.waitForCursor(at(2), 1000).then(() => (isReached = true))
@@ -641,7 +641,7 @@ describe('a cursor that another instance has told', () => {
     clock.advance(1000)
   })
 
-  test('is not waited for any longer than was asked for', async () => {
+  test('delays the handshake no longer than the given time', async () => {
     const { hub, clock } = await openHub()
     const reached = hub.feed.waitForCursor(at(2), 1000)
     clock.advance(1000)

@@ -1,5 +1,5 @@
 /**
- * The index of what concerns a client personally: a question costs as much as the part of the window that it is about.
+ * The index of the entries that concern a client personally: a query costs as much as its part of the window.
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -24,7 +24,7 @@ test('a query about a few entries of a long window reads at most two blocks of i
   expect(read).toBe(before)
 })
 
-test('answers as a walk through the entries does, while they are pushed and evicted', () => {
+test('finds the same entries as a scan, while entries are pushed and evicted', () => {
   const step = fc.record({
     pushed: fc.integer({ min: 0, max: 1500 }),
     evicted: fc.integer({ min: 0, max: 1200 }),

@@ -1,5 +1,5 @@
 /**
- * The publisher: what goes into the journal together, and what becomes of it.
+ * The publisher: how it groups messages into appends, and the outcomes of the messages.
  */
 import { describe, expect, test } from 'vitest'
 import { LastcallError } from '../../src/errors.js'
@@ -62,7 +62,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => se
 
 const tooLarge = (): LastcallError => new LastcallError('entry_too_large', 'too large')
 
-test('a turn that brings thousands of messages is several appends, in their order', async () => {
+test('thousands of messages of one turn form several appends, in order', async () => {
   const { publisher: p, journal } = publisher()
   for (let index = 0; index < 3000; index++) p.publish(says(index), author())
   for (let count = 0; count < 6; count++) {
@@ -75,7 +75,7 @@ test('a turn that brings thousands of messages is several appends, in their orde
   expect(data).toEqual(Array.from({ length: 3000 }, (_, index) => String(index)))
 })
 
-test('the messages of one turn of the event loop are one append, in order; later ones are the next', async () => {
+test('the messages of one turn of the event loop form one append, in order, and later messages the next one', async () => {
   const { publisher: p, journal, clock } = publisher()
   clock.advance(5)
   p.publish(says(1), author())
@@ -105,7 +105,7 @@ test('the messages of one turn of the event loop are one append, in order; later
   ])
 })
 
-test('a message is unacknowledged until it has been read back from the journal', async () => {
+test('a message is unacknowledged until the hub has read it back from the journal', async () => {
   const { publisher: p, journal, told, clock, stats } = publisher()
   const anna = author()
   p.publish(says(1, 'x'), anna)
@@ -122,7 +122,7 @@ test('a message is unacknowledged until it has been read back from the journal',
   expect(stats.appends).toBe(2)
 })
 
-test('an entry of another instance with the same number is not taken for its own by the hub, nor twice', async () => {
+test('the hub does not mistake an entry of another instance with the same number for its own, nor counts its own twice', async () => {
   const { publisher: p, journal, told } = publisher()
   const anna = author()
   p.publish(says(1), anna)
@@ -146,7 +146,7 @@ describe('a message that is sent again', () => {
     expect(isRetry('anna', 'x')).toBe(false)
   })
 
-  test('is reported to the author that sent it again, before the first author counts as flushed', async () => {
+  test('is reported to the connection that sent it again, before the first connection counts as flushed', async () => {
     const { publisher: p, journal, told } = publisher()
     p.publish(says(1, 'x'), author('first'))
     p.retry('anna', 'x', author('second'))
@@ -155,7 +155,7 @@ describe('a message that is sent again', () => {
     expect(told).toEqual(['retried second anna x', 'settled first 0'])
   })
 
-  test('fails for all who sent it', async () => {
+  test('fails for all connections that sent it', async () => {
     const { publisher: p, journal, told } = publisher()
     p.publish(says(1, 'x'), author('first'))
     p.retry('anna', 'x', author('second'))
@@ -172,7 +172,7 @@ describe('a message that is sent again', () => {
 })
 
 describe('when the journal fails', () => {
-  test('each author learns which of its messages failed, and none is unacknowledged any more', async () => {
+  test('each publisher learns which of its messages failed, and no message stays unacknowledged', async () => {
     const { publisher: p, journal, stats, told } = publisher()
     const [anna, bob] = [author('anna'), author('bob')]
     p.publish(says(1, 'x'), anna)
@@ -192,7 +192,7 @@ describe('when the journal fails', () => {
     expect(p.retry('anna', 'x', author())).toBe(false)
   })
 
-  test('an author learns of a failure before it counts as flushed, because its connection may be closed then', async () => {
+  test('a publisher learns of a failure before its connection counts as flushed, because the server may close it then', async () => {
     const { publisher: p, journal, told } = publisher()
     p.publish(says(1, 'x'), author())
     await turn()
@@ -201,7 +201,7 @@ describe('when the journal fails', () => {
     expect(told).toEqual(['failed anna x journal_unavailable', 'settled anna 0'])
   })
 
-  test('any error is journal_unavailable, with its cause', async () => {
+  test('every error becomes journal_unavailable, with its cause', async () => {
     const errors: LastcallError[] = []
     const { publisher: p, journal } = publisher({ onFailed: (_author, _id, error) => errors.push(error) })
     p.publish(says(1), author())
@@ -212,7 +212,7 @@ describe('when the journal fails', () => {
     expect(errors).toMatchObject([{ code: 'journal_unavailable', temporary: true, cause: disk }])
   })
 
-  test('later messages go to the journal again', async () => {
+  test('the journal receives later messages again', async () => {
     const { publisher: p, journal, told } = publisher()
     const anna = author()
     p.publish(says(1, 'x'), anna)
@@ -226,7 +226,7 @@ describe('when the journal fails', () => {
     expect(told).toEqual(['settled anna 0'])
   })
 
-  test('an entry that appears although its append failed does no harm', async () => {
+  test('an entry that appears although its append failed is harmless', async () => {
     const { publisher: p, journal, told } = publisher()
     const anna = author()
     p.publish(says(1, 'x'), anna)
@@ -240,7 +240,7 @@ describe('when the journal fails', () => {
   })
 })
 
-test('a message that waited behind an append with an unknown outcome fails with it, presence does not', async () => {
+test('a message that waits behind an append with an unknown outcome fails with it, and presence does not', async () => {
   const { publisher: p, journal, told } = publisher()
   p.publish(says(1, 'x'), author('anna'))
   await turn()
@@ -259,7 +259,7 @@ test('a message that waited behind an append with an unknown outcome fails with 
 describe('when the journal was replaced', () => {
   const replaced = new LastcallError('journal_unavailable', 'replaced', { temporary: true })
 
-  test('an entry that was appended and lost before it was read back fails', async () => {
+  test('an entry that was lost before the hub read it back fails', async () => {
     const { publisher: p, journal, told, stats } = publisher()
     const anna = author()
     p.publish(says(1, 'x'), anna)
@@ -274,7 +274,7 @@ describe('when the journal was replaced', () => {
     expect(p.retry('anna', 'x', author())).toBe(false)
   })
 
-  test('an append of before that is answered late settles nothing that was published since', async () => {
+  test('a late answer to an earlier append settles no message published since', async () => {
     const { publisher: p, journal, told } = publisher()
     const anna = author()
     p.publish(says(1, 'x'), anna)
@@ -304,7 +304,7 @@ describe('when the journal was replaced', () => {
 })
 
 describe('an entry that is too large', () => {
-  test('does not take the others of its turn down', async () => {
+  test('does not fail the other entries of its turn', async () => {
     const { publisher: p, journal, stats, told } = publisher()
     const [anna, bob] = [author('anna'), author('bob')]
     p.publish(says(1, 'x'), anna)
@@ -313,7 +313,7 @@ describe('an entry that is too large', () => {
     await turn()
     journal.fail(tooLarge())
     await turn()
-    // One after another: their order stays.
+    // The publisher appends them one after another, so their order stays.
     expect(journal.waiting.map(({ entries }) => entries)).toHaveLength(1)
     journal.succeed()
     await turn()
@@ -325,7 +325,7 @@ describe('an entry that is too large', () => {
     expect([stats.appends, stats.appendFailures]).toEqual([2, 1])
   })
 
-  test('alone fails for its author', async () => {
+  test('fails for its publisher when it is alone', async () => {
     const { publisher: p, journal, told } = publisher()
     p.publish(says('large', 'y'), author())
     await turn()
@@ -336,7 +336,7 @@ describe('an entry that is too large', () => {
   })
 })
 
-test('more than may wait is refused at once, and taken again when there is room', async () => {
+test('the publisher refuses messages beyond its limit at once, and accepts messages again when there is room', async () => {
   const { publisher: p, journal, told } = publisher({ maxPendingSize: 100 })
   const anna = author()
   p.publish(says('a'.repeat(60)), anna)
@@ -368,12 +368,12 @@ test('an entry of the instance itself reports whether it was read back or lost',
 })
 
 describe('settled', () => {
-  test('is at once when nothing is pending', async () => {
+  test('resolves at once when nothing is pending', async () => {
     const { publisher: p } = publisher()
     await p.settled()
   })
 
-  test('waits for everything that was published, back or failed, presence too', async () => {
+  test('waits until every published entry, presence included, is read back or has failed', async () => {
     const { publisher: p, journal } = publisher()
     let isSettled = false
     p.publish(says(1), author())

@@ -1,5 +1,5 @@
 /**
- * Which message is a retry of which, on two instances that read one journal at different times.
+ * Two instances that read one journal at different times agree on the retries.
  */
 import { describe, expect, test } from 'vitest'
 import type { NewEntry } from '../../src/journal/journal.js'
@@ -28,7 +28,7 @@ async function openPair(): Promise<{ one: Instance; other: Instance; clock: Fake
   return { one: await open(), other: await open(), clock }
 }
 
-describe('a message that is published again after an outage longer than HISTORY_TTL', () => {
+describe('a message that a client publishes again after an outage longer than HISTORY_TTL', () => {
   const first = message({ from: 'anna', id: 'a-1' })
 
   test('is a retry on the instance that evicted the first one and on the instance that has just received it', async () => {
@@ -48,7 +48,7 @@ describe('a message that is published again after an outage longer than HISTORY_
     }
   })
 
-  test('is acknowledged with the first offset at once, and not appended, although the first one is evicted', async () => {
+  test('is acknowledged at once with the first offset and not appended, although the first one is evicted', async () => {
     const { one, clock } = await openPair()
     one.journal.say(first)
     clock.advance(TTL_MS + 1)
@@ -68,7 +68,7 @@ describe('a message that is published again after an outage longer than HISTORY_
     expect(one.journal.appends).toEqual([])
   })
 
-  test('is judged equally whatever the clocks of its writers show', async () => {
+  test('is judged equally whatever the clocks of its writers', async () => {
     for (const skewMs of [-3_600_000, 3_600_000]) {
       const { one, other, clock } = await openPair()
       one.journal.say(message({ from: 'anna', id: 'a-1', at: clock.now() }))
@@ -80,7 +80,7 @@ describe('a message that is published again after an outage longer than HISTORY_
     }
   })
 
-  test('is a new message on both as soon as HISTORY_SIZE later messages stand between the two', async () => {
+  test('is a new message on both as soon as HISTORY_SIZE other messages lie between the two', async () => {
     const { one, other, clock } = await openPair()
     const others = [1, 2, 3].map(() => message({ from: 'zoe' }))
     one.journal.say(first, ...others)
@@ -95,7 +95,7 @@ describe('a message that is published again after an outage longer than HISTORY_
   })
 })
 
-test('an instance that reads both from the history judges as one that received both', () => {
+test('an instance that reads both from the history judges like one that received both', () => {
   const window = makeWindow(RETENTION)
   const now = 10 * TTL_MS
   const read = (offset: number, at: number): number | undefined =>
@@ -108,7 +108,7 @@ test('an instance that reads both from the history judges as one that received b
   expect([window.first, window.offsetOf('anna', 'a-1')]).toEqual([2, 1])
 })
 
-test('HISTORY_BYTES bounds for how long an id is known', () => {
+test('HISTORY_BYTES bounds how long the server knows an id', () => {
   const window = makeWindow({ maxBytes: 250 })
   const push = (offset: number, id: string): number | undefined =>
     window.push(messageEntry({ from: 'anna', id, offset, bytes: 100 }), {

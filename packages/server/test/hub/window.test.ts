@@ -1,5 +1,5 @@
 /**
- * The window: what is kept and what is not, against a model that keeps everything in a plain list.
+ * The window: the entries that it retains and evicts, compared with a model that keeps every entry in a plain list.
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -29,7 +29,7 @@ function filled(retention: Partial<Retention>, ...entries: Entry[]): Window {
   return window
 }
 
-describe('keeps the newest entries', () => {
+describe('the window retains the newest entries', () => {
   test('as many as HISTORY_SIZE', () => {
     const window = filled({ maxEntries: 2 }, messageEntry(), messageEntry(), messageEntry())
     expect([window.first, window.head, window.size]).toEqual([2, 3, 2])
@@ -40,7 +40,7 @@ describe('keeps the newest entries', () => {
     expect([window.first, window.size, window.bytes]).toEqual([2, 3, 10])
   })
 
-  test('as young as HISTORY_TTL, also when nothing new comes', () => {
+  test('as young as HISTORY_TTL, also when no new entry arrives', () => {
     const window = filled({ maxAgeMs: 10 }, messageEntry({ at: 100 }), messageEntry({ at: 105 }))
     window.trim(110)
     expect(window.first).toBe(1)
@@ -50,25 +50,25 @@ describe('keeps the newest entries', () => {
     expect([window.first, window.head, window.size, window.bytes]).toEqual([3, 2, 0, 0])
   })
 
-  test('and not even the newest when it is larger than everything that may be kept', () => {
+  test('and not even the newest when it alone is larger than HISTORY_BYTES', () => {
     const window = filled({ maxBytes: 10 }, messageEntry({ bytes: 5 }), messageEntry({ bytes: 11 }))
     expect([window.first, window.head, window.size]).toEqual([3, 2, 0])
   })
 })
 
-test('an empty window reaches only a cursor at its head', () => {
+test('an empty window can serve only a cursor at its head', () => {
   const window = makeWindow()
   window.reset(100)
   expect([window.first, window.head]).toEqual([100, 99])
   expect([98, 99, 100].map((offset) => window.reaches(offset))).toEqual([false, true, false])
 })
 
-test('a window reaches a cursor at the entry before its first, and no cursor beyond its head', () => {
+test('a window can serve a cursor at the entry before its first, and no cursor beyond its head', () => {
   const window = filled({ maxEntries: 2 }, messageEntry(), messageEntry(), messageEntry(), messageEntry())
   expect([0, 1, 2, 3, 4, 5].map((offset) => window.reaches(offset))).toEqual([false, false, true, true, true, false])
 })
 
-test('a second entry of the same sender and id is a retry of the first; of another sender or kind of id it is not', () => {
+test('a second entry with the same idempotency key is a retry of the first, one with another client or kind of id is not', () => {
   const window = filled(
     {},
     messageEntry({ from: 'anna', id: 'x' }),
@@ -91,13 +91,13 @@ test('a second entry of the same sender and id is a retry of the first; of anoth
   expect(window.offsetOf('cleo', 'x')).toBeUndefined()
 })
 
-test('an id is forgotten when its entry no longer fits into HISTORY_SIZE', () => {
+test('the window forgets an id when its entry no longer fits into HISTORY_SIZE', () => {
   const window = filled({ maxEntries: 1 }, messageEntry({ from: 'anna', id: 'x' }), messageEntry({ from: 'bob' }))
   expect(window.offsetOf('anna', 'x')).toBeUndefined()
   expect(window.isPersonal('anna', 0, 2)).toBe(false)
 })
 
-test('a crowd that joins or leaves concerns no client personally', () => {
+test('a change of presence of many clients concerns no client personally', () => {
   const window = filled(
     {},
     presenceEntry({ joined: ['anna'] }),
@@ -120,7 +120,7 @@ test('a crowd that joins or leaves concerns no client personally', () => {
 })
 
 describe('HISTORY_SIZE', () => {
-  test('counts messages and direct messages; other kinds take no room from them', () => {
+  test('counts messages and direct messages, and no other kind', () => {
     const window = filled(
       { maxEntries: 2 },
       presenceEntry(),
@@ -134,7 +134,7 @@ describe('HISTORY_SIZE', () => {
     expect([window.first, window.size]).toEqual([3, 53])
   })
 
-  test('bounds entries without any size, too', () => {
+  test('bounds entries without a size, too', () => {
     const window = makeWindow({ maxEntries: 1 })
     for (let offset = 1; offset <= 10_100; offset++) window.push(placeholderEntry({ offset, bytes: 0 }), receivedAt(0))
     expect(window.size).toBe(10_002)
@@ -142,7 +142,7 @@ describe('HISTORY_SIZE', () => {
 })
 
 describe('age', () => {
-  test('is measured from the receipt, by the monotonic clock, whatever the clock of the writer says', () => {
+  test('is measured from the receipt by the monotonic clock, whatever the clock of the writer', () => {
     const window = makeWindow({ maxAgeMs: 10 })
     const wallMs = 1_000_000
     window.push(messageEntry({ offset: 1, at: 0 }), { wallMs, monotonicMs: 100, isHistory: false })
@@ -155,7 +155,7 @@ describe('age', () => {
     expect(window.size).toBe(0)
   })
 
-  test('of what was there at the start is measured from when it was written, between 1970 and now', () => {
+  test('of entries from before the start is measured from their writing, between 1970 and now', () => {
     const window = makeWindow({ maxAgeMs: 10 })
     const time = { wallMs: 1000, monotonicMs: 50, isHistory: true }
     window.push(messageEntry({ offset: 1, at: 985 }), time)
@@ -171,7 +171,7 @@ describe('age', () => {
   })
 })
 
-test('the time that clients are given is never before an earlier one, and never in the future', () => {
+test('the times of frames never decrease and are never in the future', () => {
   const window = makeWindow()
   const atOf = (at: number, wallMs: number): unknown => {
     const { frames } = window.push(messageEntry({ offset: window.head + 1, at }), { ...receivedAt(0), wallMs })
@@ -267,7 +267,7 @@ const anyRetention = fc.record({
   maxBytes: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constant(1_000_000)),
 })
 
-test('whatever is pushed, it knows what the model knows', () => {
+test('the window agrees with the model after any pushes', () => {
   fc.assert(
     fc.property(anyRetention, fc.array(command, { maxLength: 60 }), (retention, commands) => {
       const window = makeWindow(retention)
@@ -316,7 +316,7 @@ function expectSame(window: Window, { kept, known, next }: NaiveWindow): void {
   }
 }
 
-test('it knows in every stretch whether something in it is personal', () => {
+test('the window knows for every range whether an entry in it is personal', () => {
   fc.assert(
     fc.property(fc.array(anyContent, { maxLength: 20 }), fc.integer({ min: 1, max: 20 }), (contents, maxEntries) => {
       const retention = { ...EVERYTHING, maxEntries }
@@ -339,7 +339,7 @@ test('it knows in every stretch whether something in it is personal', () => {
   )
 })
 
-test('thousands of entries that come and go cost no more room than those that are kept', () => {
+test('thousands of evicted entries take no memory beside the retained ones', () => {
   const window = makeWindow({ maxEntries: 100 })
   for (let offset = 1; offset <= 10_000; offset++) {
     const entry = messageEntry({ offset, id: `i${offset}`, from: `c${offset % 7}` })
