@@ -41,7 +41,7 @@ describe('a claim', () => {
     expect(claims.holderOf('anna')?.node).toBe('b')
   })
 
-  test('that was made earlier does not supersede a later one, though it stands behind it', () => {
+  test('that was made earlier does not supersede a later one, although it stands behind it in the journal', () => {
     const claims = new Claims()
     claims.claim('b', claimOf('anna', '2', { sessionHash: 'x', admittedAt: 7 }))
     expect(claims.claim('a', claimOf('anna', '1', { sessionHash: 'x', admittedAt: 6 }))).toMatchObject({
@@ -64,14 +64,14 @@ describe('a claim', () => {
     expect(claims.claim('b', claimOf('anna', '2', { hasToken: true })).kind).toBe('superseded')
   })
 
-  test('that proves nothing is void while another one holds', () => {
+  test('without a proof is void while another claim holds', () => {
     const claims = new Claims()
     claims.claim('a', claimOf('anna', '1'))
     expect(claims.claim('b', claimOf('anna', '2'))).toMatchObject({ kind: 'void', holder: { node: 'a' } })
     expect(claims.holderOf('anna')?.node).toBe('a')
   })
 
-  test('of the same instance replaces its own: the instance has decided by itself', () => {
+  test('of the same instance replaces its own, because the instance has decided already', () => {
     const claims = new Claims()
     claims.claim('a', claimOf('anna', '1'))
     expect(claims.claim('a', claimOf('anna', '2'))).toEqual({ kind: 'held' })
@@ -97,14 +97,14 @@ describe('a release', () => {
   })
 })
 
-test('an instance that is gone holds nothing any more', () => {
+test('an ended instance holds no clientId', () => {
   const claims = new Claims()
   claims.claim('a', claimOf('anna', '1'))
   claims.drop('a')
   expect(claims.claim('b', claimOf('anna', '2')).kind).toBe('held')
 })
 
-test('an instance that returns takes its clients back, except those that have moved on meanwhile', () => {
+test('an instance that returns claims its clients again, except those that have migrated meanwhile', () => {
   const claims = new Claims()
   const [anna, borys] = [claimOf('anna', '1', { sessionHash: 'x' }), claimOf('borys', '2')]
   claims.claim('a', anna)
@@ -165,7 +165,7 @@ class MadeClaims {
   }
 }
 
-test('property: a clientId has one holder at most, which its own instance has claimed; two readers always agree', () => {
+test('property: a clientId has at most one holder, which its own instance has claimed, and two readers always agree', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const readers = [new Claims(), new Claims()]

@@ -1,6 +1,6 @@
 /**
- * What instances learn of each other through one journal: ClusterState and InstanceAnnouncer together. The journal here
- * is a list. Every instance reads it in its order, as far as the test lets it.
+ * The knowledge that instances gain of each other through one journal: ClusterState and InstanceAnnouncer together. The
+ * journal is a list here. Every instance reads it in order, up to the point that the test chooses.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ClusterState } from '../../src/instances/cluster-state.js'
@@ -189,7 +189,7 @@ beforeEach(() => {
 })
 
 describe('an instance that starts', () => {
-  test('has the clients of the others before it is ready', () => {
+  test('knows the clients of the others before it is ready', () => {
     const a = start('a')
     a.enter('anna')
     a.enter('borys', {}, ['news'])
@@ -202,11 +202,11 @@ describe('an instance that starts', () => {
     expect(b.state.instances.isAnotherReady).toBe(true)
   })
 
-  test('is known to the others although they announced themselves a moment before it did', () => {
+  test('becomes known to the others although they announced themselves a moment before', () => {
     const a = new Node('a')
     const b = new Node('b')
     a.announcer.begin()
-    // B reads that A is live, and only then begins.
+    // B reads that A is live before B begins.
     settle()
     b.announcer.begin()
     settle()
@@ -227,7 +227,7 @@ describe('an instance that starts', () => {
 })
 
 describe('a clientId', () => {
-  test('goes to an instance that has not heard of its holder yet', () => {
+  test('goes to an instance that does not know its holder yet', () => {
     const a = start('a')
     a.enter('anna')
     pass(TIMEOUT_MS)
@@ -248,7 +248,7 @@ describe('a clientId', () => {
     expect(a.state.holderElsewhere('anna')?.connectionId).toBe('second')
   })
 
-  test('stays with the first of two strangers, on whichever instance they are', () => {
+  test('stays with the first of two different clients, on any instance', () => {
     const [a, b] = [start('a'), start('b')]
     // Neither instance has read the claim of the other one.
     a.enter('anna')
@@ -284,7 +284,7 @@ describe('an instance that was killed', () => {
     expect([a.state.holderElsewhere('anna'), a.stats.instancesLost]).toEqual([undefined, 1])
   })
 
-  test('announces itself again when it was only stopped, and has its clients back', () => {
+  test('announces itself again when it was only suspended, and holds its clients again', () => {
     const [a, b] = [start('a'), start('b')]
     b.enter('anna')
     pass(500)
@@ -296,7 +296,7 @@ describe('an instance that was killed', () => {
     expect([idsIn(a), a.state.holderElsewhere('anna')?.node]).toEqual([['anna'], 'b'])
   })
 
-  test('does not get back a client that has connected to another instance meanwhile', () => {
+  test('does not hold a client again that has connected to another instance meanwhile', () => {
     const [a, b] = [start('a'), start('b')]
     b.enter('anna')
     pass(500)
@@ -310,7 +310,7 @@ describe('an instance that was killed', () => {
     expect(b.state.holderElsewhere('anna')?.node).toBe('a')
   })
 
-  test('takes no instance for lost when the reader itself was stopped', () => {
+  test('declares no instance lost when the reader itself was suspended', () => {
     const [a, b] = [start('a'), start('b')]
     b.enter('anna')
     pass(500)
@@ -323,13 +323,13 @@ describe('an instance that was killed', () => {
   })
 })
 
-describe('a client that has come during an outage of the journal', () => {
-  test('keeps its place when the journal is back', () => {
+describe('a client that connected during an outage of the journal', () => {
+  test('stays present when the journal is available again', () => {
     const [a, b] = [start('a'), start('b')]
     a.enter('anna')
     pass(500)
     a.isCutOff = b.isCutOff = true
-    // Its connection to A is half open, which A does not know yet.
+    // The connection of the client to A is half open, and A has not detected that.
     b.enter('anna', { connectionId: 'second' })
     pass(1000)
     a.isCutOff = b.isCutOff = false
@@ -342,7 +342,7 @@ describe('a client that has come during an outage of the journal', () => {
     expect(a.state.holderElsewhere('anna')?.connectionId).toBe('second')
   })
 
-  test('keeps its place although a roster is appended in the turn of its welcome', () => {
+  test('stays present although a roster is appended in the turn of its welcome', () => {
     const [a, b] = [start('a'), start('b')]
     a.enter('anna')
     pass(500)
@@ -367,7 +367,7 @@ describe('while the journal cannot be reached', () => {
     expect([a.changes, idsIn(a), a.stats.instancesLost]).toEqual([[], ['anna'], 0])
   })
 
-  test('a journal that was replaced has the complete state again', () => {
+  test('a replaced journal receives the complete state again', () => {
     const [a, b] = [start('a'), start('b')]
     a.enter('anna')
     b.enter('borys')
@@ -395,7 +395,7 @@ describe('the complete state of a large instance', () => {
   const channels = Array.from({ length: 50 }, (_, index) => `room-${index}`)
   const CLIENTS = 120
 
-  test('is applied in pieces by an instance that starts, which then agrees with its hash', () => {
+  test('is applied in pieces by a starting instance, which then agrees with its hash', () => {
     const a = start('a')
     for (let index = 0; index < CLIENTS; index++) a.enter(`client-${index}`, {}, channels)
     pass(1000)
@@ -410,7 +410,7 @@ describe('the complete state of a large instance', () => {
     )
   })
 
-  test('is removed in pieces when the instance is gone', () => {
+  test('is removed in pieces when the instance ends', () => {
     const [a, b] = [start('a'), start('b')]
     for (let index = 0; index < CLIENTS; index++) b.enter(`client-${index}`, {}, channels)
     pass(1000)
@@ -447,7 +447,7 @@ describe('when the journal was replaced', () => {
     ])
   })
 
-  test('an instance that is alone reserves the names of its clients', () => {
+  test('a single instance reserves the names of its clients', () => {
     const a = start('a')
     a.enter('anna')
     a.replaced()
@@ -459,7 +459,7 @@ describe('when the journal was replaced', () => {
 
 describe('a roster', () => {
   test.each(['is asked for', 'is due because an instance starts'])(
-    'that %s leaves no ghost of a short visit',
+    'that %s leaves no client behind that joined and left shortly before',
     (why) => {
       const [a, b] = [start('a'), start('b')]
       a.enter('anna')
@@ -472,7 +472,7 @@ describe('a roster', () => {
     },
   )
 
-  test('does not hide a client that leaves and returns around it', () => {
+  test('does not hide a client that leaves before it and returns after it', () => {
     const [a, b] = [start('a'), start('b')]
     a.enter('anna')
     pass(500)
@@ -486,11 +486,11 @@ describe('a roster', () => {
 })
 
 describe('the digest', () => {
-  test('finds a difference, and a roster mends it', () => {
+  test('detects a difference, and a roster repairs it', () => {
     const [a, b] = [start('a'), start('b')]
     a.enter('anna')
     pass(500)
-    // An entry that B never read: the journal was truncated before B came to it.
+    // B never read this entry, because the journal evicted it before.
     a.enter('borys')
     clock.advance(250)
     const lost = log.findLastIndex(({ kind }) => kind === 'members')

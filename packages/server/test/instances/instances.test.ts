@@ -31,7 +31,7 @@ const known = (): Record<string, unknown> => ({
 
 const NOBODY = { anotherLive: false, anotherReady: false, ready: 0, draining: 0 }
 
-test('no instance is known before one has announced itself', () => {
+test('no instance is known before its announcement', () => {
   expect(known()).toEqual(NOBODY)
   expect(instances.isReadyBeside('old')).toBe(false)
   expect(instances.isDraining).toBe(false)
@@ -46,19 +46,19 @@ test('the latest announcement counts', () => {
   expect(known()).toEqual(NOBODY)
 })
 
-test('this instance is counted, and is not another one', () => {
+test('this instance counts, but not as another one', () => {
   announce('own', 'ready')
   expect(known()).toEqual({ ...NOBODY, ready: 1 })
   announce('own', 'draining')
   expect(instances.isDraining).toBe(true)
 })
 
-test('a state that this build does not know is neither ready nor draining', () => {
+test('a state of a newer build is neither ready nor draining', () => {
   announce('other', 'resting' as InstanceState)
   expect(known()).toEqual({ ...NOBODY, anotherLive: true })
 })
 
-test('an instance of another build is one that is ready and not of this build', () => {
+test('isAnotherBuildReady finds a ready instance of another build', () => {
   announce('same', 'ready', 'old')
   expect(instances.isReadyBeside('old')).toBe(false)
   announce('new', 'draining', 'new')
@@ -67,7 +67,7 @@ test('an instance of another build is one that is ready and not of this build', 
   expect(instances.isReadyBeside('old')).toBe(true)
 })
 
-test('an announcement from before the head proves nothing: its instance may have been killed', () => {
+test('an announcement from before the start proves nothing, because its instance may have been killed', () => {
   const starting = new Instances({ node: 'own', timeoutMs: TIMEOUT_MS, clock })
   starting.receivedFrom('killed')
   starting.announced(instanceEntry({ node: 'killed', state: 'ready' }))
@@ -96,7 +96,7 @@ describe('the lease of an instance', () => {
     expect(instances.expired()).toEqual([])
   })
 
-  test('does not expire while the journal is down, and begins anew when it is back', () => {
+  test('does not expire while the journal is unavailable, and begins anew afterwards', () => {
     announce('other', 'ready')
     clock.advance(10 * TIMEOUT_MS)
     instances.renewLeases()
@@ -106,7 +106,7 @@ describe('the lease of an instance', () => {
     expect(instances.expired()).toEqual(['other'])
   })
 
-  test('covers an instance that has written and never announced itself', () => {
+  test('covers an instance that appended entries and never announced itself', () => {
     instances.receivedFrom('silent')
     clock.advance(TIMEOUT_MS + 1)
     expect(instances.expired()).toEqual(['silent'])
@@ -119,7 +119,7 @@ describe('the lease of an instance', () => {
   })
 })
 
-test('in another journal every instance has yet to announce itself', () => {
+test('in a new journal every instance must announce itself first', () => {
   announce('own', 'draining')
   announce('other', 'ready')
   instances.forget()

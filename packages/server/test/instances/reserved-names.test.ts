@@ -21,13 +21,13 @@ const isReserved = (clientId: string): boolean =>
   names.reservationOf(clientId)?.sessionHash === hashOfSession(`session of ${clientId}`)
 
 describe('when the journal was replaced', () => {
-  test('the names of the clients of all instances are reserved for their sessions', () => {
+  test('the server reserves the names of the clients of all instances for their sessions', () => {
     names.reserve({ here: here('anna'), holders: holders('b', 'borys') })
     expect(['anna', 'borys', 'vira'].map(isReserved)).toEqual([true, true, false])
     expect(names.reservationOf('vira')).toBeUndefined()
   })
 
-  test('a connection of this instance that was closing anyway reserves nothing', () => {
+  test('a connection of this instance that was closing already reserves no name', () => {
     names.reserve({ here: here(), holders: holders('a', 'anna') })
     expect(names.reservationOf('anna')).toBeUndefined()
   })
@@ -41,7 +41,7 @@ describe('when the journal was replaced', () => {
     expect(['anna', 'client-0', 'client-2999'].map(isReserved)).toEqual([false, false, false])
   })
 
-  test('the name of a client that has returned is not reserved any more', () => {
+  test('the name of a client that has returned is no longer reserved', () => {
     names.reserve({ here: here('anna', 'borys'), holders: new Map() })
     names.returned('anna')
     expect(['anna', 'borys'].map(isReserved)).toEqual([false, true])
@@ -72,7 +72,7 @@ describe('when the journal is replaced again', () => {
     expect(isReserved('anna')).toBe(true)
   })
 
-  test('the names of the last 8 epochs are reserved', () => {
+  test('the server reserves the names of the last 8 epochs', () => {
     for (let epoch = 1; epoch <= 10; epoch++) names.reserve({ here: here(`client-${epoch}`), holders: new Map() })
     expect([1, 2, 3, 10].map((epoch) => isReserved(`client-${epoch}`))).toEqual([false, false, true, true])
   })

@@ -19,7 +19,7 @@ test('an instance without clients has a roster of one empty chunk', () => {
   expect(new RosterAssembly().take('a', chunks[0] as (typeof chunks)[0])).toEqual({ claims: [], members: [] })
 })
 
-test('no chunk is larger than 256 KiB, and together they are the roster', () => {
+test('no chunk is larger than 256 KiB, and the chunks together make the roster', () => {
   const claims = Array.from({ length: 10_000 }, (_, index) => claimOf(index))
   const clients = claims.map(({ clientId }) => clientId)
   const channels = Array.from({ length: 99 }, (_, index) => `channel-${index}-${'y'.repeat(52)}`)
@@ -40,7 +40,7 @@ test('rosters of several instances may interleave', () => {
   expect(results.filter((roster) => roster !== undefined)).toHaveLength(2)
 })
 
-test('a roster of which a chunk is missing is discarded, and the next one is taken', () => {
+test('a reader discards a roster that lacks a chunk, and accepts the next one', () => {
   const assembly = new RosterAssembly()
   const chunks = chunksOf(
     Array.from({ length: 3000 }, (_, index) => claimOf(index)),
@@ -52,7 +52,7 @@ test('a roster of which a chunk is missing is discarded, and the next one is tak
   expect(again.at(-1)?.claims).toHaveLength(3000)
 })
 
-test('property: groups of any sizes come back complete', () => {
+test('property: groups of any sizes decode completely', () => {
   const name = fc.stringMatching(/^[a-z]{1,8}$/)
   const group = fc.record({
     channels: fc.uniqueArray(name, { minLength: 1, maxLength: 99 }),

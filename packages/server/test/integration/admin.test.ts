@@ -25,7 +25,7 @@ describe('every answer', () => {
     expect(headers.get('content-security-policy')).toContain("default-src 'none'")
     expect(headers.get('x-content-type-options')).toBe('nosniff')
     expect(headers.get('referrer-policy')).toBe('no-referrer')
-    // In clear text it means nothing.
+    // Without TLS the field has no meaning.
     expect(headers.has('strict-transport-security')).toBe(false)
   })
 
@@ -81,7 +81,7 @@ describe('ADMIN_PORT', () => {
 })
 
 describe('guesses at ADMIN_TOKEN', () => {
-  test('are answered 20 times in a minute; the right one works all the same; each kind is one line', async () => {
+  test('get 20 answers per minute and one log line per kind, and the right token still works', async () => {
     const logger = new RecordingLogger()
     const server = await startServer({ adminToken, logger })
     const ask = async (token: string): Promise<number> =>
@@ -99,7 +99,7 @@ describe('guesses at ADMIN_TOKEN', () => {
     expect(JSON.stringify(logger.lines)).not.toContain('guess-')
   })
 
-  test('are counted for the client, not for the trusted proxy before it', async () => {
+  test('count for the client, not for the trusted proxy before it', async () => {
     const server = await startServer({ adminToken, trustProxy: ['127.0.0.0/8'] })
     const ask = async (forwardedFor: string): Promise<number> => {
       const headers = { authorization: 'Bearer wrong', 'x-forwarded-for': forwardedFor }
@@ -112,7 +112,7 @@ describe('guesses at ADMIN_TOKEN', () => {
 })
 
 describe('the log', () => {
-  test('names the address of a client: the proxy’s word for it, where the proxy is trusted', async () => {
+  test('contains the address of a client, from the proxy if that is trusted', async () => {
     const logger = new RecordingLogger()
     const server = await startServer({ trustProxy: ['loopback'], logger })
     const headers = { 'x-forwarded-for': '192.0.2.33, 198.51.100.7' }
@@ -124,14 +124,14 @@ describe('the log', () => {
     expect((await logger.first('abuse')).fields).toMatchObject({ clientId: 'a', address: '198.51.100.7', code: 1003 })
   })
 
-  test('does not believe a client about its address', async () => {
+  test('ignores the address that a client names itself', async () => {
     const logger = new RecordingLogger()
     const server = await startServer({ logger })
     await server.connect('a', { headers: { 'x-forwarded-for': '192.0.2.33' } })
     expect(logger.all('connect')[0]?.fields).toMatchObject({ address: '127.0.0.1' })
   })
 
-  test('names no address where LOG_ADDRESSES is off', async () => {
+  test('contains no address when LOG_ADDRESSES is off', async () => {
     const logger = new RecordingLogger()
     const server = await startServer({ logger, logAddresses: false, adminToken })
     const a = await server.connect('a')
@@ -145,7 +145,7 @@ describe('the log', () => {
   })
 })
 
-test('close codes that clients make up share one label', async () => {
+test('close codes outside the protocol share one label', async () => {
   const server = await startServer()
   for (const code of [3007, 4321, 4999]) {
     const client = await server.connect(`c${String(code)}`)

@@ -22,7 +22,7 @@ async function turnedAway(
 }
 
 describe('a name that is none', () => {
-  test.each(['bad%20id', 'a%2Fb', 'x'.repeat(65), '%D0%B0'])('%s is closed with 1003 and a reason', async (name) => {
+  test.each(['bad%20id', 'a%2Fb', 'x'.repeat(65), '%D0%B0'])('%s leads to 1003 and a reason', async (name) => {
     const server = await startServer()
     expect(await turnedAway(server, name)).toEqual({
       code: 1003,
@@ -41,7 +41,7 @@ describe('a name that is none', () => {
 describe('where tokens are asked for', () => {
   const start = (): Promise<TestServer> => startServer({ authSecret: SECRET, presenceIntervalMs: 0 })
 
-  test('no token, a wrong one, an expired one and one for somebody else are closed with 1008', async () => {
+  test('the server rejects a missing, a wrong and an expired token and one for another client with 1008', async () => {
     const server = await start()
     for (const token of [
       undefined,
@@ -67,7 +67,7 @@ describe('where tokens are asked for', () => {
     expect(server.connections.getActiveCount()).toBe(2)
   })
 
-  test('a token names a client that asks for no name', async () => {
+  test('the token names a client that requests no name', async () => {
     const server = await start()
     const client = await TestClient.connect(
       `${server.webSocketUrl.replace(/\/$/, '')}?token=${await tokenOf({ sub: 'anna' })}`,
@@ -75,7 +75,7 @@ describe('where tokens are asked for', () => {
     expect(await client.first('welcome')).toMatchObject({ clientId: 'anna' })
   })
 
-  test('a token that ends while its client is connected ends the connection with 1008', async () => {
+  test('the server closes a connection with 1008 when its token expires', async () => {
     const server = await start()
     const [a, b] = [
       await server.connect(`a?token=${await tokenOf({ sub: 'a', exp: inSeconds(2) })}`),
@@ -105,14 +105,14 @@ describe('where tokens are asked for', () => {
   })
 })
 
-test('an origin that is not allowed is closed with 1008; no origin is no browser', async () => {
+test('the server rejects a forbidden origin with 1008, and accepts a client without an origin, which is no browser', async () => {
   const server = await startServer({ allowedOrigins: ['https://chat.example'] })
   expect(await turnedAway(server, 'a', { origin: 'https://evil.example' })).toMatchObject({ code: 1008, told: 0 })
   await server.connect('a', { origin: 'https://chat.example' })
   await server.connect('b')
 })
 
-test('one client more than MAX_CONNECTIONS is closed with 1013, and accepted when there is room', async () => {
+test('the server rejects one client more than MAX_CONNECTIONS with 1013, and accepts it when there is room', async () => {
   const server = await startServer({ maxConnections: 2 })
   const a = await server.connect('a')
   await server.connect('b')
@@ -132,7 +132,7 @@ describe('a name that is connected', () => {
     await a.publish('still here')
   })
 
-  test('is taken over with its session: the old connection is closed with 4001, and no client receives a leave', async () => {
+  test('goes to a connection with its session: the old one is closed with 4001, and no client receives a leave', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const [b, a] = [await server.connect('b'), await server.connect('a')]
     await b.presence(({ joined }) => joined.includes('a'))
@@ -149,7 +149,7 @@ describe('a name that is connected', () => {
     expect(told).not.toContain('-a')
   })
 
-  test('is taken over with a token for it', async () => {
+  test('goes to a connection with a token for it', async () => {
     const server = await startServer({ authSecret: SECRET })
     const token = await tokenOf({ sub: 'a' })
     const first = await server.connect(`a?token=${token}`)
@@ -158,7 +158,7 @@ describe('a name that is connected', () => {
     await second.publish('here')
   })
 
-  test('loses no entry: a client that takes over with a cursor has no gap', async () => {
+  test('costs no entry: a client that takes over with a cursor has no gap', async () => {
     const server = await startServer({ presenceIntervalMs: 0 })
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     const { session } = await a.first('welcome')
@@ -183,7 +183,7 @@ describe('a name that is connected', () => {
     expect(heard).toEqual([...Array.from({ length: 100 }, (_, index) => index), 'marker'])
   })
 
-  test('announces only the difference when it takes over in other channels', async () => {
+  test('causes only the difference of presence when the new connection is in other channels', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const watcher = await server.connect('w?channels=x,y')
     const a = await server.connect('a?channels=x')

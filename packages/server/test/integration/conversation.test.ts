@@ -26,7 +26,7 @@ describe('A, B and C', () => {
     expect(a.heard).toEqual([])
   })
 
-  test('the periodic message reaches all of them', async () => {
+  test('the periodic message reaches all clients', async () => {
     const server = await startServer({ broadcastIntervalSeconds: 0.05 })
     const [a, b] = [await server.connect('A'), await server.connect('B')]
     const c = await server.connect('C', { headers: { 'accept-language': 'en' } })
@@ -40,7 +40,7 @@ describe('A, B and C', () => {
     expect((await c.first('periodic')).text).toMatch(/^Periodic message: 3 clients/)
   })
 
-  test('B and C learn that A has come and that A has gone', async () => {
+  test('B and C receive the join and the leave of A', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const [b, c] = [await server.connect('B'), await server.connect('C')]
     const a = await server.connect('A')
@@ -58,10 +58,10 @@ describe('A, B and C', () => {
     }
   })
 
-  test('B learns that A has gone, too, when A only hung up', async () => {
+  test('B receives the leave of A, too, when A only ends its TCP connection', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const [a, b] = [await server.connect('A'), await server.connect('B')]
-    // The gathering in which A has come is over.
+    // The interval of presence that contains the join of A is over.
     await a.presence(({ joined }) => joined.includes('B'))
     a.socket.terminate()
     await b.presence(({ left }) => left.includes('A'))
@@ -69,7 +69,7 @@ describe('A, B and C', () => {
   })
 })
 
-test('all clients get all messages in one order', async () => {
+test('all clients receive all messages in one order', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const clients = await Promise.all(['a', 'b', 'c', 'd'].map((name) => server.connect(name)))
   for (let index = 0; index < 50; index++) {
@@ -87,7 +87,7 @@ test('all clients get all messages in one order', async () => {
 })
 
 describe('the welcome', () => {
-  test('comes first and says everything that a client needs', async () => {
+  test('comes first and contains everything that a client needs', async () => {
     const server = await startServer()
     await server.connect('bob')
     const anna = await server.connect('anna')
@@ -127,14 +127,14 @@ describe('the welcome', () => {
     expect(anna.texts[0]).toContain(word)
   })
 
-  test('is in LOCALE for who asks for none of ours', async () => {
+  test('is in LOCALE for a client that requests no supported language', async () => {
     const server = await startServer({ locale: 'en' })
     expect((await server.connect('anna')).texts[0]).toContain('Welcome')
   })
 })
 
 describe('a plain client, without the subprotocol', () => {
-  test('says a text to the lobby, as the specification has it', async () => {
+  test('publishes a text to the lobby, as the specification requires', async () => {
     const server = await startServer()
     const [plain, other] = [await server.connect('plain'), await server.connect('other')]
     for (const text of ['Привіт', '{"no":"message"}', '{broken', '42']) plain.send(text)
@@ -146,7 +146,7 @@ describe('a plain client, without the subprotocol', () => {
     await plain.until(() => plain.all('ack').length === 4)
   })
 
-  test('may use the messages of the protocol as well', async () => {
+  test('may send the messages of the protocol, too', async () => {
     const server = await startServer()
     const [plain, other] = [await server.connect('plain'), await server.connect('other')]
     await plain.publish('hello')
@@ -155,7 +155,7 @@ describe('a plain client, without the subprotocol', () => {
 })
 
 describe('channels', () => {
-  test('are heard by those who are in them', async () => {
+  test('deliver messages to their subscribers', async () => {
     const server = await startServer({ presenceIntervalMs: 0 })
     const [a, b, c] = [
       await server.connect('a?channels=news'),
@@ -172,7 +172,7 @@ describe('channels', () => {
     expect(c.heard).toEqual(['for all'])
   })
 
-  test('are joined and left at any time, and others in them are told', async () => {
+  test('can be subscribed and unsubscribed at any time, and their other clients receive the change', async () => {
     const server = await startServer({ presenceIntervalMs: 10 })
     const a = await server.connect('a?channels=news')
     const b = await server.connect('b')
@@ -192,7 +192,7 @@ describe('channels', () => {
     expect(b.heard).toEqual(['one', 'marker'])
   })
 
-  test('that the client is not in can not be spoken to', async () => {
+  test('refuse messages of a client that is not subscribed', async () => {
     const server = await startServer()
     const [a, b] = [await server.connect('a'), await server.connect('b?channels=news')]
     a.send({ type: 'message', channel: 'news', data: 'x', id: '1' })
@@ -227,7 +227,7 @@ describe('channels', () => {
   })
 })
 
-test('a storm of joins is a handful of frames, and everybody is counted', async () => {
+test('a storm of joins causes a handful of frames, which count every client', async () => {
   const server = await startServer({ presenceIntervalMs: 50 })
   const watcher = await server.connect('watcher')
   const crowd = await Promise.all(Array.from({ length: 120 }, (_, index) => server.connect(`c${index}`)))
@@ -240,7 +240,7 @@ test('a storm of joins is a handful of frames, and everybody is counted', async 
   await watcher.presence(({ count }) => count === 1)
 })
 
-test('ping is answered with pong', async () => {
+test('the server answers ping with pong', async () => {
   const server = await startServer()
   const a = await server.connect('a')
   a.send({ type: 'ping' })

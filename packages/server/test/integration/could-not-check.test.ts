@@ -69,7 +69,7 @@ describe('the keys of the issuer', () => {
     expect(await server.metrics()).toContain('rejections_total{reason="unavailable"} 2')
   })
 
-  test('that cannot be reached are told over HTTP with 503 and Retry-After', async () => {
+  test('that cannot be reached lead to 503 with Retry-After over HTTP', async () => {
     const server = await startServer({ authJwksUrl: 'http://127.0.0.1:9/keys', rejectWith: 'http' })
     const answer = await exchange(server, handshake(`/ws/olha?token=${await tokenOf()}`))
     expect(answer).toMatch(/^HTTP\/1.1 503 /)
@@ -88,7 +88,7 @@ describe('the keys of the issuer', () => {
     expect(fetched).toBe(1)
   })
 
-  test('are fetched anew for a key that they lack, and stay in use while that fails', async () => {
+  test('are fetched again for a missing key, and stay in use while that fails', async () => {
     const next = await generateKeyPair('ES256')
     const nextJwk = { ...(await exportJWK(next.publicKey)), kid: 'k2', alg: 'ES256' }
     let listener = answerKeys(jwk)
@@ -104,7 +104,7 @@ describe('the keys of the issuer', () => {
     listener = answerKeys(jwk, nextJwk)
     await server.connect(`olha?token=${await tokenOf('k2', next.privateKey)}`)
     await logger.first('keys.available')
-    // A key that the issuer does not publish is a no, when that is certain.
+    // The server rejects a token whose key the issuer certainly does not publish.
     expect(await rejected(server, `olha?token=${await tokenOf('k3', next.privateKey)}`)).toMatchObject({ code: 1008 })
   })
 })
@@ -162,7 +162,7 @@ describe('onConnect', () => {
     expect(await rejected(server, 'petro')).toMatchObject({ code: 1008 })
   })
 
-  test('gets the handshake as plain data', async () => {
+  test('receives the handshake as plain data', async () => {
     let request: unknown
     const server = await startServer({ hooks: { onConnect: (asked) => void (request = asked) } })
     await server.connect('petro?channels=a', { headers: { cookie: 'x=1' } })
@@ -180,7 +180,7 @@ describe('onConnect', () => {
     expect(logger.all('hook.failed')).toMatchObject([{ fields: { hook: 'onConnect' } }])
   })
 
-  test('that answers too late lets nobody in', async () => {
+  test('that answers too late lets no client connect', async () => {
     let answer: (isAllowed: boolean) => void = () => undefined
     const onConnect = (): Promise<boolean> => new Promise((resolve) => (answer = resolve))
     const server = await startServer({ hooks: { onConnect }, handshakeTimeoutSeconds: 0.05 })
@@ -190,7 +190,7 @@ describe('onConnect', () => {
     expect(server.connections.getActiveCount()).toBe(0)
   })
 
-  test('that never answers does not get round MAX_CONNECTIONS', async () => {
+  test('that never answers does not circumvent MAX_CONNECTIONS', async () => {
     let asked = 0
     const server = await startServer({
       maxConnections: 3,
@@ -209,7 +209,7 @@ describe('onConnect', () => {
     expect(ends).toMatchObject([{ code: 1013 }, { code: 1013 }, { code: 1013 }])
   })
 
-  test('that never answers does not keep a shutdown waiting', async () => {
+  test('that never answers does not delay a shutdown', async () => {
     let asked: () => void = () => undefined
     const wasAsked = new Promise<void>((resolve) => (asked = resolve))
     const server = await startServer({
@@ -227,7 +227,7 @@ describe('onConnect', () => {
   })
 })
 
-test('a connected client may come again when there is no room for others', async () => {
+test('a connected client may connect again when there is no room for others', async () => {
   const server = await startServer({ maxConnections: 1, hooks: { onConnect: () => Promise.resolve(true) } })
   const petro = await server.connect('petro')
   const { session } = await petro.first('welcome')

@@ -1,5 +1,5 @@
 /**
- * A message that is sent again with its id: delivered once, acked each time with the first offset.
+ * Retries with the same idempotency key: the server delivers the message once and acknowledges each with the first offset.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -43,7 +43,7 @@ test('before its ack, however often', async () => {
   expect(new Set(acks).size).toBe(1)
 })
 
-test('even with other data: the id counts', async () => {
+test('even with other data, because the id decides', async () => {
   const server = await quiet()
   const [a, b] = [await server.connect('a'), await server.connect('b')]
   await a.publish('first', { id: 'x' })
@@ -51,7 +51,7 @@ test('even with other data: the id counts', async () => {
   expect(await heardBy(b, a)).toEqual(['first'])
 })
 
-test('the ids of others, and messages without one, have nothing to do with it', async () => {
+test('the ids of other clients, and messages without an id, are independent', async () => {
   const server = await quiet()
   const [a, b, c] = [await server.connect('a'), await server.connect('b'), await server.connect('c')]
   await a.publish(1, { id: 'x' })

@@ -1,5 +1,5 @@
 /**
- * Direct messages: for one client, on whatever connection, also when it was away.
+ * Direct messages reach one client on any connection, also after an absence.
  */
 import { expect, test } from 'vitest'
 import { startServer } from '../support/test-server.js'
@@ -23,7 +23,7 @@ test('a direct message reaches its recipient, its sender gets the ack, and no ot
   expect(a.heard).toEqual([])
 })
 
-test('the same one twice is delivered once, and acked with the same offset', async () => {
+test('the server delivers a repeated direct message once, and acknowledges both with the same offset', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const [a, b] = [await server.connect('a'), await server.connect('b')]
   for (let count = 0; count < 2; count++) a.send({ type: 'direct', to: 'b', data: 1, id: 'x' })
@@ -46,7 +46,7 @@ test('a client that was disconnected gets it when it resumes with its cursor', a
   expect((await back.first('direct')).data).toBe('while you were out')
 })
 
-test('to somebody who is in none of the channels it comes through', async () => {
+test('a direct message reaches a client that shares no channel with its publisher', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const [a, b] = [await server.connect('a'), await server.connect('b')]
   b.send({ type: 'unsubscribe', channels: ['lobby'] })
@@ -55,7 +55,7 @@ test('to somebody who is in none of the channels it comes through', async () => 
   expect(await b.first('direct')).toMatchObject({ from: 'a', data: 1 })
 })
 
-test('to nobody is taken all the same: the client may come yet', async () => {
+test('the server accepts a direct message to an absent client, which may connect later', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const a = await server.connect('a')
   a.send({ type: 'direct', to: 'nobody', data: 1, id: 'x' })

@@ -1,6 +1,6 @@
 /**
- * Hundreds of connections that end in the same turn of the event loop: the server handles a bounded number of ends in each turn,
- * and the names of all of them are free at once. The tests count the ends of each turn and do not measure time.
+ * Hundreds of connections that end in the same turn of the event loop: the server handles a bounded number of ends in each
+ * turn, and all their names are free at once. The tests count the ends of each turn and do not measure time.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -72,11 +72,11 @@ test.each([
   expect(Math.max(...crowd.turns)).toBeLessThanOrEqual(MOST_IN_A_TURN)
 })
 
-test('a stranger gets the name of a connection whose end waits for its turn', async () => {
+test('another client gets the name of a connection whose end waits for its turn', async () => {
   const crowd = new Crowd()
   const server = await crowd.start()
   for (const { socket } of crowd.clients) socket.destroy()
-  // Without their sessions: the server cannot know that they are the same clients.
+  // Without their sessions the server cannot know that they are the same clients.
   const last = Array.from({ length: 20 }, (_, index) => `c${String(COUNT - 1 - index)}`)
   const newcomers = await Promise.all(last.map((name) => server.connect(name)))
   await crowd.ended()
@@ -84,7 +84,7 @@ test('a stranger gets the name of a connection whose end waits for its turn', as
   for (const newcomer of newcomers) await newcomer.publish('here')
 })
 
-test('the server reads frames that clients sent before their end, and the codes of their close frames count', async () => {
+test('the server reads frames that clients sent before their end, and uses the codes of their close frames', async () => {
   const crowd = new Crowd()
   const server = await crowd.start()
   const reader = await server.connect('reader')

@@ -86,7 +86,7 @@ describe('when the journal was replaced', () => {
     expect([recovered, cursor.split(':')[0]]).toEqual([false, 'epoch-2'])
   })
 
-  test('a client that waits for its close is refused everything, and receives nothing of the new epoch', async () => {
+  test('the server refuses every message of a client that waits for its close, and delivers it nothing of the new epoch', async () => {
     const { journal, server, last } = await startCrowd()
     const known = last.messages.length
     journal.replace()
@@ -105,7 +105,7 @@ describe('when the journal was replaced', () => {
     expect(vira.heard).toEqual([])
   })
 
-  test('a message about which a hook was asked before is refused when the hook answers', async () => {
+  test('the server refuses a message whose hook was called before and answers now', async () => {
     let answer = (): void => undefined
     const answered = new Promise<void>((resolve) => (answer = resolve))
     let asked = (): void => undefined
@@ -148,7 +148,7 @@ describe('when the journal was replaced', () => {
     expect(changes.at(-1)?.count).toBe(3)
   })
 
-  test('a name stays with the client that waits for its close', async () => {
+  test('a name stays reserved for the client that waits for its close', async () => {
     const { journal, server, last } = await startCrowd()
     const { clientId } = await last.first('welcome')
     journal.replace()
@@ -159,7 +159,7 @@ describe('when the journal was replaced', () => {
     expect((await last.closed).code).toBe(4010)
   })
 
-  test('a name stays with the client that was closed and has not returned', async () => {
+  test('a name stays reserved for the client that was closed and has not returned', async () => {
     const { journal, server, clients } = await startCrowd()
     journal.replace()
     const [first] = clients as [TestClient]
@@ -172,10 +172,10 @@ describe('when the journal was replaced', () => {
     await server.connect('client-0')
   })
 
-  test('no other instance gives away the name of a client that waits for its close or has been closed', async () => {
+  test('no other instance assigns the name of a client that waits for its close or was closed', async () => {
     const { journal, clients, last } = await startCrowd({ sessionSecret: SESSION_SECRET })
     const other = await startServer({ journal, sessionSecret: SESSION_SECRET, presenceIntervalMs: 0 })
-    // The roster that the first instance appends when it reads of the other one stands before this.
+    // The first instance appends its roster before this, when it reads of the other instance.
     await (await other.connect('vira')).publish('marker')
     journal.replace()
     expect(await rejectedStranger(other, `client-${CROWD - 1}`)).toMatchObject(REJECTED)
@@ -199,7 +199,7 @@ describe('when the journal was replaced', () => {
   })
 })
 
-describe.skipIf(lacksRedis())('two servers over a Redis that loses everything', () => {
+describe.skipIf(lacksRedis())('two servers over a Redis that loses every entry', () => {
   const start = (redis: RedisServer): Promise<TestServer> =>
     startServer({ journalUrl: redis.url, sessionSecret: SESSION_SECRET, presenceIntervalMs: 20 })
 
@@ -227,7 +227,7 @@ describe.skipIf(lacksRedis())('two servers over a Redis that loses everything', 
       expect(await rejectedStranger(server, 'kateryna')).toMatchObject(REJECTED)
       expect(await rejectedStranger(server, 'bohdan')).toMatchObject(REJECTED)
     }
-    // They return to the other server each.
+    // Each client returns to the other server.
     const back = [
       await servers[1].connect(await returning(clients[0]), { protocol: 'lastcall.v1' }),
       await servers[0].connect(await returning(clients[1]), { protocol: 'lastcall.v1' }),

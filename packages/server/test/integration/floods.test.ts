@@ -29,7 +29,7 @@ const countOf = (client: RawClient, type: 'ack' | 'error'): number =>
 const secondsSince = (startedAt: number): number => (performance.now() - startedAt) / 1000
 
 describe('a client beyond its limit of messages', () => {
-  test('gets an answer to each message with an id, and is not read from after five refusals until it may send', async () => {
+  test('gets an answer to each message with an id, and the server reads nothing after five refusals until the client may send', async () => {
     const server = await quiet({ maxMessagesPerMinute: 60 })
     const a = await RawClient.connect(server, 'a')
     a.socket.write(repeated(78, (index) => text({ type: 'message', data: index, id: String(index) })))
@@ -43,7 +43,7 @@ describe('a client beyond its limit of messages', () => {
     expect(ids.toSorted((x, y) => x - y)).toEqual(Array.from({ length: 78 }, (_, index) => index))
   })
 
-  test('gets one error a second for messages without an id, and each is counted in one', async () => {
+  test('gets one error a second for messages without an id, with their number', async () => {
     const server = await quiet({ maxMessagesPerMinute: 60 })
     const a = await RawClient.connect(server, 'a')
     const startedAt = performance.now()
@@ -56,7 +56,7 @@ describe('a client beyond its limit of messages', () => {
     expect(countOf(a, 'error')).toBeGreaterThan(errors.length)
   })
 
-  test('is not cut by the heartbeat while it is not read from', async () => {
+  test('survives the heartbeat while the server does not read from it', async () => {
     const server = await quiet({ maxMessagesPerMinute: 1, heartbeatIntervalSeconds: 0.05 })
     const a = await RawClient.connect(server, 'a')
     a.socket.write(repeated(20, (index) => text({ type: 'message', data: index, id: String(index) })))
@@ -69,7 +69,7 @@ describe('a client beyond its limit of messages', () => {
     expect(countOf(a, 'error')).toBe(5)
   })
 
-  test('is closed politely by a shutdown: it is read from to its end', async () => {
+  test('is closed politely by a shutdown, which reads to the client’s close frame', async () => {
     const server = await quiet({ maxMessagesPerMinute: 1, shutdownTimeoutSeconds: 0 })
     const a = await RawClient.connect(server, 'a')
     a.socket.write(repeated(500, (index) => text({ type: 'message', data: index, id: String(index) })))
@@ -84,7 +84,7 @@ describe('a client beyond its limit of messages', () => {
 })
 
 describe('one turn of the event loop', () => {
-  test('takes at most fifty messages of one connection', async () => {
+  test('reads at most fifty messages of one connection', async () => {
     let inTurn = 0
     let most = 0
     let isOver = false
@@ -101,7 +101,7 @@ describe('one turn of the event loop', () => {
     expect(most).toBeLessThanOrEqual(50)
   })
 
-  test('does not change the order of a long message and short ones, however they are cut', async () => {
+  test('keeps the order of a long message and short ones, however the network cuts them', async () => {
     const server = await quiet({ maxPayloadBytes: 512 * 1024 })
     const b = await server.connect('b')
     const a = await RawClient.connect(server, 'a')
@@ -115,7 +115,7 @@ describe('one turn of the event loop', () => {
   })
 })
 
-describe('frames that bring no message', () => {
+describe('frames without a message', () => {
   /** What a second refills, and more than the burst and a turn: sent at once, it takes a second. */
   const MANY = 450
   const SECONDS = 1
@@ -135,7 +135,7 @@ describe('frames that bring no message', () => {
     expect(secondsSince(startedAt)).toBeGreaterThan(SECONDS)
   })
 
-  test('are read at a bounded rate: fragments of nothing', async () => {
+  test('are read at a bounded rate: empty fragments', async () => {
     const server = await quiet()
     const a = await RawClient.connect(server, 'a')
     const startedAt = performance.now()
@@ -146,7 +146,7 @@ describe('frames that bring no message', () => {
     expect(secondsSince(startedAt)).toBeGreaterThan(SECONDS)
   })
 
-  test('a burst of a hundred pings is answered, each one', async () => {
+  test('the server answers each ping of a burst of a hundred', async () => {
     const server = await quiet()
     const a = await RawClient.connect(server, 'a')
     a.socket.write(repeated(100, () => clientFrame(OPCODES.ping, 'p')))
@@ -155,7 +155,7 @@ describe('frames that bring no message', () => {
     expect(a.controls.filter((opcode) => opcode === OPCODES.pong)).toHaveLength(100)
   })
 
-  test('a large message in fragments of 1 KiB is not charged for', async () => {
+  test('a large message in fragments of 1 KiB is not charged', async () => {
     const server = await quiet({ maxPayloadBytes: 4 * 1024 * 1024 })
     const [b, a] = [await server.connect('b'), await RawClient.connect(server, 'a')]
     const startedAt = performance.now()
@@ -163,7 +163,7 @@ describe('frames that bring no message', () => {
     a.socket.write(repeated(3000, () => clientFrame(OPCODES.continuation, 'x'.repeat(1024), { fin: false })))
     a.send(OPCODES.continuation, '"')
     expect((await b.first('message')).data).toHaveLength(2 + 3000 * 1024)
-    // Charged for, they would take 24 seconds.
+    // The budget would take 24 seconds if the server charged for them.
     expect(secondsSince(startedAt)).toBeLessThan(20)
   })
 })
@@ -172,7 +172,7 @@ describe('the budget of channels', () => {
   const names = (from: number, count: number): string[] =>
     Array.from({ length: count }, (_, index) => `c${String(from + index)}`)
 
-  test('is charged for each channel of a subscribe, apart from the budget of messages', async () => {
+  test('pays for each channel of a subscribe, apart from the budget of messages', async () => {
     const server = await quiet({ maxMessagesPerMinute: 60, maxChannelsPerMinute: 100 })
     const a = await server.connect('a')
     a.send({ type: 'subscribe', channels: names(0, 60), id: 's-1' })
@@ -188,7 +188,7 @@ describe('the budget of channels', () => {
     await a.publish('messages are another budget')
   })
 
-  test('is charged for the channels of a handshake, which is rejected with 1013 and says when to try again', async () => {
+  test('pays for the channels of a handshake, which the server rejects with 1013 and a time to retry', async () => {
     const server = await quiet({ maxChannelsPerMinute: 150 })
     const path = `a?channels=${names(0, 99).join(',')}`
     const first = await server.connect(path, { protocol: 'lastcall.v1' })
@@ -200,7 +200,7 @@ describe('the budget of channels', () => {
     expect(rejected.retryInMs).toBeGreaterThan(0)
     expect(rejected.retryInMs).toBeLessThanOrEqual(19_200)
     expect(await again.closed).toMatchObject({ code: 1013 })
-    // Without them it may come.
+    // The server accepts the handshake without the channels.
     await server.connect('a')
   })
 
@@ -215,11 +215,11 @@ describe('the budget of channels', () => {
     a.say({ type: 'message', data: 'marker', id: 'marker' })
     await a.until((message) => message.type === 'ack' && message.id === 'marker')
     expect(countOf(a, 'error')).toBe(19)
-    // Nineteen are refused; nothing is read for a second after the fifth, the tenth and the fifteenth.
+    // The server refuses nineteen, and reads nothing for a second after the fifth, the tenth and the fifteenth.
     expect(secondsSince(startedAt)).toBeGreaterThan(2.9)
   })
 
-  test('has no limit when it is 0', async () => {
+  test('of 0 has no limit', async () => {
     const server = await quiet({ maxChannelsPerMinute: 0 })
     const a = await server.connect('a')
     for (let round = 0; round < 5; round++) {
@@ -230,7 +230,7 @@ describe('the budget of channels', () => {
 })
 
 describe('the budget of replayed history', () => {
-  test('is charged for `since`: little input does not cause much reading', async () => {
+  test('pays for `since`, so that little input does not cause much reading', async () => {
     const server = await quiet({ maxReplayPerMinuteBytes: 100_000 })
     const a = await server.connect('a')
     const { cursor } = await a.first('welcome')
@@ -245,7 +245,7 @@ describe('the budget of replayed history', () => {
     expect(b.messages.filter(({ type }) => type === 'message')).toHaveLength(10)
   })
 
-  test('is charged for the cursor of a handshake, which loses nothing by being rejected', async () => {
+  test('pays for the cursor of a handshake, and a rejected client keeps its cursor', async () => {
     const server = await quiet({ maxReplayPerMinuteBytes: 65_536 })
     const a = await server.connect('a')
     const b = await server.connect('b')

@@ -1,5 +1,5 @@
 /**
- * Whatever a hook does costs one message at most.
+ * A faulty hook costs at most one message.
  */
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
@@ -42,7 +42,7 @@ describe('onMessage', () => {
     expect(logger.all('hook.failed')).toMatchObject([{ fields: { hook: 'onMessage', clientId: 'a' } }])
   })
 
-  test('that never settles costs that message and nothing else', { timeout: 60_000 }, async () => {
+  test('that never settles costs only that message', { timeout: 60_000 }, async () => {
     const logger = new RecordingLogger()
     const never = new Promise<never>(() => undefined)
     const hooks: Hooks = { onMessage: ({ data }) => (data === 'bad' ? never : undefined) }
@@ -50,7 +50,7 @@ describe('onMessage', () => {
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     a.send({ type: 'message', data: 'bad', id: '1' })
     a.send({ type: 'message', data: 'good', id: '2' })
-    // Meanwhile the others talk.
+    // Meanwhile other clients publish.
     await b.publish('hello')
     await a.first('message', ({ data }) => data === 'hello')
     expect(a.all('error')).toEqual([])
@@ -71,7 +71,7 @@ describe('onMessage', () => {
     expect(error.message).toContain('not here')
   })
 
-  test('changes what is said with a promise of another realm', async () => {
+  test('changes a message with a promise of another realm', async () => {
     const onMessage = (): Promise<{ data: number }> =>
       runInNewContext('Promise.resolve({ data: 7 })') as Promise<{ data: number }>
     const server = await startServer({ hooks: { onMessage }, presenceIntervalMs: 0 })

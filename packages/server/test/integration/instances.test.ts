@@ -66,7 +66,7 @@ const move = async (client: TestClient, name: string, to: TestServer): Promise<T
   return to.connect(`${name}?avoid=${build}&${await proofOf(client)}`)
 }
 
-describe('an instance says in the journal', () => {
+describe('an instance records in the journal', () => {
   test('that it starts, is ready, is draining, is ready again, and is gone', async () => {
     const server = await instance('one')
     const staying = await server.connect('staying')
@@ -82,7 +82,7 @@ describe('an instance says in the journal', () => {
     )
   })
 
-  test('that it is draining at once, though it still welcomes newcomers', async () => {
+  test('that it is draining at once, although it still accepts new clients', async () => {
     const server = await instance('one', { shutdownDelaySeconds: 60 })
     server.shutdown.begin('request')
     await (await server.connect('late')).publish('marker')
@@ -90,7 +90,7 @@ describe('an instance says in the journal', () => {
     for (const signal of ['SIGTERM', 'SIGTERM'] as const) server.shutdown.handleSignal(signal)
   })
 
-  test('nothing where it is alone: nobody reads a memory: journal', async () => {
+  test('nothing in a memory: journal, which no other instance reads', async () => {
     const server = await startServer({ presenceIntervalMs: 0 })
     const anna = await server.connect('anna')
     expect(await anna.publish('first')).toBe(1)
@@ -112,7 +112,7 @@ describe('a client that avoids a build', () => {
     return outcome && 'type' in outcome ? 0 : code
   }
 
-  test('is sent on by it while another one is ready, and let in by that one', async () => {
+  test('is rejected by that build while another one is ready, and accepted by the other one', async () => {
     const [old, fresh] = [await instance('old'), await instance('new')]
     await reads(fresh, old)
     expect(await old.metrics()).toContain('lastcall_instances{state="ready"} 2')
@@ -122,7 +122,7 @@ describe('a client that avoids a build', () => {
     expect(await old.metrics()).toContain('lastcall_rejections_total{reason="other_build_ready"} 1')
   })
 
-  test('is told why in its language', async () => {
+  test('gets the reason in its language', async () => {
     const [old, fresh] = [await instance('old'), await instance('new')]
     await reads(fresh, old)
     const headers = { 'accept-language': 'en' }
@@ -130,7 +130,7 @@ describe('a client that avoids a build', () => {
     expect(await client.closed).toEqual({ code: 1013, reason: 'Another build is ready: please connect again' })
   })
 
-  test('is answered with 503 where who may not come in is', async () => {
+  test('gets 503 with REJECT_WITH=http', async () => {
     const [old, fresh] = [await instance('old', { rejectWith: 'http' }), await instance('new')]
     await reads(fresh, old)
     const headers = {
@@ -146,7 +146,7 @@ describe('a client that avoids a build', () => {
     expect(response).toEqual({ status: 503, retryAfter: '5' })
   })
 
-  test('is let in by it while the other one is on its way out, or has gone', async () => {
+  test('is accepted by that build while the other instance drains or has ended', async () => {
     const [old, fresh] = [await instance('old'), await instance('new')]
     await reads(fresh, old)
     const staying = await fresh.connect('staying')
@@ -159,7 +159,7 @@ describe('a client that avoids a build', () => {
     expect(await knock(old, 'avoid=old')).toBe(0)
   })
 
-  test('is let in by it while only another instance of the same build is ready', async () => {
+  test('is accepted by that build while only another instance of the same build is ready', async () => {
     const [old, same] = [await instance('old'), await instance('old')]
     await reads(same, old)
     expect(await knock(old, 'avoid=old')).toBe(0)
@@ -175,7 +175,7 @@ describe('a client that avoids a build', () => {
 })
 
 describe('the report', () => {
-  test('distinguishes clients that have moved from clients that have left', async () => {
+  test('distinguishes clients that have migrated from clients that have left', async () => {
     const [old, fresh] = [await instance('old'), await instance('new')]
     const [first, after, plain, gone, last] = [
       await old.connect('first'),
@@ -187,7 +187,7 @@ describe('the report', () => {
     await reads(fresh, old)
     old.shutdown.begin('request')
     await last.publish('marker')
-    // Read by the new one before anybody comes to it.
+    // The new instance reads this before any client connects to it.
     const witness = await fresh.connect('witness')
     await last.publish('marker two')
     await witness.first('message', ({ data }) => data === 'marker two')
@@ -197,7 +197,7 @@ describe('the report', () => {
     const proof = await proofOf(after)
     await after.leave()
     await fresh.connect(`after?avoid=old&${proof}`)
-    // One that knows nothing of all this moves as well.
+    // A plain client that does not know the slots counts as moved, too.
     await plain.leave()
     await fresh.connect('plain')
     await gone.leave()
@@ -210,7 +210,7 @@ describe('the report', () => {
     expect(report).toMatchObject({ connectionsAtStart: 5, cameLater: 0, moved: 4, left: 1, lost: 0, remaining: 0 })
   })
 
-  test('leaves who was closed where it is counted, though it came back elsewhere', async () => {
+  test('counts a closed client as closed although it has reconnected elsewhere', async () => {
     const [old, fresh] = [await instance('old', { shutdownTimeoutSeconds: 0.2 }), await instance('new')]
     const [anna, bob] = [await old.connect('anna'), await old.connect('bob')]
     const proof = await proofOf(anna)
@@ -222,7 +222,7 @@ describe('the report', () => {
     expect(await old.shutdown.waitForShutdown()).toMatchObject({ closedAtDeadline: 2, moved: 0, left: 0 })
   })
 
-  test('of an instance without another one beside it are not appended as claims', async () => {
+  test('needs no claims in the journal from a single instance', async () => {
     const one = await instance('one')
     await (await one.connect('anna')).publish('marker')
     expect((await entriesIn(journalUrl)).filter(({ kind }) => kind === 'claim')).toEqual([])
@@ -263,7 +263,7 @@ describe('a client that migrates', () => {
     await onNew?.first('message', ({ data }) => data === 'draining')
   }
 
-  test('is neither told as having come nor as having left, on neither side; when it leaves for good, it is', async () => {
+  test('causes no join and no leave on either side, and a leave when it leaves for good', async () => {
     const { old, fresh, watchers } = await oldAndNew()
     const [leaver, mover] = [await old.connect('leaver'), await old.connect('mover')]
     for (const watcher of watchers) await toldTo(watcher, 'mover')
@@ -272,7 +272,7 @@ describe('a client that migrates', () => {
     await readsWhileDraining(fresh, watchers[0] as TestClient)
     await mover.leave()
     await leaver.leave()
-    // Each side has told what happened after the move.
+    // Each instance has announced the changes after the migration.
     for (const watcher of watchers) await watcher.presence(({ left }) => left.includes('leaver'))
     await fresh.connect('later')
     for (const watcher of watchers) expect(about(await toldTo(watcher, 'later'), 'mover')).toEqual(['+mover'])
@@ -281,11 +281,11 @@ describe('a client that migrates', () => {
     for (const watcher of watchers) await watcher.presence(({ left }) => left.includes('mover'))
   })
 
-  test('is not, either, when its arrival is read after it has left, but before that is told', async () => {
+  test('causes no leave when the old instance reads its join after the leave, but before it announces the leave', async () => {
     const slow = { presenceIntervalMs: 60_000 }
     const [old, fresh] = [await instance('old', slow), await instance('new', presence)]
     const watchers = [await old.connect('watch-old'), await fresh.connect('watch-new')]
-    // The old instance answers the first announcement of the new one with its complete state, which is not to have the two.
+    // The old instance answers the first announcement of the new one with its complete state, which must not contain the two.
     await reads(fresh, old)
     const [mover, leaver] = [await old.connect('mover'), await old.connect('leaver')]
     await drain(old, watchers)
@@ -293,7 +293,7 @@ describe('a client that migrates', () => {
     await Promise.all([mover.leave(), leaver.leave()])
     await fresh.connect(`mover?avoid=old&${proof}`)
     await readsWhileDraining(fresh, watchers[0] as TestClient)
-    // At its end it tells what it has gathered, of its whole life: the mover came and stayed, the leaver was never there.
+    // At its end the old instance announces the changes of its lifetime: the mover joined and stayed, the leaver was never there.
     await watchers[0]?.leave()
     await old.shutdown.waitForShutdown()
     await fresh.connect('later')
@@ -301,7 +301,7 @@ describe('a client that migrates', () => {
     expect(about(await toldTo(onNew as TestClient, 'later'), 'mover', 'leaver')).toEqual(['+mover'])
   })
 
-  test('is told as having come when it was told as having left before', async () => {
+  test('causes a join when its leave was announced before', async () => {
     const { old, fresh, watchers } = await oldAndNew()
     const mover = await old.connect('mover')
     for (const watcher of watchers) await toldTo(watcher, 'mover')
@@ -316,7 +316,7 @@ describe('a client that migrates', () => {
     }
   })
 
-  test('has to prove who it is: somebody else is rejected while the other instance has the client', async () => {
+  test('must prove its identity: the server rejects another client while the other instance has the client', async () => {
     const { old, fresh, watchers } = await oldAndNew()
     await old.connect('mover')
     for (const watcher of watchers) await toldTo(watcher, 'mover')

@@ -22,7 +22,7 @@ async function rejected({ webSocketUrl }: TestServer): Promise<Ending> {
 async function startBusy(): Promise<{ server: TestServer; log: RecordingLogger }> {
   const log = new RecordingLogger()
   const server = await startServer({ authSecret: SECRET, shutdownTimeoutSeconds: 0, logger: log })
-  // Together: one more is answered at once every three seconds.
+  // Both together: the server answers one more at once every three seconds.
   const endings = await Promise.all(Array.from({ length: AT_ONCE }, () => rejected(server)))
   for (const { code } of endings) expect(code).toBe(1008)
   return { server, log }
@@ -38,18 +38,18 @@ test('the 21st rejection of an address is late, and an accepted client of the ad
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(1000)
 })
 
-test('a client may hang up before its late answer', async () => {
+test('a client may disconnect before its late answer', async () => {
   const { server, log } = await startBusy()
   const socket = connect(server.port, server.host)
   socket.write(handshake('/ws/anna?token=nonsense'))
   await log.nth('rejected', AT_ONCE + 1)
   socket.destroy()
-  // The answer to this one comes after that to the one before.
+  // The server answers this client after the one before.
   expect((await rejected(server)).code).toBe(1008)
   expect(log.all('error')).toEqual([])
 })
 
-test('a client that waits for its answer has it when the server stops', async () => {
+test('a client that waits for its answer gets it when the server stops', async () => {
   const { server, log } = await startBusy()
   const late = Array.from({ length: 5 }, () => rejected(server))
   await log.nth('rejected', AT_ONCE + late.length)

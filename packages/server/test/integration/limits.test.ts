@@ -1,5 +1,5 @@
 /**
- * Limits: too many, too large, not text, not JSON; what costs an error and what costs the connection.
+ * Limits: too many or too large messages, binary frames and malformed text. Some cost an error, others the connection.
  */
 import { describe, expect, test } from 'vitest'
 import { OPCODES, RawClient } from '../support/raw-client.js'
@@ -11,7 +11,7 @@ const quiet = (some: Parameters<typeof startServer>[0] = {}): Promise<TestServer
   startServer({ presenceIntervalMs: 0, ...some })
 
 describe('the 61st message within a minute', () => {
-  test('is refused with the time to wait, and not delivered', async () => {
+  test('is refused with a time to wait, and not delivered', async () => {
     const server = await quiet({ maxMessagesPerMinute: 60 })
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     for (let index = 1; index <= 61; index++) a.send({ type: 'message', data: index, id: `i${index}` })
@@ -25,7 +25,7 @@ describe('the 61st message within a minute', () => {
     expect(b.heard).toEqual(Array.from({ length: 60 }, (_, index) => index + 1))
   })
 
-  test('concerns nobody else', async () => {
+  test('affects no other client', async () => {
     const server = await quiet({ maxMessagesPerMinute: 1 })
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     await a.publish(1)
@@ -34,7 +34,7 @@ describe('the 61st message within a minute', () => {
     await b.publish(3)
   })
 
-  test('is not got around by coming back', async () => {
+  test('is refused after a reconnect, too', async () => {
     const server = await quiet({ maxMessagesPerMinute: 2 })
     const a = await server.connect('a')
     const { session } = await a.first('welcome')
@@ -45,7 +45,7 @@ describe('the 61st message within a minute', () => {
     expect(await again.first('error')).toMatchObject({ code: 'rate_limited' })
   })
 
-  test('is not a ping: these are not counted', async () => {
+  test('is accepted if it is a ping, because pings do not count', async () => {
     const server = await quiet({ maxMessagesPerMinute: 1 })
     const a = await server.connect('a')
     for (let index = 0; index < 10; index++) a.send({ type: 'ping' })
@@ -62,7 +62,7 @@ describe('a message', () => {
     await b.publish('the others stay')
   })
 
-  test('of exactly MAX_PAYLOAD is taken, of one byte more it is not', async () => {
+  test('of exactly MAX_PAYLOAD is accepted, and one byte more closes the connection', async () => {
     const server = await quiet({ maxPayloadBytes: 1000 })
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     const text = (length: number): string => {
@@ -75,7 +75,7 @@ describe('a message', () => {
     expect(await a.closed).toMatchObject({ code: 1009 })
   })
 
-  test('in fragments is put together, and too large together is too large', async () => {
+  test('in fragments is joined, and closes the connection if the sum is too large', async () => {
     const server = await quiet({ maxPayloadBytes: 1000 })
     const b = await server.connect('b')
     const a = await RawClient.connect(server, 'a')
@@ -118,7 +118,7 @@ describe('a message', () => {
     a.socket.destroy()
   })
 
-  test('larger than what the journal keeps is refused, and the others of its turn are not', async () => {
+  test('larger than the retained history is refused, and the others of its turn are not', async () => {
     const server = await quiet({ historyBytes: 2048, maxPayloadBytes: 2048 })
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     a.send({ type: 'message', data: 'small', id: '1' })
@@ -132,7 +132,7 @@ describe('a message', () => {
 })
 
 describe('in the strict dialect', () => {
-  test('broken JSON is a bad_message, and the connection lives', async () => {
+  test('broken JSON is a bad_message, and the connection stays open', async () => {
     const server = await quiet()
     const [a, b] = [await server.connect('a', STRICT), await server.connect('b')]
     a.send('{"type":"message","data":')
@@ -164,7 +164,7 @@ describe('in the strict dialect', () => {
     expect(a.all('error')).toHaveLength(20)
   })
 
-  test('nineteen do not, when a right one follows', async () => {
+  test('nineteen wrong messages before a right one do not', async () => {
     const server = await quiet()
     const a = await server.connect('a', STRICT)
     for (let round = 0; round < 3; round++) {
@@ -176,7 +176,7 @@ describe('in the strict dialect', () => {
   })
 })
 
-test('nothing deep, long or odd that a client says ends the server', async () => {
+test('no deep, long or odd message ends the server', async () => {
   const server = await quiet({ maxPayloadBytes: 4 * 1024 * 1024 })
   const [a, b] = [await server.connect('a', STRICT), await server.connect('b')]
   for (const text of [

@@ -1,5 +1,5 @@
 /**
- * Until when a connection holds the name of its client.
+ * The time until which a connection holds the name of its client.
  */
 import { once } from 'node:events'
 import { SignJWT } from 'jose'
@@ -13,7 +13,7 @@ test('a connection whose client has sent a close frame does not hold its name, a
   const left: number[] = []
   const server = await startServer({ hooks: { onDisconnect: ({ code }) => void left.push(code) } })
   const old = await RawClient.connect(server, 'maria')
-  // Its end is not closed: the server waits for that.
+  // The server waits for the end of the socket, which the client keeps open.
   old.socket.write(clientFrame(OPCODES.close, Buffer.from([3000 >> 8, 3000 & 255])))
   while (server.connections.get('maria')?.transport.isOpen) await new Promise((resolve) => setImmediate(resolve))
   const next = await server.connect('maria')
@@ -23,7 +23,7 @@ test('a connection whose client has sent a close frame does not hold its name, a
   old.socket.destroy()
 })
 
-test('a connection that the server closes for what it sent does not hold its name', async () => {
+test('a connection that the server closes for a fault of the client does not hold its name', async () => {
   const server = await startServer({ maxPayloadBytes: 200 })
   const old = await RawClient.connect(server, 'maria')
   old.socket.write(clientFrame(OPCODES.text, 'x'.repeat(300)))
@@ -46,15 +46,15 @@ test('another client learns when to try again, and gets a final rejection once t
   expect(frame).toMatchObject({ type: 'rejected', code: 4009, reason: 'Це імʼя вже зайняте' })
   expect(frame.retryInMs).toBe(5000)
   await pinged
-  // Behind its pong: the server has read that as well.
+  // This frame follows the pong, so the server has read the pong, too.
   await holder.publish('alive')
   expect(await reject()).toEqual([{ type: 'rejected', code: 4009, reason: 'Це імʼя вже зайняте' }])
   await holder.publish('still here')
 })
 
-test('a stranger gets the name of a half-open connection 5 s after the server has pinged it', async () => {
+test('another client gets the name of a half-open connection 5 s after the server has pinged it', async () => {
   const server = await startServer({ heartbeatIntervalSeconds: 3600 })
-  // Its client has gone without a word: the socket is there, and nothing answers.
+  // The client has vanished: the socket exists, and nothing answers.
   const holder = await RawClient.connect(server, 'maria', { answersPings: false })
   const rejections: unknown[] = []
   let next: TestClient
@@ -63,11 +63,11 @@ test('a stranger gets the name of a half-open connection 5 s after the server ha
     const answer = await next.until(() => true)
     if (answer.type === 'welcome') break
     rejections.push(answer)
-    // A frame that was on its way when its client went arrives behind the ping.
+    // A frame that was in flight when the client vanished arrives behind the ping.
     if (rejections.length === 1) holder.socket.write(clientFrame(OPCODES.text, '{"type":"publish","data":1}'))
     const { retryInMs } = answer as unknown as { retryInMs: number }
     expect(retryInMs).toBeLessThanOrEqual(5000)
-    // As the client library does.
+    // The client library acts in the same way.
     await new Promise((resolve) => setTimeout(resolve, retryInMs))
   }
   expect(rejections[0]).toMatchObject({ type: 'rejected', code: 4009, retryInMs: 5000 })
@@ -77,7 +77,7 @@ test('a stranger gets the name of a half-open connection 5 s after the server ha
   await next.publish('here')
 })
 
-test('of two connections with one name whose instances knew nothing of each other, one may try again', async () => {
+test('the server tells one of two connections with one name, on instances that did not know each other, to retry', async () => {
   const journal = new ListJournal()
   const sessionSecret = 'a secret that both instances have in common'
   const [a, b] = [await startServer({ journal, sessionSecret }), await startServer({ journal, sessionSecret })]
@@ -106,7 +106,7 @@ test('without `lastcall.v1` no frame precedes the close', async () => {
   expect(client.messages).toEqual([])
 })
 
-test('where tokens are asked for, a name is given to nobody else', async () => {
+test('with tokens no other client gets a name', async () => {
   const authSecret = 'another secret of more than thirty-two bytes'
   const server = await startServer({ authSecret })
   const token = await new SignJWT({}).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(authSecret))

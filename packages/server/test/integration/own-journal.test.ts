@@ -1,5 +1,5 @@
 /**
- * A server over a journal that the application brings (list-journal.ts).
+ * A server over a journal of the application (list-journal.ts).
  */
 import { expect, test } from 'vitest'
 import { createServer } from '../../src/index.js'

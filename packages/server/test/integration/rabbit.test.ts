@@ -31,7 +31,7 @@ describe.skipIf(lacksRabbit())('two servers on RabbitMQ', () => {
     return [await startServer(options), await startServer(options)]
   }
 
-  test('tell the clients of both the same, in the same order', async () => {
+  test('deliver the same messages in the same order to the clients of both', async () => {
     const servers = await startTwo()
     const speakers = await Promise.all(servers.map((server, index) => server.connect(`speaker-${index}`)))
     const listeners = await Promise.all(servers.map((server, index) => server.connect(`listener-${index}`)))
@@ -49,7 +49,7 @@ describe.skipIf(lacksRabbit())('two servers on RabbitMQ', () => {
     }
   })
 
-  test('let a client resume at the other one, without a gap and without a repeat', async () => {
+  test('let a client resume on the other one, without a gap and without a repeat', async () => {
     const [first, second] = await startTwo()
     const [speaker, client] = [await first.connect('speaker'), await first.connect('client')]
     for (let index = 0; index < 20; index++) await speaker.publish(index)
@@ -65,7 +65,7 @@ describe.skipIf(lacksRabbit())('two servers on RabbitMQ', () => {
     expect([...client.heard, ...back.heard]).toEqual([...Array.from({ length: 40 }, (_, index) => index), 'last'])
   })
 
-  test('recognise a message that is sent again to the other one', async () => {
+  test('recognise a retry that goes to the other one', async () => {
     const [first, second] = await startTwo()
     const [here, there] = [await first.connect('listener'), await second.connect('reader')]
     const speaker = await first.connect('speaker')
@@ -80,7 +80,7 @@ describe.skipIf(lacksRabbit())('two servers on RabbitMQ', () => {
     for (const listener of [here, there]) expect(listener.heard).toEqual(['once', 'marker'])
   })
 
-  test('keep their clients while RabbitMQ is restarted, and continue', async () => {
+  test('keep their clients connected while RabbitMQ restarts, and continue', async () => {
     const [first, second] = await startTwo()
     const [speaker, listener] = [await first.connect('speaker'), await second.connect('listener')]
     await speaker.publish('before')

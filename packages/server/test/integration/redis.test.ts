@@ -1,5 +1,5 @@
 /**
- * Two servers over one Redis: what one takes, the other delivers, and a client that moves misses nothing.
+ * Two servers over one Redis: each delivers the messages that the other accepted, and a client that migrates misses none.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exchange, handshake } from '../support/raw-client.js'
@@ -21,7 +21,7 @@ describe.skipIf(lacksRedis())('two instances over one Redis', () => {
   const start = (key: string): Promise<TestServer> =>
     startServer({ journalUrl: `${redis.url}?key=${key}`, sessionSecret: SECRET, presenceIntervalMs: 0 })
 
-  test('deliver the same messages in the same order, whichever took them', async () => {
+  test('deliver the same messages in the same order, whichever instance accepted them', async () => {
     const servers = [await start('order'), await start('order')]
     const clients = await Promise.all(servers.map((server, index) => server.connect(`client-${index}`)))
     await Promise.all(
@@ -38,7 +38,7 @@ describe.skipIf(lacksRedis())('two instances over one Redis', () => {
     expect(heard).toHaveLength(21)
   })
 
-  test('a client resumes on the other one, and misses nothing', async () => {
+  test('let a client resume on the other one without a loss', async () => {
     const [first, second] = [await start('resume'), await start('resume')]
     const speaker = await second.connect('speaker')
     const listener = await first.connect('listener')
@@ -54,7 +54,7 @@ describe.skipIf(lacksRedis())('two instances over one Redis', () => {
     expect(again.messages.filter((message) => 'data' in message && message.data === 'heard')).toEqual([])
   })
 
-  test('an instance that is cut off does not tell a client of a loss that is none', async () => {
+  test('an instance that is cut off reports no loss when there is none', async () => {
     const proxy = await TcpProxy.to(redis.port)
     const [first, second] = [
       await start('cut-off'),

@@ -1,5 +1,5 @@
 /**
- * Coming back: what was missed, once, in order, joined to what is live; or the plain word that it can not be had.
+ * Resuming: the server replays missed entries once and in order before live ones, or reports that it cannot.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -40,7 +40,7 @@ describe('with its cursor a client gets', () => {
     expect(back.messages[0]?.type).toBe('welcome')
   })
 
-  test('no gap and no repeat, though others never stop talking', async () => {
+  test('no gap and no repeat while other clients publish', async () => {
     const server = await quiet()
     const speaker = await server.connect('speaker')
     let isTalking = true
@@ -69,7 +69,7 @@ describe('with its cursor a client gets', () => {
     expect(heard).toEqual(range(start + 1, last))
   })
 
-  test('its own messages among the missed ones as acks, so that it knows which were taken', async () => {
+  test('its own missed messages as acks, so that it knows which are in the journal', async () => {
     const server = await quiet()
     const [a, b] = [await server.connect('a'), await server.connect('b')]
     const { cursor, session } = await a.first('welcome')
@@ -97,7 +97,7 @@ describe('with its cursor a client gets', () => {
     expect(b.heard).toEqual(['in the lobby', 'in news', 'marker'])
   })
 
-  test('nothing again, when it has missed nothing', async () => {
+  test('no entry twice when it has missed nothing', async () => {
     const server = await quiet()
     const a = await server.connect('a')
     await say(a, 5)
@@ -109,7 +109,7 @@ describe('with its cursor a client gets', () => {
     expect(offsets(b)).toEqual([6])
   })
 
-  test('everything that is kept, when it has seen nothing yet', async () => {
+  test('every retained entry when it has received none yet', async () => {
     const server = await quiet()
     const a = await server.connect('a')
     const { cursor } = await a.first('welcome')
@@ -120,7 +120,7 @@ describe('with its cursor a client gets', () => {
     expect(offsets(b)).toEqual(range(1, 5))
   })
 
-  test('all of it, when it is many times what a socket takes at once', async () => {
+  test('every entry when they are many times larger than a socket buffer', async () => {
     const server = await quiet()
     const a = await server.connect('a')
     const { cursor } = await a.first('welcome')
@@ -168,7 +168,7 @@ describe('after a restart of the server on its file journal', () => {
   })
 })
 
-describe('a cursor that can not be served is said so, and nothing is half-served', () => {
+describe('the server answers an unserviceable cursor with `recovered: false` and replays nothing', () => {
   async function crowded(): Promise<{ server: TestServer; a: TestClient; epoch: string }> {
     const server = await quiet({ historySize: 10 })
     const a = await server.connect('a')
@@ -197,7 +197,7 @@ describe('a cursor that can not be served is said so, and nothing is half-served
     expect(offsets(b)).toEqual([31])
   })
 
-  test('the oldest that can be served is', async () => {
+  test('the server replays from the oldest serviceable cursor', async () => {
     const { server, epoch } = await crowded()
     const b = await server.connect(`b?cursor=${epoch}:20`)
     expect(await b.first('welcome')).toMatchObject({ recovered: true })
@@ -205,14 +205,14 @@ describe('a cursor that can not be served is said so, and nothing is half-served
     expect(offsets(b)).toEqual(range(21, 30))
   })
 
-  test('no cursor is neither recovered nor not', async () => {
+  test('the server answers `recovered: null` without a cursor', async () => {
     const { server } = await crowded()
     expect(await (await server.connect('b')).first('welcome')).toMatchObject({ recovered: null })
   })
 })
 
 describe('subscribing with `since`', () => {
-  test('says what the channel had, then `subscribed`, then goes on live', async () => {
+  test('replays the entries of the channel, then confirms with `subscribed`, then delivers live entries', async () => {
     const server = await quiet()
     const [a, b] = [await server.connect('a?channels=news'), await server.connect('b')]
     const { cursor } = await b.first('welcome')
@@ -236,7 +236,7 @@ describe('subscribing with `since`', () => {
   })
 
   test.each(['nonsense', 'elsewhere:1', 42, 'v2~!#$&(){}=', `e:${'1'.repeat(500)}`])(
-    '%j that can not be served is said so',
+    '%j that the server cannot serve gets `recovered: false`',
     async (since) => {
       const server = await quiet()
       const [a, b] = [await server.connect('a?channels=news'), await server.connect('b')]
@@ -266,7 +266,7 @@ describe('subscribing with `since`', () => {
   })
 })
 
-test('many clients that reconnect at once all get every entry', async () => {
+test('every entry reaches many clients that reconnect at once', async () => {
   const server = await quiet()
   const a = await server.connect('a')
   const { cursor } = await a.first('welcome')

@@ -1,5 +1,5 @@
 /**
- * The last call, over real sockets: warned, served on, waited for, and nothing lost at the end.
+ * A shutdown over real sockets: the server warns its clients, serves and waits for them, and loses no message at the end.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
@@ -68,7 +68,7 @@ describe('while it drains', () => {
     await ended
   })
 
-  test('it is alive but not ready, and HTTP connections are to be closed', async () => {
+  test('/health answers 200, /ready 503, and answers ask HTTP clients to close their connections', async () => {
     const server = await start()
     const a = await server.connect('a')
     expect(await get(server, '/ready')).toMatchObject({ status: 200 })
@@ -85,7 +85,7 @@ describe('while it drains', () => {
     await expect(get(server, '/health')).rejects.toThrow()
   })
 
-  test('new clients are closed with 1001 and a reason that a person can read', async () => {
+  test('new clients are closed with 1001 and a readable reason', async () => {
     const server = await start()
     const a = await server.connect('a')
     const ended = server.close()
@@ -103,7 +103,7 @@ describe('while it drains', () => {
     const server = await start()
     const a = await server.connect('a')
     const epoch = a.cursor.split(':')[0] as string
-    // A cursor that this instance has not come to yet is waited for.
+    // The server waits until it has read up to this cursor.
     const midway = TestClient.connect(`${server.webSocketUrl}/midway?cursor=${epoch}:5`)
     await new Promise<void>((resolve) => {
       const poll = (): void => {
@@ -119,7 +119,7 @@ describe('while it drains', () => {
     await ended
   })
 
-  test('the periodic message is over', async () => {
+  test('the server sends no periodic message', async () => {
     const server = await start({ broadcastIntervalSeconds: 0.02 })
     const a = await server.connect('a')
     await a.first('periodic')
@@ -151,7 +151,7 @@ describe('while it drains', () => {
 })
 
 describe('when the last client has left', () => {
-  test('it ends at once', async () => {
+  test('the server ends at once', async () => {
     const server = await start()
     const clients = await Promise.all(['a', 'b', 'c'].map((name) => server.connect(name)))
     const ended = server.close()
@@ -189,7 +189,7 @@ describe('when the last client has left', () => {
     for (const socket of lingering) socket.destroy()
   })
 
-  test('an HTTP connection that is kept alive, or says nothing, does not hold it up for long', async () => {
+  test('an HTTP connection that is kept alive or silent delays the end only briefly', async () => {
     const server = await start()
     const idle = connect(server.port, server.host)
     const keptAlive = connect(server.port, server.host)
@@ -203,7 +203,7 @@ describe('when the last client has left', () => {
     keptAlive.destroy()
   })
 
-  test('a second call is given the same report', async () => {
+  test('a second call gets the same report', async () => {
     const server = await start()
     const [first, second] = await Promise.all([server.close(), server.close()])
     expect(second).toBe(first)
@@ -238,7 +238,7 @@ describe('at the deadline', () => {
     expect(await a.closed).toMatchObject({ code: 1012 })
   })
 
-  test('a client with 5 MB unread gets everything that was due, then the last word, then the close', async () => {
+  test('a client with 5 MB unread gets all due frames, then the last frame, then the close', async () => {
     const server = await start({ shutdownTimeoutSeconds: 0.3 })
     const speaker = await server.connect('speaker')
     const slow = await RawClient.connect(server, 'slow')
@@ -281,14 +281,14 @@ describe('at the deadline', () => {
 })
 
 describe('a message that is on its way when its connection is closed', () => {
-  test('is acked before the close if it was taken, and else it is nowhere', async () => {
+  test('is acknowledged before the close if the journal has it, and otherwise is nowhere', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lastcall-shutdown-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     for (let round = 0; round < 5; round++) {
       const server = await start({ journalUrl: `file:${folder}/${round}` })
       const [a, b] = [await server.connect('a'), await server.connect('b')]
       for (let index = 0; index < 200; index++) a.send({ type: 'message', data: index, id: `i${index}` })
-      // In the middle of it: some are taken, some acked, some not read yet.
+      // In the middle of the messages: the server has acknowledged some, accepted others, and not read the rest.
       await until(() => (server.connections.get('a')?.unacked ?? 0) > 0)
       server.shutdown.handleSignal('SIGTERM')
       server.shutdown.handleSignal('SIGTERM')
@@ -316,7 +316,7 @@ describe('a message that is on its way when its connection is closed', () => {
 })
 
 describe('a second signal', () => {
-  test('closes everybody at once, however long there would have been', async () => {
+  test('closes every connection at once, whatever the remaining time', async () => {
     const server = await start()
     const clients = await Promise.all(range(1, 50).map((index) => server.connect(`c${index}`)))
     server.shutdown.handleSignal('SIGTERM')

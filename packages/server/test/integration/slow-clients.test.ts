@@ -38,7 +38,7 @@ test('a client that stops reading during 32 MB gets all of them in order when it
   const last = await flood(speaker, 2000)
   await other.until((message) => 'offset' in message && message.offset === last)
   expect(other.all('message')).toHaveLength(2000)
-  // It costs the kernel's buffers and what one socket may have queued, not what it missed.
+  // The slow client costs the kernel's buffers and the bounded queue of one socket, not the entries that it missed.
   const buffered = server.connections.get('slow')?.transport.bufferedBytes ?? 0
   expect(buffered).toBeLessThan(2 * 1024 * 1024)
   slow.startReading()
@@ -67,7 +67,7 @@ test('a client that reads with pauses gets everything in order', async () => {
   slow.socket.destroy()
 })
 
-test('its own messages are taken while it is behind, and acked in their place', async () => {
+test('the server accepts messages of a client that is behind, and acknowledges them in order', async () => {
   const server = await start({ maxBufferedBytes: 64 * 1024 * 1024 })
   const [speaker, other] = [await server.connect('speaker'), await server.connect('other')]
   const slow = await RawClient.connect(server, 'slow')
@@ -84,8 +84,8 @@ test('its own messages are taken while it is behind, and acked in their place', 
   slow.socket.destroy()
 })
 
-describe('when what it has not read is no longer kept', () => {
-  test('it is closed with 4008 after every frame that was written before, and the delivery to others is not affected', async () => {
+describe('a client whose unread entries are evicted', () => {
+  test('is closed with 4008 after every frame that was written before, without an effect on others', async () => {
     const server = await start({ historySize: 200, closeTimeoutSeconds: 60 })
     const [speaker, other] = [await server.connect('speaker'), await server.connect('other')]
     const slow = await RawClient.connect(server, 'slow')
@@ -99,7 +99,7 @@ describe('when what it has not read is no longer kept', () => {
     slow.socket.destroy()
   })
 
-  test('it is gone after CLOSE_TIMEOUT even if it never reads that', async () => {
+  test('is terminated after CLOSE_TIMEOUT even if it never reads the close frame', async () => {
     const server = await start({ historySize: 100, closeTimeoutSeconds: 0.2 })
     const speaker = await server.connect('speaker')
     const slow = await RawClient.connect(server, 'slow')
@@ -112,7 +112,7 @@ describe('when what it has not read is no longer kept', () => {
     slow.socket.destroy()
   })
 
-  test('it comes back without its cursor; with it, it is told that something is missing', async () => {
+  test('reconnects without its cursor, or gets `recovered: false` with it', async () => {
     const server = await start({ historySize: 100 })
     const speaker = await server.connect('speaker')
     const slow = await RawClient.connect(server, 'slow')
@@ -134,11 +134,11 @@ test('the server bounds its answers to a client that sends requests and does not
   const speaker = await server.connect('speaker')
   const greedy = await RawClient.connect(server, 'greedy', { headers: { 'Sec-WebSocket-Protocol': 'lastcall.v1' } })
   greedy.stopReading()
-  // Nineteen wrong messages and a right one, for ever: each is answered with more bytes than it has.
+  // Nineteen wrong messages and a right one, again and again: each answer has more bytes than its message.
   const questions = Buffer.concat(
     Array.from({ length: 20 }, (_, index) => clientFrame(OPCODES.text, index === 0 ? '{"type":"ping"}' : '?')),
   )
-  // When the server reads no more, and the kernel's buffers are full, this side's writes pile up.
+  // When the server stops reading and the kernel's buffers are full, the writes of the client pile up.
   while (greedy.socket.writableLength < 1024 * 1024) {
     for (let index = 0; index < 100; index++) greedy.socket.write(questions)
     await new Promise((resolve) => setImmediate(resolve))
@@ -148,7 +148,7 @@ test('the server bounds its answers to a client that sends requests and does not
   greedy.socket.destroy()
 })
 
-test('a welcome that is larger than MAX_BUFFERED does not make its client unheard', async () => {
+test('the server reads from a client whose welcome is larger than MAX_BUFFERED', async () => {
   const server = await start({ maxBufferedBytes: 1024 })
   const channels = Array.from({ length: 60 }, (_, index) => `a-channel-with-a-long-name-${index}`)
   const client = await server.connect(`nadia?channels=${channels.join()}`)

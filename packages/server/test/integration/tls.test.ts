@@ -51,13 +51,13 @@ test('a peer without TLS is disconnected, and no other client is affected', asyn
   expect(await a.publish('still here')).toBeGreaterThan(0)
 })
 
-test('a connection that begins no handshake does not keep a shutdown waiting', async () => {
+test('a connection that begins no handshake does not delay a shutdown', async () => {
   const server = await startServer(TLS)
   const socket = connect(server.port, '127.0.0.1')
   socket.on('error', () => undefined)
   socket.resume()
   await once(socket, 'connect')
-  // The server has accepted it when it has accepted a later one.
+  // The server has accepted this connection when it has accepted a later one.
   await (await server.connect('a', { ca: CA })).leave()
   const closed = once(socket, 'close')
   expect(await server.close()).toMatchObject({ remaining: 0 })

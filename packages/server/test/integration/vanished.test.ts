@@ -1,5 +1,5 @@
 /**
- * Clients that vanish: in the middle of a broadcast, of a close, or without a word.
+ * Clients that vanish: in the middle of a broadcast, of a close, or silently.
  */
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
@@ -21,14 +21,14 @@ test('a client that is cut off in the middle of a broadcast does not stop it', a
   }
 })
 
-test('that a client has gone is told even when a broadcast finds it between its close and its end', async () => {
+test('the server announces a leave even when a broadcast meets the connection between its close and its end', async () => {
   const server = await startServer({ presenceIntervalMs: 10 })
   const watcher = await server.connect('watcher')
   const a = await RawClient.connect(server, 'a')
   await watcher.presence(({ joined }) => joined.includes('a'))
   a.sendClose(1000)
   await a.closeFrame
-  // The closing handshake is over; the client has not hung up yet.
+  // The closing handshake is over, and the client has not ended its TCP connection yet.
   server.connections.broadcast('{"type":"shutdownCancelled","text":"anything"}')
   a.socket.end()
   await watcher.presence(({ left }) => left.includes('a'))
@@ -37,7 +37,7 @@ test('that a client has gone is told even when a broadcast finds it between its 
   await server.connect('a')
 })
 
-test('after a close frame of either side the server writes nothing', async () => {
+test('the server writes nothing after a close frame of either side', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const speaker = await server.connect('speaker')
   const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => RawClient.connect(server, `c${index}`)))
@@ -54,7 +54,7 @@ test('after a close frame of either side the server writes nothing', async () =>
   expect(clients.map(({ framesAfterClose }) => framesAfterClose)).toEqual(clients.map(() => 0))
 })
 
-test('a client that ends with a reset is gone', async () => {
+test('a client that resets its connection leaves', async () => {
   const server = await startServer({ presenceIntervalMs: 10 })
   const watcher = await server.connect('watcher')
   const a = await RawClient.connect(server, 'a')
@@ -64,7 +64,7 @@ test('a client that ends with a reset is gone', async () => {
   expect(server.connections.getActiveCount()).toBe(1)
 })
 
-test('a client that half-closes its side is gone, and is not written to for ever', async () => {
+test('a client that half-closes its connection leaves, and the server does not write to it for ever', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const a = await RawClient.connect(server, 'a')
   const ended = new Promise<number>((resolve) =>
@@ -75,7 +75,7 @@ test('a client that half-closes its side is gone, and is not written to for ever
   await a.ended
 })
 
-test('heartbeat: a client that answers no ping is ended, one that does is not', async () => {
+test('the heartbeat terminates a client that answers no ping, and no other', async () => {
   const server = await startServer({ heartbeatIntervalSeconds: 0.2, presenceIntervalMs: 10 })
   const alive = await server.connect('alive')
   const dead = await server.connect('dead', { autoPong: false })
@@ -87,7 +87,7 @@ test('heartbeat: a client that answers no ping is ended, one that does is not', 
   await alive.publish('still here')
 })
 
-test('a client that sends messages is alive, whether it answers pings or not', async () => {
+test('a client that sends messages stays connected, whether it answers pings or not', async () => {
   const server = await startServer({ heartbeatIntervalSeconds: 0.2, presenceIntervalMs: 0 })
   const talker = await server.connect('talker', { autoPong: false })
   for (let ping = 0; ping < 5; ping++) {
