@@ -16,7 +16,7 @@ async function run(...args: string[]): Promise<{ code: number | null; output: st
 }
 
 describe('the contract suite', () => {
-  it('takes the functions of node:test', async () => {
+  it('runs with the functions of node:test', async () => {
     const framework: TestFramework = nodeTest
     expect(framework).toBe(nodeTest)
     const { code, output } = await run()
@@ -25,7 +25,7 @@ describe('the contract suite', () => {
     expect(code).toBe(0)
   })
 
-  it('fails when a fault is neither offered nor declared impossible', async () => {
+  it('fails when a place neither offers a fault nor declares it impossible', async () => {
     const { code, output } = await run('--undeclared')
     expect(output).toContain('the place lacks rollOver in `faults`; name a fault that cannot happen in `impossible`')
     expect(code).toBe(1)

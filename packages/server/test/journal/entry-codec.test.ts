@@ -39,12 +39,12 @@ const newEntry: fc.Arbitrary<NewEntry> = fc
     }),
   )
   .map((entry) => {
-    // A field that is not there, instead of one that is undefined.
+    // The field is missing and not undefined.
     return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)) as unknown as NewEntry
   })
 
 describe('an encoded entry', () => {
-  it('is read as it was written', () => {
+  it('decodes to the written value', () => {
     fc.assert(
       fc.property(newEntry, fc.maxSafeNat(), (entry, offset) => {
         const bytes = encodeEntry(entry)
@@ -53,7 +53,7 @@ describe('an encoded entry', () => {
     )
   })
 
-  it('is read from the middle of a buffer as well', () => {
+  it('decodes from the middle of a buffer, too', () => {
     const bytes = encodeEntry({ kind: 'direct', to: 'b', from: 'a', data: '"ї"', at: 1, node: 'n', sequence: 2 })
     const middle = Buffer.concat([Buffer.from('before'), bytes, Buffer.from('after')]).subarray(6, 6 + bytes.length)
     expect(decodeEntry(1, middle)).toMatchObject({ kind: 'direct', data: '"ї"', bytes: bytes.length })
@@ -69,7 +69,7 @@ describe('an encoded entry', () => {
     expect(decodeEntry(9, bytes)).toEqual({ kind: 'unknown', offset: 9, ...common })
   })
 
-  it('with fields that are not known is read without them', () => {
+  it('with unknown fields decodes without them', () => {
     const bytes = Buffer.from('{"v":1,"k":"message","t":5,"n":"node","s":6,"c":"lobby","f":"anna","zz":1}\n{"a":1}')
     expect(decodeEntry(1, bytes)).toEqual({
       ...{ kind: 'message', channel: 'lobby', from: 'anna', data: '{"a":1}' },
@@ -77,7 +77,7 @@ describe('an encoded entry', () => {
     })
   })
 
-  it.each(['', 'no json\n"data"', '{"v":1,"k":"mess'])('is nothing else: %j', (line) => {
+  it.each(['', 'no json\n"data"', '{"v":1,"k":"mess'])('is not %j', (line) => {
     expect(() => decodeEntry(1, Buffer.from(line))).toThrow(SyntaxError)
   })
 })

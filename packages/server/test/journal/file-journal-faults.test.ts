@@ -1,6 +1,6 @@
 /**
- * The file journal on a disk that fails: it stops answering, its directory is moved, descriptors run out, the clock is
- * set, torn writes take its room. The processes run what is built (`tsc -b`).
+ * The file journal on a failing disk: the disk stops answering, its directory moves, descriptors run out, the clock jumps,
+ * and torn writes take space. The processes run the built files (`tsc -b`).
  */
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
@@ -43,7 +43,7 @@ describe('a file journal', () => {
     }
   }
 
-  it('counts torn writes for HISTORY_BYTES: the disk does not fill up with them', async () => {
+  it('counts torn writes towards HISTORY_BYTES, so that they do not fill the disk', async () => {
     const maxBytes = 1024 * KIB
     const journal = await place.open({ retention: { ...UNLIMITED, maxBytes } })
     const recorder = await record(journal)
@@ -64,7 +64,7 @@ describe('a file journal', () => {
   })
 
   it.skipIf(process.platform === 'win32')(
-    'whose disk does not answer refuses appends, and goes on when it does',
+    'whose disk does not answer refuses appends, and continues when the disk answers',
     async () => {
       const pipe = join(place.root, 'pipe')
       expect(spawnSync('mkfifo', [pipe]).status).toBe(0)
@@ -86,7 +86,7 @@ describe('a file journal', () => {
       await said('failed 3 journal_unavailable true')
       program.child.kill('SIGUSR2')
       await said('stalled false')
-      // The write continues: the entry that was refused as unknown is in the journal after all.
+      // The write completes: the journal contains the entry whose outcome was unknown.
       closeSync(openSync(pipe, 'w'))
       await said('told 2')
       await said('available true undefined undefined')
@@ -99,7 +99,7 @@ describe('a file journal', () => {
   )
 
   describe('whose directory is', () => {
-    it.each(['moved away', 'moved away and replaced'])('%s refuses appends until it is back', async (what) => {
+    it.each(['moved away', 'moved away and replaced'])('%s refuses appends until it is restored', async (what) => {
       const clock = new SteppedClock()
       const journal = await place.open({ clock })
       const recorder = await record(journal)
@@ -118,7 +118,7 @@ describe('a file journal', () => {
       expect((await place.read()).lastOffset).toBe(2)
     })
 
-    it('replaced by that of another journal leaves the other one alone, also when a segment ends', async () => {
+    it('replaced by that of another journal is not written to, also when a segment ends', async () => {
       const other = join(place.root, 'other')
       const writer = await place.open({}, other)
       while (place.segments(other).length < 3) await writer.append(messages(20, 'x'.repeat(4 * KIB)))
@@ -127,7 +127,7 @@ describe('a file journal', () => {
       const journal = await place.open({ clock: new SteppedClock(), retention: { ...UNLIMITED, maxBytes: 256 * KIB } })
       renameSync(place.path, join(place.root, 'away'))
       renameSync(other, place.path)
-      // The first ends its segment; for the second there is none.
+      // The first entry ends its segment, and the journal has no descriptor for a segment of the second one.
       await journal.append(messages(100, 'x'.repeat(4 * KIB)))
       await expect(journal.append(messages(1))).rejects.toMatchObject(unavailable)
       await journal.close()
@@ -136,14 +136,14 @@ describe('a file journal', () => {
   })
 
   it.skipIf(process.platform === 'win32')(
-    'goes on, also to the next segments, while its process has no descriptor left',
+    'continues, also with new segments, while its process has no free descriptor',
     async () => {
       const script = 'ulimit -n 64 && exec "$@"'
       const program = run('sh', ['-c', script, 'sh', process.execPath, fixture('exhausted.mjs'), place.path])
       expect(await program.end()).toBe(0)
       expect(program.lines[0]).toBe('EMFILE')
       expect(program.lines.slice(1, -1)).toEqual(Array.from({ length: 60 }, (_, index) => `acked ${index + 1}`))
-      // Old ones were removed, too.
+      // The journal has removed old segments, too.
       expect(program.lines.at(-1)).not.toContain('0000000000000001.log')
     },
   )
@@ -177,14 +177,14 @@ describe('a file journal', () => {
     })
   })
 
-  it.runIf(process.platform === 'linux')('in a file system that makes no directories is refused', async () => {
+  it.runIf(process.platform === 'linux')('in a file system without directories is refused', async () => {
     for (const path of ['/proc/x', '/proc/lastcall/journal', '/sys/x']) {
       await expect(place.open({}, path)).rejects.toMatchObject({ code: 'journal_unusable', temporary: false })
     }
     await expect(place.open({}, '/proc/x')).rejects.toThrow(/\/proc\/x: its file system makes no directories in \/proc/)
   })
 
-  it('makes the directories above it', async () => {
+  it('creates its parent directories', async () => {
     const path = join(place.root, 'one', 'two', 'three')
     expect((await place.read(path)).lastOffset).toBe(0)
     expect(statSync(dirname(path)).isDirectory()).toBe(true)

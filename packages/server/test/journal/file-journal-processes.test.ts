@@ -1,6 +1,6 @@
 /**
- * The file journal among processes: several at once, killed at any moment, on a full disk. The processes run what is
- * built (`tsc -b`).
+ * The file journal shared by processes: several at once, killed at any moment, on a full disk. The processes run the built
+ * files (`tsc -b`).
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -38,14 +38,14 @@ describe('file: among processes', () => {
 
   const acked = (program: Program): number[] => program.numbers('acked ')
 
-  it('is one journal, made once, however many begin at the same time', async () => {
+  it('is one journal, created once, however many processes start at the same time', async () => {
     const starting = Array.from({ length: 6 }, (_, index) => run('appender.mjs', `node-${index}`, 10, 10))
     await Promise.all(starting.map((program) => program.end()))
     expect(new Set(starting.map(({ lines }) => lines[0])).size).toBe(1)
     expect((await place.read()).lastOffset).toBe(60)
   })
 
-  it('reads what another process has written by the thousand a bounded part in each turn of the event loop', async () => {
+  it('reads thousands of entries of another process in bounded parts per turn of the event loop', async () => {
     const journal = await place.open()
     const recorder = new Recorder()
     const inTurns: number[] = []
@@ -64,16 +64,16 @@ describe('file: among processes', () => {
       },
     }
     await journal.tail(counting)
-    // The event loop of this process stands still while the other one appends.
+    // The event loop of this process is blocked while the other process appends.
     const writer = [fixture('appender.mjs'), place.path, 'writer', '7000', '10']
     expect(spawnSync(process.execPath, writer).status).toBe(0)
     await recorder.until(({ entries }) => entries.length === 7000)
     expect(inTurns.reduce((sum, count) => sum + count, 0)).toBe(7000)
-    // 512, and the rest of the last frame: the other process appends ten entries at once at most.
+    // 512 entries and the rest of the last frame: the other process appends at most ten entries at once.
     expect(Math.max(...inTurns)).toBeLessThanOrEqual(521)
   })
 
-  it('tells each reader everything, in one order, whichever writer it came from', async () => {
+  it('delivers every entry of every writer to each reader in one order', async () => {
     const readers = [run('reader.mjs', 600), run('reader.mjs', 600)]
     const writers = [run('appender.mjs', 'a', 300, 100), run('appender.mjs', 'b', 300, 100)]
     for (const program of [...writers, ...readers]) expect(await program.end()).toBe(0)
@@ -87,7 +87,7 @@ describe('file: among processes', () => {
     }
   })
 
-  it('has everything that was acked, without a gap, after processes were killed in the middle of it', async () => {
+  it('has every acknowledged entry, without a gap, after processes were killed while appending', async () => {
     const ackedOrigins = new Set<string>()
     // More than the test ever writes, so that a slow reader is not overtaken by the eviction.
     const retention = { maxEntries: 1e9, maxAgeMs: 1e12, maxBytes: 64 * 1024 * 1024 }
@@ -118,7 +118,7 @@ describe('file: among processes', () => {
     expect(kept.entries).toEqual(watching.entries.slice(-kept.entries.length))
   })
 
-  it('tells who was overtaken where it goes on: no gap is silent', async () => {
+  it('reports a gap to a reader that the eviction has overtaken', async () => {
     const small = { maxEntries: 1e9, maxAgeMs: 1e12, maxBytes: 1024 * 1024 }
     const watching = await record(await place.open({ retention: small }))
     // While this runs, this process reads nothing: the writer appends far more than it retains.
@@ -127,7 +127,7 @@ describe('file: among processes', () => {
     const journal = await place.open({ retention: small })
     await journal.append([message('marker', { node: 'marker', sequence: 1 })])
     await watching.until(({ origins }) => origins.at(-1) === 'marker:1')
-    // The recorder fails at an offset that is not due: what is missing lies before an epoch's new beginning.
+    // The recorder fails at an unexpected offset: missing entries lie before the new start of an epoch.
     const goesOnAt = watching.epochs.at(-1)?.nextOffset ?? 0
     expect(goesOnAt).toBeGreaterThan(1)
     expect(new Set(watching.epochs.map(({ epoch }) => epoch)).size).toBe(1)
@@ -136,7 +136,7 @@ describe('file: among processes', () => {
     )
   })
 
-  it('loses nothing of what one writes while others come and go', async () => {
+  it('loses no entry of one process while others start and end', async () => {
     const writer = run('appender.mjs', 'writer', 1e9, 100, 64 * 1024 * 1024)
     for (let round = 0; round < 40; round++) {
       await writer.until(() => acked(writer).length > round * 20)
@@ -152,7 +152,7 @@ describe('file: among processes', () => {
     expect(origins.filter((origin) => origin.startsWith('visitor:'))).toHaveLength(40)
   })
 
-  it.runIf(hasPrlimit)('on a full disk refuses appends for the time being, and takes them again', async () => {
+  it.runIf(hasPrlimit)('on a full disk refuses appends temporarily, and accepts them again', async () => {
     const limited = ['--fsize=200000:', process.execPath, fixture('full-disk.mjs'), place.path]
     const program = new Program(PRLIMIT, limited)
     programs.push(program)
@@ -177,7 +177,7 @@ describe('file: among processes', () => {
   })
 
   it.runIf(hasPrlimit)(
-    'on a disk that is nearly full again and again takes every message once, and stays whole',
+    'on a disk that is nearly full again and again accepts every message once and stays intact',
     async () => {
       const [hundredKiB, steps] = [100 * 1024, 8]
       const writers = ['a', 'b'].map((node) => {
@@ -187,7 +187,7 @@ describe('file: among processes', () => {
         return program
       })
       const fails = (writer: Program): number => writer.lines.filter((line) => line.startsWith('failed')).length
-      // Room appears in small steps. After each of them another write fails, with a part of it on the disk.
+      // Disk space appears in small steps. After each step another write fails, with a part of it on the disk.
       for (
         let step = 1, before = 0;
         step <= steps;
@@ -205,7 +205,7 @@ describe('file: among processes', () => {
       for (const [index, node] of ['a', 'b'].entries()) {
         const sequences = told.entries.filter((entry) => entry.node === node).map(({ sequence }) => sequence)
         expect(acked(writers[index] as Program)).toEqual(Array.from({ length: 60 }, (_, each) => each + 1))
-        // An attempt that failed for its process alone, behind another one's torn write, may be there, too.
+        // The journal may also contain an attempt that failed only for its own process, behind another torn write.
         expect([...new Set(sequences)]).toEqual(acked(writers[index] as Program))
       }
     },

@@ -1,5 +1,5 @@
 /**
- * The file journal: the contract, and what only files have: segments, torn writes, damage, strangers.
+ * The file journal: the contract, and the cases that only files have: segments, torn writes, damage, foreign files.
  */
 import { spawnSync } from 'node:child_process'
 import {
@@ -65,7 +65,7 @@ describe('file:', () => {
     /** 256 KiB each, the smallest there are; the one being written may be a write longer. */
     const maxDiskBytes = (keptBytes: number): number => keptBytes + 2 * 256 * KIB + 64 * KIB
 
-    it('are removed when nothing of them is kept: by size', async () => {
+    it('are removed when none of their entries is retained: by size', async () => {
       const journal = await place.open({ retention: limits })
       const recorder = await record(journal)
       for (let index = 0; index < 200; index++) await journal.append(messages(50, 'x'.repeat(KIB)))
@@ -77,14 +77,14 @@ describe('file:', () => {
       expect(reopened.entries.length).toBeGreaterThan(900)
     })
 
-    it('are removed when nothing of them is kept: by number', async () => {
+    it('are removed when none of their entries is retained: by number', async () => {
       const journal = await place.open({ retention: { ...limits, maxEntries: 10 } })
       for (let index = 0; index < 100; index++) await journal.append(messages(20, 'x'.repeat(KIB)))
       await journal.close()
       expect(place.bytes).toBeLessThan(maxDiskBytes(0))
     })
 
-    it('are removed when nothing of them is kept: by age', async () => {
+    it('are removed when none of their entries is retained: by age', async () => {
       const clock = new SteppedClock()
       const journal = await place.open({ retention: { ...UNLIMITED, maxAgeMs: 60_000 }, clock })
       const recorder = await record(journal)
@@ -99,7 +99,7 @@ describe('file:', () => {
       expect(place.segments()).toHaveLength(segmentsBefore - 1)
     })
 
-    it('do not trouble those who keep more or less', async () => {
+    it('work with processes that retain more or fewer entries', async () => {
       const [small, large] = [
         await place.open({ retention: { ...UNLIMITED, maxBytes: 300 * KIB } }),
         await place.open({ retention: { ...UNLIMITED, maxBytes: 3000 * KIB } }),
@@ -114,11 +114,11 @@ describe('file:', () => {
       }
     })
 
-    it('gone while a reader slept: it is told where the journal goes on, with the epoch it knows', async () => {
+    it('removed while a reader slept lead to a reported gap within the same epoch', async () => {
       const journal = await place.open({ retention: limits })
       const recorder = await record(journal)
       await journal.append([message('before')])
-      // The event loop stands still meanwhile.
+      // The event loop is blocked meanwhile.
       const child = spawnSync(process.execPath, [fixture('appender.mjs'), place.path, 'other', '5000', '1000'], {
         encoding: 'utf8',
       })
@@ -132,7 +132,7 @@ describe('file:', () => {
       expect(recorder.lastOffset).toBe(5002)
     })
 
-    it('that a sleeper made anew when all had moved on does not count', async () => {
+    it('created again by a suspended process are ignored by the others', async () => {
       const journal = await place.open({ retention: limits })
       const isLive = (segment: string): boolean => place.segments().includes(segment)
       for (const first = place.segment; isLive(first);) await journal.append(messages(100, 'x'.repeat(KIB)))
@@ -168,8 +168,8 @@ describe('file:', () => {
     })
   })
 
-  describe('entries of others', () => {
-    it('are noticed without waiting for the next look', async () => {
+  describe('entries of other processes', () => {
+    it('are detected without the next poll', async () => {
       const clock = new SteppedClock()
       const [mine, other] = [await place.open({ clock }), await place.open({ clock })]
       const recorder = await record(mine)
@@ -191,7 +191,7 @@ describe('file:', () => {
       return readFileSync(place.segment).subarray(size)
     }
 
-    it('of a process that was killed are skipped, by who was there and by who comes later', async () => {
+    it('of a killed process are skipped by present and later readers', async () => {
       const frame = await lastFrame()
       const journal = await place.open()
       const recorder = await record(journal)
@@ -205,7 +205,7 @@ describe('file:', () => {
       expect((await place.read()).entries).toEqual(recorder.entries)
     })
 
-    it('at the end are forgotten, and their offsets given anew', async () => {
+    it('at the end are dropped, and new entries get their offsets', async () => {
       await fill(10)
       const { size } = statSync(place.segment)
       forget()
@@ -240,7 +240,7 @@ describe('file:', () => {
   describe('damage', () => {
     const refused = { code: 'journal_unusable', temporary: false }
 
-    it('of any byte is refused, or does not matter', async () => {
+    it('of any byte is refused or harmless', async () => {
       await fill(20)
       const { entries, epochs } = await place.read()
       const bytes = readFileSync(place.segment)
@@ -270,7 +270,7 @@ describe('file:', () => {
       expect(refusals).toBeGreaterThan(0)
     })
 
-    it('that cuts it short is refused', async () => {
+    it('that truncates it is refused', async () => {
       await fill(10)
       const { size } = statSync(place.segment)
       for (const length of [size - 1, size - 300, Math.floor(size / 2), 200, 50, 0]) {
@@ -281,7 +281,7 @@ describe('file:', () => {
       }
     })
 
-    it('that takes a segment out of the middle, or cuts an old one short, is refused', async () => {
+    it('that removes a segment from the middle, or truncates an old one, is refused', async () => {
       const journal = await place.open({ retention: { ...UNLIMITED, maxBytes: 2 ** 21 } })
       while (place.segments().length < 4) await journal.append(messages(100, 'x'.repeat(1024)))
       await journal.close()
@@ -296,7 +296,7 @@ describe('file:', () => {
       await expect(place.read()).resolves.toHaveProperty('epochs.length', 1)
     })
 
-    it('done while it is in use makes it unavailable, with the reason', async () => {
+    it('during its use makes it unavailable, with the reason', async () => {
       const clock = new SteppedClock()
       const journal = await place.open({ clock })
       const recorder = await record(journal)
@@ -308,7 +308,7 @@ describe('file:', () => {
       await expect(journal.append(messages(1))).rejects.toMatchObject(refused)
     })
 
-    it('done by removing it while it is in use is noticed', async () => {
+    it('by removing it during its use is detected', async () => {
       const clock = new SteppedClock()
       const journal = await place.open({ clock })
       const recorder = await record(journal)
@@ -320,7 +320,7 @@ describe('file:', () => {
     })
   })
 
-  describe('a file that is no journal is refused and left unchanged', () => {
+  describe('the journal refuses a file that is no journal and leaves it unchanged', () => {
     const header: SegmentHeader = {
       epoch: newEpoch(systemRandomness),
       firstOffset: 1,
@@ -384,7 +384,7 @@ describe('file:', () => {
       await expect(place.open({}, join(place.path, 'below'))).rejects.toMatchObject({ code: 'journal_unusable' })
     })
 
-    it.skipIf(process.getuid?.() === 0)('a file that the user may not read or write', async () => {
+    it.skipIf(process.getuid?.() === 0)('a file that the user cannot read or write', async () => {
       await fill(1)
       chmodSync(place.segment, 0o400)
       await expect(place.open()).rejects.toThrow(/no permission \(EACCES\)/)
@@ -393,14 +393,14 @@ describe('file:', () => {
       chmodSync(place.path, 0o700)
     })
 
-    it('but hidden files and lost+found do no harm', async () => {
+    it('hidden files and lost+found are harmless', async () => {
       mkdirSync(join(place.path, 'lost+found'), { recursive: true })
       writeFileSync(join(place.path, '.gitkeep'), '')
       await fill(1)
       expect((await place.read()).lastOffset).toBe(2)
     })
 
-    it('and a journal that was moved is a journal', async () => {
+    it('a moved journal is valid', async () => {
       await fill(3)
       const path = join(place.root, 'moved')
       renameSync(place.path, path)

@@ -26,7 +26,7 @@ describeJournal(
 )
 
 describe('memory:', () => {
-  it('is another journal each time it is opened', async () => {
+  it('opens another journal each time', async () => {
     const [one, other] = [
       await openJournal('memory:', { retention: UNLIMITED }),
       await openJournal('memory:', { retention: UNLIMITED }),

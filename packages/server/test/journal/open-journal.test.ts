@@ -16,7 +16,7 @@ describe('JOURNAL_URL', () => {
 
   afterEach(() => rmSync(root, { recursive: true, force: true }))
 
-  it('file: takes a path from the root or from the working directory, or a file URL, and makes the directories', async () => {
+  it('file: accepts an absolute or a relative path or a file URL, and creates the directories', async () => {
     const path = join(root, 'a b', 'journal')
     const urls = [`file:${path}`, `file:${relative(process.cwd(), path)}`, pathToFileURL(path).href, `FILE:${path}/`]
     for (const [index, url] of urls.entries()) {
@@ -27,7 +27,7 @@ describe('JOURNAL_URL', () => {
     }
   })
 
-  it('file: keeps more than the window, and refuses an entry that the window could not hold', async () => {
+  it('file: retains more than the window, and refuses an entry that the window could not hold', async () => {
     const url = `file:${join(root, 'journal')}`
     const retention = engineRetention({ ...UNLIMITED, maxEntries: 5, maxBytes: 1_000_000 })
     const journal = await openJournal(url, { retention })
@@ -47,7 +47,7 @@ describe('JOURNAL_URL', () => {
     },
   )
 
-  it('does not repeat a password', async () => {
+  it('never appears with its password in an error', async () => {
     const opening = openJournal('mysql://user:secret@localhost/db', { retention: UNLIMITED })
     await expect(opening).rejects.toThrow(/^(?!.*secret).*mysql:\/\/\(hidden\)@localhost/)
   })

@@ -1,5 +1,5 @@
 /**
- * How readers interpret the messages of a RabbitMQ stream, without a server: epochs, gaps, messages of other programs.
+ * Readers interpret the messages of a RabbitMQ stream, without a server: epochs, gaps, messages of other programs.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -37,41 +37,41 @@ describe('a reader of the log', () => {
     expect(read([marker(0, FIRST), entry(1, FIRST), entry(2, FIRST)])).toEqual(['1:1', '1', '2'])
   })
 
-  it('takes the first of two markers that were written at once, whichever is greater', () => {
+  it('uses the first of two markers that were written at once, whichever is greater', () => {
     expect(read([marker(0, SECOND), marker(1, FIRST), entry(2, SECOND)])).toEqual(['2:1', '(1)', '2'])
     expect(read([marker(0, FIRST), marker(1, SECOND), entry(2, FIRST)])).toEqual(['1:1', '(1)', '2'])
   })
 
-  it('begins a new epoch at a marker that ends the current one, and at no other', () => {
+  it('begins a new epoch only at a marker that ends the current one', () => {
     const log = [marker(0, FIRST), entry(1, FIRST), marker(2, SECOND, FIRST), marker(3, THIRD, FIRST), entry(4, SECOND)]
     expect(read(log)).toEqual(['1:1', '1', '2:3', '(3)', '4'])
   })
 
-  it('passes over an entry whose writer had not read yet that its epoch was over', () => {
+  it('skips an entry whose writer had not read yet that its epoch was over', () => {
     const log = [marker(0, FIRST), marker(1, SECOND, FIRST), entry(2, FIRST), entry(3, SECOND)]
     expect(read(log)).toEqual(['1:1', '2:2', '(2)', '3'])
   })
 
-  it('fills the one offset that a segment takes, and reports entries that were trimmed', () => {
+  it('fills the offset that a segment takes with a placeholder, and reports trimmed entries', () => {
     const log = [marker(0, FIRST), entry(1, FIRST), entry(3, FIRST), entry(6, FIRST)]
     expect(read(log)).toEqual(['1:1', '1', '(2)', '3', '1:6', '6'])
   })
 
-  it('passes over what the server delivers again from the beginning of a chunk', () => {
+  it('skips entries that the server delivers again from the start of a chunk', () => {
     expect(read([entry(7, FIRST), entry(6, FIRST), entry(7, FIRST), entry(8, FIRST)])).toEqual(['1:7', '7', '8'])
   })
 
-  it('passes over messages of strangers, and over bytes that are no entry', () => {
+  it('skips messages of other programs and bytes that are no entry', () => {
     const log = [marker(0, FIRST), entry(1, ''), entry(2, FIRST, Buffer.from('{"v":')), entry(3, FIRST)]
     expect(read(log)).toEqual(['1:1', '(1)', '(2)', '3'])
   })
 
-  it('finds the epoch where its beginning was trimmed', () => {
+  it('finds the epoch when its start was trimmed', () => {
     expect(read([entry(5, FIRST), entry(6, SECOND), entry(7, FIRST)])).toEqual(['1:5', '5', '2:6', '6', '(7)'])
     expect(read([marker(5, THIRD, FIRST), entry(6, SECOND), entry(7, THIRD)])).toEqual(['3:6', '2:6', '6', '3:7', '7'])
   })
 
-  it('comes to the same entries at the same offsets as one that starts later', () => {
+  it('reads the same entries at the same offsets as a reader that starts later', () => {
     const kinds = fc.array(fc.constantFrom('entry', 'stale', 'stranger', 'gap', 'epoch'), { maxLength: 60 })
     fc.assert(
       fc.property(kinds, fc.nat(60), (steps, start) => {
@@ -86,7 +86,7 @@ describe('a reader of the log', () => {
           else {
             previous = epoch
             epoch = newEpoch(0, epoch)
-            // The beginning of an epoch is written with the reason for it: somebody has something to say.
+            // A writer begins an epoch only when it has an entry to append.
             log.push(marker(offset, epoch, previous), entry(++offset, epoch))
           }
           offset++
@@ -104,7 +104,7 @@ describe('a reader of the log', () => {
 })
 
 describe('an epoch', () => {
-  it('is greater than all that were seen, whatever the clock says', () => {
+  it('is greater than all earlier ones, whatever the clock', () => {
     const far = newEpoch(Date.now() + 1e9, '')
     const after = newEpoch(Date.now(), far)
     expect(after > far).toBe(true)
@@ -114,7 +114,7 @@ describe('an epoch', () => {
   })
 })
 
-describe('the entries that are kept at the beginning', () => {
+describe('the entries that a reader retains at its start', () => {
   const at = (offset: number, at: number, bytes = 10): Entry => ({
     ...{ kind: 'unknown', offset, at, node: 'n', sequence: 1, bytes },
   })
@@ -142,7 +142,7 @@ describe('the entries that are kept at the beginning', () => {
     )
   })
 
-  it('are none of those before a new epoch', () => {
+  it('include none from before a new epoch', () => {
     const kept = new KeptEntries(UNLIMITED)
     kept.onEntry(at(1, Date.now()))
     kept.onEpoch()

@@ -71,8 +71,8 @@ class Instance {
 }
 
 /**
- * Without the offsets at which the readers begin: where a second instance has also written the beginning of an epoch, one
- * reader meets the placeholder that stands for it, and a reader that begins later begins behind it.
+ * Omits the offsets at which the readers begin: when a second instance has also written the start of an epoch, one reader
+ * reads a placeholder for it, and a reader that begins later begins behind it.
  */
 const epochsOf = ({ recorder }: Instance): string[] => recorder.epochs.map(({ epoch }) => epoch)
 
@@ -121,12 +121,12 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     expect(places(one).slice(0, common)).toEqual(places(other).slice(0, common))
     for (const { acked } of both) {
       const read = one.recorder.origins.filter((origin) => acked.includes(origin))
-      // Exactly once, and in the order of the appends.
+      // The journal has each entry once, in the order of the appends.
       expect(read).toEqual(acked)
     }
   }
 
-  test('a restart: the instances wait until the queue is there again', async () => {
+  test('a restart: the instances wait until the queue exists again', async () => {
     const both = await startTwo(makePlace())
     await server.stop()
     await lost(both)
@@ -142,7 +142,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     await expectNothingLost(both)
   })
 
-  test('a server that is stopped (SIGSTOP) for so long that heartbeats notice, and goes on', async () => {
+  test('a server that is stopped (SIGSTOP) until heartbeats detect it, and continues', async () => {
     const both = await startTwo(makePlace())
     server.pause()
     await Promise.all(both.map((instance) => instance.isRefused(/Heartbeat timeout/)))
@@ -150,7 +150,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     await expectNothingLost(both)
   })
 
-  test('connections that are cut, again and again', async () => {
+  test('connections that break again and again', async () => {
     const place = makePlace()
     const both = await startTwo(place)
     for (let count = 0; count < 5; count++) {
@@ -161,7 +161,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     await expectNothingLost(both)
   })
 
-  test('connections on which no byte passes', async () => {
+  test('connections that pass no byte', async () => {
     const place = makePlace()
     const both = await startTwo(place)
     for (const proxy of place.proxies) proxy.stall()
@@ -170,7 +170,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     await expectNothingLost(both)
   })
 
-  test('connections on which no byte passes, without any append: heartbeats notice', async () => {
+  test('connections that pass no byte while nothing is appended: heartbeats detect it', async () => {
     const place = makePlace()
     const journal = await place.open()
     const recorder = await record(journal)
@@ -182,7 +182,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     expect(recorder.epochs).toHaveLength(1)
   })
 
-  test('connections whose other side has ended', async () => {
+  test('half-closed connections', async () => {
     const place = makePlace()
     const both = await startTwo(place)
     for (const proxy of place.proxies) proxy.halfClose()
@@ -203,7 +203,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
       expect(String(refusal)).toMatch(alarm)
       server.setAlarm(alarm, false)
       await expectNothingLost(both)
-      // The connections that were blocked are still in use: what they had sent came first.
+      // The blocked connections are still in use, and their entries come first.
       expect(both[0].recorder.availability.filter(({ available }) => available)).toHaveLength(1)
     },
   )
@@ -215,7 +215,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     await expectNothingLost(both)
   })
 
-  test('a queue that is deleted: a new epoch begins, and both go on in it', async () => {
+  test('a deleted queue: a new epoch begins, and both instances continue in it', async () => {
     const place = makePlace()
     const both = await startTwo(place)
     await place.deleteQueue()
@@ -236,13 +236,13 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     expect(epochsOf(both[0]).at(-1)).toBe(epochsOf(both[1]).at(-1))
   })
 
-  test('a stream that is delivered late is not taken for one that has lost entries', async () => {
+  test('the readers do not mistake a late stream for one that has lost entries', async () => {
     const place = makePlace()
     const journal = await place.open()
     const recorder = await record(journal)
     await journal.append(messages(3))
-    // The process that writes the stream also tells readers that there is something to deliver. It runs for a moment
-    // only, now and then: the server answers everything else meanwhile.
+    // The process of RabbitMQ that writes the stream also notifies the readers. The test lets it run only for short moments,
+    // while the server answers everything else.
     const writers = `[P || P <- processes(), {dictionary, D} <- [process_info(P, dictionary)],
       proplists:get_value('$initial_call', D) =:= {osiris_writer, init, 1}]`
     const slow = `fun Slow(_, 0) -> ok;
@@ -258,7 +258,7 @@ describe.skipIf(lacksRabbit())('an outage of RabbitMQ', () => {
     expect(recorder.written).toHaveLength(4)
   })
 
-  test('a journal that is closed meanwhile ends, and settles what is under way', async () => {
+  test('a journal that is closed meanwhile ends and settles its pending appends', async () => {
     const place = makePlace()
     const journal = await place.open()
     await record(journal)

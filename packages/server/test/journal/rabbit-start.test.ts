@@ -20,7 +20,7 @@ import { TcpProxy } from '../support/tcp-proxy.js'
 vi.setConfig({ testTimeout: START_TIMEOUT_MS, hookTimeout: START_TIMEOUT_MS })
 
 describe('an amqp: URL', () => {
-  it('needs nothing but a host', () => {
+  it('needs only a host', () => {
     expect(parseRabbitUrl('amqp://rabbit')).toEqual({
       ...{ protocol: 'amqp', hostname: 'rabbit', port: 5672, username: 'guest', password: 'guest' },
       ...{ vhost: '/', queue: 'lastcall.journal', ca: undefined },
@@ -47,14 +47,14 @@ describe('an amqp: URL', () => {
   ])('%s is refused', (url, problem) => {
     expect(() => parseRabbitUrl(url)).toThrow(problem)
     expect(() => parseRabbitUrl(url.replace('//', '//anna:s3cret@'))).toThrow(/^(?!.*s3cret)/)
-    // The configuration is checked before anything is opened.
+    // The server checks the configuration before it opens anything.
     const options = { journalUrl: url, sessionSecret: 'a secret of thirty-two bytes or more' }
     expect(() => configFrom(options)).toThrow(problem === 'it is not a URL' ? /journalUrl/ : problem)
   })
 })
 
 describe('the queue', () => {
-  it('is limited by what the readers need, and has a few segments at least', () => {
+  it('has the limits that the readers need, and at least a few segments', () => {
     const limits = (maxBytes: number): unknown => {
       const { 'x-stream-max-segment-size-bytes': segment, 'x-max-length-bytes': length } = argumentsFor({ maxBytes })
       return [segment, length]
@@ -64,7 +64,7 @@ describe('the queue', () => {
     expect(limits(2 ** 37)).toEqual([2 ** 26, 2 ** 37])
   })
 
-  it('may exist with other limits, but must be a stream', () => {
+  it('may exist with other limits but must be a stream', () => {
     const error = (name: string, values: string): Error =>
       new Error(`406 "PRECONDITION_FAILED - inequivalent arg '${name}' for queue 'q' in vhost '/': received ${values}"`)
     const wanted = { 'x-queue-type': 'stream', 'x-max-length-bytes': 5 }
@@ -141,7 +141,7 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
       message: expect.stringMatching(text) as string,
     })
 
-  it('is not possible with a wrong password, an unknown virtual host, or no server', async () => {
+  it('fails with a wrong password, an unknown virtual host, or no server', async () => {
     expect(await refusal(at('', 'anna:wr0ng'))).toEqual(
       unusable(/refuses the user anna: the name or the password is wrong/),
     )
@@ -187,7 +187,7 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     expect((await channel.checkQueue(classic)).messageCount).toBe(1)
   })
 
-  it('takes a stream with other limits as it is, and warns once', async () => {
+  it('accepts a stream with other limits and warns once', async () => {
     const queue = newQueue()
     await open(at(`?queue=${queue}`), { maxBytes: 2 ** 27 })
     const warnings: LogFields[] = []
@@ -209,14 +209,14 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     await recorder.until(({ written }) => written.length === 1)
   })
 
-  it('by several instances at once makes one journal', async () => {
+  it('by several instances at once creates one journal', async () => {
     const queue = newQueue()
     const openPatiently = async (): Promise<Journal> => {
       for (;;) {
         try {
           return await open(at(`?queue=${queue}`))
         } catch (error) {
-          // The server knows the queue before its stream has started.
+          // RabbitMQ lists the queue before its stream has started.
           if (!(error instanceof LastcallError && error.temporary)) throw error
         }
       }
@@ -233,7 +233,7 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     }
   })
 
-  it('refuses an entry that is larger than a message may be, and sends nothing of its append', async () => {
+  it('refuses an entry that is larger than a message of RabbitMQ, and sends nothing of its append', async () => {
     const journal = await open(at(`?queue=${newQueue()}`))
     const recorder = await record(journal)
     const tooLarge = journal.append([message('small'), message('x'.repeat(17 * 2 ** 20))])
@@ -257,7 +257,7 @@ describe.skipIf(lacksRabbit())('a start with RabbitMQ', () => {
     await journal.append(messages(1))
   })
 
-  it('a tail waits for a line that breaks between the opening and it', async () => {
+  it('tail waits when the connection breaks after the opening', async () => {
     const proxy = await TcpProxy.to(server.port)
     const events = new EventEmitter()
     const journal = await openRabbitJournal(server.url(newQueue(), proxy.port), {

@@ -37,7 +37,7 @@ describe('a segment', () => {
     mark: newMark(systemRandomness),
   }
 
-  it('says in its first line what it is', () => {
+  it('describes itself in its first line', () => {
     const bytes = encodeHeader(header)
     expect(bytes.toString()).toMatch(/^lastcall-journal 1 [0-9a-f]{8} \{.*\}\n$/)
     expect(decodeHeader(Buffer.concat([bytes, Buffer.from('frames')]))).toEqual({
@@ -69,7 +69,7 @@ describe('a segment', () => {
 })
 
 describe('a frame', () => {
-  it('is read as it was written, wherever it stands', () => {
+  it('decodes to the written value at any position', () => {
     fc.assert(
       fc.property(frame, fc.uint8Array({ maxLength: 100 }), (given, before) => {
         const bytes = encodeFrame(given, mark)
@@ -81,7 +81,7 @@ describe('a frame', () => {
     )
   })
 
-  it('cut short is the beginning of one, and torn', () => {
+  it('that is truncated counts as a prefix, and as torn', () => {
     fc.assert(
       fc.property(frame, fc.nat(), (given, random) => {
         const bytes = encodeFrame(given, mark)
@@ -92,7 +92,7 @@ describe('a frame', () => {
     )
   })
 
-  it('cut short is not made whole by the next one', () => {
+  it('that is truncated is not completed by the next one', () => {
     for (let run = 0; run < 100; run++) {
       const anyMark = Buffer.from(newMark(systemRandomness), 'hex')
       const cut = 1 + (run % 8)
@@ -104,7 +104,7 @@ describe('a frame', () => {
     }
   })
 
-  it('cut within its mark forms no further mark with the frame behind it', () => {
+  it('truncated within its mark forms no second mark with the frame behind it', () => {
     for (let draw = 0; draw < 20_000; draw++) {
       const anyMark = Buffer.from(newMark(systemRandomness), 'hex')
       const cut = 1 + (draw % 7)
@@ -112,7 +112,7 @@ describe('a frame', () => {
     }
   })
 
-  it('with a sector of zeros is torn: that is what a power cut leaves', () => {
+  it('with a sector of zeros, as a power cut leaves it, is torn', () => {
     const bytes = encodeFrame(
       { writer: 1, sequence: 1, position: 0, offset: 1, entries: [Buffer.alloc(2000, 'x')] },
       mark,
@@ -130,7 +130,7 @@ describe('a frame', () => {
     }
   })
 
-  it('that is whole but not as it was written is damaged, not torn', () => {
+  it('that is complete but changed is damaged and not torn', () => {
     fc.assert(
       fc.property(frame, fc.nat(), fc.nat(), (given, random, position) => {
         const text = { ...given, entries: given.entries.map((entry) => Buffer.from(entry.toString('base64'))) }
@@ -143,13 +143,13 @@ describe('a frame', () => {
     )
   })
 
-  it('is found behind anything else, also behind what looks like one', () => {
+  it('is found behind any bytes, also behind bytes that resemble a frame', () => {
     fc.assert(
       fc.property(frame, fc.uint8Array({ maxLength: 1000 }), fc.nat(), (given, rubbish, cut) => {
         const bytes = encodeFrame(given, mark)
         const torn = bytes.subarray(0, cut % bytes.length)
         const buffer = Buffer.concat([torn, rubbish, bytes])
-        // Whose last byte alone is missing may find it in the rubbish.
+        // A frame that lacks only its last byte may find it in the following garbage.
         fc.pre(!buffer.subarray(0, bytes.length).equals(bytes) || torn.length + rubbish.length === 0)
         expect(findFrame(buffer, 0, mark)).toBe(torn.length + rubbish.length)
       }),

@@ -1,5 +1,5 @@
 /**
- * The secret for sessions beside a file journal: one for all processes, private, and kept over a crash.
+ * The session secret beside a file journal: shared by all processes, private, and intact after a crash.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,14 +29,14 @@ describe('the session secret', () => {
     if (process.platform !== 'win32') expect(statSync(join(path, 'session-secret')).mode & 0o777).toBe(0o600)
   })
 
-  it('that was cut short is refused, without its content in the message', async () => {
+  it('that is truncated is refused, without its content in the message', async () => {
     mkdirSync(path)
     writeFileSync(join(path, 'session-secret'), 'c2hvcnQ')
     await expect(kept()).rejects.toMatchObject({ code: 'journal_unusable' })
     await expect(kept()).rejects.toThrow(/^(?!.*c2hvcnQ).*Remove it/)
   })
 
-  it('is none where the journal is in memory', async () => {
+  it('does not exist for a journal in memory', async () => {
     expect(await sessionSecretBeside('memory:', silentLogger)).toBeUndefined()
   })
 
@@ -50,7 +50,7 @@ describe('the session secret', () => {
     expect((await returned.first('welcome')).session).toBe(session)
   })
 
-  it('is not made where one is configured', async () => {
+  it('is not created when one is configured', async () => {
     await startServer({ journalUrl: `file:${path}`, sessionSecret: 'a secret of more than thirty-two bytes' })
     expect(existsSync(join(path, 'session-secret'))).toBe(false)
   })

@@ -1,5 +1,5 @@
 /**
- * Torn writes behind each other, cut anywhere, by several writers: a reader skips them and nothing else.
+ * Consecutive torn writes of several writers, cut at any byte: a reader skips exactly these.
  */
 import { closeSync, fstatSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -49,7 +49,7 @@ describe('a region of torn writes', () => {
     )
   })
 
-  it('with a frame that is whole but changed by one bit is damaged, wherever that frame stands', () => {
+  it('with a complete frame that differs in one bit is damaged, wherever that frame is', () => {
     const cuts = fc.array(
       fc.nat({ max: 200 }).map((count) => frameOf(Buffer.alloc(150, 'y')).subarray(0, count)),
       { maxLength: 3 },
@@ -73,7 +73,7 @@ describe('a segment with torn writes', () => {
   afterAll(() => rmSync(root, { recursive: true, force: true }))
 
   /**
-   * The entries that a reader finds in a segment that grows by these writes. With `isLive` it reads after each of them.
+   * The entries that a reader finds in a segment that grows by these writes. With `isLive` the reader reads after each write.
    */
   function read(writes: readonly Buffer[], isLive: boolean): string[] {
     const path = join(root, 'segment')
@@ -99,7 +99,7 @@ describe('a segment with torn writes', () => {
     }
   }
 
-  it('has every whole frame, in the order of the writes, whenever it is read', () => {
+  it('has every complete frame in the order of the writes, at any time of reading', () => {
     const write = fc.record({
       writer: fc.nat({ max: 3 }),
       size: fc.oneof(fc.nat({ max: 60 }), fc.nat({ max: 5000 }), fc.constant(300_000)),
@@ -122,7 +122,7 @@ describe('a segment with torn writes', () => {
     )
   })
 
-  it('is read as fast as another: a reader looks for the next frame nearby first', () => {
+  it('is read as fast as another, because a reader looks for the next frame nearby first', () => {
     const whole = frameOf(Buffer.alloc(20, 'w'))
     const torn = frameOf(Buffer.alloc(2000, 't')).subarray(0, 700)
     const writes = Array.from({ length: 4000 }, (_, index) => (index % 2 ? whole : torn))

@@ -31,7 +31,7 @@ function counted(connects: number): Stats {
   return stats
 }
 
-test('counters and the connections are added up, by their labels', async () => {
+test('the primary adds up counters and connections by their labels', async () => {
   const aggregate = new AggregateMetrics()
   const [one, two] = [counted(2), counted(5)]
   countIn(two.ends, 1006)
@@ -47,7 +47,7 @@ test('counters and the connections are added up, by their labels', async () => {
   ])
 })
 
-test('a gauge whose sum has no meaning is exported for each worker', async () => {
+test('the primary exports a gauge whose sum has no meaning for each worker', async () => {
   const aggregate = new AggregateMetrics()
   aggregate.update({ worker: 1, generation: 1 }, await read(new Stats()))
   aggregate.update(
@@ -65,7 +65,7 @@ test('a gauge whose sum has no meaning is exported for each worker', async () =>
   expect(samples(text, 'process_cpu_seconds_total')).toHaveLength(1)
 })
 
-test('the counts of a worker that has ended remain, and its gauges disappear', async () => {
+test('the counts of an ended worker remain, and its gauges disappear', async () => {
   const aggregate = new AggregateMetrics()
   aggregate.update({ worker: 1, generation: 1 }, await read(counted(2)))
   aggregate.update({ worker: 1, generation: 2 }, await read(counted(5)))
@@ -81,7 +81,7 @@ test('the counts of a worker that has ended remain, and its gauges disappear', a
   expect(samples(await aggregate.text(), 'lastcall_connects_total')).toEqual(['lastcall_connects_total 7'])
 })
 
-test('histograms are added up, bucket by bucket', async () => {
+test('the primary adds up histograms bucket by bucket', async () => {
   const aggregate = new AggregateMetrics()
   for (const worker of [1, 2, 3]) {
     const registry = new Registry()
@@ -94,7 +94,7 @@ test('histograms are added up, bucket by bucket', async () => {
   expect(samples(text, 'took_seconds_sum')).toEqual(['took_seconds_sum 6'])
 })
 
-test('the primary counts what only it knows', async () => {
+test('the primary counts the events that only it knows', async () => {
   const metrics = new AggregateMetrics()
   metrics.supervisor.serving(2)
   metrics.supervisor.crashed()

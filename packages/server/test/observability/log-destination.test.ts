@@ -1,5 +1,5 @@
 /**
- * That lines arrive: in a process that ends, that crashes, whose reader goes away, whose disk is full.
+ * Log lines arrive when a process ends or crashes, when its reader goes away, and when its disk is full.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs'
@@ -27,7 +27,7 @@ afterEach(() => {
 const written = (): string => readFileSync(file, 'utf8')
 
 describe('within a process', () => {
-  test('lines wait until they are asked for', async () => {
+  test('lines wait until flush() requests them', async () => {
     const destination = new BufferedDestination(fd)
     destination.write('one\n')
     expect(written()).toBe('')
@@ -35,7 +35,7 @@ describe('within a process', () => {
     await expect.poll(written).toBe('one\n')
   })
 
-  test('the lines of a file keep their order, also those that come while a thread writes', async () => {
+  test('the lines of a file keep their order, also those that arrive while a thread writes', async () => {
     const destination = new BufferedDestination(fd)
     const lines = Array.from({ length: 3_000 }, (_, i) => `${String(i).padStart(99, '.')}\n`)
     for (const line of lines) {
@@ -45,7 +45,7 @@ describe('within a process', () => {
     await expect.poll(written).toBe(lines.join(''))
   })
 
-  test('a write to a file that is under way when the process ends is neither lost nor repeated', () => {
+  test('a pending write to a file is neither lost nor repeated when the process ends', () => {
     const destination = new BufferedDestination(fd)
     destination.write('one\n')
     destination.flush()
@@ -54,7 +54,7 @@ describe('within a process', () => {
     expect(written()).toBe('one\ntwo\n')
   })
 
-  test('lines are written by themselves after a moment', async () => {
+  test('the logger writes lines after a moment without a request', async () => {
     const destination = new BufferedDestination(fd)
     destination.write('one\n')
     await expect.poll(written).toBe('one\n')
@@ -62,7 +62,7 @@ describe('within a process', () => {
     await expect.poll(written).toBe('one\ntwo\n')
   })
 
-  test('a descriptor that is closed ends the log, not the process', () => {
+  test('a closed descriptor ends the log and not the process', () => {
     const gone = openSync(file, 'r')
     closeSync(gone)
     const destination = new BufferedDestination(gone)
@@ -72,7 +72,7 @@ describe('within a process', () => {
     destination.flushAtExit()
   })
 
-  test('lines wait for a slow reader up to a bound; beyond it they are dropped and counted', () => {
+  test('lines wait for a slow reader up to a bound, beyond which the logger drops and counts them', () => {
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
     const end = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
@@ -100,7 +100,7 @@ describe('within a process', () => {
     expect(droppedLogLines() - droppedBefore).toBe(notice.dropped)
   })
 
-  test('a shared pipe keeps its mode: it is opened once more for the log', () => {
+  test('a shared pipe keeps its mode, because the logger opens it a second time', () => {
     const pipe = join(folder, 'shared-mode')
     execFileSync('mkfifo', [pipe])
     const end = openSync(pipe, constants.O_RDWR)
@@ -108,14 +108,14 @@ describe('within a process', () => {
       /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${String(end)}`, 'utf8'))?.[1]
     const before = flags()
     const destination = new BufferedDestination(end)
-    // More than a pipe holds. A blocking write would never end, because no process reads.
+    // More bytes than a pipe holds. A blocking write would never end, because no process reads.
     for (let i = 0; i < 2_000; i++) destination.write(`${'x'.repeat(99)}\n`)
     destination.flush()
     expect(flags()).toBe(before)
     closeSync(end)
   })
 
-  test('a full disk ends nothing', () => {
+  test('a full disk does not end the process', () => {
     const full = openSync('/dev/full', 'w')
     const destination = new BufferedDestination(full)
     for (let i = 0; i < 1_000; i++) destination.write(`${'x'.repeat(99)}\n`)
@@ -167,7 +167,7 @@ describe('of a process', () => {
     expect(lines).toHaveLength(3)
   })
 
-  test('that shares its pipe with others, no line is torn apart', async () => {
+  test('that shares its pipe with others, every line stays in one piece', async () => {
     const pipe = join(folder, 'shared')
     execFileSync('mkfifo', [pipe])
     const end = openSync(pipe, constants.O_RDWR)
@@ -180,7 +180,7 @@ describe('of a process', () => {
       })
       child.on('close', () => writing--)
     }
-    // A reader that is slower than they are: the pipe is full, and a write of more than it takes waits for the rest.
+    // The reader is slower than the writers: the pipe is full, and a larger write waits.
     const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
     const piece = Buffer.alloc(4096)
     let read = ''
@@ -199,13 +199,13 @@ describe('of a process', () => {
     expect(() => lines.map((line) => JSON.parse(line) as unknown)).not.toThrow()
   })
 
-  test('that touched process.stdout before, every line arrives', async () => {
-    // Far more than a pipe holds, and less than may wait for a slow reader: beyond that lines are dropped, and counted.
+  test('that used process.stdout before, every line arrives', async () => {
+    // More bytes than a pipe holds, and fewer than may wait for a slow reader: beyond that the logger drops and counts lines.
     const { lines } = await run('process.stdout.write("first\\n"); many(5_000)')
     expect(lines).toHaveLength(5_001)
   })
 
-  test('whose reader has gone, work goes on', async () => {
+  test('whose reader has ended, the work continues', async () => {
     const body = `
       process.stdin.resume()
       process.stdin.on('end', () => { many(5_000); logger.flush(); process.exit(7) })

@@ -1,5 +1,5 @@
 /**
- * Why a server could not start: what the line says, and that it has no stack where the reader needs none.
+ * The log line of a failed start: its content, and the stack only where a reader needs it.
  */
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
@@ -19,7 +19,7 @@ async function portTaken(): Promise<{ error: unknown; port: number }> {
   return { error, port }
 }
 
-test('a port that is taken names the variable that chooses another one', async () => {
+test('the error of a port in use names the variable that chooses another port', async () => {
   const { error, port } = await portTaken()
   const advice = (variable: string): string =>
     `cannot listen on 127.0.0.1:${port}: another program uses this port. Stop it, or set ${variable} to another port (EADDRINUSE)`
@@ -38,7 +38,7 @@ test.each([
   expect(fields).toEqual({ code, address: '192.0.2.1', port: 81 })
 })
 
-test('an error of our own is its message and its code, and the message of its cause where that says more', () => {
+test('a LastcallError is logged with its message and code, and with the message of its cause if that adds information', () => {
   const cause = new Error('certificate has expired')
   const error = new LastcallError('journal_unusable', 'cannot use the journal', { cause })
   expect(explainFailure(error, {})).toEqual({
@@ -50,7 +50,7 @@ test('an error of our own is its message and its code, and the message of its ca
   expect(explainFailure(quoting, {})).toEqual({ message: 'no: certificate has expired', code: 'journal_unusable' })
 })
 
-test('an error that nobody foresaw keeps its stack', () => {
+test('an unexpected error keeps its stack', () => {
   const error = new TypeError('x is not a function')
   expect(explainFailure(error, {})).toEqual({ message: 'the server could not start', error })
 })

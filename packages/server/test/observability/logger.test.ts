@@ -52,7 +52,7 @@ describe('as JSON', () => {
     expect(text().trimEnd().split('\n')).toHaveLength(1)
   })
 
-  test('lines below the level are not written', () => {
+  test('the logger writes no line below the level', () => {
     const { logger, lines } = recording({ level: 'warn' })
     logger.debug('message', 'no')
     logger.info('connect', 'no')
@@ -94,13 +94,13 @@ describe('as JSON', () => {
     expect(lines()).toMatchObject([{ error: { message: logged } }])
   })
 
-  test('a thrown value that is no Error can be logged as one', () => {
+  test('the logger accepts a thrown value that is no Error', () => {
     const { logger, lines } = recording()
     logger.error('error', { error: 'thrown text' }, 'It broke')
     expect(lines()).toMatchObject([{ error: 'thrown text' }])
   })
 
-  test('an error is written out at once', () => {
+  test('the logger writes an error at once', () => {
     const { logger, text } = recording()
     logger.info('connect', 'Connected')
     expect(text()).not.toContain('(flushed)')
@@ -108,7 +108,7 @@ describe('as JSON', () => {
     expect(text()).toMatch(/It broke.*\n\(flushed\)\n$/)
   })
 
-  test('secrets are struck out, should one get in', () => {
+  test('the logger redacts a secret', () => {
     const { logger, text } = recording()
     const secrets = { token: 'eyJ', session: 's3', authorization: 'Bearer', cookie: 'c=1', headers: { x: 'y7' } }
     logger.info('rejected', secrets, 'Rejected')
@@ -119,13 +119,13 @@ describe('as JSON', () => {
 })
 
 describe('pretty', () => {
-  test('a line has time, level, event, message and fields for a person', () => {
+  test('a line has a readable time, level, event, message and fields', () => {
     const { logger, text } = recording({ format: 'pretty' })
     logger.info('connect', { clientId: 'anna' }, 'Client connected')
     expect(text()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: connect: Client connected .*"clientId":"anna"/)
   })
 
-  test('secrets are struck out there too', () => {
+  test('the logger redacts a secret in pretty lines, too', () => {
     const { logger, text } = recording({ format: 'pretty' })
     logger.info('connect', { token: 'eyJ' }, 'Client connected')
     expect(text()).toContain('[redacted]')
@@ -133,13 +133,13 @@ describe('pretty', () => {
   })
 })
 
-test('a destination of its own is not a terminal: auto is JSON', () => {
+test('the format auto is JSON for a destination that is no terminal', () => {
   const { logger, lines } = recording({ format: 'auto' })
   logger.info('connect', 'Connected')
   expect(lines()).toHaveLength(1)
 })
 
-test('the silent logger takes everything and says nothing is enabled', () => {
+test('the silent logger accepts every line and reports every level as disabled', () => {
   silentLogger.child({ a: 1 }).error('error', { error: new Error('x') }, 'x')
   silentLogger.flush()
   expect(silentLogger.enabled('error')).toBe(false)

@@ -13,7 +13,7 @@ const sample = (text: string, name: string): number | undefined => {
 }
 
 describe('a scrape', () => {
-  test('has the four of the specification, from the first moment', async () => {
+  test('has the four metrics of the specification from the start', async () => {
     const text = await createMetrics(new Stats(), () => quiet).metrics()
     expect(sample(text, 'lastcall_active_connections')).toBe(0)
     expect(sample(text, 'lastcall_messages_sent_total')).toBe(0)
@@ -74,7 +74,7 @@ describe('a scrape', () => {
     expect(sample(text, 'lastcall_shutdown_remaining_seconds')).toBe(90)
   })
 
-  test('has every number that is counted', async () => {
+  test('has every counter', async () => {
     const stats = new Stats()
     const numbers = Object.entries(stats).filter(([, value]) => typeof value === 'number')
     for (const [index, [key]] of numbers.entries()) Object.assign(stats, { [key]: 1_000 + index })
@@ -95,7 +95,7 @@ describe('a scrape', () => {
     expect(sample(text, 'nodejs_eventloop_lag_p99_seconds')).toBeGreaterThanOrEqual(0)
   })
 
-  test('of one server says nothing of another in the same process', async () => {
+  test('of one server contains nothing of another in the same process', async () => {
     const one = new Stats()
     const first = createMetrics(one, () => quiet)
     const second = createMetrics(new Stats(), () => quiet)
@@ -113,7 +113,7 @@ describe('names', () => {
       .getMetricsAsArray()
       .filter((each) => each.name.startsWith('lastcall_'))) {
       expect(name).toMatch(/^lastcall_[a-z]+(?:_[a-z]+)*$/)
-      // prom-client gives the type as text at run time, whatever its declaration says.
+      // prom-client returns the type as text at run time, contrary to its declaration.
       expect(name.endsWith('_total'), name).toBe(String(type) === 'counter')
       expect(name, 'base units only').not.toMatch(/_(?:ms|milliseconds|minutes|kb|mb)(?:_|$)/)
       expect(help, name).toMatch(/\.$/)

@@ -14,7 +14,7 @@ const found = (some: Partial<Found>): Found => ({
   ...some,
 })
 
-describe('the comparison of a stream with what was read', () => {
+describe('the comparison of a stream with the entries that were read', () => {
   it.each<[string, Partial<Found>]>([
     ['nothing was appended', {}],
     ['more was appended', { head: { epoch: EPOCH, offset: 120 } }],
@@ -33,24 +33,24 @@ describe('the comparison of a stream with what was read', () => {
     expect(matchLog(own, found(some))).toMatchObject({ kind: 'replaced' })
   })
 
-  it('recognises a fork by the bytes, although the end of the stream is beyond what was read', () => {
+  it('recognizes a fork by the bytes, although the stream ends beyond the entries that were read', () => {
     const fork = found({ head: { epoch: EPOCH, offset: 120 }, atOwnPlace: bytes('C wrote 100') })
-    // The conclusion of an engine that compares only the end of the stream.
+    // An engine that compares only the end of the stream would conclude this.
     expect(matchLog({ ...own, bytes: undefined }, fork)).toEqual({ kind: 'same' })
     expect(matchLog(own, fork)).toEqual({ kind: 'replaced', why: 'another entry is at 100' })
   })
 
-  it('takes over the epoch that another instance has begun after a fork', () => {
+  it('adopts the epoch that another instance has begun after a fork', () => {
     const fork = found({ head: { epoch: NEWER, offset: 7 }, atOwnPlace: bytes('C wrote 100') })
     expect(matchLog(own, fork)).toMatchObject({ kind: 'superseded', epoch: NEWER, headOffset: 7 })
   })
 
-  it('leaves a gap where entries were trimmed before they were read', () => {
+  it('reports a gap when entries were trimmed before they were read', () => {
     const trimmed = (firstOffset: number | undefined): Found =>
       found({ head: { epoch: EPOCH, offset: 500 }, atOwnPlace: undefined, firstOffset })
     expect(matchLog(own, trimmed(300))).toEqual({ kind: 'trimmed', nextOffset: 300 })
     expect(matchLog(own, trimmed(undefined))).toEqual({ kind: 'trimmed', nextOffset: 501 })
-    // Nothing seems to be missing, and nothing shows that it is the same log.
+    // No entry seems to be missing, and nothing proves that this is the same log.
     expect(matchLog(own, trimmed(101))).toEqual({ kind: 'trimmed', nextOffset: 102 })
   })
 })

@@ -150,7 +150,7 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
 
   const newEpoch = ({ epochs }: Recorder): boolean => epochs.length > 1 && epochs.at(-1)?.epoch !== epochs[0]?.epoch
 
-  describe('that loses nothing: all go on in the same epoch', () => {
+  describe('that loses no entry: all instances continue in the same epoch', () => {
     it.each<[string, (server: RedisServer, pair: [Instance, Instance]) => Promise<unknown>]>([
       ['CLIENT PAUSE of everything', (server) => server.command('CLIENT', 'PAUSE', '700', 'ALL')],
       ['DEBUG SLEEP', (server) => server.command('DEBUG', 'SLEEP', '0.7')],
@@ -225,7 +225,7 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
     })
   })
 
-  describe('that refuses to write: the journal is down although it can be read', () => {
+  describe('that refuses writes: the journal is unavailable although it can be read', () => {
     const user = ['on', '>pass-word', '~*', '+@all'] as const
 
     it.each<[string, string[], string[], RegExp]>([
@@ -253,7 +253,7 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
       expectNothingLost(pair)
     })
 
-    it('a password that was changed', async () => {
+    it('a changed password', async () => {
       const server = await serve()
       const pair = await begin(server)
       await server.command('CONFIG', 'SET', 'requirepass', 'other')
@@ -267,7 +267,7 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
     })
   })
 
-  describe('that loses entries: all are told of a new epoch', () => {
+  describe('that loses entries: all instances begin a new epoch', () => {
     it.each<[string, (server: RedisServer, pair: [Instance, Instance]) => Promise<unknown>]>([
       ['FLUSHALL', (server) => server.command('FLUSHALL')],
       ['DEL', (server) => server.command('DEL', 'outage')],
@@ -327,7 +327,7 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
       await server.restartFromSnapshot()
       const newcomer = await Instance.start('C', server.port)
       instances.push(newcomer)
-      // Its end is beyond what the other one has read, and its epoch is the same.
+      // The stream ends beyond the entries that the other instance has read, and its epoch is the same.
       while (newcomer.recorder.lastOffset <= read + 10) await newcomer.append()
       expect(newcomer.recorder.epochs).toHaveLength(1)
       deposed.proxy.accept()
@@ -381,7 +381,7 @@ describe.skipIf(lacksRedis())('an outage of Redis', () => {
     })
   })
 
-  it('does not keep a journal from being closed', async () => {
+  it('does not prevent the close of a journal', async () => {
     const server = await serve()
     const pair = await begin(server)
     server.signal('SIGSTOP')

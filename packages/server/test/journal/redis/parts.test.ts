@@ -10,7 +10,7 @@ import { describeTarget, parseRedisUrl } from '../../../src/journal/redis/redis-
 describe('an epoch', () => {
   const NOW = 1_790_000_000_000
 
-  it('is made of the clock and chance', () => {
+  it('consists of the time and randomness', () => {
     const epochs = new Epochs(
       () => NOW,
       () => 5,
@@ -18,7 +18,7 @@ describe('an epoch', () => {
     expect(epochs.next()).toBe((BigInt(NOW) * 2n ** 20n + 5n).toString())
   })
 
-  it('is newer than any that was seen, whatever the clock says', () => {
+  it('is newer than all earlier ones, whatever the clock', () => {
     const epochs = new Epochs(
       () => 1_000_000_000_000,
       () => 0,
@@ -31,14 +31,14 @@ describe('an epoch', () => {
     expect([compareEpochs(seen, next), compareEpochs(next, seen), compareEpochs(next, next)]).toEqual([-1, 1, 0])
   })
 
-  it('is not the time in the id of a stream that something else has made', () => {
+  it('is not the time in the id of a stream of another program', () => {
     expect(isEpoch(String(NOW))).toBe(false)
     expect(isEpoch(new Epochs(Date.now, () => 0).next())).toBe(true)
   })
 })
 
 describe('the budget of bytes', () => {
-  it('says before which entry a stream must be trimmed, once', () => {
+  it('names once the entry before which a stream must be trimmed', () => {
     const budget = new ByteBudget(50_000)
     for (let offset = 1; offset <= 500; offset++) budget.count('1', offset, 100)
     expect(budget.takeTrimPoint()).toBeUndefined()
@@ -47,7 +47,7 @@ describe('the budget of bytes', () => {
     expect(budget.takeTrimPoint()).toBeUndefined()
   })
 
-  it('counts an entry once, however many readers bring it', () => {
+  it('counts an entry once, however many readers report it', () => {
     const budget = new ByteBudget(15_000)
     for (let reader = 0; reader < 3; reader++) {
       for (let offset = 1; offset <= 100; offset++) budget.count('1', offset, 100)
@@ -64,7 +64,7 @@ describe('the budget of bytes', () => {
 })
 
 describe('a URL of Redis', () => {
-  it('names everything that a connection needs', () => {
+  it('contains everything that a connection needs', () => {
     const url = 'rediss://anna:p%40ss@one:7000,[::1]/3?key=news&sentinel=primary&ca=/ca.pem'
     const parsed = parseRedisUrl(url)
     expect(parsed).toEqual({
@@ -87,7 +87,7 @@ describe('a URL of Redis', () => {
     )
   })
 
-  it('needs no more than a host', () => {
+  it('needs only a host', () => {
     expect(parseRedisUrl('redis://localhost')).toMatchObject({
       ok: true,
       target: {
@@ -127,7 +127,7 @@ describe('a URL of Redis', () => {
 describe('the description of a server', () => {
   const info = (...lines: string[]): string => ['# Server', ...lines, ''].join('\r\n')
 
-  it('must be version 7, or Valkey, which says which Redis it equals', () => {
+  it('must name version 7 or Valkey, which names the equivalent version of Redis', () => {
     for (const version of ['2.8.1', '6.2.14']) {
       expect(() => expectVersion(info(`redis_version:${version}`))).toThrow(`it is Redis ${version}`)
     }

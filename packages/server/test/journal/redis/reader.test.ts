@@ -23,7 +23,7 @@ describe.skipIf(lacksRedis())('a reader of the stream', () => {
 
   afterEach(() => server.dispose())
 
-  it('begins a new epoch where the stream is emptied behind its answer with the head', async () => {
+  it('begins a new epoch when the stream is emptied after the reply with the head', async () => {
     const epochs = new Epochs(Date.now, () => 7)
     const epoch = epochs.next()
     await server.command('XADD', KEY, `${epoch}-0`, 'e', '')

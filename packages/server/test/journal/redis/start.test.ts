@@ -1,5 +1,5 @@
 /**
- * Which servers a Redis journal takes, how it finds the right one, and what it says about the others.
+ * The servers that a Redis journal accepts, the search for the right one, and the errors about the others.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -73,7 +73,7 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
     await recorder.until(({ written }) => written.length >= 3)
   }
 
-  describe('refuses at once, without repeating a secret,', () => {
+  describe('refuses at once, without a secret in the message,', () => {
     it.each<[string, string[], string[][], string, string, string]>([
       [
         'a wrong password',
@@ -116,14 +116,14 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
       expect(message + log.lines.join('\n')).not.toContain('hunter2')
     })
 
-    it('a database that is not there', async () => {
+    it('a missing database', async () => {
       const server = await serve('--databases', '2')
       await expect(open(`${server.url}/2`)).rejects.toMatchObject({ code: 'config_invalid' })
       await expectToWork(await open(`${server.url}/1`))
     })
   })
 
-  it('waits for a server that is not there, with one line, and works as soon as it is', async () => {
+  it('waits for an absent server with one log line, and works as soon as it starts', async () => {
     const server = await serve()
     await server.kill()
     const opening = open(server.url)
@@ -151,7 +151,7 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
     await expectToWork(await opening)
   })
 
-  it('tries the hosts in their order, and takes the first one that is a primary', async () => {
+  it('tries the hosts in order and uses the first primary', async () => {
     const [primary, replica] = [await serve(), await serve()]
     await replica.command('REPLICAOF', '127.0.0.1', String(primary.port))
     const nobody = await freePort()
@@ -178,13 +178,13 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
     expect(log.lines.filter((line) => line.startsWith('config'))).toEqual([])
   })
 
-  it('warns of a memory that evicts', async () => {
+  it('warns of a server that evicts keys', async () => {
     const server = await serve('--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru')
     await expectToWork(await open(server.url))
     expect(log.lines.filter((line) => line.includes('maxmemory-policy is allkeys-lru'))).toHaveLength(1)
   })
 
-  it('skips what something else writes to its key, and warns once', async () => {
+  it('skips entries of another program in its stream, and warns once', async () => {
     const server = await serve()
     const journal = await open(`${server.url}?key=j`)
     const recorder = await record(journal)
@@ -196,7 +196,7 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
     expect(log.lines.filter((line) => line.startsWith('journal.foreign'))).toHaveLength(1)
   })
 
-  it('keeps as many entries and bytes as it is to, about', async () => {
+  it('retains about as many entries and bytes as configured', async () => {
     const server = await serve()
     const retention = { ...UNLIMITED, maxEntries: 1000 }
     const few = await openJournal(`${server.url}?key=few`, { retention })
@@ -213,7 +213,7 @@ describe.skipIf(lacksRedis())('a Redis journal', () => {
   })
 
   describe('over TLS', () => {
-    it('takes a server whose certificate the CA file vouches for, and refuses another one at once', async () => {
+    it('accepts a server with a certificate of the CA file, and refuses another one at once', async () => {
       const port = String(await freePort())
       const files = ['--tls-cert-file', certFile('first'), '--tls-key-file', keyFile('first')]
       const args = ['--tls-port', port, ...files, '--tls-ca-cert-file', certFile('second')]
