@@ -24,6 +24,15 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
+/** Reads what a non-blocking pipe has now. Returns the number of bytes. */
+function readNow(pipe: number, into: Buffer): number {
+  try {
+    return readSync(pipe, into)
+  } catch {
+    return 0
+  }
+}
+
 const written = (): string => readFileSync(file, 'utf8')
 
 describe('within a process', () => {
@@ -171,27 +180,26 @@ describe('of a process', () => {
     const pipe = join(folder, 'shared')
     execFileSync('mkfifo', [pipe])
     const end = openSync(pipe, constants.O_RDWR)
-    let writing = 3
-    for (let writer = 0; writer < 3; writer++) {
-      const body =
-        'for (let i = 0; i < 1_000; i++) logger.info("connect", { i, pad: "x".repeat(300) }, "Client connected")'
-      const child = spawn(process.execPath, ['--input-type=module', '-e', program(body)], {
-        stdio: ['ignore', end, 'inherit'],
-      })
-      child.on('close', () => writing--)
-    }
+    // At its end a process waits for a slow reader for a second only, so the writers end when all lines have been read.
+    const body =
+      'for (let i = 0; i < 1_000; i++) logger.info("connect", { i, pad: "x".repeat(300) }, "Client connected")' +
+      '; process.stdin.resume()'
+    const writers = Array.from({ length: 3 }, () =>
+      spawn(process.execPath, ['--input-type=module', '-e', program(body)], { stdio: ['pipe', end, 'inherit'] }),
+    )
     // The reader is slower than the writers: the pipe is full, and a larger write waits.
     const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
     const piece = Buffer.alloc(4096)
     let read = ''
-    for (let length = 1; length > 0 || writing > 0; await new Promise((resolve) => setTimeout(resolve, 1))) {
-      try {
-        length = readSync(reader, piece)
-      } catch {
-        length = 0
-      }
-      read += piece.toString('utf8', 0, length)
+    for (let count = 0; count < 3_000; await new Promise((resolve) => setTimeout(resolve, 1))) {
+      const text = piece.toString('utf8', 0, readNow(reader, piece))
+      read += text
+      count += text.split('\n').length - 1
     }
+    const ended = writers.map((writer) => once(writer, 'close'))
+    for (const writer of writers) writer.stdin?.end()
+    await Promise.all(ended)
+    read += piece.toString('utf8', 0, readNow(reader, piece))
     closeSync(reader)
     closeSync(end)
     const lines = read.trimEnd().split('\n')
