@@ -1,5 +1,5 @@
 /**
- * A simulated application above @lastcall/client: publishes, subscribes, and records what it is told.
+ * A simulated application above @lastcall/client: it publishes, subscribes, and records the events of its client.
  */
 import type { NewEvent } from '#e2e/chaos/history-events.js'
 import { digestOf } from '#e2e/chaos/history.js'
@@ -117,7 +117,7 @@ export class Application {
     this.#options.network.scheduler.after(ms, () => (line.isRead = true))
   }
 
-  /** Nothing that follows is recorded. */
+  /** Stops the recording. */
   stop(): void {
     this.#isStopped = true
     this.#client.close()

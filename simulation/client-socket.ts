@@ -1,5 +1,5 @@
 /**
- * The WebSocket of a simulated client, which records what the client sends and receives until the client has given it up.
+ * The WebSocket of a simulated client. It records the frames that the client sends and receives until the client abandons it.
  */
 import { eventOf, parseFrame, sentEventOf } from '#e2e/chaos/frames.js'
 import type { WebSocketConstructor, WebSocketLike } from '@lastcall/client'

@@ -22,13 +22,13 @@ export const DEFECTS = {
     from: 'delivery.catchUps.begin(subscriber, cursor.offset,',
     to: 'delivery.catchUps.begin(subscriber, cursor.offset + 1,',
   },
-  /** A client whose entries are evicted is told that it has missed nothing. */
+  /** The server answers `recovered: true` to a client whose entries are evicted. */
   pretend: {
     file: SUBSCRIPTIONS,
     from: 'return { cursor: feed.cursorAt(feed.window.head), recovered: false }',
     to: 'return { cursor: formatCursor(cursor), recovered: true }',
   },
-  /** The journal lets its readers have entries that its disk has not synced, and answers their appends. */
+  /** The journal delivers entries that its disk has not synced to readers, and answers their appends. */
   'ack-before-durable': {
     file: 'dist/simulation/journal.js',
     from: 'const WAITS_FOR_DISK = true',

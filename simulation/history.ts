@@ -32,7 +32,7 @@ export class SimulatedHistory {
     }
   }
 
-  /** The newest epoch that a client was told, and the highest offset in it. */
+  /** The newest epoch that a client has received, and the highest offset in it. */
   get head(): { readonly epoch: string; readonly offset: number } {
     return { epoch: this.#epoch, offset: this.#heard.get(this.#epoch) ?? 0 }
   }

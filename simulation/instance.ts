@@ -1,6 +1,6 @@
 /**
- * One simulated instance: the real server, assembled as the command does it, on virtual time. It can be killed, stopped and
- * started again; each start is a server of its own.
+ * One simulated instance: the real server, composed as in the command, on virtual time. The run can kill, stop and restart it;
+ * each start creates a new server.
  */
 import type { Random } from '#e2e/chaos/random.js'
 import { assembleServer } from '#server/assemble-server.js'
@@ -28,7 +28,7 @@ export interface InstanceOptions {
   readonly tokens: TokenDesk | undefined
 }
 
-/** What an instance rightly reports as an error while its journal fails. */
+/** The errors that an instance may log while its journal fails. */
 const EXPECTED: ReadonlySet<LogEvent> = new Set(['journal.unavailable', 'journal.epoch', 'shutdown.given_up'])
 
 /** One process: from its start to its end. */
@@ -111,7 +111,7 @@ export class Instance {
     if (this.#process === started) history.record({ type: 'server', instance: name, what: 'started' })
   }
 
-  /** kill -9. The journal may still receive what has left the instance. */
+  /** kill -9. The journal may still receive the appends that the instance has sent. */
   kill(): void {
     const ended = this.#process
     if (!ended) return

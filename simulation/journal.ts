@@ -10,7 +10,7 @@ import type { Journal, JournalListener, NewEntry, Tail } from '#server/journal/j
 import type { SimulatedHistory } from './history.js'
 import type { Scheduler } from './scheduler.js'
 
-/** How long an append may go unanswered, in milliseconds. */
+/** An append without an answer times out after this time, in milliseconds. */
 const TIMEOUT_MS = 2000
 
 /** Readers get an entry, and an append its answer, only after the disk has synced it. */
@@ -80,7 +80,7 @@ export class JournalServer {
     this.#highestKnown = Math.max(this.#highestKnown, head)
   }
 
-  /** One sync at a time: it takes everything that was written before it began. */
+  /** Runs one sync at a time, which covers every write before its start. */
   #sync(): void {
     if (this.#isSyncing || this.#writes.length === 0) return
     this.#isSyncing = true
@@ -104,7 +104,7 @@ export class JournalServer {
     this.scheduler.after(this.pace.syncMs * (0.5 + this.random.next()), synced)
   }
 
-  /** The machine of the journal loses its power: what was not synced is gone. */
+  /** The machine of the journal loses its power and all unsynced entries. */
   losePower(ms: number): void {
     this.#power++
     this.#isSyncing = false
@@ -185,7 +185,7 @@ export class JournalLine implements Journal {
           if (this.#open.delete(fail)) resolve()
         })
       }
-      // What has left the instance arrives, whatever becomes of its line.
+      // Appends that the instance has sent arrive even if its line breaks.
       this.#send(() => this.#server.write(encoded, answer))
     })
   }

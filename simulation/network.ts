@@ -36,7 +36,7 @@ export class Line {
   readonly #pipes: { readonly up: Pipe; readonly down: Pipe }
   readonly #peer: Peer
   #server: ServerSocket | undefined
-  /** The server's side learns of it, now or as soon as it accepts the connection. */
+  /** Reports the end to the server's side, now or as soon as that accepts the connection. */
   #hasEnded = false
 
   constructor({ scheduler, random, pace }: NetworkOptions, peer: Peer) {

@@ -9,7 +9,7 @@ export interface PipeOptions {
   readonly scheduler: Scheduler
   readonly random: Random
   readonly delayMs: number
-  /** How many bytes the network takes before the receiver has read them. */
+  /** The number of bytes that the network holds before the receiver reads them. */
   readonly windowBytes: number
   readonly onBytes: (bytes: Buffer) => void
   /** The sender has ended the direction, and everything before that has arrived. */
@@ -22,12 +22,12 @@ const END = 'end'
 
 export class Pipe {
   readonly #options: PipeOptions
-  /** What the network has not taken yet. */
+  /** The bytes that the network has not accepted yet. */
   #queue: Buffer[] = []
   #queuedBytes = 0
   #isEnding = false
   #hasEnded = false
-  /** What has arrived and is not read. */
+  /** The bytes that have arrived and are unread. */
   #arrived: (Buffer | typeof END)[] = []
   #inFlight = 0
   #lastArrivalMs = 0
@@ -56,21 +56,21 @@ export class Pipe {
     this.#pump()
   }
 
-  /** Nothing arrives any more. */
+  /** Stops the arrival of bytes for good. */
   cut(): void {
     this.#isCut = true
     this.#queue = []
     this.#arrived = []
   }
 
-  /** Ends the direction without what the network has not taken yet. */
+  /** Ends the direction without the bytes that the network has not accepted yet. */
   reset(): void {
     this.#queue = []
     this.#queuedBytes = 0
     this.end()
   }
 
-  /** Nothing arrives for so long. */
+  /** Stops the arrival of bytes for this time. */
   stall(ms: number): void {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, this.#options.scheduler.nowMs + ms)
   }

@@ -1,6 +1,6 @@
 /**
- * What a seed stands for: the instances and their limits, the clients, and every step with its time. A plan is plain data, so a
- * shorter one can be run again.
+ * The plan of a seed: the instances and their limits, the clients, and every step with its time. A plan is plain data, so the
+ * search for a shorter plan can run changed ones.
  */
 import { Random } from '#e2e/chaos/random.js'
 import type { Terms } from '#e2e/chaos/history-events.js'
@@ -102,7 +102,7 @@ const configOf = (random: Random, { historySize, presenceIntervalMs, isAlone }: 
   sessionSecret: 'a secret of the simulation, which is no secret at all',
 })
 
-/** How often each kind of step happens, beside the others. */
+/** The weights of the kinds of steps. */
 const WEIGHTS = {
   ...{ publish: 60, direct: 8, join: 4, part: 4, cut: 8, stall: 3, stopReading: 3 },
   ...{ kill: 1.5, stop: 1.5, breakLine: 1.5, losePower: 0.7, goBack: 0.7 },

@@ -1,10 +1,10 @@
 /**
- * The clock of one simulated process. It stops when the process is killed: nothing that the process has scheduled happens then.
+ * The clock of one simulated process. It stops when the process is killed, and with it all callbacks of the process.
  */
 import type { Clock } from '#server/clock.js'
 import type { Scheduler } from './scheduler.js'
 
-/** When every run begins, in milliseconds since 1970. */
+/** The start time of every run, in milliseconds since 1970. */
 export const BEGIN_MS = Date.UTC(2026, 0, 1)
 
 export class ProcessClock implements Clock {

@@ -11,7 +11,7 @@ import type { Plan, Step } from './plan.js'
 import { Scheduler } from './scheduler.js'
 import { TokenDesk } from './tokens.js'
 
-/** How long the clients may take to recover, in milliseconds of virtual time. */
+/** The time limit for the recovery of the clients, in milliseconds of virtual time. */
 const HEAL_TIMEOUT_MS = 60_000
 const LOOK_EVERY_MS = 50
 
@@ -40,7 +40,7 @@ export class Run {
     )
   }
 
-  /** Records a fault that nothing has caught. */
+  /** Records an uncaught error. */
   fault(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
     this.#history.record({ type: 'server', instance: 'unknown', what: 'fault', text })

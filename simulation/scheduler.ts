@@ -27,7 +27,7 @@ export class Scheduler {
     return () => (due.run = undefined)
   }
 
-  /** Runs everything that is due until then, or until `isOver`. */
+  /** Runs the due callbacks until this time, or until `isOver`. */
   async runUntil(endMs: number, isOver: () => boolean = () => false): Promise<void> {
     await promisesHaveSettled()
     for (let next = this.#heap[0]; next && next.atMs <= endMs && !isOver(); next = this.#heap[0]) {

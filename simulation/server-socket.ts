@@ -1,5 +1,5 @@
 /**
- * The server's side of a simulated connection: what `ws` and a socket are to the real server.
+ * The server's side of a simulated connection, in place of `ws` and a socket.
  */
 import { UTF8_ENCODING, type TransportEncoding } from '#server/connections/encoding.js'
 import type { IncomingTransport, PauseReason, TransportListener } from '#server/connections/transport.js'
@@ -97,7 +97,7 @@ export class ServerSocket implements IncomingTransport {
     this.#soon(() => this.#closed(ABNORMAL))
   }
 
-  // ——— what the network brings
+  // ——— events of the network
 
   onBytes(bytes: Buffer): void {
     this.bytesReceived += bytes.length

@@ -5,7 +5,7 @@
 import { judge } from './judge.js'
 import type { Plan, Step } from './plan.js'
 
-/** The most runs that a search takes. */
+/** The limit of runs of a search. */
 const MAX_RUNS = 400
 
 type Fails = (plan: Plan) => Promise<boolean>

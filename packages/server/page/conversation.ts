@@ -1,6 +1,6 @@
 /**
- * The conversation of one guest: a client of @lastcall/client, and what has become of each message that the guest wrote. The
- * client connects, reconnects, resumes and moves by itself. This file knows nothing of the page.
+ * The conversation of one guest: a client of @lastcall/client, and the status of each message that the guest wrote. The client
+ * connects, reconnects, resumes and migrates by itself. This file does not depend on the page.
  */
 import {
   ClientError,
@@ -15,7 +15,7 @@ import type { Ending } from './texts.js'
 /** The item in sessionStorage with which the client resumes after a reload. */
 const STORE_KEY = 'lastcall.client'
 
-/** How many messages may wait for an acknowledgement at the same time. */
+/** The limit of messages that wait for an ack at the same time. */
 const MAX_UNACKNOWLEDGED = 50
 
 /**
@@ -48,7 +48,7 @@ export interface ConversationListener {
   readonly shown: { readonly [Event in keyof ShownEvents]: (payload: ShownEvents[Event]) => void }
   readonly onState: (news: StateNews) => void
   readonly onMessage: (id: string, news: MessageNews) => void
-  /** The server refused something that is no message of this guest. */
+  /** The server refused a request that is no message of this guest. */
   readonly onError: (error: ClientError) => void
 }
 
@@ -87,7 +87,7 @@ export class Conversation {
     this.#connect(guest)
   }
 
-  /** Leaves. A guest with this name who comes again is a new client. */
+  /** Closes the client for good. A guest who enters this name again is a new client. */
   stop(): void {
     this.#drop()
     this.#messages.clear()
@@ -95,7 +95,7 @@ export class Conversation {
     this.#become({ state: 'idle' })
   }
 
-  /** Does not wait for the next attempt; begins again where the server has closed the client. */
+  /** Connects at once instead of waiting for the next attempt, or creates a new client if the server has closed this one. */
   retryNow(): void {
     if (this.#state === 'waiting') {
       this.#become({ state: 'connecting' })
@@ -114,7 +114,7 @@ export class Conversation {
     return id
   }
 
-  /** Sends a message that `add` has added, or again one of which the guest does not know whether it arrived. */
+  /** Publishes a message that `add` has added, or publishes one with an unknown outcome again. */
   send(id: string): void {
     const message = this.#messages.get(id)
     const client = this.#client
@@ -141,7 +141,7 @@ export class Conversation {
       maxQueue: MAX_UNACKNOWLEDGED,
     })
     this.#client = client
-    /** A client that has been replaced may still have something to report. */
+    /** A replaced client may still emit events. */
     const on = <Event extends keyof ClientEvents>(
       event: Event,
       handler: (payload: ClientEvents[Event], details: ConnectionDetails | undefined) => void,
@@ -160,7 +160,7 @@ export class Conversation {
     on('close', ({ code, reason }) => this.#become({ state: 'ended', code, reason, wasOpen }))
     on('error', (error) => {
       if (error.code === 'connect_failed') this.#lost(error.details, false)
-      // Without storage the guest is a new one after a reload, and nothing else is lost.
+      // Without storage the guest is a new client after a reload, which is the only loss.
       else if (error.code !== 'store_failed') this.#listener.onError(error)
     })
     on('throttled', ({ retryInMs }) => this.#throttled(retryInMs))
@@ -186,7 +186,7 @@ export class Conversation {
 
   #lost(details: ConnectionDetails | undefined, wasOpen: boolean): void {
     const { code = 1006, reason = '', nextAttemptInMs } = details ?? {}
-    // An attempt is under way: that of a move.
+    // The attempt that is under way is that of a migration.
     if (nextAttemptInMs === undefined) return this.#become({ state: 'connecting' })
     this.#become({ state: 'waiting', code, reason, wasOpen, retryInMs: nextAttemptInMs })
     this.#attemptTimer = setTimeout(() => this.#become({ state: 'connecting' }), nextAttemptInMs)
@@ -208,7 +208,7 @@ export class Conversation {
 
   #rejected(id: string, message: Message, error: unknown): void {
     if (!(error instanceof ClientError)) throw error
-    // The next client sends what the closed one did not.
+    // The next client publishes the messages that the closed one did not.
     if (error.code === 'closed') this.#news(id, message, { status: 'queued' })
     else if (error.code === 'outcome_unknown') this.#news(id, message, { status: 'unsure' })
     else this.#settled(id, message, { status: 'refused', code: error.code, reason: error.message })
@@ -219,7 +219,7 @@ export class Conversation {
     if (this.#messages.get(id) === message) this.#messages.delete(id)
   }
 
-  /** News of a message that may belong to an earlier conversation. */
+  /** A new status of a message, which may belong to an earlier conversation. */
   #news(id: string, message: Message, news: MessageNews): void {
     if (this.#messages.get(id) === message) this.#mark(id, message, news)
   }
@@ -256,6 +256,6 @@ function forget(key: string): void {
   try {
     sessionStorage.removeItem(key)
   } catch {
-    // The browser allows this page no storage: nothing is there.
+    // The browser allows this page no storage, so it contains no item.
   }
 }

@@ -1,28 +1,28 @@
 /**
- * The conversation as lines on the page: a bounded number of them, at the end unless somebody reads further up. Data
- * becomes text, never markup.
+ * The conversation as lines on the page: a bounded number of them, scrolled to the end unless the user scrolled up. The page
+ * shows data as text and never as markup.
  */
 import type { MessageNews } from './conversation.js'
 import { element, hueOf } from './dom.js'
 import { clock, errorText, t } from './texts.js'
 
-/** Older lines go. */
+/** The limit of lines: the log removes older ones. */
 const MAX_LINES = 500
 
-/** Longer texts are cut: one client must not be able to fill everybody's page. */
+/** The log truncates longer texts, so that one client cannot fill the page of every guest. */
 const MAX_TEXT_LENGTH = 4000
 
-/** Within this time the same person's next message needs no name above it. */
+/** The next message of the same guest within this time has no name above it. */
 const SAME_BREATH_MS = 3 * 60_000
 
-/** Closer to the end than this is "at the end". */
+/** A scroll position closer to the end than this counts as the end. */
 const NEAR_END_PX = 80
 
 export interface LogOptions {
   readonly list: HTMLElement
   /** The button that counts the new lines below. */
   readonly jump: HTMLElement
-  /** A person wants a message sent again. */
+  /** The user wants to publish a message again. */
   readonly onAgain: (id: string) => void
 }
 
@@ -55,11 +55,11 @@ export class Log {
   readonly #list: HTMLElement
   readonly #jump: HTMLElement
   readonly #onAgain: (id: string) => void
-  /** How each line writes itself: again when the language changes. */
+  /** The functions that write each line, called again when the language changes. */
   readonly #writers = new WeakMap<Element, () => void>()
   /** This client's own messages by id. */
   readonly #own = new Map<string, OwnMessage>()
-  /** Lines that wait for the next frame: a storm of messages costs one layout a frame, not one each. */
+  /** Lines that wait for the next animation frame, so that a burst of messages costs one layout per frame and not one each. */
   readonly #incoming = document.createDocumentFragment()
   #last: HTMLElement | undefined
   #unread = 0
@@ -83,7 +83,7 @@ export class Log {
     this.#read()
   }
 
-  /** A message of another guest, to all or to this one alone. */
+  /** Adds a message of another guest, to all or to this guest alone. */
   addMessage(kind: 'message' | 'direct', { from, data, at, offset }: Incoming): void {
     const { line, parts } = this.#speech(kind, from, data, new Date(at).getTime() || Date.now())
     line.dataset['offset'] = String(offset)
@@ -93,7 +93,7 @@ export class Log {
     })
   }
 
-  /** What this client said, before anybody has it. */
+  /** Adds a message of this client before the server acknowledges it. */
   addOwn(id: string, name: string, text: string, to: string | undefined): void {
     const at = Date.now()
     const { line, parts } = this.#speech('own', name, text, at)
@@ -116,7 +116,7 @@ export class Log {
     this.#toEnd()
   }
 
-  /** News of an own message. */
+  /** Sets the status of a message of this client. */
   updateOwn(id: string, news: MessageNews): void {
     const own = this.#own.get(id)
     if (!own) return
@@ -125,18 +125,18 @@ export class Log {
     if (news.status === 'journaled') this.#own.delete(id)
   }
 
-  /** A line about the place rather than of a person. `say` is asked for its text, again after a change of language. */
+  /** Adds a line that is no guest's message. `say` returns its text; the log calls it again after a change of language. */
   addNote(kind: string, say: () => string): void {
     const line = element('div', 'line note')
     line.dataset['kind'] = kind
-    // Every ten seconds: to be seen, not to be read aloud.
+    // The line appears every ten seconds, so screen readers do not read it aloud.
     if (kind === 'periodic') line.setAttribute('aria-live', 'off')
     const text = element('span', 'note-text')
     line.append(text)
     this.#add(line, () => (text.textContent = say()))
   }
 
-  /** The periodic line: the newest replaces the one before when nothing was said in between. */
+  /** Adds the periodic line. It replaces the one before if no other line lies between them. */
   setPeriodic(say: () => string): void {
     const last = this.#last
     const text = last?.firstElementChild
@@ -216,7 +216,7 @@ export class Log {
   #scrolled(): void {
     const { scrollHeight, scrollTop, clientHeight } = this.#list
     const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX
-    // Only who scrolls up leaves the end: when the countdown takes its space from the log, the end goes and not the reader.
+    // Only scrolling up leaves the end. When the countdown takes space from the log, the end moves and the user stays there.
     this.#isAtEnd = isNearEnd || (this.#isAtEnd && scrollTop >= this.#scrollTop)
     this.#scrollTop = scrollTop
     if (this.#isAtEnd) this.#read()
@@ -229,7 +229,7 @@ export class Log {
     this.#read()
   }
 
-  /** After the space for it has changed: who was at the end stays there. */
+  /** Call it when the height of the log has changed: a log that was at the end stays there. */
   keepEnd(): void {
     if (this.#isAtEnd) this.#toEnd()
   }
@@ -251,7 +251,7 @@ function statusText(news: MessageNews): string {
   return t()[news.status]
 }
 
-/** A string as it is; anything else as the JSON it came as. */
+/** Returns a string unchanged, and any other value as JSON. */
 function fillText(paragraph: HTMLElement, data: unknown): void {
   const isString = typeof data === 'string'
   const whole = isString ? data : readableJson(data)

@@ -1,5 +1,5 @@
 /**
- * Names: a friendly one to begin with, and what becomes of one that the protocol does not allow (a-z A-Z 0-9 _ -).
+ * Names: a friendly proposal, and the conversion of a name that the protocol does not allow (a-z A-Z 0-9 _ -).
  */
 import type { Language } from './texts.js'
 
@@ -22,8 +22,8 @@ export function friendlyName(language: Language): string {
   return `${anyOf(how)}-${anyOf(what)}-${10 + Math.floor(Math.random() * 90)}`
 }
 
-// Ukrainian in Latin letters as the Cabinet of Ministers has it (resolution 55 of 2010): й, ї, є, ю, я differ at the
-// beginning of a word, зг is zgh, the soft sign and the apostrophe vanish.
+// Ukrainian in Latin letters by resolution 55 of 2010 of the Cabinet of Ministers: й, ї, є, ю, я differ at the beginning of a
+// word, зг is zgh, the soft sign and the apostrophe vanish.
 // prettier-ignore
 const LETTERS = new Map(
   Object.entries({
@@ -35,7 +35,7 @@ const LETTERS = new Map(
 )
 const FIRST_LETTERS = new Map(Object.entries({ є: 'ye', ї: 'yi', й: 'y', ю: 'yu', я: 'ya' }))
 
-/** The nearest name that is allowed; empty when nothing is left of it. */
+/** The nearest valid name; empty if the text contains no usable character. */
 export function allowedName(typed: string): string {
   if (/^[a-zA-Z0-9_-]{1,64}$/.test(typed)) return typed
   let name = ''

@@ -1,6 +1,6 @@
 /**
- * The page's beginning: joins the conversation to the view, turns the events of the client into lines, and remembers the guest
- * for as long as the tab lives.
+ * The entry point of the page: connects the conversation with the view, turns the events of the client into lines, and
+ * remembers the guest for the lifetime of the tab.
  */
 import { Conversation, type Guest, type ShownEvents, type StateNews } from './conversation.js'
 import { friendlyName } from './names.js'
@@ -12,10 +12,10 @@ const GUEST_KEY = 'lastcall.guest'
 const LANGUAGE_KEY = 'lastcall.language'
 const THEME_KEY = 'lastcall.theme'
 
-/** How long the page shows an error that concerns no message of the guest. */
+/** The page shows an error that concerns no message of the guest for this time. */
 const ERROR_SHOWN_MS = 6_000
 
-/** Only a person can mend these: a name that is taken, a token that is missing, a name that is not allowed. */
+/** Only the user can correct these errors: a name in use, a missing token, an invalid name. */
 const REFUSALS: readonly number[] = [4009, 1008, 1003]
 
 interface SavedGuest {
@@ -152,7 +152,7 @@ function saveGuest(isInside: boolean): void {
 
 const { name = friendlyName(getLanguage()), token, isInside = false } = recallGuest()
 view.showDoor({ name })
-// A reload is no goodbye.
+// A reload does not end the client.
 if (isInside) {
   view.showRoom()
   enter({ name, token })
@@ -180,6 +180,6 @@ function keep(storage: Storage, key: string, value: string): void {
   try {
     storage.setItem(key, value)
   } catch {
-    // No storage, or it is full: the tab forgets it.
+    // Without storage, or with a full one, the tab does not remember the value.
   }
 }

@@ -1,16 +1,16 @@
 /**
- * The guests in the lobby: those that the welcome names, and everybody who has joined or spoken since. A press on a name
+ * The guests in the lobby: those that the welcome names, and those that have joined or published since. A click on a name
  * chooses the recipient of direct messages.
  */
 import { element, hueOf } from './dom.js'
 import { t } from './texts.js'
 
-/** The newest come first; older ones than these are forgotten. */
+/** The limit of listed guests. The newest come first, and the list drops the oldest. */
 const MAX_KNOWN = 60
 
 export interface PeopleOptions {
   readonly list: HTMLElement
-  /** Says how many guests the list does not name. */
+  /** Shows the number of guests that the list does not name. */
   readonly more: HTMLElement
   readonly onChoose: (name: string) => void
 }
@@ -34,7 +34,7 @@ export class People {
     this.#onChoose = onChoose
   }
 
-  /** A new beginning: only this client is known. */
+  /** Starts anew with this client alone. */
   reset(self: string): void {
     this.#self = self
     this.#people.clear()
@@ -57,13 +57,13 @@ export class People {
     this.#writeMore()
   }
 
-  /** How many there are altogether, this client among them. */
+  /** The number of all guests, this client included. */
   setActive(active: number): void {
     this.#active = active
     this.#writeMore()
   }
 
-  /** After a change of language. */
+  /** Writes the texts again after a change of language. */
   rewrite(): void {
     for (const [name, { button }] of this.#people) button.title = t().tellPrivately(name)
     this.#writeMore()

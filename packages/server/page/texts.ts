@@ -1,5 +1,5 @@
 /**
- * Every word on the page, in Ukrainian and in English. A text is a string, or a function of what it speaks about.
+ * Every text of the page, in Ukrainian and in English. A text is a string, or a function of the values in it.
  */
 
 const ukPlural = new Intl.PluralRules('uk')
@@ -10,7 +10,7 @@ const uk = (count: number, one: string, few: string, many: string): string => {
 }
 const en = (count: number, one: string, many = `${one}s`): string => (count === 1 ? one : many)
 
-/** Names, and how many more there are. */
+/** Names, and the number of further ones. */
 const list = (names: readonly string[], count: number, more: (rest: number) => string): string =>
   names.join(', ') + (count > names.length ? more(count - names.length) : '')
 
@@ -282,7 +282,7 @@ export function markupText(name: string): string {
   return text
 }
 
-/** How a connection ended. */
+/** The end of a connection. */
 export interface Ending {
   /** The close code; 1006: the connection ended without one. */
   readonly code: number
@@ -291,14 +291,14 @@ export interface Ending {
   readonly wasOpen: boolean
 }
 
-/** A close code in people's words; 1008 has so many meanings that the server's own words follow. */
+/** The text for a close code. The server's reason follows the text for 1008, which has several causes. */
 export function closeText({ code, reason, wasOpen }: Ending): string {
   if (code === 1006 && !wasOpen) return t().unreachable
   const text = t().closeCodes[code] ?? t().closed(code)
   return code === 1008 && reason ? `${text} ${reason}.` : text
 }
 
-/** An error code in people's words; `undefined` for one this page does not know. */
+/** The text for an error code; `undefined` for a code that this page does not know. */
 export const errorText = (code: string): string | undefined =>
   Object.hasOwn(t().errors, code) ? t().errors[code] : undefined
 

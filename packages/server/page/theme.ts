@@ -1,4 +1,4 @@
-// Before the first paint: the colours this person chose, or else the system's. Everything else waits for page.ts.
+// Runs before the first paint and sets the colours that the user chose, or those of the system. page.ts does everything else.
 ;(() => {
   const prefersLight = matchMedia('(prefers-color-scheme: light)')
   let chosen: string | null = null

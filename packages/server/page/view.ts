@@ -1,6 +1,6 @@
 /**
- * The page around the conversation: the door, the state of the connection, notices, the countdown of a shutdown, the
- * light. It is told what is so and shows it; what a person does comes out through `actions`.
+ * The page around the conversation: the form for the name, the state of the connection, notices, the countdown of a shutdown,
+ * and the brightness of the picture. The caller sets the state; the view calls `actions` for the inputs of the user.
  */
 import type { Guest, StateNews } from './conversation.js'
 import { byId } from './dom.js'
@@ -23,7 +23,7 @@ import {
 const $ = (id: string): HTMLElement => byId(id, HTMLElement)
 const input = (id: string): HTMLInputElement => byId(id, HTMLInputElement)
 
-/** How often running times are written anew. */
+/** The interval at which the view updates running times. */
 const TICK_MS = 250
 
 /** The page calls these when a person presses a button or enters a text. */
@@ -45,7 +45,7 @@ interface Absence extends Ending {
   readonly until: number
 }
 
-/** A word for a few seconds; `say(leftMs)` gives its text, and the time that is left. */
+/** A short notice for a few seconds. `say(leftMs)` returns its text for the remaining time. */
 interface Word {
   readonly say: (leftMs: number) => readonly [text: string, time?: string]
   readonly until: number
@@ -59,7 +59,7 @@ interface Shutdown {
 
 export interface Door {
   readonly name: string
-  /** Why the guest stands at the door; called again when the language changes. */
+  /** The reason for which the form is open; the view calls it again when the language changes. */
   readonly why?: () => string
   readonly wantsToken?: boolean
 }
@@ -128,13 +128,13 @@ export class View {
     this.#writeActive()
   }
 
-  /** A word above the composer, for so long; each tick calls `say` again. */
+  /** Shows a short notice above the composer for this time; each tick calls `say` again. */
   setNotice(say: Word['say'], forMs: number): void {
     this.#word = { say, until: performance.now() + forMs }
     this.#writeNotice()
   }
 
-  /** A `shutdown` frame, or nothing any more. */
+  /** Shows the countdown of a `shutdown` frame; `undefined` hides it. */
   setShutdown(frame: { readonly phase: string; readonly deadlineInMs: number } | undefined): void {
     if (!frame) {
       this.#shutdown = undefined
@@ -314,7 +314,7 @@ export class View {
     const shutdown = this.#shutdown
     const leftMs = shutdown && shutdown.phase !== 'closing' ? Math.max(0, shutdown.deadline - performance.now()) : 0
     const part = shutdown ? leftMs / shutdown.totalMs : 1
-    // The light goes down with the time that is left, but never out.
+    // The page darkens with the remaining time, but never completely.
     document.documentElement.style.setProperty('--light', shutdown ? String(0.3 + 0.5 * part) : '1')
     document.title = shutdown ? `${countdown(leftMs)} · lastcall` : 'lastcall'
     if (!shutdown) return
@@ -336,7 +336,7 @@ const actionText = (state: Absence['state'], code: number): string => {
   return code === 4001 ? t().hereInstead : t().reconnect
 }
 
-/** Only when it differs: a live region reads out every change. */
+/** Writes only a different text, because a screen reader reads every change of a live region. */
 function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text
 }

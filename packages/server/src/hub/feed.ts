@@ -14,7 +14,7 @@ import { Window, type ReadingTime, type WindowEntry } from './window.js'
 
 /** The state that all instances share by the journal. It receives every entry before a client does. */
 export interface SharedState {
-  /** The feed has read the whole journal. All further entries are new. */
+  /** The feed has read every entry that the journal contained at the start. All further entries are new. */
   reachHead(): void
   /**
    * Applies an entry in the journal's order. Returns the entry that clients receive in its place, or, when that takes long,

@@ -163,7 +163,7 @@ export class ClusterState {
 
   // ——— entries of the journal, in its order
 
-  /** The feed has read the whole journal. Only the entries that follow change the state. */
+  /** The feed has read every entry that the journal contained at the start. Only later entries change the state. */
   reachHead(): void {
     this.#isAtHead = true
     this.instances.reachHead()
