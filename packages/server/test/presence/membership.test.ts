@@ -11,7 +11,7 @@ const joins = (channels: readonly string[], ...joined: string[]): MembersChange 
 const leaves = (channels: readonly string[], ...left: string[]): MembersChange => ({ channels, joined: [], left })
 
 describe('a change is visible', () => {
-  test('when a client is the first instance of itself in a channel, or the last', () => {
+  test('when a client joins a channel on its first instance, or leaves it on its last one', () => {
     const members = new Membership()
     expect(members.apply('a', [joins(['lobby'], 'anna', 'borys')])).toEqual([
       { channel: 'lobby', joined: ['anna', 'borys'], left: [], count: 2 },
@@ -21,7 +21,7 @@ describe('a change is visible', () => {
     ])
   })
 
-  test('not when a client moves: it joins the new instance before it leaves the old one', () => {
+  test('not when a client migrates: it joins the new instance before it leaves the old one', () => {
     const members = new Membership()
     members.apply('a', [joins(['lobby', 'news'], 'anna')])
     expect(members.apply('b', [joins(['lobby', 'news'], 'anna')])).toEqual([])
@@ -35,14 +35,14 @@ describe('a change is visible', () => {
     expect(members.apply('a', [leaves(['lobby'], 'anna'), joins(['lobby'], 'anna')])).toEqual([])
   })
 
-  test('not when an instance repeats itself', () => {
+  test('not when an instance repeats a change', () => {
     const members = new Membership()
     members.apply('a', [joins(['lobby'], 'anna')])
     expect(members.apply('a', [joins(['lobby'], 'anna'), leaves(['lobby'], 'vira')])).toEqual([])
   })
 })
 
-test('an instance that is gone takes its clients along, except those that are elsewhere', () => {
+test('the end of an instance removes its clients, except those that are connected elsewhere', () => {
   const members = new Membership()
   members.apply('a', [joins(['lobby'], 'anna', 'borys')])
   members.apply('b', [joins(['lobby'], 'borys')])
@@ -76,7 +76,7 @@ test('a large roster, and the end of a large instance, are applied in pieces', (
   expect(Math.max(...drop)).toBe(PAIRS_A_PIECE)
 })
 
-test('a roster replaces all that its instance declared before', () => {
+test('a roster replaces the earlier declarations of its instance', () => {
   const members = new Membership()
   members.apply('a', [joins(['lobby'], 'anna', 'borys'), joins(['news'], 'anna')])
   const roster = [
@@ -91,14 +91,14 @@ test('a roster replaces all that its instance declared before', () => {
   ])
 })
 
-test('names are limited, and the count is not', () => {
+test('the number of names is limited, and the count is exact', () => {
   const members = new Membership()
   members.apply('a', [joins(['lobby'], 'anna', 'borys', 'vira')])
   expect([...members.namesIn('lobby', 2)]).toEqual(['anna', 'borys'])
   expect(members.countIn('lobby')).toBe(3)
 })
 
-test('a client that only this instance has is not elsewhere', () => {
+test('a client of this instance alone is not elsewhere', () => {
   const members = new Membership()
   members.apply('a', [joins(['lobby'], 'anna')])
   expect(members.isElsewhere('lobby', 'anna', 'a')).toBe(false)

@@ -36,7 +36,7 @@ beforeEach(() => {
 const joins = (channels: string[], ...joined: string[]): MembersChange => ({ channels, joined, left: [] })
 const leaves = (channels: string[], ...left: string[]): MembersChange => ({ channels, joined: [], left })
 
-test('all changes of an interval are one entry, and clients with the same channels one group of it', () => {
+test('all changes of an interval form one entry, and clients with the same channels one group of it', () => {
   announcer.joined('anna', ['lobby', 'news'])
   announcer.joined('borys', ['news', 'lobby'])
   clock.advance(100)
@@ -47,14 +47,14 @@ test('all changes of an interval are one entry, and clients with the same channe
   expect(published).toEqual([[leaves(['sport'], 'vira'), joins(['lobby', 'news'], 'anna', 'borys')]])
 })
 
-test('a client that joins and leaves within an interval is not mentioned', () => {
+test('the entry omits a client that joins and leaves within an interval', () => {
   announcer.joined('anna', ['lobby'])
   announcer.left('anna', ['lobby'])
   clock.advance(1000)
   expect(published).toEqual([])
 })
 
-test('a crowd is gathered longer, a millisecond for every two clients', () => {
+test('the announcer gathers a crowd longer, by a millisecond for every two clients', () => {
   memberCount = 4000
   announcer.joined('anna', ['lobby'])
   clock.advance(1999)
@@ -132,7 +132,7 @@ describe('a gathering that is too large for one entry', () => {
   })
 })
 
-test('a moving client is announced without the delay of a crowd', () => {
+test('the announcer announces a migrating client without the delay of a crowd', () => {
   memberCount = 4000
   announcer.joined('borys', ['lobby'])
   clock.advance(500)
@@ -141,7 +141,7 @@ test('a moving client is announced without the delay of a crowd', () => {
   expect(published).toEqual([[joins(['lobby'], 'borys', 'anna')]])
 })
 
-test('an instance without presence announces nothing', () => {
+test('an instance without presence announces no change', () => {
   const silent = open(0)
   silent.joined('anna', ['lobby'])
   silent.left('anna', ['lobby'])
@@ -154,7 +154,7 @@ describe('while the instance drains', () => {
     isDraining = true
   })
 
-  test('a leave is held back for a second', () => {
+  test('the announcer holds a leave back for a second', () => {
     announcer.left('anna', ['lobby'])
     clock.advance(999)
     expect(announcer.heldGroups).toEqual([{ channels: ['lobby'], clients: ['anna'] }])
@@ -163,7 +163,7 @@ describe('while the instance drains', () => {
     expect(announcer.heldGroups).toEqual([])
   })
 
-  test('a leave is held back until the instance that has claimed the client announces it', () => {
+  test('the announcer holds a leave back until the instance that has claimed the client announces it', () => {
     claimed = ['anna']
     announcer.left('anna', ['lobby'])
     clock.advance(5000)
@@ -173,21 +173,21 @@ describe('while the instance drains', () => {
     expect(published).toEqual([[leaves(['lobby'], 'anna')]])
   })
 
-  test('a leave is held back for ten seconds at most', () => {
+  test('the announcer holds a leave back for at most ten seconds', () => {
     claimed = ['anna']
     announcer.left('anna', ['lobby'])
     clock.advance(10_500)
     expect(published).toEqual([[leaves(['lobby'], 'anna')]])
   })
 
-  test('the leave of a client that another instance has announced is not held back', () => {
+  test('the announcer does not hold back the leave of a client that another instance has announced', () => {
     joined = ['anna']
     announcer.left('anna', ['lobby'])
     clock.advance(500)
     expect(published).toEqual([[leaves(['lobby'], 'anna')]])
   })
 
-  test('the end waits for the join of a client that has moved a moment ago', async () => {
+  test('the end waits for the join of a client that migrated a moment ago', async () => {
     claimed = ['anna']
     announcer.left('anna', ['lobby'])
     let isOver = false
@@ -201,7 +201,7 @@ describe('while the instance drains', () => {
     expect(announcer.heldGroups).toEqual([])
   })
 
-  test('the end waits for 1.5 s at most, and not at all when no leave is held back', async () => {
+  test('the end waits for at most 1.5 s, and not at all when no leave is held back', async () => {
     await announcer.whenMoved()
     claimed = ['anna']
     announcer.left('anna', ['lobby'])
@@ -211,7 +211,7 @@ describe('while the instance drains', () => {
     expect(announcer.heldGroups).toEqual([{ channels: ['lobby'], clients: ['anna'] }])
   })
 
-  test('a client that returns to this instance was never away', () => {
+  test('a client that returns to this instance causes no leave and no join', () => {
     announcer.left('anna', ['lobby', 'news'])
     announcer.joined('anna', ['lobby'])
     clock.advance(250)

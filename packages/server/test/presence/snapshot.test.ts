@@ -20,7 +20,7 @@ function join(channel: string, ...joined: string[]): void {
 
 const read = (clientId: string, ...channels: string[]): unknown => JSON.parse(snapshots.textFor(clientId, channels))
 
-test('names the members and counts them', () => {
+test('names and counts the members', () => {
   join('lobby', 'anna', 'borys')
   expect(read('anna', 'lobby')).toEqual({ lobby: { clients: [{ clientId: 'anna' }, { clientId: 'borys' }], count: 2 } })
 })
@@ -38,14 +38,14 @@ test('follows the changes', () => {
   expect(read('anna', 'lobby')).toMatchObject({ lobby: { count: 2 } })
 })
 
-test('names as many as the limit allows', () => {
+test('names as many members as the limit allows', () => {
   join('lobby', 'anna', 'borys', 'vira', 'ivan')
   expect(read('anna', 'lobby')).toEqual({
     lobby: { clients: [{ clientId: 'anna' }, { clientId: 'borys' }, { clientId: 'vira' }], count: 4 },
   })
 })
 
-test('names a thousand clients in one frame at most, and has counts for the other channels', () => {
+test('names at most a thousand clients in one frame, and has counts for the other channels', () => {
   const many = new Snapshots({ membership, listLimit: 600 })
   const crowd = Array.from({ length: 600 }, (_, index) => `client-${index}`)
   for (const channel of ['one', 'two']) join(channel, ...crowd)

@@ -1,5 +1,5 @@
 /**
- * The real command: what it prints where, and its exit codes.
+ * The real command: its output and its exit codes.
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -39,8 +39,8 @@ describe('help', () => {
   })
 })
 
-test.each(['18.20.4', '20.18.3', '16.0.0'])('Node.js %s is refused in one sentence', async (version) => {
-  // As if it were that version: what is known of it comes from `process.versions` alone.
+test.each(['18.20.4', '20.18.3', '16.0.0'])('the command rejects Node.js %s in one sentence', async (version) => {
+  // The command reads the version only from `process.versions`, which the test replaces.
   const pretended = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`
   const args = ['--import', `data:text/javascript,${encodeURIComponent(pretended)}`, COMMAND, '--version']
   const outcome = await new Promise((resolve) => {
@@ -54,7 +54,7 @@ test.each(['--version', '-V'])('%s prints the version alone', async (flag) => {
   expect(await lastcall([flag])).toEqual({ code: 0, out: `${version}\n`, err: '' })
 })
 
-test('as it is installed it is a program by itself, with flags that keep its memory small', () => {
+test('the installed command runs by itself, with flags that keep its memory small', () => {
   expect(readFileSync(COMMAND, 'utf8')).toMatch(
     /^#!\/usr\/bin\/env -S node --max-semi-space-size=4 --heap-growing-percent=100\n/,
   )
@@ -63,7 +63,7 @@ test('as it is installed it is a program by itself, with flags that keep its mem
 })
 
 describe('check', () => {
-  test('prints every variable, its value and where that comes from', async () => {
+  test('prints every variable with its value and the source of the value', async () => {
     const { code, out, err } = await lastcall(['check', '--port', '9000'], {
       SHUTDOWN_TIMEOUT: '5m',
       LOG_LEVEL: 'WARNING',
@@ -76,7 +76,7 @@ describe('check', () => {
     for (const { name } of VARIABLES) expect(out).toMatch(new RegExp(`^${name} `, 'm'))
   })
 
-  test('does not print secrets', async () => {
+  test('prints no secret', async () => {
     const { code, out } = await lastcall(['check'], { AUTH_SECRET: SECRET, SESSION_SECRET: SECRET })
     expect(code).toBe(0)
     expect(out).toMatch(/^AUTH_SECRET +\(set\) +environment$/m)
@@ -86,7 +86,7 @@ describe('check', () => {
 
 describe('a configuration that is not valid', () => {
   test.each([[[]], [['serve']], [['check']], [['token', '--sub', 'anna']]])(
-    'is refused by %j with exit code 78 and all its problems on standard error',
+    'makes %j exit with 78 and print all problems on standard error',
     async (args) => {
       const env = { PORT: 'http', LOCALE: 'de', JOURNAL_URL: 'amqp:/host', AUTH_SECRET: 'hunter2' }
       const { code, out, err } = await lastcall([...args, '--shutdown-timout', '5'], env)
@@ -102,7 +102,7 @@ describe('a configuration that is not valid', () => {
   )
 })
 
-test('a command that does not exist is exit code 64, with the one that was probably meant', async () => {
+test('an unknown command exits with 64 and a suggestion', async () => {
   const { code, err } = await lastcall(['chek'])
   expect(code).toBe(64)
   expect(err).toContain('chek is not a command. Did you mean check?')
@@ -119,7 +119,7 @@ describe('token', () => {
     expect(payload).not.toHaveProperty('channels')
   })
 
-  test('has issuer, audience and channels where they are wanted, and lasts an hour', async () => {
+  test('has the requested issuer, audience and channels, and lasts an hour', async () => {
     const env = { AUTH_SECRET: SECRET, AUTH_ISSUER: 'us', AUTH_AUDIENCE: 'them' }
     const { out } = await lastcall(['token', '--sub', 'anna', '--channels', 'a,b'], env)
     const { payload } = await jwtVerify(out.trim(), Buffer.from(SECRET), { issuer: 'us', audience: 'them' })
@@ -127,13 +127,13 @@ describe('token', () => {
     expect(Number(payload.exp) - Number(payload.iat)).toBe(3_600)
   })
 
-  test('cannot be made without AUTH_SECRET', async () => {
+  test('cannot be created without AUTH_SECRET', async () => {
     const { code, out, err } = await lastcall(['token', '--sub', 'anna'])
     expect({ code, out }).toEqual({ code: 78, out: '' })
     expect(err).toContain('AUTH_SECRET: must be set')
   })
 
-  test('is not made for a name or a time that would not be accepted', async () => {
+  test('is not created for an invalid name or time', async () => {
     const args = ['token', '--sub', 'anna maria', '--ttl', 'ever', '--channels', 'a b']
     const { code, out, err } = await lastcall(args, { AUTH_SECRET: SECRET })
     expect({ code, out }).toEqual({ code: 64, out: '' })

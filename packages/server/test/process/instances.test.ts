@@ -45,7 +45,7 @@ async function until(command: Command, fits: (instances: readonly Listed[]) => b
 }
 
 describe('the list of instances', () => {
-  test('is the same on each, and has the build, the state and the connections of all', async () => {
+  test('is the same on each instance, with the build, the state and the connections of all', async () => {
     const a = await Command.serving({ ...env, BUILD: 'one' })
     const b = await Command.serving({ ...env, BUILD: 'two' })
     await a.connect('anna')
@@ -55,7 +55,7 @@ describe('the list of instances', () => {
     }
   })
 
-  test('does not have an instance any more that has ended a moment after its last client left', async () => {
+  test('omits an instance that ended a moment after its last client left', async () => {
     const a = await Command.serving(env)
     const b = await Command.serving(env)
     await until(a, ({ length }) => length === 2)
@@ -69,7 +69,7 @@ describe('the list of instances', () => {
     expect(b.lines.filter(({ event }) => event === 'instance.lost')).toEqual([])
   })
 
-  test('does not have a killed instance any more after INSTANCE_TIMEOUT, and its clients have left', async () => {
+  test('omits a killed instance after INSTANCE_TIMEOUT, and its clients have left', async () => {
     const a = await Command.serving(env)
     const b = await Command.serving(env)
     await until(b, ({ length }) => length === 2)
@@ -87,7 +87,7 @@ describe('the list of instances', () => {
   })
 })
 
-test('a client that loses its instance takes its name with it to another one, which closes the older connection', async () => {
+test('a client that loses its instance keeps its name on another one, which closes the older connection', async () => {
   const a = await Command.serving(env)
   const b = await Command.serving(env)
   await until(a, ({ length }) => length === 2)

@@ -49,20 +49,20 @@ describe.each(Object.entries(LOG_READERS))(
   (kind, startRead) => {
     const isSkipped = kind === 'terminal' && lacks('bsdutils', find('script'))
 
-    test.skipIf(isSkipped)('stops neither the server nor its shutdown', async () => {
+    test.skipIf(isSkipped)('blocks neither the server nor its shutdown', async () => {
       const { reader, webSocketUrl } = await start(startRead, temporaryFolder())
       reader.stop()
       await talk(webSocketUrl, ENOUGH)
       process.kill(reader.pid, 'SIGTERM')
       if (kind === 'terminal') {
-        // `script` notices the end of its child only when it continues.
+        // `script` detects the end of its child only when it continues.
         await expect.poll(() => isAlive(reader.pid), { timeout: 20_000 }).toBe(false)
         reader.resume()
       }
       expect(await reader.exited).toBe(0)
     })
 
-    test.skipIf(isSkipped)('learns how many lines it has missed when it goes on', async () => {
+    test.skipIf(isSkipped)('receives the number of dropped lines when it continues', async () => {
       const { reader, webSocketUrl, httpUrl } = await start(startRead, temporaryFolder())
       reader.stop()
       await talk(webSocketUrl, MANY)
@@ -74,7 +74,7 @@ describe.each(Object.entries(LOG_READERS))(
       expect(metrics).toContain(`lastcall_log_lines_dropped_total ${String(dropped)}`)
     })
 
-    test.skipIf(isSkipped)('does not stop workers, either, also when others are started meanwhile', async () => {
+    test.skipIf(isSkipped)('blocks no workers, also when new ones start meanwhile', async () => {
       const folder = temporaryFolder()
       const { reader, webSocketUrl, httpUrl } = await start(startRead, folder, environment(folder))
       reader.stop()

@@ -19,20 +19,23 @@ const python = (program: string, ...args: readonly string[]): Promise<string> =>
     })
   })
 
-test.runIf(IS_THERE || MUST_BE_THERE)('it connects to /ws/test, and the first text contains Вітаємо', async () => {
-  const command = await Command.serving()
-  const program = `
+test.runIf(IS_THERE || MUST_BE_THERE)(
+  'a Python client connects to /ws/test, and the first text contains Вітаємо',
+  async () => {
+    const command = await Command.serving()
+    const program = `
 import asyncio, sys, websockets
 async def main():
     async with websockets.connect(sys.argv[1]) as websocket:
         print(await websocket.recv())
 asyncio.run(main())
 `
-  expect(await python(program, `${command.webSocketUrl}/test`)).toContain('Вітаємо')
-})
+    expect(await python(program, `${command.webSocketUrl}/test`)).toContain('Вітаємо')
+  },
+)
 
 test.runIf(IS_THERE || MUST_BE_THERE)(
-  'it reads 100 messages, drops, 500 more are sent, and it returns to exactly those, in order, then live ones',
+  'a Python client that loses its connection after 100 messages resumes with exactly the 500 missed ones in order, then live ones',
   async () => {
     const command = await Command.serving({ MAX_MESSAGES_PER_MINUTE: '0', PRESENCE_INTERVAL: '0' })
     const speaker = await command.connect('speaker')

@@ -1,5 +1,5 @@
 /**
- * The real command with a journal in Redis that is not there yet.
+ * The real command with a journal in a Redis that starts later.
  */
 import { describe, expect, test } from 'vitest'
 import { Command } from '../support/command.js'
@@ -14,7 +14,7 @@ describe.skipIf(lacksRedis())('the command, while Redis is away', () => {
     return redis
   }
 
-  test('says so in one line, waits, and serves when it is there', async () => {
+  test('logs one line, waits, and serves when Redis starts', async () => {
     const redis = await stoppedRedis()
     const command = Command.start({ JOURNAL_URL: redis.url, SESSION_SECRET })
     const { msg } = await command.logged('journal.unavailable')
@@ -27,7 +27,7 @@ describe.skipIf(lacksRedis())('the command, while Redis is away', () => {
     await redis.dispose()
   })
 
-  test('ends with 0 when it is told to', async () => {
+  test('ends with 0 on SIGTERM', async () => {
     const redis = await stoppedRedis()
     const command = Command.start({ JOURNAL_URL: redis.url, SESSION_SECRET })
     await command.logged('journal.unavailable')
@@ -65,7 +65,7 @@ describe.skipIf(lacksRedis())('the command, while Redis is away', () => {
     },
   )
 
-  test('ends at once with a wrong password, and does not repeat it', async () => {
+  test('ends at once with a wrong password, and does not log it', async () => {
     const redis = await RedisServer.start('--requirepass', 'right')
     const command = Command.start({ JOURNAL_URL: `redis://:hunter2@127.0.0.1:${redis.port}`, SESSION_SECRET })
     const { code } = await command.exited

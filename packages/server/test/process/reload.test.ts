@@ -1,5 +1,5 @@
 /**
- * SIGHUP to the command in one process: TLS files and the keys of tokens are read again, and nothing ends.
+ * SIGHUP to the command in one process: the server reads TLS files and the keys of tokens again, and ends no connection.
  */
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -43,7 +43,7 @@ async function reloaded(command: Command, event: 'reload.done' | 'reload.failed'
   return command.logged(event, (line) => command.lines.filter((each) => each.event === event).indexOf(line) === before)
 }
 
-test('the keys of tokens change for newcomers, who is in stays in, and what needs a restart is named', async () => {
+test('the keys of tokens change for new clients, connected clients stay, and the log names changes that need a restart', async () => {
   writeFileSync(ENV_FILE, `AUTH_SECRET=${OLD_SECRET}\nBUILD=1\n`)
   const command = await Command.serving({ ENV_FILE })
   const anna = await TestClient.connect(`${command.webSocketUrl}/anna?token=${await token(OLD_SECRET)}`)
@@ -80,7 +80,7 @@ test('a reload of a broken file is logged and changes nothing', async () => {
   expect(await admitted(command, OLD_SECRET)).toBe(true)
 })
 
-test('newcomers are shown the new certificate; a broken one is not taken', async () => {
+test('new connections get the new certificate, and the server rejects a broken one', async () => {
   const files = { TLS_CERT: join(folder, 'cert.pem'), TLS_KEY: join(folder, 'key.pem') }
   const put = (of: Certificate): void => {
     copyFileSync(certFile(of), files.TLS_CERT)
@@ -103,13 +103,13 @@ test('newcomers are shown the new certificate; a broken one is not taken', async
   expect(await anna.publish('still here')).toBeGreaterThan(0)
 })
 
-test('TLS files that do not fit are a problem of the configuration at start: exit code 78', async () => {
+test('TLS files that do not match are a problem of the configuration at the start: exit code 78', async () => {
   const command = Command.start({ TLS_CERT: certFile('first'), TLS_KEY: keyFile('second') })
   expect(await command.exited).toEqual({ code: 78, signal: null })
   expect(command.other).toEqual([expect.stringMatching(/^lastcall: TLS_KEY=.*belongs to another one$/)])
 })
 
-test('a name in ENV_FILE that is nearly one of a variable is told at start', async () => {
+test('a misspelt variable in ENV_FILE causes a warning at the start', async () => {
   writeFileSync(ENV_FILE, 'SHUTDOWN_TIMOUT=5\n')
   const command = await Command.serving({ ENV_FILE })
   expect((await command.logged('config'))['msg']).toContain('Did you mean SHUTDOWN_TIMEOUT?')

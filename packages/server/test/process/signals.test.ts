@@ -1,5 +1,5 @@
 /**
- * The real command and real signals: what they do, how fast, and with which code the process ends.
+ * The real command and real signals: their effects, their times, and the exit codes of the process.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -19,7 +19,7 @@ async function bestOfThree(measure: () => Promise<number>): Promise<number> {
 }
 
 describe('the first signal', () => {
-  test('warns everybody within 100 ms', async () => {
+  test('warns every client within 100 ms', async () => {
     const best = await bestOfThree(async () => {
       const command = await Command.serving()
       const clients = await Promise.all(Array.from({ length: 50 }, (_, index) => command.connect(`c${index}`)))
@@ -31,7 +31,7 @@ describe('the first signal', () => {
     expect(best).toBeLessThan(100)
   })
 
-  test('lets the process end with 0 within 200 ms after the last client has left', async () => {
+  test('ends the process with 0 within 200 ms after the last client has left', async () => {
     const best = await bestOfThree(async () => {
       const command = await Command.serving()
       const [a, b] = [await command.connect('a'), await command.connect('b')]
@@ -47,33 +47,36 @@ describe('the first signal', () => {
     expect(best).toBeLessThan(200)
   })
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s: served on, turned away, waited for, reported', async (signal) => {
-    const command = await Command.serving()
-    const [a, b] = [await command.connect('a'), await command.connect('b')]
-    command.signal(signal)
-    await Promise.all([a.first('shutdown'), b.first('shutdown')])
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s: the server serves its clients, rejects new ones, waits, and reports',
+    async (signal) => {
+      const command = await Command.serving()
+      const [a, b] = [await command.connect('a'), await command.connect('b')]
+      command.signal(signal)
+      await Promise.all([a.first('shutdown'), b.first('shutdown')])
 
-    await a.publish('still talking')
-    expect((await b.first('message')).data).toBe('still talking')
-    const health = await fetch(new URL('health', command.httpUrl))
-    expect([health.status, await health.json()]).toMatchObject([200, { status: 'draining', activeConnections: 2 }])
-    expect((await fetch(new URL('ready', command.httpUrl))).status).toBe(503)
-    const late = await TestClient.connect(`${command.webSocketUrl}/late`)
-    expect(await late.closed).toMatchObject({ code: 1001, reason: expect.stringContaining('завершує') as string })
+      await a.publish('still talking')
+      expect((await b.first('message')).data).toBe('still talking')
+      const health = await fetch(new URL('health', command.httpUrl))
+      expect([health.status, await health.json()]).toMatchObject([200, { status: 'draining', activeConnections: 2 }])
+      expect((await fetch(new URL('ready', command.httpUrl))).status).toBe(503)
+      const late = await TestClient.connect(`${command.webSocketUrl}/late`)
+      expect(await late.closed).toMatchObject({ code: 1001, reason: expect.stringContaining('завершує') as string })
 
-    await a.leave()
-    b.socket.terminate()
-    expect(await command.exited).toEqual({ code: 0, signal: null })
-    expect(await command.logged('shutdown.report')).toMatchObject({
-      why: signal,
-      connectionsAtStart: 2,
-      left: 1,
-      lost: 1,
-      remaining: 0,
-    })
-    expect(command.lines.at(-1)?.event).toBe('shutdown.closed')
-    expect(command.other).toEqual([])
-  })
+      await a.leave()
+      b.socket.terminate()
+      expect(await command.exited).toEqual({ code: 0, signal: null })
+      expect(await command.logged('shutdown.report')).toMatchObject({
+        why: signal,
+        connectionsAtStart: 2,
+        left: 1,
+        lost: 1,
+        remaining: 0,
+      })
+      expect(command.lines.at(-1)?.event).toBe('shutdown.closed')
+      expect(command.other).toEqual([])
+    },
+  )
 
   test('of an empty server ends it at once with 0', async () => {
     const command = await Command.serving()
@@ -81,7 +84,7 @@ describe('the first signal', () => {
     expect(await command.exited).toEqual({ code: 0, signal: null })
   })
 
-  test('is followed by nobody being left behind at SHUTDOWN_TIMEOUT', async () => {
+  test('leaves no client at SHUTDOWN_TIMEOUT', async () => {
     const command = await Command.serving({ SHUTDOWN_TIMEOUT: '1', CLOSE_TIMEOUT: '1' })
     const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => command.connect(`c${index}`)))
     const sentAtMs = performance.now()
@@ -98,7 +101,7 @@ describe('the first signal', () => {
   })
 })
 
-test('the second signal closes everybody at once and ends with 0', async () => {
+test('the second signal closes every connection at once and ends with 0', async () => {
   const command = await Command.serving()
   const clients = await Promise.all(['a', 'b', 'c'].map((name) => command.connect(name)))
   command.signal('SIGTERM')
@@ -122,7 +125,7 @@ test('the third signal ends the process at once with 1, even with connected clie
   mute.socket.destroy()
 })
 
-test('a client that is suspended does not keep the process from ending', async () => {
+test('a suspended client does not prevent the end of the process', async () => {
   const command = await Command.serving({ SHUTDOWN_TIMEOUT: '0.2', CLOSE_TIMEOUT: '0.5' })
   const suspended = await RawClient.connect({ host: '127.0.0.1', port: command.port }, 'suspended')
   suspended.stopReading()
@@ -132,7 +135,7 @@ test('a client that is suspended does not keep the process from ending', async (
   suspended.socket.destroy()
 })
 
-describe('a server that can not start', () => {
+describe('a server that cannot start', () => {
   async function busyPort(): Promise<number> {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -140,7 +143,7 @@ describe('a server that can not start', () => {
     return (server.address() as AddressInfo).port
   }
 
-  test('because its port is taken says so and ends with 1', async () => {
+  test('because its port is in use reports this and ends with 1', async () => {
     const port = await busyPort()
     const command = Command.start({ PORT: String(port) })
     expect(await command.exited).toEqual({ code: 1, signal: null })
@@ -152,7 +155,7 @@ describe('a server that can not start', () => {
     expect(JSON.stringify(errors)).not.toContain('    at ')
   })
 
-  test('because its port is taken leaves a file journal that another can use', async () => {
+  test('because its port is in use leaves a file journal that another server can use', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lastcall-busy-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const JOURNAL_URL = `file:${folder}`
@@ -162,7 +165,7 @@ describe('a server that can not start', () => {
     expect(await (await command.connect('a')).publish('hello')).toBeGreaterThan(0)
   })
 
-  test('because its journal is no journal says so, leaves it as it is, and ends with 1', async () => {
+  test('because its journal is another file reports this, does not change the file, and ends with 1', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lastcall-foreign-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const path = join(folder, 'a-file')

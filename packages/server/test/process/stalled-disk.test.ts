@@ -1,5 +1,5 @@
 /**
- * The command on a disk that stops answering: it says so, and it ends.
+ * The command on a disk that stops answering: it reports this and ends.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * Signals that come while the command is starting, from its first line on, also where it is PID 1.
+ * Signals that arrive while the command starts, from its first line on, also as PID 1.
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -29,7 +29,7 @@ const pidOf = ({ child }: Command): number => child.pid ?? -1
 const workers = (): Record<string, string> => environment(temporaryFolder())
 
 describe('SIGHUP as soon as the process listens', () => {
-  test('does not end it: what it asks for is done when the server serves', async () => {
+  test('does not end it: the server reloads when it serves', async () => {
     const command = start()
     await listening(pidOf(command))
     command.signal('SIGHUP')
@@ -37,7 +37,7 @@ describe('SIGHUP as soon as the process listens', () => {
     await command.logged('reload.done')
   })
 
-  test('with workers has a second generation follow the first', async () => {
+  test('with workers starts a second generation after the first', async () => {
     const command = start(workers())
     await listening(pidOf(command))
     command.signal('SIGHUP')
@@ -116,13 +116,13 @@ function childOf(pid: number): number {
     try {
       process.kill(child, 'SIGKILL')
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   })
   return child
 }
 
-test('the other commands end by a signal as programs do', async () => {
+test('a signal ends the other commands as it ends other programs', async () => {
   const command = start({}, { through: () => [process.execPath, '--input-type=module', '-e', OTHER_COMMAND] })
   expect(await command.exited).toEqual({ code: 143, signal: null })
 })

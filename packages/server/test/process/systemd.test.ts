@@ -18,15 +18,15 @@ const folder = (): string => {
   return path
 }
 
-describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is told', () => {
-  test('that the server is up when it listens, and how it is doing', async () => {
+describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command notifies systemd', () => {
+  test('that the server is ready when it listens, and of its status', async () => {
     const notify = await NotifySocket.open()
     const command = await Command.serving({ NOTIFY_SOCKET: notify.path, PATH })
     expect(await notify.until(() => true)).toEqual({ READY: '1', STATUS: 'Serving 0 connections' })
     expect(command.other).toEqual([])
   })
 
-  test('of a shutdown while it may still be called off, but not that the service stops', async () => {
+  test('of a shutdown that can still be cancelled, but not that the service stops', async () => {
     const notify = await NotifySocket.open()
     const ADMIN_TOKEN = 'a token of sixteen bytes or more'
     const command = await Command.serving({ NOTIFY_SOCKET: notify.path, PATH, ADMIN_TOKEN })
@@ -54,7 +54,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(notify.all('READY', 'STOPPING')).toEqual(['READY=1', 'STOPPING=1'])
   })
 
-  test('that the service stops also when it ends at once', async () => {
+  test('that the service stops even when it ends at once', async () => {
     const notify = await NotifySocket.open()
     const command = await Command.serving({ NOTIFY_SOCKET: notify.path, PATH })
     command.signal('SIGTERM')
@@ -76,7 +76,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(command.lines.filter(({ event }) => event === 'systemd')).toEqual([])
   })
 
-  test('that the server lives, again and again, where WatchdogSec asks for it', async () => {
+  test('again and again that the server lives, if WatchdogSec is set', async () => {
     const notify = await NotifySocket.open()
     await Command.serving({ NOTIFY_SOCKET: notify.path, PATH, WATCHDOG_USEC: '100000' })
     for (let count = 0; count < 5; count++) {
@@ -84,7 +84,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     }
   })
 
-  test('of no life that somebody else is to give a sign of', async () => {
+  test('of no life if WATCHDOG_PID names another process', async () => {
     const notify = await NotifySocket.open()
     const env = { NOTIFY_SOCKET: notify.path, PATH, WATCHDOG_USEC: '1000', WATCHDOG_PID: '1' }
     const command = await Command.serving(env)
@@ -95,7 +95,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(notify.all('WATCHDOG')).toEqual([])
   })
 
-  test('by a process that knows nothing of the watchdog and of the sockets', async () => {
+  test('by a process that does not inherit the watchdog and the sockets', async () => {
     const notify = await NotifySocket.open()
     const env = { NOTIFY_SOCKET: notify.path, PATH, WATCHDOG_USEC: '60000000', LISTEN_FDS: '1', LISTEN_PID: '1' }
     const command = await Command.serving(env)
@@ -133,7 +133,7 @@ describe('a report that cannot be delivered', () => {
     expect(command.lines.filter(({ event }) => event === 'systemd')).toHaveLength(1)
   })
 
-  test('is not even tried without NOTIFY_SOCKET', async () => {
+  test('is not attempted without NOTIFY_SOCKET', async () => {
     const command = await Command.serving({ PATH, WATCHDOG_USEC: '1000' })
     await command.connect('anna')
     expect(children(command.child.pid)).toEqual([])
@@ -142,7 +142,7 @@ describe('a report that cannot be delivered', () => {
 
 describe('the time that is granted to a shutdown', () => {
   const grace = async (env: Readonly<Record<string, string>>): Promise<unknown[]> => {
-    // Through a shell, whose pid this command then has, as systemd would have set it.
+    // The shell execs the command, which then has the pid of the shell, as with systemd.
     const command = Command.start(
       { ...env, PATH },
       { through: () => ['sh', '-c', 'SYSTEMD_EXEC_PID=$$ exec "$@"', 'sh'] },
@@ -153,22 +153,22 @@ describe('the time that is granted to a shutdown', () => {
       .map((line) => line['terminationGraceSeconds'])
   }
 
-  test('is asked for as long as it takes with Type=notify', async () => {
+  test('is extended as long as needed with Type=notify', async () => {
     expect(await grace({ NOTIFY_SOCKET: join(folder(), 'nobody'), TERMINATION_GRACE_SECONDS: '90' })).toEqual([])
   })
 
-  test('is not known of a service of another type, which is said', async () => {
+  test('is unknown for a service of another type, and the log reports it', async () => {
     expect(await grace({})).toEqual([undefined])
   })
 
-  test('is what TERMINATION_GRACE_SECONDS says, where it says anything', async () => {
+  test('is TERMINATION_GRACE_SECONDS, if that is set', async () => {
     expect(await grace({ TERMINATION_GRACE_SECONDS: '90' })).toEqual([90])
     expect(await grace({ TERMINATION_GRACE_SECONDS: '1830' })).toEqual([])
   })
 })
 
 describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has opened', () => {
-  test('is served instead of HOST and PORT, to those first who came before the server was there', async () => {
+  test('is served instead of HOST and PORT, beginning with clients that connected before the start', async () => {
     const port = await freePort()
     const command = activated(['-l', `127.0.0.1:${String(port)}`], { HOST: '203.0.113.1', PORT: '1' })
     await command.said('Listening on')
@@ -182,9 +182,9 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
     expect(await command.exited).toEqual({ code: 0, signal: null })
   })
 
-  test('is not handed on to children', async () => {
+  test('is not inherited by children', async () => {
     const port = await freePort()
-    // Never bound: what is said there is lost, and the shell that says it is there all the same.
+    // The test never binds this socket: messages to it are lost, and the shell that sends them still runs.
     const env = { NOTIFY_SOCKET: join(folder(), 'nobody') }
     const command = activated(['-l', `127.0.0.1:${String(port)}`], env)
     await command.said('Listening on')
@@ -211,7 +211,7 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
     expect((await command.logged('error'))['msg']).toContain(reason)
   })
 
-  test('of another kind: an error that says so, and 1', async () => {
+  test('of another kind leads to an error and exit code 1', async () => {
     const path = join(folder(), 'socket')
     const command = activated(['-l', path])
     await command.said('Listening on')
@@ -220,13 +220,13 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
     expect((await command.logged('error'))['msg']).toContain('is not a TCP socket that can listen')
   })
 
-  test('that is none of ours is left alone', async () => {
+  test('of another process is left alone', async () => {
     const command = await Command.serving({ LISTEN_FDS: '1', LISTEN_PID: '1' })
     await command.connect('anna')
   })
 })
 
-test('LISTEN_FDS without a socket is an error that says so', async () => {
+test('LISTEN_FDS without a socket leads to an error', async () => {
   const command = Command.start(
     { PATH, LISTEN_FDS: '1' },
     { through: () => ['sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh'] },

@@ -32,7 +32,7 @@ async function startedWorker(command: Command, worker: number): Promise<LogLine 
   return line as LogLine & { pid: number }
 }
 
-test('a worker that is stopped is reported as silent, killed and replaced', { timeout: 90_000 }, async () => {
+test('the primary reports a stopped worker as silent, kills it and replaces it', { timeout: 90_000 }, async () => {
   const command = await servingWorkers(temporaryFolder(), { WORKER_TIMEOUT: '8' })
   const { pid } = await startedWorker(command, 2)
   stop(pid)
@@ -64,7 +64,7 @@ async function askOverConnections(command: Command, count: number): Promise<read
   )
 }
 
-test('a new client that was dealt to a stopped worker does not wait until that worker is killed', async () => {
+test('a new client whose connection went to a stopped worker does not wait until that worker is killed', async () => {
   const command = await servingWorkers(temporaryFolder(), { WORKER_TIMEOUT: '3600' })
   const { pid } = await startedWorker(command, 2)
   stop(pid)
@@ -73,12 +73,12 @@ test('a new client that was dealt to a stopped worker does not wait until that w
   expect(isAlive(pid)).toBe(true)
 })
 
-test('a new client that was dealt to a worker that is killed does not hang', async () => {
+test('a new client whose connection went to a killed worker does not hang', async () => {
   const command = await servingWorkers(temporaryFolder(), { WORKER_TIMEOUT: '3600' })
   const { pid } = await startedWorker(command, 2)
   stop(pid)
   const asked = askOverConnections(command, 6)
-  // The other worker has answered its part.
+  // The other worker has answered its part of the query.
   await health(command)
   process.kill(pid, 'SIGKILL')
   await asked
@@ -102,7 +102,7 @@ test('a shutdown ends with a worker that is stopped, and its exit code is not 0'
 test('the port opens when all workers are prepared, not with the first one', { timeout: 90_000 }, async () => {
   const port = await freePort()
   const command = Command.start(environment(temporaryFolder(), { PORT: String(port) }))
-  // The second one is started when the first one is prepared.
+  // The primary starts the second worker when the first one is prepared.
   const second = await vi.waitFor(() => childrenOf(command.child.pid ?? -1)[1] as number, {
     interval: 1,
     timeout: 30_000,

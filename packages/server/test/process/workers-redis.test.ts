@@ -1,5 +1,5 @@
 /**
- * The real command with WORKERS and a journal in Redis that is not there yet. generations.test.ts shows that each report
+ * The real command with WORKERS and a journal in a Redis that starts later. generations.test.ts shows that each report
  * of a waiting worker extends the time that it has for its start.
  */
 import { describe, expect, test, vi } from 'vitest'
@@ -19,7 +19,7 @@ async function startWithoutRedis(): Promise<{ redis: RedisServer; command: Comma
 }
 
 describe.skipIf(lacksRedis())('the command with workers, while Redis is away', () => {
-  test('says so in one line, reports that it waits, and serves when it is there', async () => {
+  test('logs one line, reports that it waits, and serves when Redis starts', async () => {
     const { redis, command } = await startWithoutRedis()
     const reports = (): number => command.lines.filter(({ event }) => event === 'worker.waiting').length
     await command.logged('worker.waiting', () => reports() >= 3)
@@ -33,7 +33,7 @@ describe.skipIf(lacksRedis())('the command with workers, while Redis is away', (
     await redis.dispose()
   })
 
-  test('ends with 0 when it is told to', async () => {
+  test('ends with 0 on SIGTERM', async () => {
     const { redis, command } = await startWithoutRedis()
     command.signal('SIGTERM')
     expect(await command.exited).toEqual({ code: 0, signal: null })

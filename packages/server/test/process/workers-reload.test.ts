@@ -83,7 +83,7 @@ describe('a reload', () => {
     expect(command.other).toEqual([])
   }, 60_000)
 
-  test('with a configuration that is broken leaves the old workers serving, and says why', async () => {
+  test('with a broken configuration leaves the old workers serving and logs the reason', async () => {
     const folder = temporaryFolder()
     const command = await servingWorkers(folder)
     const anna = await command.connect('anna')
@@ -99,7 +99,7 @@ describe('a reload', () => {
     expect(command.workerPids).toEqual(pids)
   }, 60_000)
 
-  test('with a configuration that only turns out to be broken when it is used says why, too', async () => {
+  test('with a configuration that fails only in use logs the reason, too', async () => {
     const folder = temporaryFolder()
     const put = (journal: string): string => envFile(folder, `JOURNAL_URL=file:${journal}\n`)
     const journal = join(folder, 'journal')
@@ -110,7 +110,7 @@ describe('a reload', () => {
     expect(await reload(command)).toMatchObject({ generation: 3 })
   }, 60_000)
 
-  test('that would open the door to everybody is refused', async () => {
+  test('that would end the requirement of tokens is rejected', async () => {
     const folder = temporaryFolder()
     const command = await servingWorkers(folder, { WORKERS: '1' })
     envFile(folder, 'AUTH_SECRET=a secret of more than thirty-two bytes\n')
@@ -121,7 +121,7 @@ describe('a reload', () => {
     expect(await (await TestClient.connect(`${command.webSocketUrl}/anna`)).closed).toMatchObject({ code: 1008 })
   }, 60_000)
 
-  test('follows a symbolic link that was switched to another build', async () => {
+  test('follows a symbolic link to another build', async () => {
     const folder = temporaryFolder()
     for (const build of ['one', 'two', 'broken']) {
       mkdirSync(join(folder, build))
@@ -144,7 +144,7 @@ describe('a reload', () => {
     await healthy(command, { build: 'two' })
   }, 60_000)
 
-  test('takes another number of workers, and tells idle connections of HTTP to close', async () => {
+  test('starts another number of workers, and asks idle HTTP connections to close', async () => {
     const folder = temporaryFolder()
     const command = await Command.serving({
       ...environment(folder),
@@ -164,7 +164,7 @@ describe('a reload', () => {
     expect(await get()).toBe('keep-alive')
     envFile(folder, 'WORKERS=3\n')
     await reload(command)
-    // The connection is one of an old worker; the next one is not.
+    // This connection belongs to an old worker, and the next one does not.
     expect(await get()).toBe('close')
     expect(await get()).toBe('keep-alive')
     await command.logged('worker.ended')
@@ -175,7 +175,7 @@ describe('a reload', () => {
     expect((await reload(command, 'reload.failed'))['reason']).toContain('WORKERS')
   }, 60_000)
 
-  test('that comes while one runs follows it, once', async () => {
+  test('during a reload follows it once', async () => {
     const command = await servingWorkers(temporaryFolder(), { WORKERS: '1' })
     command.signal('SIGHUP')
     await command.logged('reload.started')
@@ -230,7 +230,7 @@ describe('a reload', () => {
     expect(await command.logged('reload.failed')).toMatchObject({ reason: 'a shutdown began' })
   })
 
-  test('shows new clients the new certificate', async () => {
+  test('presents the new certificate to new clients', async () => {
     const folder = temporaryFolder()
     const files = { TLS_CERT: join(folder, 'cert.pem'), TLS_KEY: join(folder, 'key.pem') }
     const put = (of: Certificate): void => {

@@ -32,7 +32,7 @@ const isStopping = ({ STOPPING }: Notification): boolean => STOPPING === '1'
 /** Those of the messages that state the state of the service. */
 const states = (notify: NotifySocket): string[] => notify.all('READY', 'RELOADING', 'STOPPING')
 
-describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is told', () => {
+describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command with workers notifies systemd', () => {
   async function watched(
     env: Readonly<Record<string, string>> = {},
     folder = temporaryFolder(),
@@ -43,7 +43,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     return { notify, command }
   }
 
-  test('that all of it is up, once, and how all of it is doing; STOPPING comes when there is no way back', async () => {
+  test('once that all workers are ready, and of their status; STOPPING follows when the shutdown is final', async () => {
     const { notify, command } = await watched({ ADMIN_TOKEN })
     await notify.until(hasStatus('Serving 0 connections'))
     const anna = await command.connect('anna')
@@ -76,7 +76,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(command.other).toEqual([])
   }, 60_000)
 
-  test('that it stops when a second signal came', async () => {
+  test('that it stops after a second signal', async () => {
     const { notify, command } = await watched({ CLOSE_TIMEOUT: '60' })
     const mute = await RawClient.connect({ host: '127.0.0.1', port: command.port }, 'mute')
     command.signal('SIGTERM')
@@ -91,12 +91,12 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(await command.exited).toEqual({ code: 0, signal: null })
   }, 60_000)
 
-  test('that it stops when the deadline has come, which the workers know', async () => {
+  test('that it stops at the deadline, which the workers know', async () => {
     const { notify, command } = await watched({ CLOSE_TIMEOUT: '60', SHUTDOWN_TIMEOUT: '1', ADMIN_TOKEN })
     const mute = await RawClient.connect({ host: '127.0.0.1', port: command.port }, 'mute')
     await api(command, 'POST')
     await mute.closeFrame
-    // Whoever asks hears it first; without that it is noticed within ten seconds.
+    // A query of the state detects it first; without a query the primary detects it within ten seconds.
     await vi.waitUntil(async () => (await api(command, 'GET'))['state'] === 'closing', { timeout: 20_000 })
     await notify.until(isStopping)
     expect(await api(command, 'DELETE')).toMatchObject({ statusCode: 409 })
@@ -104,7 +104,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(await command.exited).toEqual({ code: 0, signal: null })
   }, 60_000)
 
-  test('of a reload, and of its end, also when it is of no use', async () => {
+  test('of a reload and of its end, also when the reload fails', async () => {
     const folder = temporaryFolder()
     const beforeUsec = Number(process.hrtime.bigint() / 1000n)
     const { notify, command } = await watched({}, folder)
@@ -112,7 +112,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     const { MONOTONIC_USEC, EXTEND_TIMEOUT_USEC } = await notify.until(isReloading)
     expect(Number(MONOTONIC_USEC)).toBeGreaterThan(beforeUsec)
     expect(Number(MONOTONIC_USEC)).toBeLessThan(Number(process.hrtime.bigint() / 1000n))
-    // More than the new workers may take.
+    // A longer time than the limit for the start of the new workers.
     expect(Number(EXTEND_TIMEOUT_USEC)).toBeGreaterThan(120_000_000)
     await vi.waitUntil(() => states(notify).length === 3, { timeout: 20_000 })
     expect(states(notify)).toEqual(['READY=1', 'RELOADING=1', 'READY=1'])
@@ -128,7 +128,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(states(notify).slice(5)).toEqual(['STOPPING=1'])
   }, 60_000)
 
-  test('not that it is ready when a shutdown ends a reload, and not of reloads in a shutdown', async () => {
+  test('neither that it is ready when a shutdown ends a reload, nor of reloads during a shutdown', async () => {
     const { notify, command } = await watched()
     const anna = await command.connect('anna')
     command.signal('SIGHUP')
@@ -143,7 +143,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(states(notify)).toEqual(['READY=1', 'RELOADING=1', 'STOPPING=1'])
   }, 60_000)
 
-  test('that the primary lives, again and again, through a reload and a shutdown', async () => {
+  test('again and again that the primary lives, through a reload and a shutdown', async () => {
     const { notify, command } = await watched({ WATCHDOG_USEC: '100000' })
     const alive = async (): Promise<void> => {
       for (let count = 0; count < 5; count++) {
@@ -161,7 +161,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(await command.exited).toEqual({ code: 0, signal: null })
   }, 60_000)
 
-  test('by the primary alone: the workers know nothing of it', async () => {
+  test('by the primary alone, because the workers do not inherit the socket', async () => {
     const meantForOne = { WATCHDOG_USEC: '60000000', LISTEN_FDS: '1', LISTEN_PID: '1', SYSTEMD_EXEC_PID: '1' }
     const { command } = await watched(meantForOne)
     const workers = command.workerPids
@@ -170,7 +170,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
       expect(inheritedFromSystemd(pid)).toEqual([])
       expect(children(pid)).toEqual([])
     }
-    // And the shell that tells it.
+    // The shell that sends the message is another process.
     expect(children(command.child.pid)).toHaveLength(3)
   }, 60_000)
 
@@ -188,7 +188,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('systemd is t
     expect(command.lines.filter(({ event }) => event === 'systemd')).toEqual([])
   }, 60_000)
 
-  test('nothing by a service that has never been up', async () => {
+  test('of nothing when the service was never ready', async () => {
     const notify = await NotifySocket.open()
     const env = { NOTIFY_SOCKET: notify.path, PATH, JOURNAL_URL: 'file:/dev/null' }
     const command = Command.start(environment(temporaryFolder(), env))
@@ -228,7 +228,7 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
     expect(await command.exited).toEqual({ code: 0, signal: null })
   }, 60_000)
 
-  test('outlives a worker that crashes, but not the last one: the end is 1, for only systemd has it still', async () => {
+  test('survives the crash of a worker, but not that of the last one, after which the command exits with 1', async () => {
     const { command } = await served()
     const [first, second] = command.workerPids as [number, number]
     process.kill(first, 'SIGKILL')
@@ -241,7 +241,7 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
     expect((await command.logged('error'))['msg']).toContain('closed the inherited socket')
   }, 60_000)
 
-  test('two of them: an error that says so, and 1', async () => {
+  test('beside a second one leads to an error and exit code 1', async () => {
     const port = await freePort()
     const args = ['-l', String(port), '-l', String(await freePort())]
     const command = activated(args, environment(temporaryFolder()))
@@ -251,7 +251,7 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
     expect((await command.logged('error'))['msg']).toContain('LISTEN_FDS="2"')
   })
 
-  test('of another kind: an error that says so, and the end', async () => {
+  test('of another kind leads to an error and the end', async () => {
     const path = `${temporaryFolder()}/socket`
     const command = activated(['-l', path], environment(temporaryFolder()))
     await command.said('Listening on')

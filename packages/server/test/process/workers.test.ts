@@ -1,5 +1,5 @@
 /**
- * The real command with WORKERS: several processes that are one server.
+ * The real command with WORKERS: several processes that act as one server.
  */
 import { Agent, createServer, request, type ClientRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -29,7 +29,7 @@ const addsUp = (report: Readonly<Record<string, unknown>>): void => {
 }
 
 describe('two workers', () => {
-  test('serve one conversation on one port; a session of one is good at the other', async () => {
+  test('serve one conversation on one port, and each accepts the sessions of the other', async () => {
     const command = await servingWorkers(temporaryFolder())
     const [anna, borys] = await apart(command)
     await anna.publish('hello')
@@ -39,18 +39,18 @@ describe('two workers', () => {
 
     const { session, node } = await anna.first('welcome')
     await anna.leave()
-    // The turns go round: the next one is at the first worker again, the one after that at the second.
+    // The primary deals connections out in turn: the next one goes to the first worker, the one after that to the second.
     await command.connect('somebody')
     const returned = await command.connect(`anna?session=${session}`)
     expect((await returned.first('welcome')).node).not.toBe(node)
     expect((await returned.first('welcome')).session).toBe(session)
   })
 
-  test('are one in health, metrics and limits', async () => {
+  test('act as one server in health, metrics and limits', async () => {
     const command = await servingWorkers(temporaryFolder(), { MAX_CONNECTIONS: '2' })
     await apart(command)
     await healthy(command, { status: 'healthy', activeConnections: 2, workers: { asked: 2, answered: 2 } })
-    // One for each: whichever they come to, there is no room.
+    // One client for each worker: neither has room for another.
     for (const name of ['third', 'fourth']) {
       const client = await TestClient.connect(`${command.webSocketUrl}/${name}`)
       expect(await client.closed).toMatchObject({ code: 1013 })
@@ -62,7 +62,7 @@ describe('two workers', () => {
     expect(metrics).toContain('\nlastcall_journal_up{worker="2",generation="1"} 1\n')
   })
 
-  test('drain both, and the report is of both', async () => {
+  test('drain together, and the report covers both', async () => {
     const command = await servingWorkers(temporaryFolder())
     const [anna, borys] = await apart(command)
     command.signal('SIGTERM')
@@ -92,7 +92,7 @@ describe('two workers', () => {
     expect(command.other).toEqual([])
   })
 
-  test('write lines that name their worker', async () => {
+  test('log lines that name the worker', async () => {
     const command = await servingWorkers(temporaryFolder())
     await apart(command)
     await command.logged('connect', ({ worker, generation }) => worker === 1 && generation === 1)
@@ -102,7 +102,7 @@ describe('two workers', () => {
 })
 
 describe('signals', () => {
-  test('Ctrl-C, which goes to all processes of the group, counts once', async () => {
+  test('Ctrl-C, which reaches all processes of the group, counts once', async () => {
     const command = await servingWorkers(temporaryFolder(), {}, { isGroup: true })
     const [anna, borys] = await apart(command)
     process.kill(-(command.child.pid as number), 'SIGINT')
@@ -114,7 +114,7 @@ describe('signals', () => {
     expect(await command.logged('shutdown.report')).toMatchObject({ why: 'SIGINT', left: 2, closedAtDeadline: 0 })
   })
 
-  test('the second closes everybody at every worker, and the end is 0', async () => {
+  test('the second closes every connection of every worker, and the command exits with 0', async () => {
     const command = await servingWorkers(temporaryFolder())
     const clients = await apart(command)
     command.signal('SIGTERM')
@@ -140,7 +140,7 @@ describe('signals', () => {
 })
 
 describe('a process that dies', () => {
-  test('a worker is replaced, and the clients of the other one notice nothing', async () => {
+  test('a worker is replaced, and the clients of the other one keep their connections', async () => {
     const command = await servingWorkers(temporaryFolder())
     const [anna, borys] = await apart(command)
     const connected = await command.logged('connect', ({ clientId }) => clientId === 'anna')
@@ -160,7 +160,7 @@ describe('a process that dies', () => {
     expect(metrics).toContain('\nlastcall_worker_crashes_total 1\n')
   })
 
-  test('the primary leaves no orphans: they say good-bye to their clients and end', async () => {
+  test('the primary leaves no orphans: the workers close their clients politely and end', async () => {
     const command = await servingWorkers(temporaryFolder(), { SHUTDOWN_SPREAD: '1' })
     const [anna, borys] = await apart(command)
     const pids = command.workerPids
@@ -187,7 +187,7 @@ describe('a process that does not answer', () => {
         .end()
     })
 
-  test('leaves a worker to answer for itself: a probe must not kill it for that', async () => {
+  test('does not fail the /health of another worker, which a probe would kill', async () => {
     const command = await servingWorkers(temporaryFolder())
     await apart(command)
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -203,12 +203,12 @@ describe('a process that does not answer', () => {
     await healthy(command, { activeConnections: 2 })
   })
 
-  test('is left out of what is said of all, and that is said', async () => {
+  test('is missing in the aggregates, and the metrics report it', async () => {
     const command = await servingWorkers(temporaryFolder())
     await apart(command)
     const [first, second] = command.workerPids as [number, number]
     const agents = [new Agent({ keepAlive: true, maxSockets: 1 }), new Agent({ keepAlive: true, maxSockets: 1 })]
-    // In turn: each of them has a connection to another worker.
+    // The primary deals connections out in turn, so each of these goes to another worker.
     for (const agent of agents) await get(command, agent)
     process.kill(first, 'SIGSTOP')
     const answer = await Promise.any(agents.map((agent) => get(command, agent)))
@@ -226,7 +226,7 @@ describe('a server that cannot start', () => {
     expect(command.other).toEqual([expect.stringMatching(/^lastcall: WORKERS: needs a JOURNAL_URL that several/)])
   })
 
-  test('a port that is taken ends all with 1, and is named', async () => {
+  test('a port in use ends all with 1, and the log names it', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void server.close())
