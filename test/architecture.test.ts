@@ -2,11 +2,12 @@
  * The directions of the imports of ARCHITECTURE.md, as dependency-cruiser checks them.
  */
 import { execFile } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { removeFolder } from '../packages/server/test/support/remove-folder.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const CRUISER = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs')
@@ -48,7 +49,7 @@ test('imports point inwards', async () => {
 
 test('each rule rejects an import that it forbids', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-architecture-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => removeFolder(folder))
   const server = 'packages/server/src'
   const forbidden: readonly (readonly [rule: string, from: string, to: string])[] = [
     ['no-circular', `${server}/hub/a.ts`, './b.js'],

@@ -48,4 +48,4 @@ test('the journal has each message of a publisher that loses its connection befo
   const { code, out } = await runScript('cut-before-ack.mjs', '--times', '300', '--seed', '1')
   expect(code, out).toBe(0)
   expect(out).toMatch(/\b300 in the journal\neach once$/m)
-}, 60_000)
+}, 180_000)

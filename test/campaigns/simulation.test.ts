@@ -3,17 +3,18 @@
  * history. `npm run simulate` runs more seeds.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { ScriptOutcome } from './run-script.js'
+import { removeFolder } from '../../packages/server/test/support/remove-folder.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/simulation/main.js', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'lastcall-simulation-'))
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => removeFolder(folder))
 
 const simulate = (...args: readonly string[]): Promise<ScriptOutcome> =>
   new Promise((resolve) => {

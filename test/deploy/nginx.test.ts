@@ -63,7 +63,7 @@ describe.skipIf(lacks('Debian: nginx', NGINX))('run', () => {
     }
     await anna.leave()
     await borys.leave()
-    await expect.poll(() => readFileSync(accessLog, 'utf8'), { timeout: 10_000 }).toContain('"GET /ws/guest-0" 101')
+    await expect.poll(() => readFileSync(accessLog, 'utf8'), { timeout: 60_000 }).toContain('"GET /ws/guest-0" 101')
     expect(readFileSync(accessLog, 'utf8')).not.toContain('hidden')
   })
 

@@ -3,20 +3,21 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
 import { Command } from '../../packages/server/test/support/command.js'
 import { TestClient } from '../../packages/server/test/support/test-client.js'
+import { removeFolder } from '../../packages/server/test/support/remove-folder.js'
 
 const ADMIN_TOKEN = 'a token for the tests'
 
 /** A folder for this test, removed after it. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-deploy-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => removeFolder(folder))
   return folder
 }
 

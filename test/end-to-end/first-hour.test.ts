@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { find, lacks } from '../../packages/server/test/support/programs.js'
 import { freePorts } from '../../packages/server/test/support/free-port.js'
 import { copyCheckout, snippetsOf, Terminal } from '../support/first-hour.js'
-import { lacksRegistry, removeFolder, ROOT, temporaryFolder } from '../support/packages.js'
+import { lacksRegistry, ROOT, temporaryFolder } from '../support/packages.js'
+import { removeFolder } from '../../packages/server/test/support/remove-folder.js'
 
 const commands = snippetsOf('README.md', 'sh')
 const READMES = { 'README.md': 'olena published Hello', 'README.uk.md': 'olena публікує: Привіт' }

@@ -3,7 +3,7 @@
  * clients of the other. Tomorrow's build has a kind of entry, a field of an entry, a message in each direction and a field of
  * the welcome that today's build does not know.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '@lastcall/client'
@@ -12,6 +12,7 @@ import { WebSocket } from 'ws'
 import { changedServer, type Change, type ChangedServer } from '../../e2e/changed-server.js'
 import { Command } from '../../packages/server/test/support/command.js'
 import type { TestClient } from '../../packages/server/test/support/test-client.js'
+import { removeFolder } from '../../packages/server/test/support/remove-folder.js'
 
 const TOMORROW: readonly Change[] = [
   // A client may send `react`, and the server delivers a `reaction` to the lobby, from an entry of its own kind.
@@ -78,7 +79,7 @@ afterAll(() => tomorrow.remove())
 
 beforeEach(() => {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-mixed-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => removeFolder(folder))
   env = {
     JOURNAL_URL: `file:${join(folder, 'journal')}`,
     SESSION_SECRET: 'a secret that all instances have in common',

@@ -6,7 +6,8 @@ import { basename, join, posix } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { lacksRegistry, packAll, removeFolder, ROOT, runProgram, temporaryFolder } from '../support/packages.js'
+import { lacksRegistry, packAll, ROOT, runProgram, temporaryFolder } from '../support/packages.js'
+import { removeFolder } from '../../packages/server/test/support/remove-folder.js'
 
 const NAMES = ['lastcall-0.1.0.tgz', 'lastcall-client-0.1.0.tgz', 'lastcall-protocol-0.1.0.tgz']
 const FOLDERS = { 'lastcall-0.1.0.tgz': 'server', 'lastcall-client-0.1.0.tgz': 'client' } as Record<string, string>

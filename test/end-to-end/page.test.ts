@@ -180,7 +180,7 @@ describe.skipIf(lacksChromium())('the page', () => {
     // The page keeps the end of the conversation visible.
     expect(await anna.note('shutdown')).toContain('Останнє замовлення')
     await expect
-      .poll(() => anna.page.evaluate('log.scrollHeight - log.scrollTop - log.clientHeight'), { timeout: 10_000 })
+      .poll(() => anna.page.evaluate('log.scrollHeight - log.scrollTop - log.clientHeight'), { timeout: 60_000 })
       .toBeLessThan(1)
     expect(await anna.see('#jump').count()).toBe(0)
 

@@ -13,7 +13,7 @@ function next<Event extends keyof ClientEvents>(client: Client, event: Event): P
   return new Promise((resolve) => void client.on(event, resolve))
 }
 
-test('each client obeys the hint of the last frame and receives every message', { timeout: 60_000 }, async () => {
+test('each client obeys the hint of the last frame and receives every message', { timeout: 180_000 }, async () => {
   const command = await Command.start({ SHUTDOWN_TIMEOUT: '0', RESTART_TIME: String(RESTART_TIME_MS) })
   const clients = Array.from({ length: CLIENTS }, (_, index) => {
     const client = connect(command.webSocketUrl, { webSocket: WebSocket, clientId: `client-${index}` })

@@ -2,11 +2,12 @@
  * The compiler checks the program of docs/standalone.md unchanged, so that it lacks no member that a type demands.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { removeFolder } from '../../packages/server/test/support/remove-folder.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
@@ -35,7 +36,7 @@ const compile = (folder: string, file: string): Promise<string> =>
 
 function place(name: string, program: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-standalone-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => removeFolder(folder))
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   writeFileSync(join(folder, name), program)

@@ -49,6 +49,8 @@ export async function openPage(
       console.error('against the policy:', violatedDirective, blockedURI))
     // A small fixed value in place of the random part shortens the client's waits.
     Math.random = () => 0.1`)
+  // Less than the time of a test, so that a failure names what was missing.
+  context.setDefaultTimeout(90_000)
   const page = await context.newPage()
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(String(error)))

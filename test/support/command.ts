@@ -4,12 +4,13 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { removeFolder } from '../../packages/server/test/support/remove-folder.js'
 
 const COMMAND = fileURLToPath(new URL('../../packages/server/bin/lastcall.js', import.meta.url))
 
@@ -31,7 +32,7 @@ export class Command {
     onTestFinished(async () => {
       await command.stop('SIGKILL')
       // After SIGKILL a worker may still write for a moment, until it notices that its primary has gone.
-      rmSync(place, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+      removeFolder(place)
     })
     await command.startAgain()
     return command

@@ -2,7 +2,7 @@
  * The three packed packages, and an empty project that installs them from a registry.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -42,8 +42,6 @@ export async function lacksRegistry(): Promise<boolean> {
 }
 
 export const temporaryFolder = (name: string): string => mkdtempSync(join(tmpdir(), `lastcall-${name}-`))
-
-export const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true })
 
 /** Packs all three into a folder. Resolves with the paths of the tarballs. */
 export async function packAll(folder: string): Promise<string[]> {

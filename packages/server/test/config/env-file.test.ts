@@ -1,10 +1,11 @@
 /** ENV_FILE: its content, the sources that take precedence over it, and the warnings about it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load-config.js'
 import { formatProblem } from '../../src/config/problems.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 let folder: string
 let file: string
@@ -14,7 +15,7 @@ beforeEach(() => {
   file = join(folder, 'lastcall.env')
 })
 
-afterEach(() => rmSync(folder, { recursive: true }))
+afterEach(() => removeFolder(folder))
 
 function load(content: string, env: Readonly<Record<string, string>> = {}, argv: readonly string[] = []) {
   writeFileSync(file, content)

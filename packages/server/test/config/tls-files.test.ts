@@ -1,5 +1,5 @@
 /** The problems that the server reports for files that TLS cannot use. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { generateKeyPairSync } from 'node:crypto'
@@ -8,6 +8,7 @@ import { configFrom, loadConfig } from '../../src/config/load-config.js'
 import { formatProblem } from '../../src/config/problems.js'
 import { readTlsFiles } from '../../src/config/tls-files.js'
 import { certFile, keyFile } from '../support/certificates.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 let folder: string
 
@@ -15,7 +16,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'lastcall-tls-'))
 })
 
-afterEach(() => rmSync(folder, { recursive: true }))
+afterEach(() => removeFolder(folder))
 
 function put(name: string, content: string): string {
   const file = join(folder, name)

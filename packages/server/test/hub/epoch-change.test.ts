@@ -124,7 +124,7 @@ describe('when the journal is replaced', () => {
 
   test('a handshake that waits for an offset of the old journal stops waiting', async () => {
     const { hub, journal } = await openHub()
-    const waiting = hub.feed.waitForCursor({ epoch: 'epoch', offset: 50 }, 60_000)
+    const waiting = hub.feed.waitForCursor({ epoch: 'epoch', offset: 50 }, 180_000)
     journal.listener?.onEpoch('other', 1)
     await waiting
   })

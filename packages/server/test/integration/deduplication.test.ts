@@ -1,12 +1,13 @@
 /**
  * Retries with the same idempotency key: the server delivers the message once and acknowledges each with the first offset.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { TestClient } from '../support/test-client.js'
 import { startServer, type TestServer } from '../support/test-server.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const acksOf = (client: TestClient, id: string): number[] =>
   client
@@ -88,7 +89,7 @@ test('from a connection that took over while the first one was cut between sendi
 
 test('after a restart of the server on its file journal', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-dedup-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => removeFolder(folder))
   const journalUrl = `file:${folder}`
   const before = await quiet({ journalUrl })
   const first = await (await before.connect('a')).publish('once', { id: 'x' })

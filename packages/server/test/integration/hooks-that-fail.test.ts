@@ -42,7 +42,7 @@ describe('onMessage', () => {
     expect(logger.all('hook.failed')).toMatchObject([{ fields: { hook: 'onMessage', clientId: 'a' } }])
   })
 
-  test('that never settles costs only that message', { timeout: 60_000 }, async () => {
+  test('that never settles costs only that message', { timeout: 180_000 }, async () => {
     const logger = new RecordingLogger()
     const never = new Promise<never>(() => undefined)
     const hooks: Hooks = { onMessage: ({ data }) => (data === 'bad' ? never : undefined) }

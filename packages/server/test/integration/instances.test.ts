@@ -2,7 +2,7 @@
  * Several instances on one file journal: they know each other, clients reach the right one, and a client that migrates
  * is counted as moved and announced neither as joined nor as left.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import type { InstanceState } from '../../src/journal/journal.js'
 import { TestClient } from '../support/test-client.js'
 import { startServer, type TestServer } from '../support/test-server.js'
 import { entriesIn } from '../support/written.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 type Options = Parameters<typeof startServer>[0]
 
@@ -18,7 +19,7 @@ let journalUrl: string
 
 beforeEach(() => {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-instances-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => removeFolder(folder))
   journalUrl = `file:${folder}`
 })
 

@@ -1,13 +1,14 @@
 /** The server while its journal cannot be used: its probes, and its answers to clients. */
-import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
+import { mkdtempSync, readdirSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startServer, type TestServer } from '../support/test-server.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 function journalFolder(): string {
   const root = mkdtempSync(join(tmpdir(), 'lastcall-outage-'))
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  onTestFinished(() => removeFolder(root))
   return join(root, 'journal')
 }
 

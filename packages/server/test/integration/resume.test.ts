@@ -1,12 +1,13 @@
 /**
  * Resuming: the server replays missed entries once and in order before live ones, or reports that it cannot.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TestClient } from '../support/test-client.js'
 import { startServer, type TestServer } from '../support/test-server.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const quiet = (some: Parameters<typeof startServer>[0] = {}): Promise<TestServer> =>
   startServer({ presenceIntervalMs: 0, ...some })
@@ -140,7 +141,7 @@ describe('after a restart of the server on its file journal', () => {
     before: (server: TestServer) => Promise<string>,
   ): Promise<{ server: TestServer; cursor: string }> {
     const folder = mkdtempSync(join(tmpdir(), 'lastcall-resume-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    onTestFinished(() => removeFolder(folder))
     const journalUrl = `file:${folder}`
     const first = await quiet({ journalUrl })
     const cursor = await before(first)

@@ -1,7 +1,7 @@
 /**
  * A shutdown over real sockets: the server warns its clients, serves and waits for them, and loses no message at the end.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -14,6 +14,7 @@ import { createServer, type DrainReport } from '../../src/index.js'
 import { handshake, RawClient } from '../support/raw-client.js'
 import { TestClient } from '../support/test-client.js'
 import { startServer, type TestServer } from '../support/test-server.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
@@ -283,7 +284,7 @@ describe('at the deadline', () => {
 describe('a message that is on its way when its connection is closed', () => {
   test('is acknowledged before the close if the journal has it, and otherwise is nowhere', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lastcall-shutdown-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    onTestFinished(() => removeFolder(folder))
     for (let round = 0; round < 5; round++) {
       const server = await start({ journalUrl: `file:${folder}/${round}` })
       const [a, b] = [await server.connect('a'), await server.connect('b')]

@@ -1,12 +1,13 @@
 /**
  * `data` passes through the server byte for byte: live, from the journal's disk after a restart, and past a hook.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { startServer } from '../support/test-server.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 /** Texts that JSON.stringify(JSON.parse(text)) changes. */
 const CHANGED_BY_JSON = [
@@ -46,7 +47,7 @@ test('channel and direct messages reach their recipients with the bytes that the
 
 test('a replay from the disk of a journal has the same bytes', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-untouched-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => removeFolder(folder))
   const options = { presenceIntervalMs: 0, journalUrl: `file:${join(folder, 'journal')}`, shutdownTimeoutSeconds: 0 }
   const first = await startServer(options)
   const [anna, borys] = [await first.connect('anna'), await first.connect('borys')]

@@ -3,7 +3,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, type Clock } from '../../src/clock.js'
@@ -17,6 +17,7 @@ import {
   type OpenOptions,
   type Recorder,
 } from '../../src/testing/index.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 export class FilePlace implements JournalPlace {
   readonly root = mkdtempSync(join(tmpdir(), 'lastcall-journal-'))
@@ -69,7 +70,7 @@ export class FilePlace implements JournalPlace {
 
   async dispose(): Promise<void> {
     await Promise.all(this.#journals.map((journal) => journal.close()))
-    rmSync(this.root, { recursive: true, force: true })
+    removeFolder(this.root)
   }
 }
 

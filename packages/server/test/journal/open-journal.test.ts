@@ -1,4 +1,4 @@
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openJournal } from '../../src/journal/open-journal.js'
 import { engineRetention } from '../../src/journal/entry-limit.js'
 import { messages, record, UNLIMITED } from '../../src/testing/index.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 describe('JOURNAL_URL', () => {
   let root: string
@@ -14,7 +15,7 @@ describe('JOURNAL_URL', () => {
     root = realpathSync(mkdtempSync(join(tmpdir(), 'lastcall-open-')))
   })
 
-  afterEach(() => rmSync(root, { recursive: true, force: true }))
+  afterEach(() => removeFolder(root))
 
   it('file: accepts an absolute or a relative path or a file URL, and creates the directories', async () => {
     const path = join(root, 'a b', 'journal')

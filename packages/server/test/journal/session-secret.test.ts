@@ -1,13 +1,14 @@
 /**
  * The session secret beside a file journal: shared by all processes, private, and intact after a crash.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sessionSecretBeside } from '../../src/journal/open-journal.js'
 import { silentLogger } from '../../src/observability/log.js'
 import { startServer } from '../support/test-server.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 describe('the session secret', () => {
   let root: string
@@ -16,7 +17,7 @@ describe('the session secret', () => {
     root = mkdtempSync(join(tmpdir(), 'lastcall-secret-'))
     path = join(root, 'journal')
   })
-  afterEach(() => rmSync(root, { recursive: true, force: true }))
+  afterEach(() => removeFolder(root))
 
   const kept = (): Promise<string | undefined> => sessionSecretBeside(`file:${path}`, silentLogger)
 

@@ -1,7 +1,7 @@
 /**
  * Consecutive torn writes of several writers, cut at any byte: a reader skips exactly these.
  */
-import { closeSync, fstatSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fstatSync, mkdtempSync, openSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -10,6 +10,7 @@ import { SegmentReader } from '../../src/journal/segment-reader.js'
 import { systemRandomness } from '../../src/randomness.js'
 import { encodeFrame, encodeHeader, newEpoch, newMark, type SegmentHeader } from '../../src/journal/segment.js'
 import { isTorn } from '../../src/journal/torn-writes.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const header: SegmentHeader = {
   epoch: newEpoch(systemRandomness),
@@ -70,7 +71,7 @@ describe('a segment with torn writes', () => {
   beforeAll(() => {
     root = mkdtempSync(join(tmpdir(), 'lastcall-torn-'))
   })
-  afterAll(() => rmSync(root, { recursive: true, force: true }))
+  afterAll(() => removeFolder(root))
 
   /**
    * The entries that a reader finds in a segment that grows by these writes. With `isLive` the reader reads after each write.

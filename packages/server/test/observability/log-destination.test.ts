@@ -2,12 +2,13 @@
  * Log lines arrive when a process ends or crashes, when its reader goes away, and when its disk is full.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs'
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { BufferedDestination, droppedLogLines } from '../../src/observability/log-destination.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 let folder: string
 let file: string
@@ -21,7 +22,7 @@ beforeEach(() => {
 
 afterEach(() => {
   closeSync(fd)
-  rmSync(folder, { recursive: true })
+  removeFolder(folder)
 })
 
 /** Reads what a non-blocking pipe has now. Returns the number of bytes. */

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../support/workers.js'
 
 const LIMIT = 160
 
-test('silent connections take no descriptor from probes, clients or the journal', { timeout: 90_000 }, async () => {
+test('silent connections take no descriptor from probes, clients or the journal', { timeout: 180_000 }, async () => {
   const command = await Command.serving(
     { JOURNAL_URL: `file:${temporaryFolder()}/journal`, MAX_IDLE_HTTP: '1000' },
     { through: () => ['sh', '-c', `ulimit -n ${String(LIMIT)}; exec "$@"`, 'sh'] },

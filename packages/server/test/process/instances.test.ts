@@ -1,10 +1,11 @@
 /** Several instances of the real command that share a journal: what each knows of the others. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { Command } from '../support/command.js'
 import { TestClient } from '../support/test-client.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const ADMIN_TOKEN = 'a token for the operator'
 
@@ -12,7 +13,7 @@ let env: Record<string, string>
 
 beforeEach(() => {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-instances-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => removeFolder(folder))
   env = {
     JOURNAL_URL: `file:${folder}`,
     ADMIN_TOKEN,

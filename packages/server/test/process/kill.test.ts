@@ -2,20 +2,21 @@
  * `kill -9` and a restart on the same file journal. Every acknowledged message is in the journal, offsets continue, and
  * a client that resumes misses nothing.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { Command } from '../support/command.js'
 import type { TestClient } from '../support/test-client.js'
 import { entriesIn } from '../support/written.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const offsets = (client: TestClient): number[] =>
   client.messages.flatMap((message) => ('offset' in message && message.type !== 'pong' ? [message.offset] : []))
 
 test('in the middle of writing, three times', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-kill-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => removeFolder(folder))
   const env = { JOURNAL_URL: `file:${folder}`, MAX_MESSAGES_PER_MINUTE: '0', PRESENCE_INTERVAL: '0' }
   const acked = new Map<string, number>()
   let cursor: string | undefined

@@ -56,7 +56,7 @@ describe.each(Object.entries(LOG_READERS))(
       process.kill(reader.pid, 'SIGTERM')
       if (kind === 'terminal') {
         // `script` detects the end of its child only when it continues.
-        await expect.poll(() => isAlive(reader.pid), { timeout: 20_000 }).toBe(false)
+        await expect.poll(() => isAlive(reader.pid), { timeout: 60_000 }).toBe(false)
         reader.resume()
       }
       expect(await reader.exited).toBe(0)
@@ -81,7 +81,7 @@ describe.each(Object.entries(LOG_READERS))(
       await talk(webSocketUrl, ENOUGH)
       process.kill(reader.pid, 'SIGHUP')
       await expect
-        .poll(async () => (await fetch(new URL('metrics', httpUrl))).text(), { timeout: 30_000 })
+        .poll(async () => (await fetch(new URL('metrics', httpUrl))).text(), { timeout: 60_000 })
         .toContain('lastcall_generation 2')
       await talk(webSocketUrl, ENOUGH)
       reader.resume()

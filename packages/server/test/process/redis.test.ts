@@ -41,7 +41,7 @@ describe.skipIf(lacksRedis())('the command, while Redis is away', () => {
     ['with a client that waits for an ack', 1],
   ])(
     'that answers nothing any more, ends with 0 and reports what it gave up: %s',
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async (_, clients) => {
       const redis = await RedisServer.start()
       const command = await Command.serving({

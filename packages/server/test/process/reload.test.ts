@@ -9,6 +9,7 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { CA, certFile, keyFile, shownAt, type Certificate } from '../support/certificates.js'
 import { Command } from '../support/command.js'
 import { TestClient } from '../support/test-client.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const OLD_SECRET = 'the old secret of more than thirty-two bytes'
 const NEW_SECRET = 'the new secret of more than thirty-two bytes'
@@ -19,7 +20,7 @@ let ENV_FILE: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'lastcall-reload-'))
   ENV_FILE = join(folder, 'lastcall.env')
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => removeFolder(folder))
 })
 
 const token = (secret: string): Promise<string> =>

@@ -1,7 +1,7 @@
 /**
  * The real command and real signals: their effects, their times, and the exit codes of the process.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Command } from '../support/command.js'
 import { RawClient } from '../support/raw-client.js'
 import { TestClient } from '../support/test-client.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 /** The best of three, in milliseconds: what the machine does besides is not what is measured. */
 async function bestOfThree(measure: () => Promise<number>): Promise<number> {
@@ -157,7 +158,7 @@ describe('a server that cannot start', () => {
 
   test('because its port is in use leaves a file journal that another server can use', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lastcall-busy-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    onTestFinished(() => removeFolder(folder))
     const JOURNAL_URL = `file:${folder}`
     const failed = Command.start({ PORT: String(await busyPort()), JOURNAL_URL })
     expect(await failed.exited).toEqual({ code: 1, signal: null })
@@ -167,7 +168,7 @@ describe('a server that cannot start', () => {
 
   test('because its journal is another file reports this, does not change the file, and ends with 1', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lastcall-foreign-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    onTestFinished(() => removeFolder(folder))
     const path = join(folder, 'a-file')
     writeFileSync(path, 'somebody else’s')
     const command = Command.start({ JOURNAL_URL: `file:${path}` })

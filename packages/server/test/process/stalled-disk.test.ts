@@ -2,13 +2,14 @@
  * The command on a disk that stops answering: it reports this and ends.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Command } from '../support/command.js'
 import { isAlive } from '../support/workers.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const PRELOAD = fileURLToPath(new URL('../journal/fixtures/stalling-disk.mjs', import.meta.url))
 
@@ -16,7 +17,7 @@ test.skipIf(process.platform === 'win32')(
   'a shutdown ends while the disk does not answer, and does not exit with 0',
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lastcall-stalled-'))
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    onTestFinished(() => removeFolder(folder))
     const pipe = join(folder, 'pipe')
     expect(spawnSync('mkfifo', [pipe]).status).toBe(0)
     const command = await Command.serving({
@@ -51,7 +52,7 @@ function isStalled(pid: number): boolean {
 /** A journal whose first read does not return. */
 function stalledJournal(): string {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-stalled-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => removeFolder(folder))
   const path = join(folder, 'journal')
   mkdirSync(path)
   expect(spawnSync('mkfifo', [join(path, 'checkpoint')]).status).toBe(0)
@@ -62,7 +63,7 @@ test.skipIf(process.platform !== 'linux')(
   'SIGTERM ends a server whose journal does not open, because the disk does not answer',
   async () => {
     const command = Command.start({ JOURNAL_URL: `file:${stalledJournal()}`, CLOSE_TIMEOUT: '0.5' })
-    await vi.waitFor(() => expect(isStalled(command.child.pid ?? -1)).toBe(true), { timeout: 20_000 })
+    await vi.waitFor(() => expect(isStalled(command.child.pid ?? -1)).toBe(true), { timeout: 60_000 })
     command.signal('SIGTERM')
     expect(await command.exited).toEqual({ code: null, signal: 'SIGKILL' })
     expect(await command.logged('shutdown.given_up')).toMatchObject({ level: 'error', givenUp: ['the start'] })
@@ -71,15 +72,15 @@ test.skipIf(process.platform !== 'linux')(
 
 test.skipIf(process.platform !== 'linux')(
   'SIGTERM ends a primary whose worker does not open its journal, because the disk does not answer',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const limits = { SHUTDOWN_TIMEOUT: '1', CLOSE_TIMEOUT: '0.5' }
     const command = Command.start({ WORKERS: '1', JOURNAL_URL: `file:${stalledJournal()}`, ...limits })
-    const worker = await vi.waitFor(() => childOf(command.child.pid ?? -1), { timeout: 20_000 })
-    await vi.waitFor(() => expect(isStalled(worker)).toBe(true), { timeout: 20_000 })
+    const worker = await vi.waitFor(() => childOf(command.child.pid ?? -1), { timeout: 60_000 })
+    await vi.waitFor(() => expect(isStalled(worker)).toBe(true), { timeout: 60_000 })
     command.signal('SIGTERM')
     await command.exited
-    await vi.waitFor(() => expect(isAlive(worker)).toBe(false), { timeout: 20_000 })
+    await vi.waitFor(() => expect(isAlive(worker)).toBe(false), { timeout: 60_000 })
   },
 )
 

@@ -17,7 +17,7 @@ function listensToHangup(pid: number): boolean {
 
 /** Resolves as soon as the process listens to signals, which is long before it has loaded anything. */
 async function listening(pid: number): Promise<void> {
-  await vi.waitFor(() => expect(listensToHangup(pid)).toBe(true), { interval: 1, timeout: 20_000 })
+  await vi.waitFor(() => expect(listensToHangup(pid)).toBe(true), { interval: 1, timeout: 60_000 })
 }
 
 function start(env: Readonly<Record<string, string>> = {}, options: CommandOptions = {}): Command {
@@ -95,10 +95,10 @@ describe('as PID 1', () => {
 
   test.skipIf(!unshare)('SIGTERM during the start is not lost', async () => {
     const command = start({}, { through: () => unshare ?? [] })
-    const pid = await vi.waitFor(() => childOf(pidOf(command)), { interval: 1, timeout: 20_000 })
+    const pid = await vi.waitFor(() => childOf(pidOf(command)), { interval: 1, timeout: 60_000 })
     await vi.waitFor(() => expect(readFileSync(`/proc/${String(pid)}/comm`, 'utf8')).toBe('node\n'), {
       interval: 1,
-      timeout: 20_000,
+      timeout: 60_000,
     })
     await listening(pid)
     process.kill(pid, 'SIGTERM')

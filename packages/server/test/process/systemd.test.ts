@@ -1,7 +1,7 @@
 /**
  * The real command with a real notification socket and real socket activation, by systemd's own tools.
  */
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -11,10 +11,11 @@ import { NotifySocket, PYTHON } from '../support/notify-socket.js'
 import { lacks } from '../support/programs.js'
 import { ACTIVATE, NOTIFY, PATH, activated, children, hasStatus, inheritedFromSystemd } from '../support/systemd.js'
 import { TestClient } from '../support/test-client.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'lastcall-systemd-'))
-  onTestFinished(() => rmSync(path, { recursive: true }))
+  onTestFinished(() => removeFolder(path))
   return path
 }
 

@@ -32,12 +32,12 @@ async function startedWorker(command: Command, worker: number): Promise<LogLine 
   return line as LogLine & { pid: number }
 }
 
-test('the primary reports a stopped worker as silent, kills it and replaces it', { timeout: 90_000 }, async () => {
+test('the primary reports a stopped worker as silent, kills it and replaces it', { timeout: 180_000 }, async () => {
   const command = await servingWorkers(temporaryFolder(), { WORKER_TIMEOUT: '8' })
   const { pid } = await startedWorker(command, 2)
   stop(pid)
   await vi.waitFor(async () => expect(await health(command)).toMatchObject({ workers: { asked: 2, silent: 1 } }), {
-    timeout: 30_000,
+    timeout: 60_000,
   })
   const ended = await command.logged('worker.ended', (line) => line['pid'] === pid)
   expect(ended).toMatchObject({ worker: 2, signal: 'SIGKILL' })
@@ -45,7 +45,7 @@ test('the primary reports a stopped worker as silent, kills it and replaces it',
   await command.logged('worker.started', (line) => line['worker'] === 2 && line['pid'] !== pid)
   await vi.waitFor(
     async () => expect(await health(command)).toMatchObject({ workers: { asked: 2, answered: 2, silent: 0 } }),
-    { timeout: 30_000 },
+    { timeout: 60_000 },
   )
 })
 
@@ -84,7 +84,7 @@ test('a new client whose connection went to a killed worker does not hang', asyn
   await asked
 })
 
-test('a shutdown ends with a worker that is stopped, and its exit code is not 0', { timeout: 60_000 }, async () => {
+test('a shutdown ends with a worker that is stopped, and its exit code is not 0', { timeout: 180_000 }, async () => {
   const limits = { SHUTDOWN_TIMEOUT: '1', CLOSE_TIMEOUT: '0.1', WORKER_TIMEOUT: '3600' }
   const command = await servingWorkers(temporaryFolder(), limits)
   const { pid } = await startedWorker(command, 1)
@@ -96,16 +96,16 @@ test('a shutdown ends with a worker that is stopped, and its exit code is not 0'
     waitedSeconds: 6.1,
     workers: [{ worker: 1, generation: 1 }],
   })
-  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 20_000 })
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 60_000 })
 })
 
-test('the port opens when all workers are prepared, not with the first one', { timeout: 90_000 }, async () => {
+test('the port opens when all workers are prepared, not with the first one', { timeout: 180_000 }, async () => {
   const port = await freePort()
   const command = Command.start(environment(temporaryFolder(), { PORT: String(port) }))
   // The primary starts the second worker when the first one is prepared.
   const second = await vi.waitFor(() => childrenOf(command.child.pid ?? -1)[1] as number, {
     interval: 1,
-    timeout: 30_000,
+    timeout: 60_000,
   })
   stop(second)
   await expect(connected(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })

@@ -81,7 +81,7 @@ describe('a reload', () => {
     await cecil.leave()
     expect(await command.exited).toEqual({ code: 0, signal: null })
     expect(command.other).toEqual([])
-  }, 60_000)
+  }, 180_000)
 
   test('with a broken configuration leaves the old workers serving and logs the reason', async () => {
     const folder = temporaryFolder()
@@ -97,7 +97,7 @@ describe('a reload', () => {
     await anna.publish('still here')
     expect(anna.all('shutdown')).toEqual([])
     expect(command.workerPids).toEqual(pids)
-  }, 60_000)
+  }, 180_000)
 
   test('with a configuration that fails only in use logs the reason, too', async () => {
     const folder = temporaryFolder()
@@ -108,7 +108,7 @@ describe('a reload', () => {
     expect((await reload(command, 'reload.failed'))['reason']).toContain('/dev/null')
     put(journal)
     expect(await reload(command)).toMatchObject({ generation: 3 })
-  }, 60_000)
+  }, 180_000)
 
   test('that would end the requirement of tokens is rejected', async () => {
     const folder = temporaryFolder()
@@ -119,7 +119,7 @@ describe('a reload', () => {
     envFile(folder)
     expect((await reload(command, 'reload.failed'))['reason']).toContain('AUTH_*')
     expect(await (await TestClient.connect(`${command.webSocketUrl}/anna`)).closed).toMatchObject({ code: 1008 })
-  }, 60_000)
+  }, 180_000)
 
   test('follows a symbolic link to another build', async () => {
     const folder = temporaryFolder()
@@ -142,7 +142,7 @@ describe('a reload', () => {
     deploy('broken')
     expect((await reload(command, 'reload.failed'))['reason']).toContain('a bad day')
     await healthy(command, { build: 'two' })
-  }, 60_000)
+  }, 180_000)
 
   test('starts another number of workers, and asks idle HTTP connections to close', async () => {
     const folder = temporaryFolder()
@@ -173,7 +173,7 @@ describe('a reload', () => {
 
     envFile(folder, '')
     expect((await reload(command, 'reload.failed'))['reason']).toContain('WORKERS')
-  }, 60_000)
+  }, 180_000)
 
   test('during a reload follows it once', async () => {
     const command = await servingWorkers(temporaryFolder(), { WORKERS: '1' })
@@ -191,7 +191,7 @@ describe('a reload', () => {
     expect(command.lines.filter(({ event }) => event === 'reload.done').map(({ generation }) => generation)).toEqual([
       2, 3, 4,
     ])
-  }, 60_000)
+  }, 180_000)
 
   test('for the fifth time ends the waiting of the oldest generation', async () => {
     const command = await servingWorkers(temporaryFolder(), { WORKERS: '1' })
@@ -215,7 +215,7 @@ describe('a reload', () => {
     expect(await command.exited).toEqual({ code: 0, signal: null })
     const reports = command.lines.filter(({ event }) => event === 'shutdown.report')
     expect(reports.at(-1)).toMatchObject({ left: 4, remaining: 0, workers: 4 })
-  }, 60_000)
+  }, 180_000)
 
   test('is ended by SIGTERM', async () => {
     const command = await servingWorkers(temporaryFolder())
@@ -248,5 +248,5 @@ describe('a reload', () => {
     await reload(command)
     expect(await shownAt(command.port)).toBe('second')
     await anna.publish('still here')
-  }, 60_000)
+  }, 180_000)
 })

@@ -74,7 +74,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     await notify.until(hasStatus('All connections have ended'))
     expect(states(notify)).toEqual(['READY=1', 'STOPPING=1'])
     expect(command.other).toEqual([])
-  }, 60_000)
+  }, 180_000)
 
   test('that it stops after a second signal', async () => {
     const { notify, command } = await watched({ CLOSE_TIMEOUT: '60' })
@@ -89,7 +89,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     await notify.until(hasStatus('Closing 1 connection'))
     mute.socket.destroy()
     expect(await command.exited).toEqual({ code: 0, signal: null })
-  }, 60_000)
+  }, 180_000)
 
   test('that it stops at the deadline, which the workers know', async () => {
     const { notify, command } = await watched({ CLOSE_TIMEOUT: '60', SHUTDOWN_TIMEOUT: '1', ADMIN_TOKEN })
@@ -97,12 +97,12 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     await api(command, 'POST')
     await mute.closeFrame
     // A query of the state detects it first; without a query the primary detects it within ten seconds.
-    await vi.waitUntil(async () => (await api(command, 'GET'))['state'] === 'closing', { timeout: 20_000 })
+    await vi.waitUntil(async () => (await api(command, 'GET'))['state'] === 'closing', { timeout: 60_000 })
     await notify.until(isStopping)
     expect(await api(command, 'DELETE')).toMatchObject({ statusCode: 409 })
     mute.socket.destroy()
     expect(await command.exited).toEqual({ code: 0, signal: null })
-  }, 60_000)
+  }, 180_000)
 
   test('of a reload and of its end, also when the reload fails', async () => {
     const folder = temporaryFolder()
@@ -114,19 +114,19 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     expect(Number(MONOTONIC_USEC)).toBeLessThan(Number(process.hrtime.bigint() / 1000n))
     // A longer time than the limit for the start of the new workers.
     expect(Number(EXTEND_TIMEOUT_USEC)).toBeGreaterThan(120_000_000)
-    await vi.waitUntil(() => states(notify).length === 3, { timeout: 20_000 })
+    await vi.waitUntil(() => states(notify).length === 3, { timeout: 60_000 })
     expect(states(notify)).toEqual(['READY=1', 'RELOADING=1', 'READY=1'])
 
     envFile(folder, 'LOCALE=de\n')
     await reload(command, 'reload.failed')
-    await vi.waitUntil(() => states(notify).length === 5, { timeout: 20_000 })
+    await vi.waitUntil(() => states(notify).length === 5, { timeout: 60_000 })
     expect(states(notify).slice(3)).toEqual(['RELOADING=1', 'READY=1'])
 
     command.signal('SIGTERM')
     expect(await command.exited).toEqual({ code: 0, signal: null })
     await notify.until(isStopping)
     expect(states(notify).slice(5)).toEqual(['STOPPING=1'])
-  }, 60_000)
+  }, 180_000)
 
   test('neither that it is ready when a shutdown ends a reload, nor of reloads during a shutdown', async () => {
     const { notify, command } = await watched()
@@ -141,7 +141,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     expect(await command.exited).toEqual({ code: 0, signal: null })
     await notify.until(isStopping)
     expect(states(notify)).toEqual(['READY=1', 'RELOADING=1', 'STOPPING=1'])
-  }, 60_000)
+  }, 180_000)
 
   test('again and again that the primary lives, through a reload and a shutdown', async () => {
     const { notify, command } = await watched({ WATCHDOG_USEC: '100000' })
@@ -159,7 +159,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     await alive()
     await anna.leave()
     expect(await command.exited).toEqual({ code: 0, signal: null })
-  }, 60_000)
+  }, 180_000)
 
   test('by the primary alone, because the workers do not inherit the socket', async () => {
     const meantForOne = { WATCHDOG_USEC: '60000000', LISTEN_FDS: '1', LISTEN_PID: '1', SYSTEMD_EXEC_PID: '1' }
@@ -172,7 +172,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     }
     // The shell that sends the message is another process.
     expect(children(command.child.pid)).toHaveLength(3)
-  }, 60_000)
+  }, 180_000)
 
   test('also when it sends SIGTERM to every process of the service', async () => {
     const notify = await NotifySocket.open()
@@ -186,7 +186,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     expect(await command.exited).toEqual({ code: 0, signal: null })
     await notify.until(isStopping)
     expect(command.lines.filter(({ event }) => event === 'systemd')).toEqual([])
-  }, 60_000)
+  }, 180_000)
 
   test('of nothing when the service was never ready', async () => {
     const notify = await NotifySocket.open()
@@ -194,7 +194,7 @@ describe.skipIf(lacks('Debian: systemd, python3', NOTIFY, PYTHON))('the command 
     const command = Command.start(environment(temporaryFolder(), env))
     expect((await command.exited).code).toBe(1)
     expect(states(notify)).toEqual([])
-  }, 60_000)
+  }, 180_000)
 })
 
 describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has opened', () => {
@@ -226,7 +226,7 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
     await newcomers[0]?.first('shutdown')
     command.signal('SIGTERM')
     expect(await command.exited).toEqual({ code: 0, signal: null })
-  }, 60_000)
+  }, 180_000)
 
   test('survives the crash of a worker, but not that of the last one, after which the command exits with 1', async () => {
     const { command } = await served()
@@ -239,7 +239,7 @@ describe.skipIf(lacks('Debian: systemd', ACTIVATE))('a socket that systemd has o
     for (const pid of command.workerPids) process.kill(pid, 'SIGKILL')
     expect(await command.exited).toEqual({ code: 1, signal: null })
     expect((await command.logged('error'))['msg']).toContain('closed the inherited socket')
-  }, 60_000)
+  }, 180_000)
 
   test('beside a second one leads to an error and exit code 1', async () => {
     const port = await freePort()

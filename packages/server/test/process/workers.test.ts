@@ -170,7 +170,7 @@ describe('a process that dies', () => {
       expect(await client.first('shutdown')).toMatchObject({ phase: 'warning' })
       expect(await client.closed).toMatchObject({ code: 1001 })
     }
-    await vi.waitUntil(() => !pids.some(isAlive), { timeout: 20_000 })
+    await vi.waitUntil(() => !pids.some(isAlive), { timeout: 60_000 })
   })
 })
 
@@ -262,7 +262,7 @@ describe('the API', () => {
 
     expect(await api('DELETE')).toEqual({ state: 'serving', remainingSeconds: 0, report: null })
     await anna.first('shutdownCancelled')
-    await vi.waitUntil(() => command.workerPids.length === 2, { timeout: 20_000 })
+    await vi.waitUntil(() => command.workerPids.length === 2, { timeout: 60_000 })
     expect((await fetch(new URL('ready', command.httpUrl))).status).toBe(200)
     const newcomers = [await command.connect('c'), await command.connect('d')]
     expect(new Set(await Promise.all(newcomers.map(nodeOf))).size).toBe(2)

@@ -1,11 +1,12 @@
 /** A real NOTIFY_SOCKET, and the messages that arrived there. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
 import { ROOT } from '../../../../scripts/repository.js'
+import { removeFolder } from './remove-folder.js'
 
 export const PYTHON = '/usr/bin/python3'
 const PROGRAM = join(ROOT, 'packages/server/test/process/fixtures/notify-socket.py')
@@ -29,7 +30,7 @@ export class NotifySocket {
     const child = spawn(PYTHON, [PROGRAM, socket.path], { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => {
       child.kill()
-      rmSync(folder, { recursive: true })
+      removeFolder(folder)
     })
     await new Promise<void>((resolve, reject) => {
       child.on('exit', () => reject(new Error('the notification socket has gone')))

@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline'
 import { certFile, keyFile } from './certificates.js'
 import { freePort } from './free-port.js'
 import { find, lacks } from './programs.js'
+import { removeFolder } from './remove-folder.js'
 
 /** Not /usr/sbin/rabbitmq-server: that one insists on the user rabbitmq. */
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
@@ -200,7 +201,7 @@ disk_free_limit.absolute = 1MB
     await this.kill()
     this.#killAll()
     process.removeListener('exit', this.#onExit)
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
+    removeFolder(this.#folder)
   }
 
   #killAll(): void {

@@ -3,13 +3,14 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { freePort } from './free-port.js'
 import { find, lacks } from './programs.js'
+import { removeFolder } from './remove-folder.js'
 
 const PROGRAM = find('redis-server')
 
@@ -24,7 +25,7 @@ export class RedisServer {
   /** A campaign that a signal ends leaves nothing behind. */
   readonly #onExit = (): void => {
     this.#process?.kill('SIGKILL')
-    rmSync(this.folder, { recursive: true, force: true })
+    removeFolder(this.folder)
   }
 
   private constructor(port: number, args: readonly string[]) {
@@ -118,7 +119,7 @@ export class RedisServer {
   async dispose(): Promise<void> {
     process.off('exit', this.#onExit)
     await this.kill()
-    rmSync(this.folder, { recursive: true, force: true })
+    removeFolder(this.folder)
   }
 }
 

@@ -1,17 +1,18 @@
 /**
  * The command with workers, on a file journal in a folder of its own.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, vi } from 'vitest'
 import { Command, type CommandOptions, type LogLine } from './command.js'
 import type { TestClient } from './test-client.js'
+import { removeFolder } from './remove-folder.js'
 
 /** Removed when the test is over. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-workers-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => removeFolder(folder))
   return folder
 }
 
@@ -61,7 +62,7 @@ export async function getJson(command: Command, path: string, init?: RequestInit
 
 /** Waits until `/health` says so: a worker that is busy may not answer in time the first time. */
 export async function healthy(command: Command, wanted: Readonly<Record<string, unknown>>): Promise<void> {
-  await vi.waitFor(async () => expect(await getJson(command, 'health')).toMatchObject(wanted), { timeout: 20_000 })
+  await vi.waitFor(async () => expect(await getJson(command, 'health')).toMatchObject(wanted), { timeout: 60_000 })
 }
 
 /** Also `false` for a process that has ended and whose parent has not asked for its exit code. */

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,6 +17,7 @@ import { systemClock } from '../../src/clock.js'
 import { NodeFront } from '../../src/websocket/node-front.js'
 import { WebSocketAcceptor } from '../../src/websocket/websocket-transport.js'
 import { find, lacks } from '../support/programs.js'
+import { removeFolder } from '../support/remove-folder.js'
 
 const KOSOKU = find('kosoku')
 
@@ -85,7 +86,7 @@ async function verdicts(serve: (server: Server) => void): Promise<Record<string,
   await once(server.listen(0, '127.0.0.1'), 'listening')
   onTestFinished(() => void server.close())
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-autobahn-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => removeFolder(folder))
   const excluded = [...BINARY, ...COMPRESSED].flatMap((cases) => ['--exclude', cases])
   const address = `127.0.0.1:${String((server.address() as AddressInfo).port)}`
   const suite = spawn(KOSOKU, ['--parallelism', '4', '--outdir', folder, ...excluded, address], { stdio: 'ignore' })
