@@ -13,10 +13,10 @@ import { parseArgs } from 'node:util'
 import { check } from './chaos/checker.js'
 import { FaultProxy } from './chaos/fault-proxy.js'
 import { History } from './chaos/history.js'
-import { PlainClient } from './chaos/plain-client.mjs'
+import { PlainClient } from './chaos/plain-client.js'
 import { Random } from './chaos/random.js'
-import { readJournal } from './chaos/reader.mjs'
-import { Servers } from './chaos/servers.mjs'
+import { readJournal } from './chaos/reader.js'
+import { Servers } from './chaos/servers.js'
 import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({

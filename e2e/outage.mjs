@@ -11,8 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { WebSocket } from 'ws'
 import { History } from './chaos/history.js'
-import { endBrokers, startBroker } from './chaos/journals.mjs'
-import { Servers } from './chaos/servers.mjs'
+import { endBrokers, startBroker } from './chaos/journals.js'
+import { Servers } from './chaos/servers.js'
 import { COMMAND } from '../scripts/repository.js'
 
 const { values } = parseArgs({

@@ -38,6 +38,7 @@ const frame = z.discriminatedUnion('type', [
 ])
 /** A frame of the server. */
 export type Frame = z.infer<typeof frame>
+export type FrameOf<Type extends Frame['type']> = Extract<Frame, { type: Type }>
 
 const RECORDED = new Set<unknown>(frame.options.map((option) => option.shape.type.value))
 

@@ -6,8 +6,8 @@
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { History } from '../chaos/history.js'
-import { LibraryClient } from '../chaos/library-client.mjs'
-import { PlainClient } from '../chaos/plain-client.mjs'
+import { LibraryClient } from '../chaos/library-client.js'
+import { PlainClient } from '../chaos/plain-client.js'
 import { Random } from '../chaos/random.js'
 
 const CLIENTS_PER_ROOM = 50

@@ -7,7 +7,7 @@ import { runScript } from './run-script.js'
 
 // One server with tokens, two with a short history, and two that retain every entry.
 test('the servers lose no message, deliver none twice, and keep one order across cuts and kills', async () => {
-  const { code, out } = await runScript('chaos.mjs', '--seed', '114', '--seeds', '3', '--seconds', '4')
+  const { code, out } = await runScript('chaos.js', '--seed', '114', '--seeds', '3', '--seconds', '4')
   expect(code, out).toBe(0)
   expect(out).toMatch(/^no violation$/m)
   // The run contains activity.
@@ -21,7 +21,7 @@ describe('the chaos', () => {
     'finds the defect %s',
     async (defect) => {
       const { code, out } = await runScript(
-        'chaos.mjs',
+        'chaos.js',
         '--break',
         defect,
         '--seed',
@@ -38,7 +38,7 @@ describe('the chaos', () => {
   )
 
   test('rejects an unknown defect', async () => {
-    const { code, out } = await runScript('chaos.mjs', '--break', 'nothing')
+    const { code, out } = await runScript('chaos.js', '--break', 'nothing')
     expect(code).toBe(1)
     expect(out).toContain('--break is one of dedup, catch-up')
   })

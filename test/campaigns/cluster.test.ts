@@ -13,7 +13,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
   test.each(['6', '8'])(
     'keep their guarantees across cuts, kills and losses: seed %s',
     async (seed) => {
-      const { code, out } = await runScript('chaos.mjs', '--journal', 'redis', '--seed', seed, '--seconds', '5')
+      const { code, out } = await runScript('chaos.js', '--journal', 'redis', '--seed', seed, '--seconds', '5')
       expect(code, out).toBe(0)
       expect(out).toMatch(/^no violation$/m)
     },
@@ -24,7 +24,7 @@ describe.skipIf(lacksRedis())('three instances over Redis', () => {
     'are found if they do not compare their log with that of Redis',
     async () => {
       const args = ['--journal', 'redis', '--break', 'log-matching', '--seed', '6', '--seeds', '20', '--seconds', '5']
-      const { code, out } = await runScript('chaos.mjs', ...args)
+      const { code, out } = await runScript('chaos.js', ...args)
       expect(code, out).toBe(0)
       expect(out).toContain('the defect log-matching was found')
     },

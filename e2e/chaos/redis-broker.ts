@@ -1,13 +1,14 @@
 /**
- * The Redis of a run: a server of its own with a replica that receives everything through a line of its own, and what can
- * happen to them. Every acknowledged write is on the disk, so that `kill -9` loses nothing. With REDIS_URL a running server
- * takes their place, to which nothing is done.
+ * The Redis of a run: a server of its own with a replica that receives everything through a line of its own, and their faults.
+ * Every acknowledged write is on the disk, so that `kill -9` loses nothing.
  */
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CALM, FaultProxy } from './fault-proxy.js'
+import { z } from 'zod'
 import { RedisServer } from '../../packages/server/test/support/redis-server.js'
+import { CALM, FaultProxy } from './fault-proxy.js'
+import type { Head } from './history.js'
 
 /** The instances and the test itself tell one journal from another by this. */
 const KEY = '{lastcall}:chaos'
@@ -15,73 +16,84 @@ const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskl
 const APPEND_ONLY = 'appendonlydir'
 const TIMEOUT_MS = 30_000
 
-export class RedisBroker {
-  /** The server that instances are connected with, and its replica. */
-  #primary
-  #replica
-  #line
-  #isLineOpen = true
-  #saved
+/** The reply of XINFO STREAM: names and values in turn. */
+const streamInfo = z.array(z.unknown())
 
-  static async start() {
-    const broker = new RedisBroker()
-    broker.#primary = await RedisServer.start(...DURABLE)
-    broker.#replica = await RedisServer.start(...DURABLE)
-    broker.#line = new FaultProxy({
-      target: () => (broker.#isLineOpen ? broker.#primary.port : undefined),
-      nextFate: () => CALM,
-    })
-    broker.linePort = await broker.#line.listen()
+export type RedisFault = 'restart' | 'pause' | 'flush' | 'rollback' | 'promote'
+
+export class RedisBroker {
+  readonly kind = 'redis'
+  /** By weight. */
+  readonly faults: Readonly<Record<RedisFault, number>> = { restart: 3, pause: 2, flush: 1, rollback: 2, promote: 2 }
+  /** The faults after which confirmed entries are gone. */
+  readonly losses: ReadonlySet<string> = new Set<RedisFault>(['flush', 'rollback', 'promote'])
+  /** The server that instances are connected with, and its replica. */
+  #primary: RedisServer
+  #replica: RedisServer
+  readonly #line = new FaultProxy({
+    target: () => (this.#isLineOpen ? this.#primary.port : undefined),
+    nextFate: () => CALM,
+  })
+  #linePort = 0
+  #isLineOpen = true
+
+  private constructor(primary: RedisServer, replica: RedisServer) {
+    this.#primary = primary
+    this.#replica = replica
+  }
+
+  static async start(): Promise<RedisBroker> {
+    const broker = new RedisBroker(await RedisServer.start(...DURABLE), await RedisServer.start(...DURABLE))
+    broker.#linePort = await broker.#line.listen()
     await broker.#replicate()
     return broker
   }
 
-  /** What may happen to it, by weight; `loss`: entries that were confirmed are gone. */
-  faults = { restart: 3, pause: 2, flush: 1, rollback: 2, promote: 2 }
-  losses = new Set(['flush', 'rollback', 'promote'])
-
-  /** Where it is to be found, directly. */
-  get port() {
+  /** The port of the server that instances are connected with. */
+  get port(): number {
     return this.#primary.port
   }
 
   /** JOURNAL_URL through this port. */
-  urlBy(port) {
+  urlBy(port: number): string {
     return `redis://127.0.0.1:${port}/0?key=${encodeURIComponent(KEY)}`
   }
 
   /** `kill -9`. */
-  async kill() {
+  async kill(): Promise<void> {
     await this.#primary.kill()
   }
 
-  /** With everything that it had. */
-  async start() {
+  /** With everything that it stored. */
+  async start(): Promise<void> {
     await this.#primary.start()
   }
 
-  async pause(forMs) {
+  async pause(forMs: number): Promise<void> {
     this.#primary.signal('SIGSTOP')
     await sleep(forMs)
     this.#primary.signal('SIGCONT')
   }
 
   /** Empties it. */
-  async flush() {
+  async flush(): Promise<void> {
     await this.#primary.command('FLUSHALL')
   }
 
-  /** Remembers what is in it now, for `rollBack`. */
-  async save() {
+  /** Copies its present contents, for `rollBack`. */
+  save(): void {
     this.#primary.signal('SIGSTOP')
-    this.#saved = join(this.#primary.folder, 'saved')
     rmSync(this.#saved, { recursive: true, force: true })
     cpSync(join(this.#primary.folder, APPEND_ONLY), this.#saved, { recursive: true })
     this.#primary.signal('SIGCONT')
   }
 
-  /** Kills it, and starts it with what was in it at `save`. Resolves with its head. Nobody is to be connected. */
-  async rollBack() {
+  get #saved(): string {
+    return join(this.#primary.folder, 'saved')
+  }
+
+  /** Kills it, and starts it with the contents that `save` copied. Resolves with its head. No instance may be connected. */
+  async rollBack(): Promise<Head | undefined> {
     const live = join(this.#primary.folder, APPEND_ONLY)
     await this.#primary.kill()
     rmSync(live, { recursive: true, force: true })
@@ -91,17 +103,17 @@ export class RedisBroker {
   }
 
   /** From now on the replica receives nothing. */
-  holdReplica() {
+  holdReplica(): void {
     this.#isLineOpen = false
     this.#line.outage('rst')
   }
 
-  followAgain() {
+  followAgain(): void {
     this.#isLineOpen = true
   }
 
   /** Kills the primary; the replica takes its place, and it becomes the replica. Resolves with the new head. */
-  async promote() {
+  async promote(): Promise<Head | undefined> {
     const former = this.#primary
     await former.kill()
     await this.#replica.command('REPLICAOF', 'NO', 'ONE')
@@ -115,12 +127,12 @@ export class RedisBroker {
     return head
   }
 
-  async #replicate() {
-    await this.#replica.command('REPLICAOF', '127.0.0.1', String(this.linePort))
+  async #replicate(): Promise<void> {
+    await this.#replica.command('REPLICAOF', '127.0.0.1', String(this.#linePort))
   }
 
-  /** Resolves when the replica has what there was. */
-  async replicated() {
+  /** Resolves when the replica has everything that the primary had at the call. */
+  async replicated(): Promise<void> {
     const deadline = performance.now() + TIMEOUT_MS
     for (;;) {
       const info = String(await this.#replica.command('INFO', 'replication'))
@@ -131,14 +143,14 @@ export class RedisBroker {
   }
 
   /** `undefined`: there is no stream. */
-  async #head() {
+  async #head(): Promise<Head | undefined> {
     if ((await this.#primary.command('EXISTS', KEY)) !== 1) return undefined
-    const info = await this.#primary.command('XINFO', 'STREAM', KEY)
-    const [epoch, offset] = info[info.indexOf('last-generated-id') + 1].split('-')
+    const info = streamInfo.parse(await this.#primary.command('XINFO', 'STREAM', KEY))
+    const [epoch = '', offset] = String(info[info.indexOf('last-generated-id') + 1]).split('-')
     return { epoch, offset: Number(offset) }
   }
 
-  async dispose() {
+  async dispose(): Promise<void> {
     await this.#line.close()
     await this.#primary.dispose()
     await this.#replica.dispose()

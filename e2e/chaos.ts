@@ -1,27 +1,29 @@
 #!/usr/bin/env node
 /**
- * Chaos: clients that talk through a network that fails, to servers that are killed; and then the whole history is checked
- * for what lastcall promises: nothing lost, nothing twice, one order, and no pretending. A seed stands for
- * what happens; its timing is the machine's.
+ * Chaos: clients publish through a network that fails, to servers that are killed. Then the checker judges the complete history by
+ * the promises of lastcall: no message is lost or delivered twice, there is one order, and `recovered` is true. A seed
+ * determines the faults; the machine determines their timing.
  *
- *   npm run chaos -- [--seed 1] [--seeds 1] [--seconds 10]     so many runs, with the seeds that follow one another
+ *   npm run chaos -- [--seed 1] [--seeds 1] [--seconds 10]     this number of runs, with consecutive seeds
  *   npm run chaos -- --journal redis [--seeds 100]            three servers over Redis, or rabbit: RabbitMQ
  *   npm run chaos -- --minutes 60 [--seed 1]                   runs until the time is over
- *   npm run chaos -- --break dedup [--seeds 10]                with a defect built in, which must be found
- *   npm run chaos -- --check FILE                              judges a history that was kept
+ *   npm run chaos -- --break dedup [--seeds 10]                with a defect, which the checker must find
+ *   npm run chaos -- --check FILE                              judges a stored history
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { breakServer, DEFECTS } from './chaos/broken-server.mjs'
-import { check } from './chaos/checker.js'
-import { parseHistoryFile } from './chaos/history-events.js'
-import { endBrokers, JOURNALS } from './chaos/journals.mjs'
-import { planOf, summaryOf } from './chaos/plan.mjs'
-import { Random } from './chaos/random.js'
-import { runRound } from './chaos/round.mjs'
 import { COMMAND } from '../scripts/repository.js'
+import { breakServer, DEFECTS, isDefect } from './chaos/broken-server.js'
+import { check } from './chaos/checker.js'
+import type { Violation } from './chaos/checker/report.js'
+import { inWords, type Figures } from './chaos/figures.js'
+import { parseHistoryFile } from './chaos/history-events.js'
+import { endBrokers, isJournalKind, JOURNALS, type JournalKind } from './chaos/journals.js'
+import { planOf, summaryOf } from './chaos/plan.js'
+import { Random } from './chaos/random.js'
+import { runRound } from './chaos/round.js'
 
 const { values } = parseArgs({
   options: {
@@ -39,46 +41,48 @@ const { values } = parseArgs({
 /** Examples of each kind. */
 const SHOWN = 3
 
-function byKind(violations) {
-  const kinds = new Map()
+function byKind(violations: readonly Violation[]): ReadonlyMap<string, readonly Violation[]> {
+  const kinds = new Map<string, Violation[]>()
   for (const violation of violations) kinds.set(violation.kind, [...(kinds.get(violation.kind) ?? []), violation])
   return kinds
 }
 
-function show(violations) {
+function show(violations: readonly Violation[]): void {
   for (const [kind, all] of byKind(violations)) {
     for (const { text } of all.slice(0, SHOWN)) console.log(`  ${kind}: ${text}`)
     if (all.length > SHOWN) console.log(`  ${kind}: … and ${all.length - SHOWN} more`)
   }
 }
 
-function inWords({ published, told, connections, resumed, outOfReach, tooSlow, takenOver, replays, ...rest }) {
-  const { faults, killed, stopped, ...disasters } = rest
-  return [
-    `${published} published, ${told} told, ${connections} connections`,
-    `${resumed} resumed, ${outOfReach} out of reach, ${tooSlow} too slow`,
-    `${takenOver} taken over, ${replays} replays`,
-    `${faults} faults, ${killed} kills, ${stopped} stops`,
-    ...Object.entries(disasters).map(([name, count]) => `${count} × ${name}`),
-  ].join(', ')
-}
-
 /** The figures of all runs together. */
-function total(runs) {
-  const all = {}
+function total(runs: readonly SeedRun[]): Figures {
+  const all: Record<string, number> = {}
   for (const { figures } of runs) {
     for (const [name, number] of Object.entries(figures)) all[name] = (all[name] ?? 0) + number
   }
   return all
 }
 
-async function runSeed(seed, { seconds, cli }) {
-  const heading = `seed ${seed}: ${summaryOf(planOf(new Random(seed).fork('plan'), values.journal))}`
+interface SeedRun {
+  readonly seed: number
+  readonly figures: Figures
+  readonly violations: readonly Violation[]
+}
+
+interface SeedOptions {
+  readonly journal: JournalKind
+  readonly seconds: number
+  /** The server's command. */
+  readonly cli: string
+}
+
+async function runSeed(seed: number, { journal, seconds, cli }: SeedOptions): Promise<SeedRun> {
+  const heading = `seed ${seed}: ${summaryOf(planOf(new Random(seed).fork('plan'), journal))}`
   if (!process.stderr.isTTY) console.log(heading)
-  const onProgress = (figures) => {
+  const onProgress = (figures: Figures): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${heading} | ${inWords(figures)}`)
   }
-  const run = await runRound({ seed, seconds, cli, journal: values.journal, onProgress })
+  const run = await runRound({ seed, seconds, cli, journal, onProgress })
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   const violations = check(run)
   if (process.stderr.isTTY) console.log(heading)
@@ -92,26 +96,27 @@ async function runSeed(seed, { seconds, cli }) {
   return { seed, figures: run.figures, violations }
 }
 
-async function main() {
+async function main(): Promise<boolean> {
   if (values.check !== undefined) {
     const violations = check(parseHistoryFile(readFileSync(values.check, 'utf8')))
     console.log(`${violations.length} violations`)
     show(violations)
     return violations.length === 0
   }
-  if (!JOURNALS.includes(values.journal)) throw new Error(`--journal is one of ${JOURNALS.join(', ')}`)
-  if (values.break !== undefined && !Object.hasOwn(DEFECTS, values.break)) {
+  const { journal, break: defect } = values
+  if (!isJournalKind(journal)) throw new Error(`--journal is one of ${JOURNALS.join(', ')}`)
+  if (defect !== undefined && !isDefect(defect)) {
     throw new Error(`--break is one of ${Object.keys(DEFECTS).join(', ')}`)
   }
-  const broken = values.break === undefined ? undefined : breakServer(values.break)
+  const broken = defect === undefined ? undefined : breakServer(defect)
   const cli = broken?.cli ?? COMMAND
   const until = values.minutes === undefined ? Infinity : performance.now() + Number(values.minutes) * 60_000
   const count = values.minutes === undefined ? Number(values.seeds ?? (broken ? 10 : 1)) : Infinity
   const seconds = Number(values.seconds ?? (values.minutes === undefined ? 10 : 30))
-  const runs = []
+  const runs: SeedRun[] = []
   try {
     for (let index = 0; index < count && performance.now() < until; index++) {
-      const run = await runSeed(Number(values.seed) + index, { seconds, cli })
+      const run = await runSeed(Number(values.seed) + index, { journal, seconds, cli })
       runs.push(run)
       if (broken && run.violations.length > 0) break
     }
@@ -122,7 +127,7 @@ async function main() {
   const failed = runs.filter(({ violations }) => violations.length > 0)
   console.log(`${runs.length} seeds: ${inWords(total(runs))}`)
   if (broken) {
-    console.log(`the defect ${values.break} was ${failed.length > 0 ? '' : 'NOT '}found`)
+    console.log(`the defect ${defect} was ${failed.length > 0 ? '' : 'NOT '}found`)
     return failed.length > 0
   }
   console.log(

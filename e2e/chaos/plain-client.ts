@@ -3,74 +3,71 @@
  * and publishes messages without an ack again, with their ids, after the replay has shown which acks it missed. On request it
  * misbehaves: it vanishes, stops reading, connects twice, or repeats acknowledged messages.
  */
-import { URLSearchParams } from 'node:url'
+import type { CampaignClient, CampaignClientOptions, Destination } from './campaign-client.js'
+import { parseFrame, type Frame, type FrameOf } from './frames.js'
 import { digestOf } from './history.js'
-import { recordedSocket } from './recorded-socket.js'
+import { Outbox, publishFrame } from './outbox.js'
+import { recordedSocket, type RecordedSocket, type RecordedSocketClass } from './recorded-socket.js'
 
 const TICK_MS = 50
 const PING_EVERY_MS = 500
 const MAX_IN_FLIGHT = 64
-const MAX_REMEMBERED = 30
+const RETRY_MS = 50
 
-export class PlainClient {
-  #options
-  #Socket
-  #socket
+export interface PlainClientOptions extends CampaignClientOptions {
+  /** After a loss of its connection it reconnects within this time. Default: 150. */
+  readonly returnWithinMs?: number
+  /** It sends messages again without waiting for the replay, and now and then for no reason. */
+  readonly isImpatient?: boolean
+}
+
+export class PlainClient implements CampaignClient {
+  readonly name: string
+  readonly speaksIn: readonly string[]
+  readonly toggles: string | undefined
+  readonly #channels: readonly string[]
+  readonly #options: PlainClientOptions
+  readonly #Socket: RecordedSocketClass
+  #socket: RecordedSocket | undefined
   /** Connections that a newer one is about to replace. */
-  #older = new Set()
-  #epoch
+  readonly #older = new Set<RecordedSocket>()
+  #epoch: string | undefined
   #offset = 0
-  #session
-  /** channel → the cursor at which it was left, or `undefined`: from the present on */
-  #absent = new Map()
-  #joined = new Set()
+  #session: string | undefined
+  /** channel → the cursor at which the client left it */
+  readonly #absent = new Map<string, string>()
+  #joined = new Set<string>()
   /** request → channel */
-  #requests = new Map()
+  readonly #requests = new Map<string, string>()
   #requestCount = 0
-  #outbox = []
-  /** Recently acknowledged messages. */
-  #said = []
+  readonly #outbox = new Outbox()
   #count = 0
   #isCaughtUp = false
   #maySpeak = false
   #holdUntil = 0
   #lastHeardAt = 0
   #lastPingAt = 0
-  #returnTimer
+  #returnTimer: NodeJS.Timeout | undefined
   #isStopped = false
-  #timer
+  #timer: NodeJS.Timeout | undefined
 
-  /**
-   * @param {object} options
-   * @param {string} options.name
-   * @param {() => string} options.endpoint Of the next connection.
-   * @param {readonly string[]} options.channels Besides the lobby; what it hears.
-   * @param {readonly string[]} [options.speaksIn] Of these.
-   * @param {string} [options.toggles] The channel that it leaves and takes up again now and then.
-   * @param {object} options.history
-   * @param {object} options.random
-   * @param {number} options.patienceMs A connection that is silent for so long is given up.
-   * @param {number} [options.returnWithinMs] After a loss it comes back within this.
-   * @param {boolean} [options.isImpatient] It sends again without waiting for the replay, and now and then for no reason.
-   * @param {() => string | undefined} [options.token]
-   */
-  constructor(options) {
-    this.#options = { token: () => undefined, returnWithinMs: 150, ...options }
+  constructor(options: PlainClientOptions) {
+    this.#options = options
     const { name, history, channels, speaksIn, toggles } = options
     this.name = name
-    this.channels = ['lobby', ...channels]
-    this.speaksIn = speaksIn ?? this.channels
+    this.#channels = ['lobby', ...channels]
+    this.speaksIn = speaksIn ?? this.#channels
     this.toggles = toggles
     this.#Socket = recordedSocket(history, name)
     history.record({ type: 'client', client: name, kind: 'plain' })
   }
 
-  start() {
+  start(): void {
     this.#connect()
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
   }
 
-  stop() {
+  stop(): void {
     this.#isStopped = true
     clearInterval(this.#timer)
     clearTimeout(this.#returnTimer)
@@ -79,17 +76,16 @@ export class PlainClient {
 
   // ——— commands of the run
 
-  /** @param {{ channel?: string, to?: string }} where */
-  publish(where, data) {
+  publish(where: Destination, data: unknown): void {
     const { history } = this.#options
     const id = `${this.name}-${++this.#count}`
     history.record({ type: 'publish', client: this.name, id, ...where, digest: digestOf(data) })
-    this.#outbox.push({ id, where, data, isSent: false, wasSent: false })
+    this.#outbox.add(id, where, data)
     this.#flush()
   }
 
   /** Disconnects for a while: with a close frame, or without. */
-  leave(forMs, isPolite) {
+  leave(forMs: number, isPolite: boolean): void {
     const socket = this.#socket
     if (!socket) return
     this.#lose(forMs)
@@ -101,14 +97,14 @@ export class PlainClient {
    * Opens a second connection beside the first one. Not while the answer to a request is due: both connections must be in the
    * same channels (PROTOCOL.md, Moving on to another instance).
    */
-  takeOver() {
-    if (!this.#isCaughtUp || this.#older.size > 0 || this.#requests.size > 0) return
+  takeOver(): void {
+    if (!this.#socket || !this.#isCaughtUp || this.#older.size > 0 || this.#requests.size > 0) return
     this.#older.add(this.#socket)
     this.#connect()
   }
 
   /** Stops reading for a while. */
-  stopReading(forMs) {
+  stopReading(forMs: number): void {
     const socket = this.#socket
     if (socket?.readyState !== 1) return
     socket.pause()
@@ -116,72 +112,68 @@ export class PlainClient {
   }
 
   /** Unsubscribes from a channel; `join` resumes it from that position. */
-  part(channel) {
+  part(channel: string): void {
     if (!this.#isCaughtUp || !this.#joined.has(channel)) return
     this.#ask('unsubscribe', channel)
   }
 
-  join(channel) {
+  join(channel: string): void {
     if (!this.#isCaughtUp || !this.#absent.has(channel)) return
     this.#ask('subscribe', channel, this.#absent.get(channel))
   }
 
-  get absentChannels() {
+  get absentChannels(): readonly string[] {
     return [...this.#absent.keys()]
   }
 
   /**
    * Whether it is connected, has received everything up to this offset, and has an answer to each of its messages.
    *
-   * @param {number} head
-   * @param {string} [epoch] Of the head, where there may be several.
+   * @param epoch Of the head, where there may be several.
    */
-  isDone(head, epoch = this.#epoch) {
+  isDone(head: number, epoch = this.#epoch): boolean {
     const isThere = this.#epoch === epoch && this.#offset >= head
-    return this.#isCaughtUp && this.#outbox.length === 0 && this.#absent.size === 0 && isThere
+    return this.#isCaughtUp && this.#outbox.size === 0 && this.#absent.size === 0 && isThere
   }
 
   /** Its state, for the report of a run that does not end. */
-  get report() {
-    const { readyState } = this.#socket ?? {}
-    return `${this.name}: socket ${readyState}, caught up ${this.#isCaughtUp}, at ${this.#offset}, ${this.#outbox.length} unacked, absent from ${this.absentChannels.join() || 'nothing'}`
+  get report(): string {
+    return `${this.name}: socket ${this.#socket?.readyState}, caught up ${this.#isCaughtUp}, at ${this.#offset}, ${this.#outbox.size} unacked, absent from ${this.absentChannels.join() || 'nothing'}`
   }
 
   // ——— connections
 
-  #connect() {
+  #connect(): void {
     const { endpoint, token } = this.#options
-    const wanted = this.channels.filter((channel) => channel !== 'lobby' && !this.#absent.has(channel))
-    const parameters = {
-      session: this.#session,
-      cursor: this.#epoch === undefined ? undefined : `${this.#epoch}:${this.#offset}`,
-      channels: wanted.join() || undefined,
-      token: token(),
-    }
-    const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined))
-    const socket = new this.#Socket(`${endpoint()}/${this.name}?${query}`, 'lastcall.v1')
+    const wanted = this.#channels.filter((channel) => channel !== 'lobby' && !this.#absent.has(channel))
+    const query = new URLSearchParams()
+    if (this.#session !== undefined) query.set('session', this.#session)
+    if (this.#epoch !== undefined) query.set('cursor', `${this.#epoch}:${this.#offset}`)
+    if (wanted.length > 0) query.set('channels', wanted.join())
+    if (token) query.set('token', token())
+    const socket = new this.#Socket(`${endpoint()}/${this.name}?${query.toString()}`, 'lastcall.v1')
     this.#socket = socket
     this.#requests.clear()
-    for (const item of this.#outbox) item.isSent = false
+    this.#outbox.beginConnection()
     this.#isCaughtUp = this.#maySpeak = false
     this.#lastHeardAt = this.#lastPingAt = performance.now()
     socket.on('error', () => undefined)
-    socket.on('message', (data) => this.#hear(socket, JSON.parse(data.toString())))
+    socket.on('message', (data: Buffer) => this.#hear(socket, parseFrame(data.toString())))
     socket.on('close', (code) => this.#closed(socket, code))
   }
 
-  #closed(socket, code) {
+  #closed(socket: RecordedSocket, code: number): void {
     this.#older.delete(socket)
     if (socket !== this.#socket || this.#isStopped) return
     // The server has evicted the entries that this client needs: the protocol requires a reconnect without the cursor.
     if (code === 4008) this.#epoch = undefined
     const isLater = code === 1001 || code === 1013 || code === 4009
-    const { random, returnWithinMs } = this.#options
+    const { random, returnWithinMs = 150 } = this.#options
     this.#lose(random.between(0, isLater ? 400 : returnWithinMs))
   }
 
   /** The connection has ended; another one follows after this delay. */
-  #lose(afterMs) {
+  #lose(afterMs: number): void {
     this.#socket = undefined
     for (const socket of this.#older) socket.terminate()
     this.#older.clear()
@@ -190,7 +182,7 @@ export class PlainClient {
     this.#returnTimer = setTimeout(() => this.#connect(), afterMs)
   }
 
-  #tick() {
+  #tick(): void {
     if (!this.#socket) return
     const now = performance.now()
     if (now - this.#lastHeardAt > this.#options.patienceMs) {
@@ -205,23 +197,22 @@ export class PlainClient {
   }
 
   /** Publishes messages again that are acknowledged or pending. The server must not deliver them twice. */
-  #stutter() {
-    // Only the first message without an ack: the server could accept any later one before its predecessors.
-    const candidates = [...this.#said, ...this.#outbox.slice(0, 1).filter(({ isSent }) => isSent)]
-    if (candidates.length === 0) return
-    this.#say(frameOf(this.#options.random.pick(candidates), undefined))
+  #stutter(): void {
+    const { repeatable } = this.#outbox
+    if (repeatable.length === 0) return
+    this.#say(publishFrame(this.#options.random.pick(repeatable), undefined))
   }
 
-  #ping() {
+  #ping(): void {
     this.#lastPingAt = performance.now()
     this.#say({ type: 'ping' })
   }
 
-  #say(message) {
+  #say(message: object): void {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message))
   }
 
-  #ask(type, channel, since) {
+  #ask(type: 'subscribe' | 'unsubscribe', channel: string, since?: string): void {
     if ([...this.#requests.values()].includes(channel)) return
     const id = `${this.name}-request-${++this.#requestCount}`
     this.#requests.set(id, channel)
@@ -230,11 +221,11 @@ export class PlainClient {
 
   // ——— received frames
 
-  #hear(socket, message) {
+  #hear(socket: RecordedSocket, message: Frame | undefined): void {
     const isCurrent = socket === this.#socket
     if (!isCurrent && !this.#older.has(socket)) return
     if (isCurrent) this.#lastHeardAt = performance.now()
-    switch (message.type) {
+    switch (message?.type) {
       case 'welcome':
         this.#welcomed(message)
         return
@@ -253,14 +244,18 @@ export class PlainClient {
       case 'error':
         if (isCurrent) this.#refused(message)
         break
-      default:
+      case 'message':
+      case 'direct':
+      case 'presence':
         // The offset shows that the client has received this entry already; the history records it anyway.
-        if (message.offset !== undefined) this.#offset = Math.max(this.#offset, message.offset)
+        this.#offset = Math.max(this.#offset, message.offset)
+        break
+      case undefined:
     }
     if (isCurrent) this.#flush()
   }
 
-  #welcomed({ session, cursor, recovered, channels }) {
+  #welcomed({ session, cursor, recovered, channels }: FrameOf<'welcome'>): void {
     const [epoch, offset] = cursor.split(':')
     this.#session = session
     this.#joined = new Set(channels)
@@ -268,9 +263,7 @@ export class PlainClient {
       this.#epoch = epoch
       this.#offset = Number(offset)
       // The client can no longer find out whether the journal contains these.
-      const inDoubt = this.#outbox.filter(({ wasSent }) => wasSent)
-      this.#outbox = this.#outbox.filter(({ wasSent }) => !wasSent)
-      for (const { id } of inDoubt) this.#reject(id, 'outcome_unknown')
+      for (const { id } of this.#outbox.takeSent()) this.#reject(id, 'outcome_unknown')
     }
     this.#ping()
     if (!this.#options.isImpatient) return
@@ -281,16 +274,16 @@ export class PlainClient {
   }
 
   /** Closes an older connection from which nothing more is due. */
-  #caughtUp() {
+  #caughtUp(): void {
     this.#isCaughtUp = this.#maySpeak = true
     for (const socket of this.#older) socket.close(1000)
     this.#older.clear()
   }
 
-  #answered({ type, id, channels, cursor }) {
+  #answered({ type, id, channels, cursor }: FrameOf<'subscribed' | 'unsubscribed'>): void {
     const offset = Number(cursor.split(':')[1])
     this.#offset = Math.max(this.#offset, offset)
-    this.#requests.delete(id)
+    if (id !== undefined) this.#requests.delete(id)
     for (const channel of channels) {
       if (type === 'subscribed') {
         this.#absent.delete(channel)
@@ -304,57 +297,48 @@ export class PlainClient {
 
   // ——— published messages
 
-  #flush() {
+  #flush(): void {
     if (!this.#maySpeak || performance.now() < this.#holdUntil || this.#socket?.readyState !== 1) return
-    let after
-    for (const item of this.#outbox.slice(0, MAX_IN_FLIGHT)) {
+    let after: string | undefined
+    for (const item of this.#outbox.first(MAX_IN_FLIGHT)) {
       if (!item.isSent) {
         item.isSent = item.wasSent = true
-        this.#say(frameOf(item, after))
+        this.#say(publishFrame(item, after))
       }
       after = item.id
     }
   }
 
-  #sayAllTo(socket) {
-    let after
-    for (const item of this.#outbox.slice(0, MAX_IN_FLIGHT)) {
+  #sayAllTo(socket: RecordedSocket): void {
+    let after: string | undefined
+    for (const item of this.#outbox.first(MAX_IN_FLIGHT)) {
       item.wasSent = true
-      socket.send(JSON.stringify(frameOf(item, after)))
+      socket.send(JSON.stringify(publishFrame(item, after)))
       after = item.id
     }
   }
 
-  #acked({ id, offset }) {
-    const index = this.#outbox.findIndex((item) => item.id === id)
-    if (index < 0) return
-    this.#said.push(...this.#outbox.splice(index, 1))
-    if (this.#said.length > MAX_REMEMBERED) this.#said.shift()
-    this.#options.history.record({ type: 'settled', client: this.name, id, offset })
+  #acked({ id, offset }: FrameOf<'ack'>): void {
+    const message = this.#outbox.find(id)
+    if (!message) return
+    this.#outbox.acked(message)
+    this.#options.history.record({ type: 'settled', client: this.name, id: message.id, offset })
   }
 
-  #refused({ id, temporary, code, retryInMs = 50 }) {
-    if (this.#requests.delete(id)) return
-    const item = this.#outbox.find((each) => each.id === id)
+  #refused({ id, temporary, code, retryInMs = RETRY_MS }: FrameOf<'error'>): void {
+    if (id !== undefined && this.#requests.delete(id)) return
+    const item = this.#outbox.find(id)
     if (!item) return
     if (temporary) {
       item.isSent = false
       if (code !== 'out_of_order') this.#holdUntil = performance.now() + retryInMs
     } else {
-      this.#outbox.splice(this.#outbox.indexOf(item), 1)
-      this.#reject(id, code)
+      this.#outbox.remove(item)
+      this.#reject(item.id, code)
     }
   }
 
-  #reject(id, code) {
+  #reject(id: string, code: string): void {
     this.#options.history.record({ type: 'rejected', client: this.name, id, code })
   }
 }
-
-const frameOf = ({ id, where, data }, after) => ({
-  type: where.to === undefined ? 'message' : 'direct',
-  ...where,
-  data,
-  id,
-  after,
-})

@@ -1,11 +1,10 @@
-/** Actions that happen together, and others that happen alone: those wait for all that are under way, and hold up the rest. */
+/** Actions that run together, and others that run alone: those wait for all that are running, and delay the following ones. */
 export class Turns {
-  #running = new Set()
-  #alone = Promise.resolve()
+  readonly #running = new Set<Promise<unknown>>()
+  #alone: Promise<void> = Promise.resolve()
 
-  /** @template T @param {() => Promise<T>} action */
-  async together(action) {
-    for (let seen; seen !== this.#alone;) await (seen = this.#alone)
+  async together<T>(action: () => Promise<T>): Promise<T> {
+    for (let seen: Promise<void> | undefined; seen !== this.#alone;) await (seen = this.#alone)
     const running = action()
     this.#running.add(running)
     try {
@@ -15,8 +14,7 @@ export class Turns {
     }
   }
 
-  /** @template T @param {() => Promise<T> | T} action */
-  async alone(action) {
+  async alone<T>(action: () => Promise<T> | T): Promise<T> {
     const before = this.#alone
     const turn = (async () => {
       await before
