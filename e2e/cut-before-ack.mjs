@@ -127,5 +127,5 @@ async function until(isTrue) {
   }
 }
 
-// As in chaos.mjs: left alone, Node 20 might not end.
+// As in chaos.ts: Node 20 might not end by itself.
 process.exit((await main()) ? 0 : 1)
