@@ -1,9 +1,10 @@
 /**
- * Every kind of entry on its whole way: encoded, decoded, deduplicated, delivered live, delivered to a connection that
- * resumes, and replayed. The tables are exhaustive by type: a new kind without a sample does not compile.
+ * Every kind of entry on its way through the server: encoded, decoded, deduplicated, delivered live, delivered to a
+ * connection that resumes, and replayed. The tables are exhaustive by type: a new kind without a sample does not compile.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ServerMessage } from '@lastcall/protocol'
 import { describe, expect, test } from 'vitest'
 import { decodeEntry, encodeEntry } from '../../src/journal/entry-codec.js'
 import { ENTRY_KINDS, type ContentKind, type EntryKind } from '../../src/journal/entry-kinds.js'
@@ -13,16 +14,19 @@ import { openHub, turns, type Member } from '../support/test-hub.js'
 
 type ContentOf<Kind extends ContentKind> = Extract<EntryContent, { readonly kind: Kind }>
 
+/** The type of a frame must be a message of the protocol, and so in PROTOCOL.md. */
+type FrameType = ServerMessage['type'] | undefined
+
 interface Sample<Kind extends ContentKind> {
   readonly content: ContentOf<Kind>
   /**
    * The frames of the author, the other client and a third client. All of them are in the lobby, and so is the entry.
    */
-  readonly delivered: Readonly<Record<'anna' | 'bohdan' | 'vira', string | undefined>>
+  readonly delivered: Readonly<Record<'anna' | 'bohdan' | 'vira', FrameType>>
   /** Their frames when an entry with the same content follows. */
-  readonly again: Readonly<Record<'anna' | 'bohdan' | 'vira', string | undefined>>
+  readonly again: Readonly<Record<'anna' | 'bohdan' | 'vira', FrameType>>
   /** The frames of a third client that subscribes with `since`. */
-  readonly replayed: string | undefined
+  readonly replayed: FrameType
   readonly countsTowardsHistory: boolean
 }
 
@@ -91,7 +95,7 @@ const WITHOUT_CONTENT: { readonly [Kind in Exclude<EntryKind, ContentKind>]: tru
   placeholder: true,
 }
 
-test('there is a sample of every kind that the table has', () => {
+test('every kind in the table has a sample', () => {
   expect([...Object.keys(SAMPLES), ...Object.keys(WITHOUT_CONTENT)].sort()).toEqual([...ENTRY_KINDS].sort())
 })
 

@@ -309,7 +309,7 @@ function expectSame(window: Window, { kept, known, next }: NaiveWindow): void {
   for (const clientId of SOME_CLIENTS) {
     for (const id of SOME_IDS) {
       const original = known.find(
-        ({ entry, retryOf }) => 'from' in entry && entry.from === clientId && entry.id === id && retryOf === undefined,
+        ({ entry, retryOf }) => 'id' in entry && entry.from === clientId && entry.id === id && retryOf === undefined,
       )
       expect(window.offsetOf(clientId, id)).toBe(original?.entry.offset)
     }
