@@ -1,15 +1,14 @@
 /** The stalls of a server into which `loop-watch.ts` was loaded. */
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
 
 /** For NODE_OPTIONS: `--import` this. */
 export const LOOP_WATCH = new URL('loop-watch.js', import.meta.url).href
 
+const stall = z.object({ ms: z.number(), cpuMs: z.number() })
 /** In milliseconds. */
-export interface Stall {
-  readonly ms: number
-  readonly cpuMs: number
-}
+export type Stall = Readonly<z.infer<typeof stall>>
 
 /** The complete lines of a file that another process writes. */
 const linesOf = (file: string): string[] =>
@@ -27,5 +26,5 @@ export async function longestStall(
   const before = linesOf(file).length
   server.kill('SIGUSR2')
   while (linesOf(file).length === before) await sleep(5)
-  return JSON.parse(linesOf(file).at(-1) ?? '') as Stall
+  return stall.parse(JSON.parse(linesOf(file).at(-1) ?? ''))
 }
