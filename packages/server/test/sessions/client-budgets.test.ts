@@ -42,7 +42,7 @@ test('a replay of more than the budget passes when the budget is full', () => {
 describe('a client that disconnects and reconnects', () => {
   const oneAMinute = { ...RATES, messagesPerMinute: 1 }
 
-  test('finds what it left, and what has been added meanwhile', () => {
+  test('has its former balance and the refill since then', () => {
     const budgets = new ClientBudgets(RATES)
     const budget = budgets.open('anna')
     for (let count = 0; count < 60; count++) budget.takeMessage(0)
@@ -52,7 +52,7 @@ describe('a client that disconnects and reconnects', () => {
     expect(again.takeMessage(2000)).toBe(1000)
   })
 
-  test('has nothing of any other client', () => {
+  test('shares no budget with another client', () => {
     const budgets = new ClientBudgets(oneAMinute)
     const budget = budgets.open('anna')
     budget.takeMessage(0)
@@ -60,7 +60,7 @@ describe('a client that disconnects and reconnects', () => {
     expect(budgets.open('borys').takeMessage(0)).toBe(0)
   })
 
-  test('finds it full after two minutes, whether it was swept or not', () => {
+  test('has a full budget after two minutes, swept or not', () => {
     for (const isSwept of [false, true]) {
       const budgets = new ClientBudgets(oneAMinute)
       const budget = budgets.open('anna')
@@ -73,7 +73,7 @@ describe('a client that disconnects and reconnects', () => {
     }
   })
 
-  test('is not forgiven by a sweep that comes before the budget is full', () => {
+  test('keeps its debt when a sweep comes before the budget is full', () => {
     const budgets = new ClientBudgets(oneAMinute)
     const budget = budgets.open('anna')
     budget.takeMessage(0)

@@ -45,7 +45,7 @@ test('the addresses of one IPv6 network are one', () => {
   expect(answered).toEqual([])
 })
 
-test('an address has its rejections at once again after a pause', () => {
+test('an address gets its rejections at once again after a pause', () => {
   const clock = new FakeClock()
   const answers = new LateAnswers(clock)
   reject(answers, 20, '192.0.2.7', [])
@@ -55,7 +55,7 @@ test('an address has its rejections at once again after a pause', () => {
   expect(answered).toEqual(numbers(0, 10))
 })
 
-test('256 clients wait at most: one more, and the oldest has its answer', () => {
+test('at most 256 clients wait: one more makes the oldest get its answer', () => {
   const clock = new FakeClock()
   const answers = new LateAnswers(clock)
   const answered: number[] = []
@@ -63,7 +63,7 @@ test('256 clients wait at most: one more, and the oldest has its answer', () => 
   expect(answered).toEqual(numbers(0, 23))
 })
 
-test('an end gives every answer that waits, once', () => {
+test('the end of the server sends every waiting answer once', () => {
   const clock = new FakeClock()
   const answers = new LateAnswers(clock)
   const answered: number[] = []

@@ -7,7 +7,7 @@ import { RateLimit } from '../../src/sessions/rate-limit.js'
 
 const MINUTE_MS = 60_000
 
-test('a minute’s messages may come at once, the next one is too many and is told when it may', () => {
+test('a client may send a minute’s messages at once, and the next one gets a time to wait', () => {
   const limit = new RateLimit(60)
   const bucket = limit.open(0)
   for (let count = 0; count < 60; count++) expect(limit.take(bucket, 0)).toBe(0)
@@ -74,7 +74,7 @@ test('in any stretch of time no more pass than the burst and what that time brin
   )
 })
 
-test('quiet does not save up more than a minute’s messages', () => {
+test('a quiet client saves up no more than a minute’s messages', () => {
   const limit = new RateLimit(3)
   const bucket = limit.open(0)
   const nowMs = 10 * MINUTE_MS

@@ -43,20 +43,20 @@ test('the server refuses the successor of a message that it refused temporarily'
   expect(heard.map(({ data }) => data)).toEqual(['a', 'b', 'c', 'd'])
 })
 
-test('nor when the one before it was refused earlier than others that were said again', async () => {
+test('the server refuses a successor although other messages were published again after the refusal', async () => {
   const server = await startServer({ presenceIntervalMs: 0, maxMessagesPerMinute: 1 })
   const anna = await server.connect('anna')
   anna.send({ type: 'message', data: 'to empty the bucket' })
   anna.send({ type: 'message', id: 'a', data: 'a' })
   anna.send({ type: 'message', id: 'b', after: 'a', data: 'b' })
   await anna.first('error', ({ id }) => id === 'b')
-  // Of the second refusal it has not heard yet.
+  // The client has not received the second refusal yet.
   anna.send({ type: 'message', id: 'a', data: 'a' })
   anna.send({ type: 'message', id: 'c', after: 'b', data: 'c' })
   expect(await anna.first('error', ({ id }) => id === 'c')).toMatchObject({ code: 'out_of_order' })
 })
 
-test('of the refused the last 256 are remembered', async () => {
+test('the server remembers the last 256 refused messages', async () => {
   const server = await startServer({ presenceIntervalMs: 0, maxMessagesPerMinute: 1 })
   const anna = await server.connect('anna')
   anna.send({ type: 'message', data: 'to empty the bucket' })
@@ -64,12 +64,12 @@ test('of the refused the last 256 are remembered', async () => {
   anna.send({ type: 'message', id: 'after the first', after: 'm0', data: '' })
   anna.send({ type: 'message', id: 'after the third', after: 'm2', data: '' })
   const code = async (of: string) => (await anna.first('error', ({ id }) => id === of)).code
-  // It is refused all the same, for another reason.
+  // The server refuses it, too, for another reason.
   expect(await code('after the first')).toBe('rate_limited')
   expect(await code('after the third')).toBe('out_of_order')
 })
 
-test('a message that is refused for good does not hold up what comes after it', async () => {
+test('a permanently refused message does not delay its successors', async () => {
   const server = await startServer({ presenceIntervalMs: 0 })
   const anna = await server.connect('anna')
   anna.send({ type: 'message', id: 'a', channel: 'elsewhere', data: 'a' })

@@ -1,5 +1,5 @@
 /**
- * Sessions: which the server believes, and which not.
+ * Sessions: the server accepts valid ones and rejects all others.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
@@ -71,7 +71,7 @@ describe('a session', () => {
     }
   })
 
-  test('any text is an answer and never a throw', () => {
+  test('the check returns an answer and never throws, for any text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !sessions.isValid(text, 'anna')))
   })
 })

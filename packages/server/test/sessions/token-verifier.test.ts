@@ -1,5 +1,5 @@
 /**
- * Tokens: which the server believes, and which not.
+ * Tokens: the server accepts valid ones and rejects all others.
  */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -209,7 +209,7 @@ describe('a public key as PEM', () => {
   })
 })
 
-describe('keys that the issuer publishes', () => {
+describe('the keys that the issuer publishes', () => {
   const first = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const second = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   let keys: object[]
@@ -240,7 +240,7 @@ describe('keys that the issuer publishes', () => {
     }
   }
 
-  test('verify the tokens that name them, and are asked for once', async () => {
+  test('verify the tokens that name them, and are fetched once', async () => {
     const { url, asked } = await publish(() => ({ status: 200, body: JSON.stringify({ keys }) }))
     const verify = verifier({ authJwksUrl: url })
     expect(asked()).toBe(0)
@@ -265,7 +265,7 @@ describe('keys that the issuer publishes', () => {
     }
   })
 
-  test('are asked for again when they could not be had', async () => {
+  test('are fetched again after a failure', async () => {
     let status = 503
     const { url } = await publish(() => ({ status, body: JSON.stringify({ keys }) }))
     const verify = verifier({ authJwksUrl: url })

@@ -131,7 +131,7 @@ test('a client that was closed or lost stays so, whichever instance accepts it l
   expect(drain.report(NOW, 2000, true)).toMatchObject({ moved: 0, closedInSlot: 2, closedAtDeadline: 2, lost: 2 })
 })
 
-test('it adds up, whichever clients connect and however they end', () => {
+test('the report adds up for any clients and any ends', () => {
   const event = fc.oneof(
     fc.constant('came' as const),
     fc.record({ seenElsewhere: fc.constantFrom('anna', 'bob', 'cleo') }),

@@ -1,5 +1,5 @@
 /**
- * The shutdown, step by step: with a clock and sockets that do what the test says.
+ * The shutdown step by step, with a fake clock and fake sockets.
  */
 import type { ShutdownMessage } from '@lastcall/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -101,7 +101,7 @@ describe('a shutdown', () => {
     expect(seen).toEqual([[1_800_000, 1], 'serving', [60_000, 2]])
   })
 
-  test('warns everybody at once, how long there is, and that nobody is pushed', () => {
+  test('warns every client at once with the remaining time and without a slot', () => {
     const { shutdown, join, states } = drill({ timeoutSeconds: 1800 })
     const all = crowd(3).map((clientId) => join(clientId))
     shutdown.begin('request')
@@ -132,7 +132,7 @@ describe('a shutdown', () => {
     expect(shutdown.report).toMatchObject({ why: 'first', durationSeconds: 1 })
   })
 
-  test('ends as soon as the last client has left, and pushes nobody before', async () => {
+  test('ends as soon as the last client has left, and closes no client before', async () => {
     const { shutdown, join, clock, ended } = drill()
     const [anna, bob] = [join('anna'), join('bob')]
     shutdown.begin('request')
@@ -165,7 +165,7 @@ describe('a shutdown', () => {
     ])
   })
 
-  test('before anybody was served at all is possible, too', async () => {
+  test('may begin before the server serves', async () => {
     const clock = new FakeClock()
     const connectionManager = new ConnectionManager({ clock })
     const shutdown = new GracefulShutdownManager({ connectionManager, clock })
@@ -200,7 +200,7 @@ describe('at the deadline', () => {
     expect(anna.calls.at(-1)).toMatch(/^close 1012 /)
   })
 
-  test('many are not closed at one stroke, and all are closed by then', () => {
+  test('the closes of many clients are paced and over in time', () => {
     const { shutdown, join, clock } = drill({ timeoutSeconds: 100 })
     const all = crowd(4000).map((clientId) => join(clientId))
     shutdown.begin('request')
@@ -217,7 +217,7 @@ describe('at the deadline', () => {
     expect(Math.max(...perTick)).toBeLessThanOrEqual(60)
   })
 
-  test('of no time at all everybody is closed at once', async () => {
+  test('with a timeout of 0 every client is closed at once', async () => {
     const { shutdown, join, clock, ended } = drill({ timeoutSeconds: 0 })
     const all = crowd(2000).map((clientId) => join(clientId))
     shutdown.begin('request')
@@ -317,7 +317,7 @@ describe('slots', () => {
     expect(distance).toBeLessThan(0.0003)
   })
 
-  test('are nobody’s where the spread is none', () => {
+  test('do not exist with a spread of 0', () => {
     const { shutdown, join } = drill({ spreadSeconds: 0 })
     const anna = join('anna')
     shutdown.begin('test')
@@ -331,7 +331,7 @@ describe('slots', () => {
     for (const transport of all) expect(slotOf(transport)).toBeLessThan(4000)
   })
 
-  test('push nobody in mode wait', () => {
+  test('close no client in mode wait', () => {
     const { shutdown, join, clock } = drill({ spreadSeconds: 10 })
     const all = crowd(100).map((clientId) => join(clientId))
     shutdown.begin('test')
@@ -470,7 +470,7 @@ describe('signals', () => {
 })
 
 describe('hurrying', () => {
-  test('closes everybody at once, and means nothing without a shutdown', async () => {
+  test('closes every client at once, and has no effect without a shutdown', async () => {
     const { shutdown, join, states, ended } = drill()
     const [anna, bob] = [join('anna'), join('bob')]
     expect(shutdown.hurry()).toBe(false)
@@ -513,7 +513,7 @@ describe('a client in the middle of its handshake when the shutdown begins', () 
 })
 
 describe('a takeover while it drains', () => {
-  test('is neither a coming nor a going', async () => {
+  test('counts neither as a join nor as a leave', async () => {
     const { shutdown, join, ended } = drill({ delaySeconds: 10 })
     join('anna')
     shutdown.begin('request')
@@ -660,7 +660,7 @@ describe('progress', () => {
     ])
   })
 
-  test('goes on while who is left is being closed', () => {
+  test('continues while the remaining clients are closed', () => {
     const { shutdown, join, clock, log } = drill({ timeoutSeconds: 60 })
     for (const clientId of crowd(25_000)) join(clientId)
     shutdown.begin('request')
