@@ -58,7 +58,7 @@ test('the states of one turn of the event loop form one message', async () => {
   expect(sent).toEqual(['READY=1 STATUS=Serving EXTEND_TIMEOUT_USEC=1500000 WATCHDOG=1'])
 })
 
-test('one message is under way at a time, and of what is said meanwhile the newest status wins', async () => {
+test('the notifier sends one message at a time, and only the newest status meanwhile', async () => {
   const { notifier, sent, settle } = start()
   notifier.ready()
   await setImmediate()
@@ -71,7 +71,7 @@ test('one message is under way at a time, and of what is said meanwhile the newe
   expect(sent).toEqual(['READY=1', 'STATUS=two WATCHDOG=1'])
 })
 
-test('a reload says when it began, and its end is a message of its own', async () => {
+test('a reload carries its start time, and its end is a message of its own', async () => {
   const { notifier, clock, sent, settle } = start()
   clock.advance(1234)
   notifier.reloading()
@@ -84,7 +84,7 @@ test('a reload says when it began, and its end is a message of its own', async (
   expect(sent).toEqual(['RELOADING=1 MONOTONIC_USEC=1234000 STATUS=Reloading', 'READY=1 STATUS=Serving', 'STOPPING=1'])
 })
 
-test('of reloads that nobody could be told of only the last is told', async () => {
+test('after a failure the notifier reports only the last reload', async () => {
   const { notifier, clock, sent, settle } = start()
   notifier.ready()
   await setImmediate()
@@ -98,7 +98,7 @@ test('of reloads that nobody could be told of only the last is told', async () =
   expect(sent).toEqual(['READY=1', 'RELOADING=1 MONOTONIC_USEC=100000 STATUS=reload 99', 'READY=1'])
 })
 
-test('a status is one line and not endless', async () => {
+test('a status is one line of bounded length', async () => {
   const { notifier, sent, settle } = start()
   notifier.status('bad\nREADY=1\tand\u0000more')
   await settle()
@@ -108,7 +108,7 @@ test('a status is one line and not endless', async () => {
   expect(sent[1]).toHaveLength('STATUS='.length + 500)
 })
 
-test('a failure is logged once, and again only after something got there', async () => {
+test('the notifier logs a failure once, and again only after a delivered message', async () => {
   const { notifier, sent, warnings, settle } = start()
   for (let count = 0; count < 3; count++) {
     notifier.alive()
@@ -123,7 +123,7 @@ test('a failure is logged once, and again only after something got there', async
   expect(warnings).toHaveLength(2)
 })
 
-test('flush waits for what is under way and for what waits', async () => {
+test('flush waits for the message under way and for waiting messages', async () => {
   const { notifier, settle } = start()
   let isFlushed = false
   notifier.ready()
@@ -136,7 +136,7 @@ test('flush waits for what is under way and for what waits', async () => {
   await notifier.flush(1000)
 })
 
-test('flush does not wait for longer than it is given', async () => {
+test('flush waits no longer than the given time', async () => {
   const { notifier, clock } = start()
   notifier.stopping()
   const flushed = notifier.flush(1000)

@@ -56,7 +56,7 @@ test('a server that serves is ready, and its connections are told once a minute,
   expect(said()).toEqual([])
 })
 
-test('while it drains, more time is asked for long before the last asking is over, and STOPPING is not said', () => {
+test('a draining server extends its time long before the last extension ends, and does not send STOPPING', () => {
   const { clock, progress, said, enter } = start()
   said()
   Object.assign(progress, { activeConnections: 5, remainingMs: 1_800_000, report: { left: 1, moved: 2, lost: 3 } })
@@ -79,7 +79,7 @@ test('a cancelled shutdown leaves a service that serves', () => {
   expect(said()).toEqual([])
 })
 
-test('STOPPING is said when there is no way back, and time is asked for until the end', () => {
+test('the server sends STOPPING when the shutdown is final, and extends its time until the end', () => {
   const { clock, said, enter } = start()
   enter('draining')
   said()
@@ -97,7 +97,7 @@ test('a server that is stopped before it listens sends no READY', () => {
   expect(start({ state: 'draining' }).said()).not.toContain('READY')
 })
 
-test('a sign of life comes at half the time, in every state', () => {
+test('the server sends a sign of life at half the watchdog time in every state', () => {
   const { clock, said, enter } = start({ watchdogMs: 30_000 })
   clock.advance(30_000)
   expect(said().filter((each) => each === 'alive')).toHaveLength(2)

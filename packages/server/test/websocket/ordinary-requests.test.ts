@@ -98,7 +98,7 @@ describe('on a server of our own', () => {
   })
 })
 
-describe('attached to a server of somebody else', () => {
+describe('attached to the server of an application', () => {
   async function host(listener: RequestListener): Promise<{ http: Server; place: Place }> {
     const http = createHttpServer(listener)
     http.listen(0, '127.0.0.1')
@@ -139,12 +139,12 @@ describe('attached to a server of somebody else', () => {
     expect(await exchange(place, handshake('/ws/anna'))).toMatch(/^HTTP\/1.1 101 /)
   })
 
-  test('a WebSocket of a path that is nobody’s is not found', async () => {
+  test('a WebSocket of an unknown path is not found', async () => {
     const { place } = await host(() => undefined)
     expect(await exchange(place, handshake('/theirs'))).toMatch(/^HTTP\/1.1 404 /)
   })
 
-  test('two endpoints on one server do not take each other for somebody else', async () => {
+  test('two endpoints on one server each handle their own path', async () => {
     const { http, place } = await host(() => undefined)
     const second = await createServer({ journalUrl: 'memory:' })
     onTestFinished(async () => {

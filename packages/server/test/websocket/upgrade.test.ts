@@ -78,7 +78,7 @@ test('the handshake is answered as RFC 6455 section 4.2.2 has it, with the welco
   expect(headers['sec-websocket-extensions']).toBeUndefined()
 })
 
-test('a subprotocol that is not ours is not agreed to, and the client may stay', async () => {
+test('the server does not accept an unknown subprotocol, and the client stays connected', async () => {
   const server = await startServer()
   const { status, headers } = await ask(server, '/ws/anna', { 'Sec-WebSocket-Protocol': 'chat' })
   expect(status).toBe(101)

@@ -94,7 +94,7 @@ describe('a report', () => {
 
   test('of nobody is none', () => expect(reportOf([])).toBeUndefined())
 
-  test('of who was cut off in the middle of it has its clients lost', () => {
+  test('of a worker that was killed during it counts its clients as lost', () => {
     const { lost, remaining, endedAt } = cutOff({ ...REPORT, endedAt: undefined }, 'now')
     expect({ lost, remaining, endedAt }).toEqual({ lost: 2, remaining: 0, endedAt: 'now' })
   })

@@ -136,7 +136,7 @@ describe('at start', () => {
     expect(happened).toEqual(['serving 1'])
   })
 
-  test('a worker that is told to listen and does not is ended', () => {
+  test('the primary ends a worker that does not listen when asked', () => {
     generations.begin()
     worker('1.1').prepared(1)
     clock.advance(60_000)
@@ -196,7 +196,7 @@ describe('a worker that crashes', () => {
     expect(worker('1.1').told).toEqual([])
   })
 
-  test('again and again is replaced later and later, until it has lived a while', () => {
+  test('again and again is replaced later each time, until it has lived a while', () => {
     serve()
     worker('1.2').end(CRASH)
     worker('1.2').end(CRASH)
@@ -264,7 +264,7 @@ describe('a reload', () => {
     expect(happened.at(-1)).toBe('serving 3')
   })
 
-  test('of which a later one can not start says good-bye to who came to the earlier one', () => {
+  test('of which a later worker cannot start closes the clients of the earlier one politely', () => {
     serve()
     generations.reload()
     worker('2.1').up(3)
@@ -311,7 +311,7 @@ describe('a reload', () => {
     expect(worker('1.1').wasKilled, 'it has nobody to take leave of').toBe(true)
   })
 
-  test('three generations may take their time, the fourth makes the oldest hurry', () => {
+  test('three generations may drain, and a fourth ends the waiting of the oldest', () => {
     serve(1)
     for (let times = 0; times < 3; times++) reload(1)
     expect(['1.1', '2.1', '3.1'].map((name) => worker(name).told)).toEqual([['leave'], ['leave'], ['leave']])
@@ -349,7 +349,7 @@ describe('a shutdown', () => {
     expect(happened.at(-1)).toBe('nobody left')
   })
 
-  test('ends a reload: who does not listen yet is ended, who does says good-bye', () => {
+  test('ends a reload: the primary ends workers that do not listen yet, and the others drain', () => {
     serve()
     generations.reload()
     generations.reload()
@@ -371,7 +371,7 @@ describe('a shutdown', () => {
     expect(happened).toEqual(['gone 1', 'nobody left'])
   })
 
-  test('while nobody is there is over at once', () => {
+  test('without workers is over at once', () => {
     serve(1)
     worker('1.1').end(CRASH)
     worker('1.1').end(CRASH)
@@ -379,7 +379,7 @@ describe('a shutdown', () => {
     expect(happened.at(-1)).toBe('nobody left')
   })
 
-  test('that is called off has those replaced who have gone', () => {
+  test('that is cancelled replaces the workers that have ended', () => {
     serve()
     generations.shutdown({ kind: 'shutdown', why: 'api', request: {} })
     worker('1.2').end()
@@ -390,7 +390,7 @@ describe('a shutdown', () => {
     expect(happened).toEqual(['serving 1', 'serving 2'])
   })
 
-  test('hurries everybody, old ones too', () => {
+  test('ends the waiting of all workers, old ones too', () => {
     serve(1)
     reload(1)
     generations.shutdown({ kind: 'shutdown', why: 'SIGTERM', request: {} })
@@ -403,7 +403,7 @@ describe('a shutdown', () => {
 })
 
 describe('the end of the primary', () => {
-  test('is the end of starting anybody', () => {
+  test('starts no further worker', () => {
     serve(3)
     for (let times = 0; times < 2; times++) worker('1.3').end(CRASH)
     generations.end()
@@ -415,7 +415,7 @@ describe('the end of the primary', () => {
     expect(logged('reload.started')).toEqual([])
   })
 
-  test('in the middle of a start is that, too', () => {
+  test('in the middle of a start starts no further worker, either', () => {
     generations.begin()
     generations.end()
     worker('1.1').up(2)

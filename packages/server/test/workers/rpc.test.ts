@@ -24,7 +24,7 @@ beforeEach(() => {
 const reply = (to: number, content: unknown): void =>
   questions.answered({ kind: 'answer', id: (asked[to] as Question).id, content })
 
-test('each gets its own answer, in whatever order they come', async () => {
+test('each call gets its own answer, in any order of the answers', async () => {
   const [name, age] = [questions.ask('name', { timeoutMs: 100 }), questions.ask('age', { timeoutMs: 100 })]
   reply(1, 7)
   reply(0, 'anna')
@@ -32,7 +32,7 @@ test('each gets its own answer, in whatever order they come', async () => {
   expect(clock.running).toBe(0)
 })
 
-test('no answer is told after the time that was given, and one that comes later is nobody’s', async () => {
+test('a call without an answer in the given time rejects, and a late answer has no effect', async () => {
   const name = questions.ask('name', { timeoutMs: 100 })
   clock.advance(100)
   await expect(name).rejects.toThrow('no answer about name within 100 ms')

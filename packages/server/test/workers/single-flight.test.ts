@@ -16,7 +16,7 @@ test('a caller gets the result of the running call, and a later caller another o
   expect(await three).toBe(2)
 })
 
-test('a failure is for those who asked meanwhile, and not kept', async () => {
+test('a failure rejects the calls that wait for it, and the next call starts anew', async () => {
   let calls = 0
   const ask = singleFlight(() => (calls++ === 0 ? Promise.reject(new Error('busy')) : Promise.resolve(calls)))
   const [one, two] = [ask(), ask()]
