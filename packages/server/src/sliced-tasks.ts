@@ -47,6 +47,20 @@ export class SlicedTasks {
     if (isNext) this.#run()
   }
 
+  /**
+   * Does the first piece of the task at once if this turn has time for it and no task waits before it. Returns whether the task
+   * is over; if not, the caller defers it. Schedules nothing for a short piece: a run in the next turn for each of them would
+   * keep the event loop from waiting for input.
+   */
+  attempt(task: Task): boolean {
+    if (!this.isIdle || this.#spentMs >= this.#stretchMs) return false
+    const startMs = this.#clock.monotonic()
+    const hasMore = task()
+    this.#spentMs += this.#clock.monotonic() - startMs
+    if (this.#spentMs >= this.#stretchMs) this.#turns.schedule()
+    return !hasMore
+  }
+
   /** Begins the task in the next turn of the event loop. */
   defer(task: Task): void {
     this.#waiting.push(task)
@@ -58,13 +72,17 @@ export class SlicedTasks {
     if (!this.#isRunning) this.#run(Infinity)
   }
 
+  /**
+   * Node calls it after the input of a turn. The tasks that the input has begun at once have used time of this same turn: with a
+   * stretch of its own, each kind of task would occupy the event loop twice in a turn.
+   */
   #nextTurn(): void {
-    this.#spentMs = 0
     try {
       this.#run()
     } finally {
-      // A task that throws does not stop the tasks behind it. The time that this turn has used is free again in the next.
-      if (!this.isIdle || this.#spentMs > 0) this.#turns.schedule()
+      this.#spentMs = 0
+      // A task that throws does not stop the tasks behind it.
+      if (!this.isIdle) this.#turns.schedule()
     }
   }
 

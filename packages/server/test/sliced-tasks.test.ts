@@ -33,11 +33,30 @@ test('a task is done at once as far as the turn has time, and the rest in the ne
   const work = new Work()
   work.tasks.add(work.task('a', 5, 4))
   expect(work.takeDone()).toBe('a1 a2')
+  // This turn has no time left: the tasks that its input began have used it up.
+  await nextTurn()
+  expect(work.takeDone()).toBe('')
   await nextTurn()
   expect(work.takeDone()).toBe('a3 a4')
   await nextTurn()
   expect(work.takeDone()).toBe('a5')
   expect(work.tasks.isIdle).toBe(true)
+})
+
+test('a first piece that is attempted uses the time of its turn, and one that takes it all leaves nothing for others', async () => {
+  const work = new Work()
+  const long = work.task('a', 2, 7)
+  expect(work.tasks.attempt(long)).toBe(false)
+  work.tasks.defer(long)
+  expect(work.tasks.attempt(work.task('b', 1, 1))).toBe(false)
+  expect(work.takeDone()).toBe('a1')
+  await nextTurn()
+  expect(work.takeDone()).toBe('a2')
+  expect(work.tasks.attempt(work.task('c', 1, 8))).toBe(true)
+  expect(work.tasks.attempt(work.task('d', 1, 1))).toBe(false)
+  expect(work.takeDone()).toBe('c1')
+  await nextTurn()
+  expect(work.tasks.attempt(work.task('e', 1, 1))).toBe(true)
 })
 
 test('tasks of one turn share its time, and are done in their order', async () => {
@@ -46,6 +65,7 @@ test('tasks of one turn share its time, and are done in their order', async () =
   work.tasks.add(work.task('b', 2, 3))
   work.tasks.add(work.task('c', 1, 1))
   expect(work.takeDone()).toBe('a1 b1')
+  await nextTurn()
   await nextTurn()
   expect(work.takeDone()).toBe('b2 c1')
 })
@@ -73,6 +93,7 @@ test('a task that adds another one is done first', () => {
 test('a task that is added in a turn with time is begun at once, though the tasks of the turn before used theirs up', async () => {
   const work = new Work()
   work.tasks.add(work.task('a', 4, 4))
+  await nextTurn()
   await nextTurn()
   expect(work.takeDone()).toBe('a1 a2 a3 a4')
   await nextTurn()

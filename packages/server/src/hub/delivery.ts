@@ -23,10 +23,10 @@ export interface DeliveryOptions {
 }
 
 /**
- * How long the delivery of a batch may occupy the event loop, in milliseconds. A batch for 10,000 connections takes
- * about 30.
+ * How long the delivery of a batch may occupy the event loop, in milliseconds. A batch for 10,000 connections takes about 30. The
+ * other work of a turn and the garbage collector need as much again.
  */
-const STRETCH_MS = 40
+const STRETCH_MS = 24
 
 export class Delivery {
   readonly #options: DeliveryOptions

@@ -2,6 +2,7 @@
  * The slots of one shutdown: when each connection is asked to leave, and, in mode `migrate`, which connections are closed
  * because their slot has ended. Sends nothing and owns no timer.
  */
+import { MAX_CLOSES_A_TURN } from '../connections/close-pace.js'
 import type { Connection } from '../connections/connection.js'
 import { closesDue, graceMs, slotMs } from './drain-plan.js'
 
@@ -41,7 +42,7 @@ export class DepartureSlots {
   }
 
   /**
-   * Closes the connections whose slot has ended, never faster than evenly. After a time in which the event loop was held up,
+   * Closes the connections whose slot has ended, never faster than evenly, and at most MAX_CLOSES_A_TURN of them. After a time in which the event loop was held up,
    * the clients get as much time again, one grace at most.
    *
    * @param waiting How many connections are still to leave or to be closed.
@@ -51,7 +52,7 @@ export class DepartureSlots {
     this.#addDelay(nowMs - (this.#tickedAtMs ?? nowMs) - tickMs, nowMs)
     this.#tickedAtMs = nowMs
     if (nowMs < this.#notBeforeMs) return
-    let due = closesDue(waiting, this.#endMs - nowMs, tickMs)
+    let due = Math.min(closesDue(waiting, this.#endMs - nowMs, tickMs), MAX_CLOSES_A_TURN)
     for (; due > 0; this.#next++) {
       const connection = this.#order[this.#next]
       if (!connection || (connection.leaveAtMs ?? nowMs) + this.#graceMs > nowMs) return

@@ -35,7 +35,7 @@ export function closingTimeMs(remaining: number, timeoutMs: number): number {
 
 /**
  * How many closes are due now: *remaining ÷ time left*, for one tick. Each tick computes it anew: connections that end by
- * themselves lower the rate, and a late tick catches up. Without time left: all.
+ * themselves lower the rate, and a late tick catches up. Without time left: all. The caller spreads them over turns.
  */
 export function closesDue(remaining: number, timeLeftMs: number, tickMs: number): number {
   if (timeLeftMs <= tickMs) return remaining

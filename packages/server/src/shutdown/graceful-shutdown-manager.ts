@@ -28,7 +28,7 @@ import { Departures } from './departures.js'
 import { closingTimeMs, reminderTimes, returnTimes, spreadMs } from './drain-plan.js'
 import { connectionsLeft, DrainProgress, PROGRESS_EVERY_MS, shutdownStarted } from './drain-progress.js'
 import { DrainCounter, type DrainReport, type ShutdownMode } from './drain-report.js'
-import { ForcedCloses } from './forced-closes.js'
+import { countWaiting, ForcedCloses } from './forced-closes.js'
 import type { GracefulShutdownOptions, ShutdownRequest } from './shutdown-options.js'
 import { LastSightings } from './last-sightings.js'
 import { isReady, isShuttingDown, nextState, type ShutdownEvent, type ShutdownState } from './shutdown-state.js'
@@ -248,17 +248,10 @@ export class GracefulShutdownManager {
     if (change === 'begun') this.#tell('reminder')
     if (change !== 'over') {
       const close = (connection: Connection): void => this.#closeOne(connection, CLOSES.slotEnded)
-      this.#departures?.closeEnded(now, this.#countWaiting(), CLOSE_TICK_MS, close)
+      this.#departures?.closeEnded(now, countWaiting(this.#connections), CLOSE_TICK_MS, close)
     } else if (this.#move('deadline')) {
       this.#closeRemaining(closingTimeMs(this.#connections.getActiveCount(), Infinity))
     }
-  }
-
-  /** The number of connections that have neither ended nor begun to close. */
-  #countWaiting(): number {
-    let count = 0
-    for (const connection of this.#connections.all()) if (!connection.serverClose) count++
-    return count
   }
 
   #closeOne(connection: Connection, close: Close, returnInMs?: number): void {
@@ -318,9 +311,14 @@ export class GracefulShutdownManager {
       const hint = isAnotherReady() ? undefined : returnInMs(this.#clock.monotonic())
       this.#closeOne(connection, CLOSES.deadline, hint)
     }
-    const tick = (): void => closes.closeDue(this.#clock.monotonic(), this.#countWaiting(), CLOSE_TICK_MS, close)
+    // After a stall the rest follows in the next turns and not in the next ticks: the closes end as soon as the machine allows.
+    let isBehind = false
+    const tick = (): void => {
+      isBehind = closes.closeDue(this.#clock.monotonic(), countWaiting(this.#connections), CLOSE_TICK_MS, close)
+      if (isBehind) this.#clock.soon(tick)
+    }
     this.#timers.push(this.#clock.every(PROGRESS_EVERY_MS, () => this.#logProgress()))
-    this.#timers.push(this.#clock.every(CLOSE_TICK_MS, tick))
+    this.#timers.push(this.#clock.every(CLOSE_TICK_MS, () => isBehind || tick()))
     tick()
     this.#endIfEverybodyGone()
   }

@@ -90,15 +90,19 @@ class Crowd {
     }
   }
 
-  /** Waits until nothing more is done, and returns how much was done in each turn. */
+  /**
+   * Waits until nothing more is done, and returns how much was done in each turn. A turn whose input has used its time up does
+   * nothing.
+   */
   async turns(): Promise<number[]> {
     const turns: number[] = []
-    for (;;) {
-      if (this.done === 0) return turns
+    for (let quiet = 0; quiet < 2;) {
+      quiet = this.done > 0 ? 0 : quiet + 1
       turns.push(this.done)
       this.done = 0
       await nextTurn()
     }
+    return turns.filter((count) => count > 0)
   }
 }
 

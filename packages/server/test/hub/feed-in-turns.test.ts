@@ -32,14 +32,16 @@ async function openSlowHub(options: TestHubOptions = {}): Promise<WatchedHub> {
   return { ...hub, takeTold: () => told.splice(0) }
 }
 
-/** What is told in each turn from now on, until nothing more is told. */
+/** What is told in each turn from now on, until nothing more is told. A turn whose input has used its time up tells nothing. */
 async function turnsOf({ takeTold }: WatchedHub): Promise<(number | string)[][]> {
   const turns: (number | string)[][] = []
-  for (let told = takeTold(); told.length > 0; told = takeTold()) {
+  for (let quiet = 0; quiet < 2;) {
+    const told = takeTold()
+    quiet = told.length > 0 ? 0 : quiet + 1
     turns.push(told)
     await nextTurn()
   }
-  return turns
+  return turns.filter(({ length }) => length > 0)
 }
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)

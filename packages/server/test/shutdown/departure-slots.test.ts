@@ -13,8 +13,8 @@ const GRACE_MS = 1500
 const connectionOf = (clientId: string): Connection => new Connection(identityOf(clientId), new FakeTransport(), 0)
 
 /** Slots of ten clients that never move, with what closes them. */
-function drill() {
-  const connections = Array.from({ length: 10 }, (_, index) => connectionOf(`client-${String(index)}`))
+function drill(count = 10) {
+  const connections = Array.from({ length: count }, (_, index) => connectionOf(`client-${String(index)}`))
   const slots = new DepartureSlots(connections, 0, OVER_MS)
   const closedAt = new Map<string, number>()
   const tick = (nowMs: number): void => {
@@ -58,4 +58,15 @@ test('a machine that is always held up closes its clients, too, at most one spre
   ticks(0, 3 * OVER_MS, 500)
   expect(closedAt.size).toBe(10)
   expect(Math.max(...closedAt.values())).toBeLessThanOrEqual(2 * OVER_MS + 500)
+})
+
+test('a late tick closes at most 128 clients, and the next ticks close the others', () => {
+  const { closedAt, ticks } = drill(1000)
+  ticks(0, 10)
+  const lateMs = 3 * OVER_MS
+  ticks(lateMs, lateMs + OVER_MS)
+  const times = [...closedAt.values()]
+  expect(times).toHaveLength(1000)
+  const most = Math.max(...[...new Set(times)].map((at) => times.filter((time) => time === at).length))
+  expect(most).toBe(128)
 })
