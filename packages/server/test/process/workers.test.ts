@@ -21,10 +21,13 @@ async function apart(command: Command): Promise<[TestClient, TestClient]> {
 }
 
 const addsUp = (report: Readonly<Record<string, unknown>>): void => {
-  const { connectionsAtStart, cameLater, left, moved, closedInSlot, closedAtDeadline, lost, remaining } =
+  const { connectionsAtStart, cameLater, handedOver, left, moved, closedInSlot, closedAtDeadline, lost, remaining } =
     report as Record<string, number>
   expect(
-    [left, moved, closedInSlot, closedAtDeadline, lost, remaining].reduce((sum = 0, one = 0) => sum + one, 0),
+    [handedOver, left, moved, closedInSlot, closedAtDeadline, lost, remaining].reduce(
+      (sum = 0, one = 0) => sum + one,
+      0,
+    ),
   ).toBe((connectionsAtStart ?? NaN) + (cameLater ?? NaN))
 }
 
