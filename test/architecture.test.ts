@@ -72,7 +72,7 @@ test('each rule rejects an import that it forbids', async () => {
     ['cluster-by-workers', `${server}/startup-warnings.ts`, 'node:cluster'],
     ['workers-by-command', `${server}/http/health.ts`, '../workers/primary.js'],
     ['systemd-by-the-command', `${server}/cli.ts`, './systemd/notifier.js'],
-    ['zod-by-its-users', `${server}/sessions/message-handler.ts`, 'zod'],
+    ['zod-by-config-and-http', `${server}/sessions/message-handler.ts`, 'zod'],
     ['leaves', `${server}/errors.ts`, 'node:util'],
     ['protocol-depends-on-nothing', 'packages/protocol/src/texts.ts', 'node:crypto'],
     ['client-depends-on-nothing', 'packages/client/src/client.ts', '../../protocol/src/texts.js'],

@@ -49,7 +49,7 @@ export class Subscriptions {
    * otherwise from now on. The catch-up begins after the caller has sent the welcome.
    */
   join(connection: Connection, channels: Iterable<string>, cursor: Cursor | 'malformed' | undefined): Start {
-    const { feed, stats } = this.#options
+    const { feed, delivery, stats } = this.#options
     const subscriber = this.#enter(connection, channels)
     if (cursor === undefined) {
       subscriber.audience?.goLive(subscriber)
@@ -61,7 +61,8 @@ export class Subscriptions {
       return { cursor: feed.cursorAt(feed.window.head), recovered: false }
     }
     stats.resumesRecovered++
-    this.#continueAfter(subscriber, cursor)
+    if (cursor.offset === feed.window.head) subscriber.audience?.goLive(subscriber)
+    else delivery.catchUps.begin(subscriber, cursor.offset, feed.window.head)
     return { cursor: formatCursor(cursor), recovered: true }
   }
 
@@ -71,11 +72,8 @@ export class Subscriptions {
    * @param cursor `canRecover` is true for it.
    */
   adopt(connection: Connection, channels: Iterable<string>, cursor: Cursor): void {
-    this.#continueAfter(this.#enter(connection, channels), cursor)
-  }
-
-  #continueAfter(subscriber: Subscriber, cursor: Cursor): void {
     const { feed, delivery } = this.#options
+    const subscriber = this.#enter(connection, channels)
     if (cursor.offset === feed.window.head) subscriber.audience?.goLive(subscriber)
     else delivery.catchUps.begin(subscriber, cursor.offset, feed.window.head)
   }
