@@ -5,7 +5,7 @@
  */
 const SRC = '^packages/server/src/'
 /** The folders that know neither sockets nor HTTP. */
-const INNER = '(backend|connections|sessions|hub|presence|instances|shutdown|handover)'
+const INNER = '(backend|connections|sessions|hub|presence|instances|shutdown)'
 const OUTER = `${SRC}(http|websocket|workers|systemd)/|${SRC}(startup-warnings|cli|serve|(assemble|create|lastcall)-server|closing-steps|compose-[a-z]+|index)\\.ts$`
 
 /**
@@ -134,10 +134,10 @@ module.exports = {
       'Whoever is a process of its own tells systemd; a server as a library is a part of somebody else’s.',
     ),
     onlyBy(
-      'zod-by-its-users',
-      [`${SRC}(config|http)/`, `${SRC}handover/record\\.ts$`],
+      'zod-by-config-and-http',
+      [`${SRC}(config|http)/`],
       npm('zod'),
-      'Only the configuration, the bodies of HTTP requests and the records of other processes are checked by schemas.',
+      'Only the configuration and the bodies of HTTP requests are checked by schemas.',
     ),
     {
       name: 'leaves',

@@ -14,8 +14,6 @@ const LATER_MS = 100
 export interface Report {
   readonly connectionsAtStart: number
   readonly cameLater: number
-  /** A build before the handover of connections does not report it. */
-  readonly handedOver?: number
   readonly left: number
   readonly moved: number
   readonly closedInSlot: number
@@ -82,9 +80,8 @@ export function judge({ events, deployAt, doneAt, reports, isTimed }: Run): Verd
   if (isTimed && !(worst <= p99 + LATER_MS))
     faults.push(`a message took ${Math.round(worst)} ms; before, 99 of 100 took at most ${p99} ms`)
   for (const report of reports) {
-    const { connectionsAtStart, cameLater, handedOver = 0, left, moved } = report
-    const { closedInSlot, closedAtDeadline, lost, remaining } = report
-    const sum = handedOver + left + moved + closedInSlot + closedAtDeadline + lost + remaining
+    const { connectionsAtStart, cameLater, left, moved, closedInSlot, closedAtDeadline, lost, remaining } = report
+    const sum = left + moved + closedInSlot + closedAtDeadline + lost + remaining
     if (connectionsAtStart + cameLater !== sum) faults.push(`a report does not add up: ${JSON.stringify(report)}`)
     if (lost + remaining + report.messagesUnacked > 0) faults.push(`a report has losses: ${JSON.stringify(report)}`)
   }

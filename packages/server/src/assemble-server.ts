@@ -4,7 +4,6 @@ import { createBackend, type BackendMethods } from './backend/backend.js'
 import { History } from './backend/history.js'
 import { ClosingSteps } from './closing-steps.js'
 import { composeDelivery, type ComposedDelivery } from './compose-delivery.js'
-import { composeHandover, type ComposedHandover } from './compose-handover.js'
 import { composeHttp, tlsFilesOf, type ComposedHttp, type HttpParts } from './compose-http.js'
 import { composeJournal, type ComposedJournal } from './compose-journal.js'
 import { composeSessions, type ComposedSessions } from './compose-sessions.js'
@@ -131,9 +130,7 @@ export async function assembleServer(config: Config, assembly: Assembly): Promis
 
   const history = new History(hub.feed, WEBSOCKET_ENCODING)
   const backend = createBackend({ publishing: hub.publishing, history, cluster })
-  const handover = composeHandover(config, { ...base, connections, delivery, sessions, http, shutdown })
-  const composed = { config, connections, announcer, backend, shutdown, sessions, reports, http, handover }
-  const parts = { ...base, ...composed, closingSteps }
+  const parts = { ...base, config, connections, announcer, backend, shutdown, sessions, reports, http, closingSteps }
   http.onConnection(sessions.handle)
   broadcastWhileServing({ ...base, intervalSeconds: config.broadcastIntervalSeconds, connections, shutdown })
   announceStates(parts)
@@ -189,7 +186,6 @@ interface Parts {
   readonly sessions: ComposedSessions
   readonly reports: ComposedStatus
   readonly http: ComposedHttp
-  readonly handover: ComposedHandover | undefined
   readonly closingSteps: ClosingSteps
 }
 
@@ -203,20 +199,7 @@ function announceStates({ announcer, shutdown, http }: Parts): void {
 }
 
 function serverOf(parts: Parts): AssembledServer {
-  const {
-    config,
-    log,
-    node,
-    connections,
-    announcer,
-    backend,
-    shutdown,
-    sessions,
-    reports,
-    http,
-    handover,
-    closingSteps,
-  } = parts
+  const { config, log, node, connections, announcer, backend, shutdown, sessions, reports, http, closingSteps } = parts
   const startServing = (): void => {
     shutdown.started()
     if (sessions.isOpen) log.warn('open_access', OPEN_ACCESS)
@@ -242,7 +225,6 @@ function serverOf(parts: Parts): AssembledServer {
     },
     health: () => reports.ownHealth(),
     metrics: () => reports.metrics.metrics(),
-    handover,
     stopListening: () => http.stopListening(),
     ownStatus: reports.ownStatus,
     get givenUp() {

@@ -8,7 +8,6 @@ import { readTlsFiles, type TlsFiles } from './config/tls-files.js'
 import { VERSION } from './config/version.js'
 import type { ConnectionListener } from './connections/front.js'
 import { LastcallError } from './errors.js'
-import type { OpenTransport } from './handover/adoption.js'
 import { createApp, createSplitApps, type AppDependencies, type ServerStatus } from './http/app.js'
 import { createAddressReader } from './http/client-address.js'
 import type { DescriptorShares } from './http/descriptors.js'
@@ -17,12 +16,10 @@ import type { InstanceStatus } from './http/instances-api.js'
 import { listen, listenAdmin, type Address, type ListenWhere } from './http/listen.js'
 import { securityHeaders } from './http/security-headers.js'
 import type { Logger } from './observability/log.js'
-import type { Randomness } from './randomness.js'
 import type { GracefulShutdownManager } from './shutdown/graceful-shutdown-manager.js'
-import { checkBufferedInput } from './websocket/buffered-input-check.js'
 import { NodeFront } from './websocket/node-front.js'
 import { originForm } from './websocket/upgrade-request.js'
-import { WebSocketAcceptor } from './websocket/websocket-acceptor.js'
+import { WebSocketAcceptor } from './websocket/websocket-transport.js'
 
 export interface HttpParts {
   /** `undefined`: plain HTTP. */
@@ -36,7 +33,6 @@ export interface HttpParts {
   /** The instances that share the journal, this one included. */
   readonly instances: () => readonly InstanceStatus[]
   readonly clock: Clock
-  readonly randomness: Pick<Randomness, 'bytes'>
   readonly log: Logger
 }
 
@@ -45,8 +41,6 @@ export interface ComposedHttp {
   readonly isReachable: boolean
   /** Passes each handshake to the listener from now on. */
   onConnection(listener: ConnectionListener): void
-  /** Puts a transport on the socket of a connection that another process hands over. */
-  readonly openTransport?: OpenTransport | undefined
   /** Binds HOST and PORT, or serves the socket `fd`, which listens already; binds ADMIN_PORT, too. */
   listen(fd: number | undefined): Promise<Address>
   /** Serves WebSockets on an HTTP server of the application. */
@@ -76,19 +70,17 @@ export async function composeHttp(config: Config, parts: HttpParts): Promise<Com
     config.adminPort === undefined
       ? { app: await createApp(dependencies), adminApp: undefined }
       : await createSplitApps(dependencies)
-  const acceptor = new WebSocketAcceptor({
-    maxPayloadBytes: config.maxPayloadBytes,
-    maxBufferedBytes: config.maxBufferedBytes,
-    closeTimeoutMs: config.closeTimeoutSeconds * 1000,
-    clock,
-    readsBufferedInput: config.handover === true && checkBufferedInput(parts.randomness),
-  })
   const front = new NodeFront<ListenWhere, Address>({
     server: app.server,
     path: WEBSOCKET_PATH,
     listen: (where) => listen(app, where),
     stopListening: () => servers.stopListening(),
-    acceptor,
+    acceptor: new WebSocketAcceptor({
+      maxPayloadBytes: config.maxPayloadBytes,
+      maxBufferedBytes: config.maxBufferedBytes,
+      closeTimeoutMs: config.closeTimeoutSeconds * 1000,
+      clock,
+    }),
     onUpgrade: ({ socket }) => servers.upgraded(socket),
     addressOf: createAddressReader(config.trustProxy),
     headers: dependencies.headers,
@@ -101,8 +93,6 @@ export async function composeHttp(config: Config, parts: HttpParts): Promise<Com
       return isReachable
     },
     onConnection: (listener) => front.onConnection(listener),
-    // The state of TLS is in this process alone.
-    openTransport: tls ? undefined : (handle, head, isStrict) => acceptor.adopt(handle, head, isStrict),
     async listen(fd) {
       const { host, port, adminHost, adminPort } = config
       const isTls = tls !== undefined

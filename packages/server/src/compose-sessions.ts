@@ -22,7 +22,7 @@ import { HandshakeHandler } from './sessions/handshake-handler.js'
 import { HookCalls } from './sessions/hook-calls.js'
 import type { Hooks } from './sessions/hooks.js'
 import { LateAnswers } from './sessions/late-answers.js'
-import { refuse } from './sessions/refuse.js'
+import { refuse } from './sessions/message-handler.js'
 import type { PendingHandshakes } from './sessions/pending-handshakes.js'
 import type { RemoteKeysContext, RemoteKeysObserver } from './sessions/remote-keys.js'
 import { SessionSetup } from './sessions/session-setup.js'
@@ -59,11 +59,6 @@ export interface ComposedSessions {
   readonly handle: ConnectionListener
   /** Whether any client may connect under any free name. */
   readonly isOpen: boolean
-  /** Whether the server requires tokens. */
-  readonly asksForToken: boolean
-  /** The greatest number of clients; 0: no limit. */
-  readonly maxConnections: number
-  readonly sessionSetup: SessionSetup
   /** Verifies the tokens of new clients with other keys. */
   renewKeys(config: Config): void
   /** Drops idle budgets. The caller calls it about every second. */
@@ -104,13 +99,12 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     parts
   const { pendingHandshakes: pending, sessionSecret, lastingConnections } = parts
   const keysContext = { clock, observer: keysObserver(stats, log) }
-  const maxConnections = withinDescriptors(config.maxConnections, lastingConnections, log)
   const admission = new Admission({
     connections,
     sessions: new Sessions(sessionSecret ?? randomness.bytes(SECRET_BYTES)),
     verifyToken: parts.verifyToken ?? tokenVerifier(config, keysContext),
     allowsOrigin: config.allowedOrigins && originMatcher(config.allowedOrigins),
-    maxConnections,
+    maxConnections: withinDescriptors(config.maxConnections, lastingConnections, log),
     pending,
     maxChannels: MAX_CHANNELS,
     locale: config.locale,
@@ -123,7 +117,11 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
     randomness,
   })
   const hookCalls = new HookCalls({ hooks, clock, stats, log })
-  const budgets = clientBudgets(config)
+  const budgets = new ClientBudgets({
+    messagesPerMinute: config.maxMessagesPerMinute,
+    channelsPerMinute: config.maxChannelsPerMinute,
+    replayBytesPerMinute: config.maxReplayPerMinuteBytes ?? defaultReplayBytes(config),
+  })
   const sessionSetup = new SessionSetup({
     hub,
     cluster,
@@ -168,22 +166,12 @@ export function composeSessions(config: Config, parts: SessionsComposition): Com
   })
   return {
     handle: inSlices(handler, clock),
-    asksForToken: admission.asksForToken,
-    maxConnections,
-    sessionSetup,
     isOpen: !admission.asksForToken && !hookCalls.hasOnConnect,
     renewKeys: (renewed) => admission.renewVerifier(tokenVerifier(renewed, keysContext)),
     sweep: () => budgets.sweep(clock.monotonic()),
     dispose: () => handler.dispose(),
   }
 }
-
-const clientBudgets = (config: Config): ClientBudgets =>
-  new ClientBudgets({
-    messagesPerMinute: config.maxMessagesPerMinute,
-    channelsPerMinute: config.maxChannelsPerMinute,
-    replayBytesPerMinute: config.maxReplayPerMinuteBytes ?? defaultReplayBytes(config),
-  })
 
 /** The verifier for the configured keys. `undefined`: the server asks for no token. */
 function tokenVerifier(config: Config, context: RemoteKeysContext): TokenVerifier | undefined {

@@ -3,7 +3,6 @@
  */
 import type { Server as HttpServer } from 'node:http'
 import type { BackendMethods } from './backend/backend.js'
-import type { ComposedHandover } from './compose-handover.js'
 import type { Config } from './config/schema.js'
 import type { ConnectionManager } from './connections/connection-manager.js'
 import type { ServerStatus } from './http/app.js'
@@ -53,8 +52,6 @@ export interface AssembledServer extends LastcallServer {
    * @throws {LastcallError} `config_invalid`; the server then keeps the old files and keys.
    */
   renewKeys(config: Config): void
-  /** Gives live connections to another process, and receives them. `undefined`: they cannot be handed over. */
-  readonly handover: ComposedHandover | undefined
   /** Accepts no more connections; those that exist continue. */
   stopListening(): void
   /** The closing steps that hang in this process, and for which the shutdown did not wait longer than CLOSE_TIMEOUT. */

@@ -13,14 +13,16 @@ import { VERSION } from './version.js'
 const MAX_TIMER_SECONDS = 604_800
 const HS256 = ': HS256 needs a key of 256 bits (RFC 7518 section 3.2)'
 
-const HOST = text({ pattern: /^[\w.:%-]+$/, allowed: 'a host name or an IP address', placeholder: 'HOST' })
-
 export const configSchema = z.object({
-  host: variable('HOST', HOST, {
-    group: 'Network',
-    default: '0.0.0.0',
-    doc: 'The address to listen on.',
-  }),
+  host: variable(
+    'HOST',
+    text({ pattern: /^[\w.:%-]+$/, allowed: 'a host name or an IP address', placeholder: 'HOST' }),
+    {
+      group: 'Network',
+      default: '0.0.0.0',
+      doc: 'The address to listen on.',
+    },
+  ),
   port: variable('PORT', integer({ min: 0, max: 65_535 }), {
     group: 'Network',
     default: 8000,
@@ -50,11 +52,15 @@ export const configSchema = z.object({
     defaultText: 'none: they are served at PORT',
     doc: 'A TCP port of their own for /metrics, /docs, /openapi.json and /api, which PORT then does not serve; 0 takes any free one.',
   }),
-  adminHost: variable('ADMIN_HOST', HOST, {
-    group: 'Network',
-    default: '127.0.0.1',
-    doc: 'The address to listen on at ADMIN_PORT.',
-  }),
+  adminHost: variable(
+    'ADMIN_HOST',
+    text({ pattern: /^[\w.:%-]+$/, allowed: 'a host name or an IP address', placeholder: 'HOST' }),
+    {
+      group: 'Network',
+      default: '127.0.0.1',
+      doc: 'The address to listen on at ADMIN_PORT.',
+    },
+  ),
   tlsCert: optional('TLS_CERT', text({ pattern: /./, allowed: 'a file in PEM', placeholder: 'FILE' }), {
     group: 'Network',
     doc: 'The file with the certificate chain for TLS; read again on SIGHUP.',
@@ -313,12 +319,6 @@ export const configSchema = z.object({
     group: 'Operation',
     defaultText: '60 s',
     doc: 'How long a worker may take until it listens, without the time during which it waits for the server of its journal.',
-    commandOnly: true,
-  }),
-  handover: optional('HANDOVER', toggle(), {
-    group: 'Operation',
-    defaultText: 'off',
-    doc: 'With WORKERS: whether a reload hands live connections without TLS to the new workers instead of asking the clients to move.',
     commandOnly: true,
   }),
   envFile: optional('ENV_FILE', text({ pattern: /./, allowed: 'a file', placeholder: 'FILE' }), {

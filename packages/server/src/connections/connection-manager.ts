@@ -5,13 +5,11 @@
 import { CLOSE_CODES, type CloseReason, type Locale, type ServerMessage } from '@lastcall/protocol'
 import { systemClock, type Clock } from '../clock.js'
 import { localized, type EncodeFrame } from '../frames.js'
-import { invariant } from '../invariant.js'
 import { countIn, Stats } from '../observability/stats.js'
-import { SlicedTasks } from '../sliced-tasks.js'
-import { anonymousIdentity } from './anonymous-identity.js'
+import { systemRandomness } from '../randomness.js'
+import { SlicedTasks, type Task } from '../sliced-tasks.js'
 import { CLOSES, type Close } from './closes.js'
 import { Connection, type ConnectionIdentity } from './connection.js'
-import { CONNECTIONS_A_PIECE, inPieces } from './in-pieces.js'
 import type { Transport } from './transport.js'
 
 /** A message for all connections: the same, or one per language. A string is sent unchanged. */
@@ -23,8 +21,6 @@ export interface ConnectionObserver {
   onConnect?(connection: Connection, isTakeover: boolean): void
   /** @param code The close code; 1006: the connection ended without a close frame. */
   onDisconnect?(connection: Connection, code: number): void
-  /** Another process continues the connection: the client has not left. */
-  onHandedOver?(connection: Connection): void
 }
 
 export interface ConnectionManagerOptions {
@@ -57,6 +53,9 @@ const MAX_TICK_MS = 1000
 
 /** How long broadcasts, closes and the sweep together may hold the event loop at a stretch, in milliseconds. */
 const STRETCH_MS = 8
+
+/** The number of connections that are served between two checks of the time. */
+const CONNECTIONS_A_PIECE = 64
 
 /** The interval of the check for overdue closes, in milliseconds. */
 const OVERDUE_TICK_MS = 100
@@ -109,7 +108,7 @@ export class ConnectionManager {
    * the client did not leave.
    */
   connect(transport: Transport, who: string | ConnectionIdentity): Connection {
-    const identity = typeof who === 'string' ? anonymousIdentity(who) : who
+    const identity = typeof who === 'string' ? anonymous(who) : who
     const slot = this.#nextSlot++ % this.#heartbeatSlots
     const connection = new Connection(identity, transport, this.#clock.monotonic(), slot)
     const before = this.#connections.get(identity.clientId)
@@ -135,38 +134,8 @@ export class ConnectionManager {
       this.#connections.delete(connection.clientId)
       for (const observer of this.#observers) observer.onDisconnect?.(connection, code)
     }
-    this.#resolveIfNone()
-  }
-
-  #resolveIfNone(): void {
     if (this.#connections.size + this.#closing.size > 0) return
     for (const resolve of this.#waitingForNone.splice(0)) resolve()
-  }
-
-  /**
-   * Adds a connection that another process has handed over. Observers do not hear of it, because no client came.
-   *
-   * @param connectedAtMs When the other process accepted it, by the monotonic clock of this one.
-   */
-  adopt(transport: Transport, identity: ConnectionIdentity, connectedAtMs: number): Connection {
-    const slot = this.#nextSlot++ % this.#heartbeatSlots
-    const connection = new Connection(identity, transport, connectedAtMs, slot)
-    invariant(!this.#connections.has(identity.clientId), 'an adopted connection replaces no other one')
-    this.#connections.set(identity.clientId, connection)
-    return connection
-  }
-
-  /** Removes a connection that another process continues. */
-  handedOver(connection: Connection): void {
-    this.forget(connection)
-    for (const observer of this.#observers) observer.onHandedOver?.(connection)
-    this.#resolveIfNone()
-  }
-
-  /** Removes a connection that this process is about to `adopt` again. Observers do not hear of it. */
-  forget(connection: Connection): void {
-    this.#closing.delete(connection)
-    if (this.#connections.get(connection.clientId) === connection) this.#connections.delete(connection.clientId)
   }
 
   /**
@@ -339,5 +308,33 @@ export class ConnectionManager {
     if (!connection.isAlive && !isPaused) connection.terminate('dead')
     connection.isAlive = isPaused
     connection.transport.ping()
+  }
+}
+
+const anonymous = (clientId: string): ConnectionIdentity => ({
+  clientId,
+  connectionId: systemRandomness.uuid(),
+  session: '',
+  hasToken: false,
+  admittedAt: 0,
+  isMoving: false,
+  locale: 'uk',
+  strict: false,
+  expiresAtMs: Infinity,
+  allowedChannels: undefined,
+})
+
+/** A task that calls `action` for each of these connections, 64 in a piece. */
+function inPieces(
+  connections: readonly Connection[],
+  action: (connection: Connection) => void,
+  onEnd?: () => void,
+): Task {
+  let next = 0
+  return () => {
+    for (const connection of connections.slice(next, (next += CONNECTIONS_A_PIECE))) action(connection)
+    if (next < connections.length) return true
+    onEnd?.()
+    return false
   }
 }

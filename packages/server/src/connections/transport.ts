@@ -5,9 +5,9 @@ import type { TransportEncoding } from './encoding.js'
 
 /**
  * Why the server pauses reading from a peer: too many of its messages are on their way into the journal, a hook decides on one,
- * or the peer has used up a budget, or the connection is about to be handed to another process.
+ * or the peer has used up a budget.
  */
-export type PauseReason = 'unacked' | 'hook' | 'limit' | 'handover'
+export type PauseReason = 'unacked' | 'hook' | 'limit'
 
 export interface Transport {
   /** How this transport encodes texts, and writes to many connections at once. Default: UTF8_ENCODING. */
@@ -45,8 +45,6 @@ export interface Transport {
 
 /** The events of a socket. */
 export interface TransportListener {
-  /** Whether a text that arrived waits to be handled, or an answer waits to be sent. Default: no. */
-  readonly isBusy?: boolean
   onText(text: string): void
   /** This number of frames arrived that begin no message: pings, pongs, small fragments. Called before their effects. */
   onExtraFrames(count: number): void
@@ -58,8 +56,6 @@ export interface TransportListener {
   onDrain(): void
   /** A close frame was sent, the server's own or the answer to the peer's: no frame may follow (RFC 6455 section 5.5.1). */
   onClosing(): void
-  /** The socket was handed to another process. No other event follows. */
-  onReleased?(): void
   /** The end of the socket, once. 1006: the peer sent no close frame. */
   onClosed(code: number): void
 }

@@ -50,51 +50,24 @@ export class Subscriptions {
    */
   join(connection: Connection, channels: Iterable<string>, cursor: Cursor | 'malformed' | undefined): Start {
     const { feed, delivery, stats } = this.#options
-    const subscriber = this.#enter(connection, channels)
+    const subscriber = new Subscriber(connection)
+    const audience = delivery.audiences.enter(channels, subscriber.locale, subscriber.encoding)
+    subscriber.audience = audience
+    connection.delivery = subscriber
+    this.#memberCount++
     if (cursor === undefined) {
-      subscriber.audience?.goLive(subscriber)
+      audience.goLive(subscriber)
       return { cursor: feed.cursorAt(feed.window.head), recovered: null }
     }
     if (!feed.canRecover(cursor)) {
       stats.resumesNotRecovered++
-      subscriber.audience?.goLive(subscriber)
+      audience.goLive(subscriber)
       return { cursor: feed.cursorAt(feed.window.head), recovered: false }
     }
     stats.resumesRecovered++
-    if (cursor.offset === feed.window.head) subscriber.audience?.goLive(subscriber)
+    if (cursor.offset === feed.window.head) audience.goLive(subscriber)
     else delivery.catchUps.begin(subscriber, cursor.offset, feed.window.head)
     return { cursor: formatCursor(cursor), recovered: true }
-  }
-
-  /**
-   * Continues the subscriptions of a connection that another process has handed over. It is no resume by the client.
-   *
-   * @param cursor `canRecover` is true for it.
-   */
-  adopt(connection: Connection, channels: Iterable<string>, cursor: Cursor): void {
-    const { feed, delivery } = this.#options
-    const subscriber = this.#enter(connection, channels)
-    if (cursor.offset === feed.window.head) subscriber.audience?.goLive(subscriber)
-    else delivery.catchUps.begin(subscriber, cursor.offset, feed.window.head)
-  }
-
-  #enter(connection: Connection, channels: Iterable<string>): Subscriber {
-    const subscriber = new Subscriber(connection)
-    subscriber.audience = this.#options.delivery.audiences.enter(channels, subscriber.locale, subscriber.encoding)
-    connection.delivery = subscriber
-    this.#memberCount++
-    return subscriber
-  }
-
-  /**
-   * The position up to which the server has delivered everything to the connection, if it owes it nothing more. `undefined`:
-   * entries or acks are due, or the connection has left.
-   */
-  settledCursor(connection: Connection): string | undefined {
-    const { feed } = this.#options
-    const subscriber = subscriberOf(connection)
-    if (!subscriber?.audience || subscriber.catchUp || subscriber.unacked > 0) return undefined
-    return feed.cursorAt(feed.window.head)
   }
 
   /** About how many bytes of the journal the server would read from the window for a client that resumes here. */

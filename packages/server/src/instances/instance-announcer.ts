@@ -52,8 +52,6 @@ export class InstanceAnnouncer {
   #pending = 0
   /** An entry of this instance may be lost, so a roster accompanies the next announcement. */
   #isRosterDue = false
-  /** The clients that were handed over and that no other instance has announced yet. This instance still claims them. */
-  readonly #handedOver = new Map<string, ClaimedClient>()
   /** Ends the periodic announcements. `undefined` before the first one and after the end. */
   #stop: (() => void) | undefined
 
@@ -81,7 +79,6 @@ export class InstanceAnnouncer {
         this.#publishRoster()
         this.#announce()
       },
-      onAdmittedElsewhere: (clientId) => this.#releaseHandedOver(clientId),
       onRosterRequested: () => this.#publishRoster(),
       onStateDiffers: (of) => this.#publish({ kind: 'rosterRequest', of }),
       onLeaseExpired: (instance) => this.#publish({ kind: 'lost', instance }),
@@ -133,33 +130,6 @@ export class InstanceAnnouncer {
     this.#presence.left(release.clientId, channels)
   }
 
-  /** This instance continues a client's connection, which another one has handed over. */
-  adopted(client: ClaimedClient, channels: Iterable<string>): void {
-    this.#handedOver.delete(client.clientId)
-    this.admitted(client, channels)
-  }
-
-  /**
-   * This instance hands a client's connection to another one. Its claim and its joins stay until the other instance has
-   * announced the client, so that the client is always present and its name is never free.
-   */
-  handedOver(client: ClaimedClient, channels: Iterable<string>): void {
-    this.#handedOver.set(client.clientId, client)
-    this.#presence.handedOver(client.clientId, channels)
-  }
-
-  /** The connection of such a client has ended before another instance could continue it. */
-  lostInHandover({ clientId }: Release): void {
-    this.#releaseHandedOver(clientId)
-  }
-
-  #releaseHandedOver(clientId: string): void {
-    const client = this.#handedOver.get(clientId)
-    if (!client) return
-    this.#handedOver.delete(clientId)
-    this.#claims.release(client)
-  }
-
   joined(clientId: string, channels: Iterable<string>): void {
     this.#presence.joined(clientId, channels)
   }
@@ -203,8 +173,7 @@ export class InstanceAnnouncer {
     this.#presence.discard()
     const { clients, members } = roster()
     const groups = presenceIntervalMs === 0 ? [] : [...members, ...this.#presence.heldGroups]
-    for (const chunk of chunksOf([...clients, ...this.#handedOver.values()].map(claimFor), groups))
-      this.#publish({ kind: 'roster', ...chunk })
+    for (const chunk of chunksOf(clients.map(claimFor), groups)) this.#publish({ kind: 'roster', ...chunk })
   }
 
   #publish(content: EntryContent): void {

@@ -44,7 +44,6 @@ export const LOG_EVENTS = {
     'The shutdown no longer waits for something that did not close within CLOSE_TIMEOUT, such as a journal whose disk does not answer. The exit code is not 0.',
   'shutdown.closed': 'Everything is closed; the process ends.',
   'shutdown.grace': 'The time that the platform grants is shorter than what a shutdown may take.',
-  handover: 'With WORKERS: connections were handed to the new workers, or one could not be.',
   'worker.waiting': 'A worker that starts waits for the server of its journal, every second (debug).',
   'worker.started': 'With WORKERS: a worker listens.',
   'worker.ended': "With WORKERS: a worker's process ended, and why, if the primary did not tell it to.",

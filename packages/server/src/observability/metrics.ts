@@ -137,16 +137,6 @@ function defineConnections({ counter, countersBy, gauge }: Definer, stats: Stats
     () => stats.dependencyFailures,
   )
   counter('takeovers_total', 'Connections that a newer one of the same client replaced.', () => stats.takeovers)
-  countersBy(
-    ['handovers_total', 'outcome'],
-    'Connections that this process gave to the new workers in a reload; `refused` ones stayed, `lost` ones ended.',
-    () => stats.handovers,
-  )
-  counter(
-    'adoptions_total',
-    'Connections that this process received from an old worker in a reload.',
-    () => stats.adoptions,
-  )
   gauge(
     'behind_connections',
     'Clients that read more slowly than the server delivers; the server delivers to them from the window.',

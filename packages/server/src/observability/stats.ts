@@ -24,9 +24,6 @@ export type RejectionReason =
 /** Dependencies of admission and traffic besides the journal. Their failure is not a rejection by them. */
 export type Dependency = 'jwks' | 'onConnect' | 'onMessage' | 'onDisconnect'
 
-/** What became of a connection that was given to another process. */
-export type Handed = 'taken' | 'refused' | 'superseded' | 'lost'
-
 export class Stats {
   /** Accepted connections. */
   connects = 0
@@ -36,10 +33,6 @@ export class Stats {
   /** Failures of the dependencies that decide on a client or a message. */
   dependencyFailures = new Map<Dependency, number>()
   takeovers = 0
-  /** Connections that this instance gave to another process, by outcome. */
-  handovers = new Map<Handed, number>()
-  /** Connections that this instance received from another process. */
-  adoptions = 0
   /** Messages of clients that were accepted for publishing. */
   messagesTaken = 0
   rateLimited = 0

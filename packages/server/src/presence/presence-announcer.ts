@@ -56,8 +56,6 @@ const MAX_END_MS = 1500
 interface HeldLeave {
   readonly channels: readonly string[]
   readonly sinceMs: number
-  /** Another instance continues the connection of the client, and will announce the join. */
-  readonly isHandedOver?: boolean
 }
 
 export class PresenceAnnouncer {
@@ -92,23 +90,12 @@ export class PresenceAnnouncer {
     const { presenceIntervalMs, mayBeMoving, clock } = this.#options
     if (presenceIntervalMs === 0) return
     if (mayBeMoving()) {
-      this.#hold(clientId, { channels: [...channels], sinceMs: clock.monotonic() })
+      this.#held.set(clientId, { channels: [...channels], sinceMs: clock.monotonic() })
+      this.#cancelRelease ??= clock.after(RELEASE_INTERVAL_MS, () => this.#release())
       return
     }
     for (const channel of channels) this.#netChanges.left(channel, clientId)
     this.#schedule(false)
-  }
-
-  /** The client is about to continue on another instance, with the same connection. */
-  handedOver(clientId: string, channels: Iterable<string>): void {
-    const { presenceIntervalMs, clock } = this.#options
-    if (presenceIntervalMs === 0) return
-    this.#hold(clientId, { channels: [...channels], sinceMs: clock.monotonic(), isHandedOver: true })
-  }
-
-  #hold(clientId: string, leave: HeldLeave): void {
-    this.#held.set(clientId, leave)
-    this.#cancelRelease ??= this.#options.clock.after(RELEASE_INTERVAL_MS, () => this.#release())
   }
 
   /** The clients that have left and whose leave is held back. A roster has to contain them. */
@@ -196,11 +183,11 @@ export class PresenceAnnouncer {
     else this.#onReleased?.()
   }
 
-  #isJoinExpected(clientId: string, { channels, sinceMs, isHandedOver }: HeldLeave, now: number): boolean {
+  #isJoinExpected(clientId: string, { channels, sinceMs }: HeldLeave, now: number): boolean {
     const { isClaimedElsewhere, isElsewhere } = this.#options
     if (channels.every((channel) => isElsewhere(clientId, channel))) return false
     const heldMs = now - sinceMs
-    return heldMs < HOLD_MS || (heldMs < MAX_HOLD_MS && (isHandedOver === true || isClaimedElsewhere(clientId)))
+    return heldMs < HOLD_MS || (heldMs < MAX_HOLD_MS && isClaimedElsewhere(clientId))
   }
 
   #letGo(clientId: string): void {

@@ -38,16 +38,9 @@ const MAX_KEPT = 100_000
  */
 const FULL_AFTER_MS = 120_000
 
-const BUDGETED = ['messages', 'channels', 'replay', 'frames'] as const
-
-type Budgeted = (typeof BUDGETED)[number]
+type Budgeted = 'messages' | 'channels' | 'replay' | 'frames'
 
 type Limits = Readonly<Record<Budgeted, RateLimit>>
-
-/** The buckets of a client that it has used, as plain data. */
-export type BudgetSnapshot = {
-  [Of in Budgeted]?: { tokens: number; /** How old `tokens` is, in milliseconds. */ ageMs: number } | undefined
-}
 
 /** The budgets of one client. A bucket is created at its first use, because most clients use only some of them. */
 export class ClientBudget {
@@ -56,24 +49,6 @@ export class ClientBudget {
 
   constructor(limits: Limits) {
     this.#limits = limits
-  }
-
-  /** @param nowMs By the monotonic clock. */
-  snapshot(nowMs: number): BudgetSnapshot {
-    const snapshot: BudgetSnapshot = {}
-    for (const of of BUDGETED) {
-      const bucket = this.#buckets[of]
-      if (bucket) snapshot[of] = { tokens: bucket.tokens, ageMs: Math.max(0, Math.ceil(nowMs) - bucket.atMs) }
-    }
-    return snapshot
-  }
-
-  /** Sets the buckets to those of another process. */
-  restore(snapshot: BudgetSnapshot, nowMs: number): void {
-    for (const of of BUDGETED) {
-      const bucket = snapshot[of]
-      if (bucket) this.#buckets[of] = { tokens: bucket.tokens, atMs: Math.floor(nowMs - bucket.ageMs) }
-    }
   }
 
   /** Takes one message. Returns 0 if it may pass, and otherwise the milliseconds after which the next one may. */

@@ -32,11 +32,6 @@ export class Intake {
     return this.#reasons.size > 0 || this.#texts.length > 0
   }
 
-  /** Whether a text waits, or a hook decides on one. */
-  get isBusy(): boolean {
-    return this.#texts.length > 0 || this.#reasons.has('hook')
-  }
-
   /** Keeps a text that arrived while `isHeld`. */
   add(text: string): void {
     // The connection of a client that exceeds its budget has ended. It cannot receive answers, and its socket may still

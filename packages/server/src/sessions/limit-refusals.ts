@@ -38,11 +38,6 @@ export class LimitRefusals {
     this.#options = options
   }
 
-  /** Whether an answer waits for its time. */
-  get isAnswerDue(): boolean {
-    return this.#stopWaiting !== undefined
-  }
-
   /** The client's message was accepted, which ends the row of refusals of its kind. */
   taken(kind: LimitedKind): void {
     this.#inARow[kind] = 0

@@ -2,7 +2,14 @@
  * Handles the messages of one client: parses them, charges budgets, checks permissions, and passes them to the hub or
  * answers with an error.
  */
-import { parseClientMessage, type ClientMessage, type ErrorCode, type SubscribeMessage } from '@lastcall/protocol'
+import {
+  isTemporary,
+  parseClientMessage,
+  TEXTS,
+  type ClientMessage,
+  type ErrorCode,
+  type SubscribeMessage,
+} from '@lastcall/protocol'
 import type { Clock } from '../clock.js'
 import type { Hub } from '../hub/hub.js'
 import type { Start } from '../hub/subscriptions.js'
@@ -20,7 +27,6 @@ import { withPresence } from '../presence/snapshot.js'
 import type { ClientBudgets } from './client-budgets.js'
 import { Intake } from './intake.js'
 import { LimitRefusals, type LimitedKind } from './limit-refusals.js'
-import { refuse, type ErrorDetails } from './refuse.js'
 import { sessionOf, type SessionState } from './session-state.js'
 import type { TransportListener } from '../connections/transport.js'
 
@@ -28,7 +34,7 @@ import type { TransportListener } from '../connections/transport.js'
 export interface MessageHandlerContext {
   readonly hub: Hub
   readonly cluster: Pick<ClusterState, 'clientsElsewhere' | 'snapshotFor'>
-  readonly announcer: Pick<InstanceAnnouncer, 'admitted' | 'adopted' | 'ended' | 'joined' | 'left'>
+  readonly announcer: Pick<InstanceAnnouncer, 'admitted' | 'ended' | 'joined' | 'left'>
   readonly connections: ConnectionManager
   readonly budgets: ClientBudgets
   readonly encodeFrame: (text: string) => Buffer
@@ -39,6 +45,17 @@ export interface MessageHandlerContext {
   readonly clock: Clock
   readonly stats: Stats
   readonly log: Logger
+}
+
+export interface ErrorDetails {
+  readonly id?: string | undefined
+  readonly retryInMs?: number | undefined
+  /** The number of messages without an id that this error answers, if it is more than one. */
+  readonly count?: number | undefined
+  /** The refused message is a `subscribe` or `unsubscribe`. No `after` of a later message can name it. */
+  readonly isRequest?: boolean | undefined
+  /** An English text for developers. The server adds it to the message of the error. */
+  readonly detail?: string | undefined
 }
 
 type PublishRequest = Extract<ClientMessage, { type: 'message' | 'direct' }>
@@ -78,15 +95,6 @@ export class MessageHandler implements TransportListener {
    */
   get #isOutdated(): boolean {
     return this.#connection.transport.isOpen && this.#channels === undefined
-  }
-
-  get isBusy(): boolean {
-    return (this.#intake?.isBusy ?? false) || (this.#limitRefusals?.isAnswerDue ?? false)
-  }
-
-  onReleased(): void {
-    this.#intake?.end()
-    this.#limitRefusals?.end()
   }
 
   onText(text: string): void {
@@ -323,3 +331,20 @@ export class MessageHandler implements TransportListener {
 const limitedKind = ({ type }: ClientMessage): LimitedKind => (type === 'subscribe' ? 'subscribe' : 'other')
 
 const idOf = (message: ClientMessage): string | undefined => ('id' in message ? message.id : undefined)
+
+/**
+ * Sends an error for a message that the server did not take. The server then also refuses messages whose `after` names
+ * it.
+ */
+export function refuse(
+  connection: Connection,
+  encodeFrame: (text: string) => Buffer,
+  code: ErrorCode,
+  { id, retryInMs, count, isRequest, detail }: ErrorDetails,
+): void {
+  const temporary = isTemporary(code)
+  if (temporary && !isRequest && id !== undefined) sessionOf(connection)?.refused(id)
+  const text = TEXTS[connection.locale].errors[code]
+  const message = detail === undefined ? text : `${text} (${detail})`
+  connection.send(encodeFrame(JSON.stringify({ type: 'error', code, message, temporary, id, retryInMs, count })))
+}

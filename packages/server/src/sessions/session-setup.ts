@@ -1,29 +1,17 @@
 /** Begins and ends the session of a client: the takeover, the welcome, and the announcement to the other instances. */
-import { LOBBY, TEXTS, type Cursor, type WelcomeMessage } from '@lastcall/protocol'
+import { LOBBY, TEXTS, type WelcomeMessage } from '@lastcall/protocol'
 import type { Admitted } from './admission.js'
-import type { Connection, ConnectionIdentity } from '../connections/connection.js'
+import type { Connection } from '../connections/connection.js'
 import { MessageHandler, type MessageHandlerContext } from './message-handler.js'
 import type { IncomingTransport } from '../connections/transport.js'
 import { withPresence } from '../presence/snapshot.js'
-import { SessionState, sessionOf, type SessionSnapshot } from './session-state.js'
+import { SessionState, sessionOf } from './session-state.js'
 
 export interface SessionSetupOptions extends Omit<MessageHandlerContext, 'onClosed'> {
   /** The id of this instance. */
   readonly node: string
   readonly build: string
   readonly heartbeatIntervalSeconds: number
-}
-
-/** A session that another process has begun, with its connection. Times are by the monotonic clock of this process. */
-export interface Continued {
-  readonly identity: ConnectionIdentity
-  readonly channels: readonly string[]
-  /** The feed can recover it. */
-  readonly cursor: Cursor
-  readonly session: SessionSnapshot
-  readonly connectedAtMs: number
-  readonly lastHeardAtMs: number
-  readonly isAlive: boolean
 }
 
 export class SessionSetup {
@@ -105,21 +93,6 @@ export class SessionSetup {
     const newChannels = channelsBefore ? channels.filter((channel) => !channelsBefore.has(channel)) : channels
     announcer.admitted(connection.identity, newChannels)
     log.info('connect', { clientId, address, totalConnections: connections.getActiveCount() }, 'a client was accepted')
-  }
-
-  /** Continues the session of a client that has no connection to this instance. The client receives no frame for it. */
-  continue(transport: IncomingTransport, { identity, channels, cursor, ...continued }: Continued): Connection {
-    const { connections, hub, announcer, budgets, clock } = this.#options
-    const connection = connections.adopt(transport, identity, continued.connectedAtMs)
-    connection.lastHeardAtMs = continued.lastHeardAtMs
-    connection.isAlive = continued.isAlive
-    const budget = budgets.open(identity.clientId)
-    budget.restore(continued.session.budget, clock.monotonic())
-    connection.session = SessionState.from(continued.session, budget)
-    transport.listener = new MessageHandler(connection, this.#context)
-    hub.subscriptions.adopt(connection, channels, cursor)
-    announcer.adopted(identity, channels)
-    return connection
   }
 
   #welcomeMessage(

@@ -3,21 +3,13 @@
  * temporarily. The connection holds it as an opaque value.
  */
 import type { Connection } from '../connections/connection.js'
-import type { BudgetSnapshot, ClientBudget } from './client-budgets.js'
+import type { ClientBudget } from './client-budgets.js'
 
 /**
  * Four times the number of messages that `@lastcall/client` has in flight. A malicious client can fill about 25 KB with
  * it. PROTOCOL.md states it.
  */
 const MAX_REFUSED_IDS = 256
-
-/** The state of a session as plain data, for the process that continues it. */
-export interface SessionSnapshot {
-  readonly budget: BudgetSnapshot
-  readonly wrongInARow: number
-  /** The oldest first. */
-  readonly refusedIds: readonly string[]
-}
 
 export class SessionState {
   /** The budget of the client. An older connection of the same client that is still closing shares it. */
@@ -28,20 +20,6 @@ export class SessionState {
 
   constructor(budget: ClientBudget) {
     this.budget = budget
-  }
-
-  /** @param nowMs By the monotonic clock. */
-  snapshot(nowMs: number): { budget: BudgetSnapshot; wrongInARow: number; refusedIds: string[] } {
-    const { wrongInARow } = this
-    return { budget: this.budget.snapshot(nowMs), wrongInARow, refusedIds: [...(this.#refusedIds ?? [])] }
-  }
-
-  /** The state of a session that another process has begun. */
-  static from({ wrongInARow, refusedIds }: SessionSnapshot, budget: ClientBudget): SessionState {
-    const state = new SessionState(budget)
-    state.wrongInARow = wrongInARow
-    for (const id of refusedIds) state.refused(id)
-    return state
   }
 
   /** Whether the message with this id was refused temporarily. A message that names it in `after` is refused, too. */

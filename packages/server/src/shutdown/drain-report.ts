@@ -1,7 +1,7 @@
 /**
  * The report of a shutdown: what happened to each connection, counted while the shutdown runs, and one log line at its end.
  * The numbers add up:
- * `connectionsAtStart + cameLater = handedOver + left + moved + closedInSlot + closedAtDeadline + lost + remaining`.
+ * `connectionsAtStart + cameLater = left + moved + closedInSlot + closedAtDeadline + lost + remaining`.
  */
 import type { Connection } from '../connections/connection.js'
 
@@ -19,8 +19,6 @@ export interface DrainReport {
   readonly mode: ShutdownMode
   readonly connectionsAtStart: number
   readonly cameLater: number
-  /** Clients whose connections the new workers continue, since the reload began. */
-  readonly handedOver: number
   /**
    * Clients that left by themselves or were closed for another reason (an expired token, abuse, too slow), and that no other
    * instance has accepted since.
@@ -47,17 +45,6 @@ export interface DrainReport {
 /** The close code of a connection that ended without a closing handshake. */
 const ABNORMAL = 1006
 
-export interface DrainStart {
-  readonly why: string
-  readonly mode: ShutdownMode
-  /** Milliseconds since 1970. */
-  readonly now: number
-  readonly monotonicMs: number
-  readonly connections: number
-  /** The connections that were handed over before the shutdown began. The report counts them as there at its start. */
-  readonly handedOver: number
-}
-
 export class DrainCounter {
   readonly #why: string
   readonly #mode: ShutdownMode
@@ -65,7 +52,6 @@ export class DrainCounter {
   readonly #startedAt: string
   readonly #atStart: number
   #cameLater = 0
-  #handedOver: number
   #left = 0
   /** The names of the clients that left and that no other instance has recorded since. */
   readonly #leftIds = new Set<string>()
@@ -82,21 +68,16 @@ export class DrainCounter {
   #second = -1
   #endsInSecond = 0
 
-  constructor(start: DrainStart) {
+  constructor(start: { why: string; mode: ShutdownMode; now: number; monotonicMs: number; connections: number }) {
     this.#why = start.why
     this.#mode = start.mode
     this.#startedAtMs = start.monotonicMs
     this.#startedAt = new Date(start.now).toISOString()
-    this.#handedOver = start.handedOver
-    this.#atStart = start.connections + start.handedOver
+    this.#atStart = start.connections
   }
 
   came(): void {
     this.#cameLater++
-  }
-
-  handedOver(): void {
-    this.#handedOver++
   }
 
   ended(connection: Connection, code: number, monotonicMs: number): void {
@@ -145,7 +126,7 @@ export class DrainCounter {
 
   /** The number of connections that have ended so far. */
   get gone(): number {
-    return this.#handedOver + this.#left + this.#moved + this.#closedInSlot + this.#closedAtDeadline + this.#lost
+    return this.#left + this.#moved + this.#closedInSlot + this.#closedAtDeadline + this.#lost
   }
 
   report(now: number, monotonicMs: number, hasEnded: boolean): DrainReport {
@@ -157,7 +138,6 @@ export class DrainCounter {
       mode: this.#mode,
       connectionsAtStart: this.#atStart,
       cameLater: this.#cameLater,
-      handedOver: this.#handedOver,
       left: this.#left,
       moved: this.#moved,
       closedInSlot: this.#closedInSlot,

@@ -55,8 +55,6 @@ export class GracefulShutdownManager {
   #hasWarned = false
   /** `undefined`: before the warning. */
   #departures: Departures | undefined
-  /** The connections that were handed over while no shutdown ran. */
-  #handedOverBefore = 0
   #progress = new DrainProgress(0)
   /** Functions that stop the timers of the present state. */
   #timers: (() => void)[] = []
@@ -81,7 +79,6 @@ export class GracefulShutdownManager {
     this.#connections.observe({
       onConnect: (connection, isTakeover) => this.#came(connection, isTakeover),
       onDisconnect: (connection, code) => this.#ended(connection, code),
-      onHandedOver: () => this.#handedOver(),
     })
   }
 
@@ -140,8 +137,13 @@ export class GracefulShutdownManager {
     const connections = this.#connections.getActiveCount()
     this.#startedAtMs = this.#clock.monotonic()
     this.#progress = new DrainProgress(this.#startedAtMs)
-    const start = { why, mode: this.#mode, now: this.#clock.now(), monotonicMs: this.#startedAtMs, connections }
-    this.#counter = new DrainCounter({ ...start, handedOver: this.#handedOverBefore })
+    this.#counter = new DrainCounter({
+      why,
+      mode: this.#mode,
+      now: this.#clock.now(),
+      monotonicMs: this.#startedAtMs,
+      connections,
+    })
     // Observers of the state must see the report of this shutdown, not that of the one before.
     this.#move('shutdown')
     this.#log.info(
@@ -260,8 +262,11 @@ export class GracefulShutdownManager {
 
   #tell(phase: ShutdownPhase): void {
     const warned = this.#connections.broadcastEach(this.#message(phase))
-    const fields = { phase, warned, deadlineInSeconds: this.#deadlineInMs / 1000 }
-    this.#log.info('shutdown.warning', fields, 'the clients were warned')
+    this.#log.info(
+      'shutdown.warning',
+      { phase, warned, deadlineInSeconds: this.#deadlineInMs / 1000 },
+      'the clients were warned',
+    )
   }
 
   #came(connection: Connection, isTakeover: boolean): void {
@@ -279,12 +284,6 @@ export class GracefulShutdownManager {
     this.#endIfEverybodyGone()
   }
 
-  #handedOver(): void {
-    if (this.#counter) this.#counter.handedOver()
-    else this.#handedOverBefore++
-    this.#endIfEverybodyGone()
-  }
-
   #logProgress(): void {
     const fields = this.#progress.next(this.report as DrainReport, this.#clock.monotonic(), this.#deadlineInMs)
     this.#log.info('shutdown.progress', fields, connectionsLeft(fields.remaining))
@@ -298,8 +297,11 @@ export class GracefulShutdownManager {
 
   /** Closes the remaining connections, spread over this time. */
   #closeRemaining(overMs: number): void {
-    const fields = { remaining: this.#connections.getActiveCount(), overSeconds: overMs / 1000 }
-    this.#log.warn('shutdown.closing', fields, 'the server closes the remaining connections')
+    this.#log.warn(
+      'shutdown.closing',
+      { remaining: this.#connections.getActiveCount(), overSeconds: overMs / 1000 },
+      'the server closes the remaining connections',
+    )
     for (const stop of this.#timers.splice(0)) stop()
     const endMs = this.#clock.monotonic() + overMs
     const closes = new ForcedCloses(this.#connections.all(), endMs)

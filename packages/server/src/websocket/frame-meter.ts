@@ -9,7 +9,6 @@ const LARGE_FRAGMENT_BYTES = 1024
 const CONTINUATION = 0
 const FIRST_CONTROL_OPCODE = 8
 const MASK_BYTES = 4
-const FIN = 0x80
 
 export class FrameMeter {
   /** The frames that began in the last measured part. */
@@ -23,13 +22,6 @@ export class FrameMeter {
   #opcode = 0
   #length = 0
   #lengthBytes = 0
-  /** Whether a message has begun whose last fragment has not. */
-  #isInMessage = false
-
-  /** Whether everything so far is complete messages: no frame and no fragmented message is incomplete. */
-  get isBetweenMessages(): boolean {
-    return this.#bytesLeft === 0 && this.#headerBytes === 0 && !this.#isInMessage
-  }
 
   /** Measures a chunk. Returns where to stop: at the end of the chunk, or before the frame that exceeds the limit. */
   measure(chunk: Buffer, maxFrames: number): number {
@@ -53,7 +45,6 @@ export class FrameMeter {
     const index = this.#headerBytes++
     if (index === 0) {
       this.#opcode = byte & 0x0f
-      if (this.#opcode < FIRST_CONTROL_OPCODE) this.#isInMessage = (byte & FIN) === 0
       return
     }
     if (index === 1) {

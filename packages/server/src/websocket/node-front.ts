@@ -9,7 +9,7 @@ import { rejectHandshake } from '../http/raw-answer.js'
 import type { HeaderFields } from '../http/security-headers.js'
 import { handBack } from './ordinary-request.js'
 import { asksForWebSocket, faultOf, isBelow, originForm } from './upgrade-request.js'
-import type { WebSocketAcceptor } from './websocket-acceptor.js'
+import type { WebSocketAcceptor } from './websocket-transport.js'
 
 export interface NodeFrontOptions<Place, Address> {
   /** The front's own server, with the path of the endpoint on it. */

@@ -78,11 +78,6 @@ export class PacedReader implements TurnReader {
     socket.off('data', this.#parse)
   }
 
-  /** Whether `ws` has reported everything that it has received: it buffers no part of a message. */
-  get isBetweenMessages(): boolean {
-    return this.#meter.isBetweenMessages
-  }
-
   /** A chunk has arrived. */
   onData(chunk: Buffer): void {
     // `ws` reads the bytes that a closed socket still has.

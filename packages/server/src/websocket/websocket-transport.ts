@@ -1,22 +1,93 @@
 /**
- * A connection's socket over `ws`, which does the parsing, pongs and the closing handshake. The server writes encoded and
- * joined frames directly to the socket beneath.
+ * A connection's socket over `ws`: the only file that knows that library. `ws` does the handshake, the parsing, pongs and the
+ * closing handshake. The server writes encoded and joined frames directly to the socket beneath.
  */
+import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CLOSE_CODES, SUBPROTOCOL } from '@lastcall/protocol'
-import { WebSocket } from 'ws'
+import { WebSocket, WebSocketServer, type Server, type ServerOptions } from 'ws'
 import type { Clock } from '../clock.js'
-import { invariant } from '../invariant.js'
-import type { ReleasedSocket, Transferability, TransferableTransport } from '../connections/transferable.js'
-import type { PauseReason, TransportListener } from '../connections/transport.js'
-import { bufferedInput } from './buffered-input.js'
+import type { HttpRejection } from '../connections/front.js'
+import type { IncomingTransport, PauseReason, TransportListener } from '../connections/transport.js'
 import { PING_FRAME } from './frame.js'
-import type { PacedEnds, EndingConnection } from './paced-ends.js'
+import { PacedEnds, type EndingConnection } from './paced-ends.js'
 import { PacedReader, type ReaderOwner } from './paced-reader.js'
-import type { ReadingTurns } from './reading-turns.js'
-import { releaseSocket, socketTransferability } from './socket-transfer.js'
+import { ReadingTurns } from './reading-turns.js'
+import type { HeaderFields } from '../http/security-headers.js'
 import { SocketTransport } from './websocket-encoding.js'
+
+export interface WebSocketAcceptorOptions {
+  /** The largest accepted message, in bytes; a larger one closes the connection with 1009. */
+  readonly maxPayloadBytes: number
+  /** Above this number of queued bytes the server stops reading from the peer, too. */
+  readonly maxBufferedBytes: number
+  /** How long a closing handshake may take, in milliseconds. */
+  readonly closeTimeoutMs: number
+  readonly clock: Pick<Clock, 'monotonic' | 'soon'>
+}
+
+/** Completes handshakes (RFC 6455 section 4.2.2). */
+export class WebSocketAcceptor {
+  readonly #server: Server<typeof PeerSocket>
+  readonly #context: TransportContext
+  /** The fault of the handshake that is being answered. */
+  #fault: Error | undefined
+
+  constructor({ maxPayloadBytes, maxBufferedBytes, closeTimeoutMs, clock }: WebSocketAcceptorOptions) {
+    this.#context = { maxBufferedBytes, turns: new ReadingTurns(clock), ends: new PacedEnds(clock), clock }
+    // `closeTimeout` is missing in the types of 8.18.
+    const options: ServerOptions<typeof PeerSocket> & { closeTimeout: number } = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: maxPayloadBytes,
+      closeTimeout: closeTimeoutMs,
+      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+      WebSocket: PeerSocket,
+    }
+    this.#server = new WebSocketServer<typeof PeerSocket>(options)
+    // `ws` reports the fault before `handleUpgrade` returns.
+    this.#server.on('wsClientError', (error) => (this.#fault = error))
+  }
+
+  /**
+   * Answers the handshake. The listener may be set later, but in the same turn of the event loop.
+   *
+   * @param reject Called instead of the callback when the handshake does not follow RFC 6455.
+   */
+  accept(
+    { request, socket, head }: UpgradedSocket,
+    callback: (transport: WebSocketTransport) => void,
+    reject: (rejection: HttpRejection, fields: HeaderFields) => void,
+  ): void {
+    // The answer to the handshake and the frames that the callback writes, `welcome` first, leave in one system call.
+    socket.cork()
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      callback(new WebSocketTransport(webSocket, socket, this.#context))
+    })
+    const fault = this.#fault
+    if (fault) {
+      this.#fault = undefined
+      const isGet = request.method === 'GET'
+      reject(
+        { status: isGet ? 400 : 405, text: fault.message },
+        isGet ? { 'Sec-WebSocket-Version': VERSION } : { Allow: 'GET' },
+      )
+    }
+    socket.uncork()
+  }
+}
+
+/** The header field of RFC 6455 section 4.4: the answer to a faulty handshake names the supported version. */
+const VERSION = '13'
+
+/** A socket that an HTTP server has detached, with the request and the bytes after it. */
+interface UpgradedSocket {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
+}
 
 /** RFC 6455 section 7.4.1. */
 const PROTOCOL_ERROR = 1002
@@ -32,7 +103,7 @@ interface Carrier {
 const transportOf = (emitter: object): WebSocketTransport => (emitter as Carrier)[TRANSPORT]
 
 /** Reports the start of its close, which `ws` does not. */
-export class PeerSocket extends WebSocket {
+class PeerSocket extends WebSocket {
   [TRANSPORT]: WebSocketTransport | undefined
 
   /** `ws` also calls it to answer the peer's close frame. */
@@ -42,22 +113,17 @@ export class PeerSocket extends WebSocket {
   }
 }
 
-/** What all transports of an acceptor share. */
-export interface TransportContext {
+interface TransportContext {
   readonly maxBufferedBytes: number
   readonly turns: ReadingTurns
   readonly ends: PacedEnds
   readonly clock: Pick<Clock, 'monotonic'>
-  readonly readsBufferedInput: boolean
 }
 
 /** The reasons to pause reading, one bit each. */
-const PAUSE_BITS = { unacked: 1, hook: 2, limit: 4, handover: 8 } as const satisfies Record<PauseReason, number>
+const PAUSE_BITS = { unacked: 1, hook: 2, limit: 4 } as const satisfies Record<PauseReason, number>
 
-export class WebSocketTransport
-  extends SocketTransport
-  implements TransferableTransport, ReaderOwner, EndingConnection
-{
+export class WebSocketTransport extends SocketTransport implements IncomingTransport, ReaderOwner, EndingConnection {
   readonly #webSocket: PeerSocket
   readonly sink: Duplex
   readonly #context: TransportContext
@@ -68,8 +134,6 @@ export class WebSocketTransport
   #closingCode: number | undefined
   /** The peer has ended its side or has gone, and the server has not handled the end yet. */
   #isEndDue = false
-  /** The socket was handed to another process: this one must not write to it any more. */
-  #isReleased = false
   /** The bits of the reasons to pause reading that are in force. */
   #pauses = 0
   /** The number of bytes that were queued when the end began: a destroyed socket reports 0. */
@@ -100,8 +164,6 @@ export class WebSocketTransport
   }
 
   get isOpen(): boolean {
-    // The registry keeps the connection until the other process has answered.
-    if (this.#isReleased) return true
     if (this.#webSocket.readyState !== WebSocket.OPEN) return false
     // What the peer sent before its end is read first, as if the end had not come yet.
     return !this.#isEndDue || this.sink.readableLength > 0
@@ -133,7 +195,7 @@ export class WebSocketTransport
 
   write(frames: Buffer): void {
     // No frame may follow a close frame (RFC 6455 section 5.5.1).
-    if (!this.isOpen || this.#isReleased) return
+    if (!this.isOpen) return
     const { sink } = this
     const { maxBufferedBytes } = this.#context
     // Node emits `drain` only after a write that filled the socket. When MAX_BUFFERED is smaller than its buffer, one `welcome`
@@ -162,7 +224,6 @@ export class WebSocketTransport
   }
 
   close(code: number, reason: string): void {
-    if (this.#isReleased) return
     this.#isClosingItself = true
     this.#webSocket.close(code, reason)
     this.#isClosingItself = false
@@ -174,41 +235,11 @@ export class WebSocketTransport
   }
 
   terminate(): void {
-    if (this.#isReleased) return
     this.#unflushedBytes = this.bufferedBytes
     this.#webSocket.terminate()
   }
 
-  get transferability(): Transferability {
-    if (this.#webSocket.readyState !== WebSocket.OPEN || this.#isEndDue || this.#isReleased) return 'never'
-    const ofSocket = socketTransferability(this.sink)
-    if (ofSocket !== 'now') return ofSocket
-    return this.listener?.isBusy || this.#bufferedInput === undefined ? 'later' : 'now'
-  }
-
-  /** `undefined`: the server cannot tell which bytes `ws` has buffered, or they are too many. */
-  get #bufferedInput(): Buffer | undefined {
-    if (this.#reader.isBetweenMessages) return Buffer.alloc(0)
-    return this.#context.readsBufferedInput ? bufferedInput(this.#webSocket) : undefined
-  }
-
-  release(): ReleasedSocket {
-    const buffered = this.#bufferedInput
-    invariant(buffered, 'the transport can be released')
-    this.#isReleased = true
-    this.#context.ends.forget(this.sink)
-    this.#reader.end()
-    const { listener } = this
-    this.listener = undefined
-    listener?.onReleased?.()
-    this.sink.off('data', onData).off('drain', onDrain)
-    this.#webSocket[TRANSPORT] = undefined
-    this.#webSocket.removeAllListeners().on('error', ignore)
-    return releaseSocket(this.sink, buffered)
-  }
-
   #readOn(): void {
-    if (this.#isReleased) return
     this.#unflushedBytes = 0
     this.#reader.readOn()
   }
@@ -293,8 +324,4 @@ function onError(this: WebSocket, error: Error): void {
 
 function onDrain(this: Duplex): void {
   transportOf(this).onDrain()
-}
-
-function ignore(): void {
-  // An error of a socket that belongs to another process now.
 }

@@ -62,8 +62,6 @@ export function reportOf(reports: readonly DrainReport[]): DrainReport | undefin
     durationSeconds: Math.max(spanMs / 1000, ...reports.map(({ durationSeconds }) => durationSeconds)),
     connectionsAtStart: total('connectionsAtStart'),
     cameLater: total('cameLater'),
-    // A worker of an older build does not report it.
-    handedOver: sum(reports, ({ handedOver = 0 }: Partial<DrainReport>) => handedOver),
     left: total('left'),
     moved: total('moved'),
     closedInSlot: total('closedInSlot'),

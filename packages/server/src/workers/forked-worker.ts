@@ -3,11 +3,8 @@
  * it over its channel. It also reads the worker's standard error, because a process that fails at its start reports the cause
  * there.
  */
-import type { ChildProcess } from 'node:child_process'
 import cluster from 'node:cluster'
 import type { Clock } from '../clock.js'
-import type { SocketHandle } from '../connections/transferable.js'
-import type { RelayWorker } from '../handover/relay.js'
 import { LOG_FD_VARIABLE, WORKER_VARIABLE } from '../config/load-config.js'
 import { standardDestination } from '../observability/log-destination.js'
 import { DealtConnections } from './dealt-connections.js'
@@ -17,9 +14,7 @@ import type { LivelyProcess } from './liveness.js'
 import type { ShutdownLimits } from './shutdown-bound.js'
 import type { WorkerListener } from './worker-process.js'
 
-export interface ForkedWorker extends LivelyProcess, RelayWorker {
-  /** Whether the worker gives connections away and continues those of others. `false` until it listens. */
-  readonly adopts: boolean
+export interface ForkedWorker extends LivelyProcess {
   /** The worker's configured shutdown times; `undefined`: it has not reported them. */
   readonly limits: ShutdownLimits | undefined
   readonly rpc: RpcChannel<WorkerAnswers>
@@ -31,10 +26,6 @@ export interface ForkedWorkerListener extends WorkerListener {
   onProtected(): void
   onEnded(message: Extract<FromWorker, { kind: 'ended' }>): void
   onQuestion(question: Question<keyof PrimaryAnswers>): void
-  /** The worker gives a connection away. Without a handle its socket was lost on its way. */
-  onHand(message: Extract<FromWorker, { kind: 'hand' }>, handle: SocketHandle | undefined): void
-  /** The worker has answered to a connection that it was sent. */
-  onAdopted(message: Extract<FromWorker, { kind: 'adopted' }>): void
 }
 
 /** How many characters of its standard error the primary keeps. */
@@ -81,20 +72,36 @@ export function forkWorker(
   const dealt = new DealtConnections(worker.process)
   let complaint = ''
   let hasSpoken = false
-  let adopts = false
   let limits: ShutdownLimits | undefined
   worker.process.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     standardDestination(2).write(chunk)
     complaint = (complaint + chunk).slice(-MAX_COMPLAINT_LENGTH)
   })
-  worker.on('message', (message: FromWorker, handle: unknown) => {
+  worker.on('message', (message: FromWorker) => {
     hasSpoken = true
-    if (message.kind === 'hello') {
-      limits = message.limits
-      send({ kind: 'start', identity, waitsToListen: true, relays: true, ...start })
-    } else if (message.kind === 'ready') adopts = message.adopts ?? false
-    else if (message.kind === 'answer') rpc.answered(message)
-    report(message, handle as SocketHandle | undefined, listener)
+    switch (message.kind) {
+      case 'hello':
+        limits = message.limits
+        send({ kind: 'start', identity, waitsToListen: true, ...start })
+        return listener.onHello(message.workers)
+      case 'waiting':
+        return listener.onWaiting()
+      case 'prepared':
+        return listener.onPrepared()
+      case 'ready':
+        if (!message.isOpen) listener.onProtected()
+        return listener.onReady(message.address)
+      case 'failed':
+        return listener.onFailed(message.message)
+      case 'ended':
+        return listener.onEnded(message)
+      case 'question':
+        return listener.onQuestion(message)
+      case 'answer':
+        return rpc.answered(message)
+      default:
+      // A message of another build, which this one does not know.
+    }
   })
   let hasEnded = false
   const onEnd = (code: number | null, signal: string | null): void => {
@@ -119,14 +126,6 @@ export function forkWorker(
     get limits() {
       return limits
     },
-    get adopts() {
-      return adopts
-    },
-    adopt(id, state, socket) {
-      // The relay learns from `onExit` that a process has ended: Node calls no callback then.
-      if (worker.isConnected()) sendSocket(worker.process, { kind: 'adopt', id, state }, socket)
-    },
-    handed: (id, outcome) => send({ kind: 'handed', id, outcome }),
     hangUpOnNewcomers: () => dealt.hangUp(),
     takeSignOfLife() {
       const had = hasSpoken
@@ -138,39 +137,6 @@ export function forkWorker(
       rpc.ask('alive', { timeoutMs: SIGN_OF_LIFE_TIMEOUT_MS }).catch(ignore)
     },
   }
-}
-
-/** Reports a message to the listener. */
-function report(message: FromWorker, handle: SocketHandle | undefined, listener: ForkedWorkerListener): void {
-  switch (message.kind) {
-    case 'hello':
-      return listener.onHello(message.workers)
-    case 'waiting':
-      return listener.onWaiting()
-    case 'prepared':
-      return listener.onPrepared()
-    case 'ready':
-      if (!message.isOpen) listener.onProtected()
-      return listener.onReady(message.address)
-    case 'failed':
-      return listener.onFailed(message.message)
-    case 'ended':
-      return listener.onEnded(message)
-    case 'question':
-      return listener.onQuestion(message)
-    case 'hand':
-      return listener.onHand(message, handle)
-    case 'adopted':
-      return listener.onAdopted(message)
-    default:
-    // An answer to a query, or a message of another build, which this one does not know.
-  }
-}
-
-/** Sends a socket by its handle, not by its stream: a stream that is sent keeps its server from closing (docs/adr/0023). */
-function sendSocket(process: ChildProcess, message: ToWorker, socket: SocketHandle): void {
-  const parameters: readonly unknown[] = [message, socket, {}, ignore]
-  Reflect.apply((...all: Parameters<ChildProcess['send']>) => process.send(...all), undefined, parameters)
 }
 
 function ignore(): void {

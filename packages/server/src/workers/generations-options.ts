@@ -13,11 +13,6 @@ export interface GenerationsOptions<Process extends WorkerProcess> {
   onStarting?(generation: number): void
   /** A worker of the generation that starts waits for the journal's server. Called every second for each such worker. */
   onWaiting?(): void
-  /**
-   * All workers of a generation listen, and another one serves: tries the new one out before it takes over. Resolves with the
-   * reason why it must not; the primary then gives it up. `undefined`: it takes over.
-   */
-  tryOut?(generations: { readonly serving: number; readonly next: number }): Promise<string | undefined> | undefined
   /** All workers of a generation listen, and the primary has told the generation before it, if any, to leave. */
   onServing(address: Address, generation: number): void
   /** The very first generation could not start. */

@@ -68,11 +68,6 @@ export class Generations<Process extends WorkerProcess> {
     return this.#serving?.id ?? 0
   }
 
-  /** The generation that may receive the connections of this one: the next one during its trial, else the one that serves. */
-  successorOf(generation: number): number | undefined {
-    return generation === this.serving ? this.#starting?.id : this.serving
-  }
-
   /** Starts the first generation. `reload` starts all others. */
   begin(): void {
     const generation: Generation<Process> = {
@@ -226,17 +221,7 @@ export class Generations<Process extends WorkerProcess> {
     if (generation.state !== 'starting') return
     // A worker of an older build listens without the message `listen`.
     if (!isPrepared) this.#listenTogether(generation)
-    if ([...generation.members.values()].every(({ isReady }) => isReady)) void this.#tryOut(generation, address)
-  }
-
-  async #tryOut(generation: Generation<Process>, address: Address): Promise<void> {
-    const trial = this.#serving && this.#options.tryOut?.({ serving: this.#serving.id, next: generation.id })
-    const reason = trial && (await trial)
-    // A worker of it may have ended meanwhile, or a shutdown may have begun.
-    if (this.#starting !== generation) return
-    if (reason === undefined) this.#takeOver(generation, address)
-    else this.#abandon(generation, reason, { kind: 'leave' })
-    this.#reloadAgain()
+    if ([...generation.members.values()].every(({ isReady }) => isReady)) this.#takeOver(generation, address)
   }
 
   #takeOver(generation: Generation<Process>, address: Address): void {
@@ -250,6 +235,7 @@ export class Generations<Process extends WorkerProcess> {
       this.#leave(previous, { kind: 'leave' })
     }
     this.#options.onServing(address, generation.id)
+    this.#reloadAgain()
   }
 
   #exited(generation: Generation<Process>, member: OwnMember<Process>, exit: WorkerExit): void {

@@ -6,7 +6,6 @@ import type { Address } from '../http/listen.js'
 import type { Health } from '../http/health.js'
 import type { ShutdownStatus } from '../http/api.js'
 import type { MetricReading } from '../observability/metrics.js'
-import type { HandoverOutcome, HandoverVerdict } from '../handover/phase.js'
 import type { DrainReport } from '../shutdown/drain-report.js'
 import type { ShutdownRequest } from '../shutdown/shutdown-options.js'
 import type { ShutdownLimits } from './shutdown-bound.js'
@@ -27,8 +26,6 @@ export type ToWorker =
       readonly mayBeOpen: boolean
       /** Whether a prepared worker waits for `listen`. A primary of an older build does not send this field. */
       readonly waitsToListen?: boolean
-      /** Whether the primary passes connections between workers. A primary of an older build does not send this field. */
-      readonly relays?: boolean
       /** The descriptor, in the primary, of the socket to serve; without it the worker listens on HOST and PORT. */
       readonly listenFd?: number | undefined
     }
@@ -39,10 +36,6 @@ export type ToWorker =
   | { readonly kind: 'shutdown'; readonly why: string; readonly request: ShutdownRequest }
   /** End the waiting of the drain. */
   | { readonly kind: 'hurry' }
-  /** Continue this connection. Its socket accompanies the message. */
-  | { readonly kind: 'adopt'; readonly id: number; readonly state: unknown }
-  /** What became of a connection that the worker has given away. */
-  | { readonly kind: 'handed'; readonly id: number; readonly outcome: HandoverOutcome }
   | Question<keyof WorkerAnswers>
   | Answer
 
@@ -54,17 +47,7 @@ export type FromWorker =
   /** The worker has read the journal and is ready to listen. */
   | { readonly kind: 'prepared' }
   /** The worker listens. */
-  | {
-      readonly kind: 'ready'
-      readonly address: Address
-      readonly isOpen: boolean
-      /** Whether the worker gives connections away and continues those of others. Workers of older builds do not. */
-      readonly adopts?: boolean
-    }
-  /** A connection for a worker of the next generation. Its socket accompanies the message. */
-  | { readonly kind: 'hand'; readonly id: number; readonly state: unknown }
-  /** The answer to `adopt`. */
-  | { readonly kind: 'adopted'; readonly id: number; readonly verdict: HandoverVerdict }
+  | { readonly kind: 'ready'; readonly address: Address; readonly isOpen: boolean }
   /** The worker cannot start, and ends. */
   | { readonly kind: 'failed'; readonly message: string }
   /** The worker's last connection has ended, and the worker has closed everything. */
@@ -78,8 +61,6 @@ export interface WorkerAnswers {
   metrics: readonly MetricReading[]
   cancel: boolean
   alive: true
-  /** The worker has given one in twenty of its connections away; how many of them were taken. */
-  canaries: number
 }
 
 /** The queries that the primary answers. */
@@ -90,12 +71,6 @@ export interface PrimaryAnswers {
   status: ShutdownStatus
   begin: boolean
   cancel: boolean
-  /** The number of workers that may continue the connections of the worker that asks. */
-  adopters: number
-}
-
-export type PrimaryAnswering = {
-  readonly [About in keyof PrimaryAnswers]: (content: unknown) => PrimaryAnswers[About] | Promise<PrimaryAnswers[About]>
 }
 
 /** The state of one worker. */

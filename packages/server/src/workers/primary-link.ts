@@ -5,8 +5,6 @@ import type { Clock } from '../clock.js'
 import type { ServerStatus } from '../http/app.js'
 import type { Health } from '../http/health.js'
 import { PROMETHEUS_CONTENT_TYPE } from '../http/metrics.js'
-import type { SocketHandle } from '../connections/transferable.js'
-import { HandoverLink } from './handover-link.js'
 import type { FromWorker, PrimaryAnswers, ToWorker, WorkerAnswers } from './messages.js'
 import { answer, RpcChannel } from './rpc.js'
 import type { ShutdownLimits } from './shutdown-bound.js'
@@ -22,14 +20,13 @@ const ANSWER_TIMEOUT_MS = 800
 const CHANGE_TIMEOUT_MS = 12_000
 
 type Start = Extract<ToWorker, { kind: 'start' }>
-type CommandKind = Exclude<ToWorker['kind'], 'start' | 'listen' | 'question' | 'answer' | 'adopt' | 'handed'>
+type CommandKind = Exclude<ToWorker['kind'], 'start' | 'listen' | 'question' | 'answer'>
 export type Commands = { readonly [Kind in CommandKind]: (message: Extract<ToWorker, { kind: Kind }>) => void }
 export type WorkerAnswering = {
   readonly [About in keyof WorkerAnswers]: (content: unknown) => WorkerAnswers[About] | Promise<WorkerAnswers[About]>
 }
 
 export class PrimaryLink {
-  readonly handover: HandoverLink
   readonly #rpc: RpcChannel<PrimaryAnswers>
   #onStart: ((start: Start) => void) | undefined
   #onListen: (() => void) | undefined
@@ -38,18 +35,8 @@ export class PrimaryLink {
 
   constructor(clock: Clock) {
     this.#rpc = new RpcChannel((question) => void this.tell(question), clock)
-    this.handover = new HandoverLink({
-      channel: process,
-      clock,
-      onPrimaryGone: () => process.emit('disconnect'),
-    })
-    process.on('message', (message: ToWorker, handle: unknown) =>
-      this.#hear(message, handle as SocketHandle | undefined),
-    )
-    process.once('disconnect', () => {
-      this.#rpc.giveUp()
-      this.handover.giveUp()
-    })
+    process.on('message', (message: ToWorker) => this.#hear(message))
+    process.once('disconnect', () => this.#rpc.giveUp())
   }
 
   /** Sends `hello`. Resolves with the identity that the primary assigns. */
@@ -80,12 +67,7 @@ export class PrimaryLink {
     })
   }
 
-  /** The number of workers to which this one can give its connections now; 0 also when the primary does not answer. */
-  async adopters(generation: number): Promise<number> {
-    return this.#rpc.ask('adopters', { content: { generation }, timeoutMs: CHANGE_TIMEOUT_MS }).catch(() => 0)
-  }
-
-  #hear(message: ToWorker, handle: SocketHandle | undefined): void {
+  #hear(message: ToWorker): void {
     switch (message.kind) {
       case 'start':
         return this.#onStart?.(message)
@@ -96,10 +78,6 @@ export class PrimaryLink {
       case 'question':
         if (this.#answers) answer(message, this.#answers, (found) => void this.tell(found))
         return
-      case 'adopt':
-        return void this.handover.receive(message, handle).then((answered) => this.tell(answered))
-      case 'handed':
-        return this.handover.handed(message.id, message.outcome)
       case 'leave':
         return this.#commands?.leave(message)
       case 'shutdown':

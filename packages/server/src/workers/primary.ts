@@ -22,14 +22,12 @@ import { forkWorker, setUpWorkers, type ForkedWorker } from './forked-worker.js'
 import type { Member } from './generations-options.js'
 import { Generations } from './generations.js'
 import { watchDescriptor } from './inherited-socket.js'
-import { Relay } from '../handover/relay.js'
 import { Liveness } from './liveness.js'
-import type { PrimaryAnswering, WorkerIdentity } from './messages.js'
+import type { WorkerIdentity } from './messages.js'
 import { ShutdownBound } from './shutdown-bound.js'
 import { answer } from './rpc.js'
 import type { WorkerListener } from './worker-process.js'
 import { WorkerQuery } from './worker-query.js'
-import { tryOut } from './trial.js'
 import { ServiceWatch } from './service-watch.js'
 import { Supervision } from './supervision.js'
 
@@ -87,7 +85,6 @@ class Primary {
   readonly #generations: Generations<ForkedWorker>
   readonly #liveness: Liveness
   readonly #supervision: Supervision
-  readonly #relay = new Relay<ForkedWorker>()
   readonly #service: ServiceWatch | undefined
   /** Whether workers may accept clients without a token. `false` once a worker that requires tokens has served. */
   #mayBeOpen = true
@@ -102,15 +99,10 @@ class Primary {
     this.#log = log
     this.#listenFd = listenFd
     this.#canListen = listenFd === undefined ? () => true : watchDescriptor(listenFd)
-    const query = new WorkerQuery(
-      () => this.#generations.members(),
-      (member) => this.#liveness.isSilent(member),
-    )
     this.#generations = new Generations<ForkedWorker>({
       start: (identity, listener) => this.#fork(identity, listener),
       onStarting: () => this.#service?.starting(),
       onWaiting: () => this.#service?.waiting(),
-      tryOut: (tried) => tryOut(tried, { members: () => this.#generations.members(), query, clock, log }),
       onServing: (address, generation) => this.#serving(address, generation),
       onReloadFailed: () => {
         this.#service?.reloadFailed()
@@ -134,6 +126,10 @@ class Primary {
       clock,
       log,
     })
+    const query = new WorkerQuery(
+      () => generations.members(),
+      (member) => this.#liveness.isSilent(member),
+    )
     this.#supervision = new Supervision({ generations, query, metrics: this.#metrics, clock, log })
     const supervision = this.#supervision
     this.#service = notifier && new ServiceWatch({ notifier, supervision, clock, startTimeoutMs, watchdogMs })
@@ -179,23 +175,10 @@ class Primary {
           this.#supervision.ended(identity, report)
           this.#metrics.update(identity, metrics)
         },
-        onHand: (message, handle) => this.#relay.hand(worker, message, handle, this.#adopters(identity.generation)),
-        onAdopted: ({ id, verdict }) => this.#relay.answered(worker, id, verdict),
-        onQuestion: (question) => answer(question, this.#answers(identity), (message) => worker.send(message)),
+        onQuestion: (question) => answer(question, this.#supervision.answers, (message) => worker.send(message)),
       },
     )
     return worker
-  }
-
-  #answers({ generation }: WorkerIdentity): PrimaryAnswering {
-    return { ...this.#supervision.answers, adopters: () => this.#adopters(generation).length }
-  }
-
-  /** The workers that may continue the connections of this generation. */
-  #adopters(generation: number): ForkedWorker[] {
-    const successor = this.#generations.successorOf(generation)
-    const members = [...this.#generations.members()].filter((member) => member.generation === successor)
-    return members.map(({ process }) => process).filter(({ adopts }) => adopts)
   }
 
   #serving(address: Address, generation: number): void {
@@ -212,7 +195,6 @@ class Primary {
   }
 
   #exited(member: Member<ForkedWorker>, isCrash: boolean): void {
-    this.#relay.exited(member.process)
     this.#metrics.depart(member)
     if (isCrash) this.#metrics.supervisor.crashed()
     this.#supervision.exited(member)

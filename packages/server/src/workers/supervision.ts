@@ -16,7 +16,7 @@ import { DrainReports } from './drain-reports.js'
 import type { ForkedWorker } from './forked-worker.js'
 import type { Member } from './generations-options.js'
 import type { Generations } from './generations.js'
-import type { PrimaryAnswering, PrimaryAnswers, WorkerStatus, WorkerIdentity } from './messages.js'
+import type { PrimaryAnswers, WorkerStatus, WorkerIdentity } from './messages.js'
 import type { WorkerQuery } from './worker-query.js'
 import { singleFlight } from './single-flight.js'
 import { connectionsOf, healthOf, reportOf, shutdownStatusOf, type AggregateStatus } from './aggregate.js'
@@ -111,7 +111,11 @@ export class Supervision {
   }
 
   /** The queries that any worker may send because of an HTTP request. */
-  readonly answers: Omit<PrimaryAnswering, 'adopters'> = {
+  readonly answers: {
+    readonly [About in keyof PrimaryAnswers]: (
+      content: unknown,
+    ) => PrimaryAnswers[About] | Promise<PrimaryAnswers[About]>
+  } = {
     health: singleFlight(() => this.#health()),
     ready: () => !this.#isShuttingDown && this.#options.generations.serving > 0,
     metrics: singleFlight(() => this.#metrics()),

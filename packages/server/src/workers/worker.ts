@@ -14,8 +14,6 @@ import { explainFailure, logFailure } from '../observability/log-failure.js'
 import { createLogger } from '../observability/logger.js'
 import type { ProcessSignals } from '../process-signals.js'
 import { exitEvenIfStuck } from '../stuck-exit.js'
-import type { SendConnection } from '../handover/handover.js'
-import { Leaving } from './leaving.js'
 import type { WorkerIdentity } from './messages.js'
 import { PrimaryLink, type Commands, type WorkerAnswering } from './primary-link.js'
 import { quietly } from './quiet-log.js'
@@ -23,6 +21,12 @@ import { WaitingReport } from './waiting-report.js'
 
 const EXIT_FAILURE = 1
 const EXIT_CONFIG = 78
+
+/**
+ * After a reload: how long the worker still accepts clients whose connection it accepted before it stopped listening, and that
+ * have not sent a request yet.
+ */
+const LEAVE_DELAY_SECONDS = 3
 
 /** Serves until the primary shuts it down. Resolves with the exit code. */
 export async function runWorker({ config }: LoadedConfig, signals: ProcessSignals): Promise<number> {
@@ -38,7 +42,7 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
   const link = new PrimaryLink(clock)
   const { shutdownTimeoutSeconds, closeTimeoutSeconds } = config
   const start = await link.hello(config.workers ?? 1, { shutdownTimeoutSeconds, closeTimeoutSeconds })
-  const { identity, sessionSecret, mayBeOpen, waitsToListen = false, relays = false, listenFd } = start
+  const { identity, sessionSecret, mayBeOpen, waitsToListen = false, listenFd } = start
   const { [LOG_FD_VARIABLE]: logFd = '1' } = takeFromEnvironment([LOG_FD_VARIABLE])
   const log = createLogger({ level: config.logLevel, format: config.logFormat, fd: Number(logFd) }).child({
     ...identity,
@@ -61,15 +65,7 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
     waiting.set(false)
     server = assembled
     exitEvenIfStuck(() => assembled.givenUp.length > 0 || assembled.health().journal === 'down')
-    const handover = relays ? assembled.handover : undefined
-    const send: SendConnection = (record, handle) => link.handover.hand(record, handle)
-    link.handover.adopt = handover && ((record, handle) => handover.adopt(record, handle))
-    const leaving = new Leaving({
-      ...{ shutdown: assembled.shutdown, stopListening: () => assembled.stopListening(), handover, send, clock, log },
-      countAdopters: () => link.adopters(identity.generation),
-    })
-    const canaries = async (): Promise<number> => (handover ? (await handover.handCanariesOver(send)).taken : 0)
-    link.serve(commandsFor(assembled, leaving), { ...answersOf(assembled), canaries })
+    link.serve(commandsFor(assembled), answersOf(assembled))
     if (waitsToListen) await link.prepared()
     const address = await assembled.listen({ fd: listenFd })
     onPrimaryGone(() => {
@@ -79,7 +75,7 @@ export async function runWorker({ config }: LoadedConfig, signals: ProcessSignal
       // of thirty minutes.
       if (!assembled.shutdown.begin('orphaned', { mode: 'migrate' })) assembled.shutdown.hurry()
     })
-    await link.tell({ kind: 'ready', address, isOpen, adopts: handover !== undefined })
+    await link.tell({ kind: 'ready', address, isOpen })
     const report = await assembled.shutdown.waitForShutdown()
     await link.tell({ kind: 'ended', report, metrics: await assembled.metricReadings() })
     return assembled.givenUp.length > 0 ? EXIT_FAILURE : 0
@@ -103,19 +99,20 @@ export function configOfOne(config: Config, { worker }: WorkerIdentity): Config 
   }
 }
 
-const commandsFor = (server: AssembledServer, leaving: Leaving): Commands => ({
+const commandsFor = (server: AssembledServer): Commands => ({
   leave() {
-    leaving.begin()
+    server.stopListening()
+    server.shutdown.begin('reload', { delaySeconds: LEAVE_DELAY_SECONDS })
   },
   shutdown({ why, request }) {
     server.shutdown.begin(why, request)
   },
   hurry() {
-    leaving.hurry()
+    server.shutdown.hurry()
   },
 })
 
-const answersOf = ({ shutdown, ownStatus, metricReadings }: AssembledServer): Omit<WorkerAnswering, 'canaries'> => ({
+const answersOf = ({ shutdown, ownStatus, metricReadings }: AssembledServer): WorkerAnswering => ({
   standing: async () => ({
     health: await ownStatus.health(),
     state: shutdown.state,

@@ -15,7 +15,7 @@ import { CLOSE_CODES } from '@lastcall/protocol'
 import { encodeTextFrame } from '../../src/websocket/frame.js'
 import { systemClock } from '../../src/clock.js'
 import { NodeFront } from '../../src/websocket/node-front.js'
-import { WebSocketAcceptor } from '../../src/websocket/websocket-acceptor.js'
+import { WebSocketAcceptor } from '../../src/websocket/websocket-transport.js'
 import { find, lacks } from '../support/programs.js'
 import { removeFolder } from '../support/remove-folder.js'
 

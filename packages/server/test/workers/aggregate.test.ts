@@ -24,7 +24,6 @@ const REPORT: DrainReport = {
   mode: 'wait',
   connectionsAtStart: 10,
   cameLater: 1,
-  handedOver: 0,
   left: 4,
   moved: 3,
   closedInSlot: 0,
@@ -75,7 +74,6 @@ describe('a report', () => {
       durationSeconds: 21,
       connectionsAtStart: 20,
       cameLater: 2,
-      handedOver: 0,
       left: 8,
       moved: 6,
       closedAtDeadline: 4,
@@ -128,10 +126,4 @@ describe('how a shutdown goes', () => {
       report: undefined,
     })
   })
-})
-
-test('the report of a worker of an older build, which hands nothing over, adds up with the others', () => {
-  const older = { ...REPORT }
-  Reflect.deleteProperty(older, 'handedOver')
-  expect(reportOf([older, { ...REPORT, handedOver: 7 }])).toMatchObject({ handedOver: 7 })
 })

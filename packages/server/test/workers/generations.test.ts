@@ -56,8 +56,6 @@ let happened: string[]
 let begun: number[]
 let lines: { readonly event: string; readonly fields: LogFields }[]
 let generations: Generations<FakeWorker>
-/** Ends the trial of a generation with the reason why it must not take over. `undefined`: it takes over without a trial. */
-let trial: { readonly result: Promise<string | undefined>; end: (reason?: string) => void } | undefined
 
 beforeEach(() => {
   clock = new FakeClock()
@@ -65,7 +63,6 @@ beforeEach(() => {
   happened = []
   begun = []
   lines = []
-  trial = undefined
   const line = (event: string, fields: LogFields | string): void => {
     lines.push({ event, fields: typeof fields === 'string' ? {} : fields })
   }
@@ -76,7 +73,6 @@ beforeEach(() => {
       started.push(worker)
       return worker
     },
-    tryOut: () => trial?.result,
     onStarting: (generation) => begun.push(generation),
     onServing: (_, generation) => happened.push(`serving ${String(generation)}`),
     onNeverServed: ({ code }) => happened.push(`never served: ${String(code)}`),
@@ -338,64 +334,6 @@ describe('a reload', () => {
     clock.advance(60_000)
     expect(alive()).toEqual(['2.1', '2.2'])
     expect(happened).toEqual(['serving 1', 'serving 2', 'gone 1'])
-  })
-})
-
-describe('the trial of a new generation', () => {
-  beforeEach(() => {
-    serve()
-    let end: (reason?: string) => void = () => undefined
-    const result = new Promise<string | undefined>((resolve) => (end = resolve))
-    trial = { result, end }
-    reload()
-  })
-
-  /** The trial ends, and the generations learn of it. */
-  async function endTrial(reason?: string): Promise<void> {
-    trial?.end(reason)
-    await trial?.result
-    await Promise.resolve()
-  }
-
-  test('delays the takeover, and the old workers go on listening meanwhile', async () => {
-    expect(worker('1.1').told).toEqual([])
-    expect(happened).toEqual(['serving 1'])
-    expect([generations.successorOf(1), generations.successorOf(2)]).toEqual([2, 1])
-    await endTrial()
-    expect(worker('1.1').told).toEqual(['leave'])
-    expect(happened).toEqual(['serving 1', 'serving 2'])
-    expect(generations.successorOf(1)).toBe(2)
-  })
-
-  test('that fails makes the new workers leave, and their connections return to the old ones', async () => {
-    await endTrial('a new worker does not answer')
-    expect(happened).toEqual(['serving 1', 'reload failed'])
-    expect(worker('1.1').told).toEqual([])
-    expect(worker('2.1').told).toEqual(['leave'])
-    expect(generations.successorOf(2)).toBe(1)
-    expect(logged('reload.failed')).toMatchObject([{ generation: 2, reason: 'a new worker does not answer' }])
-  })
-
-  test('fails with a new worker that ends, whatever its own result is', async () => {
-    worker('2.2').end(CRASH)
-    expect(happened).toEqual(['serving 1', 'reload failed'])
-    await endTrial()
-    expect(happened).toEqual(['serving 1', 'reload failed'])
-    expect(worker('1.1').told).toEqual([])
-  })
-
-  test('ends with a shutdown', async () => {
-    generations.shutdown({ kind: 'shutdown', why: 'SIGTERM', request: {} })
-    await endTrial()
-    expect(happened).toEqual(['serving 1', 'reload failed'])
-    expect([worker('1.1').told, worker('2.1').told]).toEqual([['shutdown'], ['shutdown']])
-  })
-
-  test('is followed by the reload that was requested meanwhile', async () => {
-    generations.reload()
-    expect(names()).not.toContain('3.1')
-    await endTrial()
-    expect(names()).toContain('3.1')
   })
 })
 
