@@ -52,10 +52,13 @@ export class HaProxy {
     return this.#lines
   }
 
-  /** Resolves when a server is UP or DOWN, by its last word on it. It takes all for UP at first, and does not say so. */
+  /**
+   * Resolves when a server is UP or DOWN by the last line about it. HAProxy takes every server for UP at first and logs no line
+   * about a server that listens before two of its checks have failed.
+   */
   async sees(server: string, state: 'UP' | 'DOWN'): Promise<void> {
-    const isThere = (): boolean | undefined =>
-      this.#lines.findLast((line) => line.includes(`lastcall/${server} is `))?.includes(`is ${state}`)
+    const isThere = (): boolean =>
+      (this.#lines.findLast((line) => line.includes(`lastcall/${server} is `)) ?? 'is UP').includes(`is ${state}`)
     if (isThere()) return
     await new Promise<void>((resolve, reject) => {
       const overdue = setTimeout(

@@ -2,9 +2,18 @@
  * A small rollout with the real command, and the verdict on it. `npm run rollout` runs it in full size.
  */
 import type { PresenceChange } from '@lastcall/protocol'
+import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { HistoryEvent } from '../../e2e/chaos/history-events.js'
+import { HaProxy } from '../../e2e/rollout/haproxy.js'
 import { judge, type Report } from '../../e2e/rollout/verdict.js'
+import { freePorts } from '../../packages/server/test/support/free-port.js'
+import { removeFolder } from '../../packages/server/test/support/remove-folder.js'
 import { find, lacks } from '../../packages/server/test/support/programs.js'
 import { lacksRedis } from '../../packages/server/test/support/redis-server.js'
 import { runScript, type ScriptOutcome } from './run-script.js'
@@ -44,6 +53,25 @@ describe('clients migrate without an interruption', () => {
     expect(out).toMatch(/^nobody noticed$/m)
   }, 180_000)
 })
+
+test.skipIf(lacks('Debian: haproxy', find('haproxy')))(
+  'HAProxy counts a server as UP that listens before the first check, and one that does not listen as DOWN',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lastcall-haproxy-'))
+    const ready = createServer((_, response) => response.end())
+    await once(ready.listen(0, '127.0.0.1'), 'listening')
+    const [port = 0, b = 0, c = 0, d = 0] = await freePorts(4)
+    const proxy = new HaProxy({ folder, port, servers: [(ready.address() as AddressInfo).port, b, c, d] })
+    try {
+      await proxy.sees('d', 'DOWN')
+      await proxy.sees('a', 'UP')
+    } finally {
+      await proxy.stop()
+      ready.close()
+      removeFolder(folder)
+    }
+  },
+)
 
 describe('the verdict', () => {
   const report: Report = {
