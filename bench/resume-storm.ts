@@ -6,16 +6,13 @@
  *
  * Linux only: the program reads CPU time from /proc. 127.0.0.1 only.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { openClients, type LoadClient } from './load.js'
 import { MarkCounter } from './mark-counter.js'
 import { positiveInteger } from './options.js'
 import { cpuUs } from './process-costs.js'
-import { ServerProcess } from './server-process.js'
+import { withUnlimitedServer, type ServerProcess } from './server-process.js'
 
 const { values } = parseArgs({
   options: { clients: { type: 'string', default: '10000' }, missed: { type: 'string', default: '100' } },
@@ -33,7 +30,7 @@ interface Audience {
   readonly received: readonly number[]
   /** Resolves with how long each client waited for the last mark that it expects, in ms. */
   readonly complete: Promise<readonly number[]>
-  /** What the first client has received. */
+  /** The messages that the first client has received. */
   readonly textOfFirst: () => string
 }
 
@@ -117,22 +114,4 @@ async function measure(server: ServerProcess): Promise<void> {
   })
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'lastcall-storm-'))
-try {
-  const server = await ServerProcess.start({
-    env: {
-      JOURNAL_URL: `file:${join(folder, 'journal')}`,
-      MAX_CONNECTIONS: '0',
-      MAX_MESSAGES_PER_MINUTE: '0',
-      BROADCAST_INTERVAL: '0',
-      PRESENCE_INTERVAL: '0',
-    },
-  })
-  try {
-    await measure(server)
-  } finally {
-    server.kill()
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true })
-}
+await withUnlimitedServer({}, measure)

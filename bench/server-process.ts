@@ -4,6 +4,9 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { COMMAND } from '../scripts/repository.js'
 
@@ -110,3 +113,35 @@ export class ServerProcess {
 }
 
 const isLogLine = (value: unknown): value is LogLine => typeof value === 'object' && value !== null
+
+/**
+ * Runs a measurement with a server that has a file journal in a temporary folder, no limits and no messages of its own. Then it
+ * ends the server and removes the folder.
+ *
+ * @param env More of the server's configuration.
+ */
+export async function withUnlimitedServer(
+  env: Readonly<Record<string, string>>,
+  measure: (server: ServerProcess) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-bench-'))
+  try {
+    const server = await ServerProcess.start({
+      env: {
+        JOURNAL_URL: `file:${join(folder, 'journal')}`,
+        MAX_CONNECTIONS: '0',
+        MAX_MESSAGES_PER_MINUTE: '0',
+        BROADCAST_INTERVAL: '0',
+        PRESENCE_INTERVAL: '0',
+        ...env,
+      },
+    })
+    try {
+      await measure(server)
+    } finally {
+      server.kill()
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

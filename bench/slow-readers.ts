@@ -8,14 +8,11 @@
  * One message is in flight at a time: the publisher sends the next one when all the other clients have received it. Linux only;
  * 127.0.0.1 only.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { positiveInteger } from './options.js'
 import { memoryBytes } from './process-costs.js'
-import { ServerProcess } from './server-process.js'
+import { withUnlimitedServer, type ServerProcess } from './server-process.js'
 import { Publisher } from './slow-readers/publisher.js'
 import { openReaders, type ReadingClient } from './slow-readers/reading-client.js'
 
@@ -157,29 +154,15 @@ function outcomes(measured: Measured): Record<string, string> {
   }
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'lastcall-slow-'))
-try {
-  const server = await ServerProcess.start({
-    env: {
-      JOURNAL_URL: `file:${join(folder, 'journal')}`,
-      MAX_CONNECTIONS: '0',
-      MAX_MESSAGES_PER_MINUTE: '0',
-      BROADCAST_INTERVAL: '0',
-      PRESENCE_INTERVAL: '0',
-      HISTORY_BYTES: String(WINDOW_BYTES),
-      HISTORY_SIZE: '1000000',
-      HISTORY_TTL: '3600',
-      // A client that does not read answers neither pings nor a close frame. This program does not measure those timeouts.
-      HEARTBEAT_INTERVAL: '600',
-      CLOSE_TIMEOUT: '120',
-    },
-  })
-  try {
-    await measure(server)
-  } finally {
-    server.kill()
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true })
-}
+await withUnlimitedServer(
+  {
+    HISTORY_BYTES: String(WINDOW_BYTES),
+    HISTORY_SIZE: '1000000',
+    HISTORY_TTL: '3600',
+    // A client that does not read answers neither pings nor a close frame. This program does not measure those timeouts.
+    HEARTBEAT_INTERVAL: '600',
+    CLOSE_TIMEOUT: '120',
+  },
+  measure,
+)
 process.exit()

@@ -1,6 +1,6 @@
 /**
- * What a measurement and the process that loads an instance send each other (`process.send`): a command at a time, and the
- * state of the load as the answer to each.
+ * The messages between a measurement and the process that loads an instance (`process.send`). The measurement sends one command
+ * at a time, and the process answers each command with the state of the load.
  */
 import { isRecord } from '../record.js'
 

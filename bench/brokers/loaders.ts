@@ -81,7 +81,7 @@ export class Loaders {
     await this.#askAll({ command: 'start', rate: rate / this.#loaders.length })
   }
 
-  /** What each process has published and received so far. */
+  /** The counts of messages that each load process has published and received so far. */
   async sample(): Promise<LoadState[]> {
     return await this.#askAll({ command: 'sample' })
   }
