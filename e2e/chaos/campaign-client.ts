@@ -1,4 +1,4 @@
-/** What a campaign asks of a client, by the library or without one. */
+/** The actions that a campaign requests of a client, whether the client uses the library or not. */
 import type { History } from './history.js'
 import type { Random } from './random.js'
 

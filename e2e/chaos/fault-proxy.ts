@@ -13,7 +13,7 @@ type Direction = 'up' | 'down'
 /** How a connection is cut. */
 export type CutBy = 'fin' | 'rst'
 
-/** What becomes of a connection. `afterBytes` counts in the fault's direction, so a fault may never come. */
+/** The fault that the proxy applies to a connection. `afterBytes` counts in the fault's direction, so a fault may never occur. */
 export interface Fate {
   /** `silence`: accepted, and nothing passes. */
   readonly fault: Fault

@@ -96,7 +96,7 @@ export const isDeclined = ({ welcome }: Covered, all: readonly Covered[]): boole
   welcome.recovered === false &&
   all.some((other) => other.welcome.index < welcome.index && other.lastIndex > welcome.index)
 
-/** What the servers reported to the client as out of reach. */
+/** The ranges of entries that the servers reported to the client as unavailable. */
 function lossesOf(covered: readonly Covered[]): Loss[] {
   const losses: Loss[] = covered.flatMap((each) => each.losses)
   covered.forEach(({ welcome, start, given }, index) => {

@@ -35,7 +35,7 @@ interface RefusedReplay {
   readonly frame: FrameEventOf<'subscribed'>
 }
 
-/** What a connection covers. */
+/** The entries that the servers delivered, acknowledged or replayed on one connection. */
 export interface Covered {
   readonly id: string
   /** The cursor of its handshake. */

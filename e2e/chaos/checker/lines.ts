@@ -33,7 +33,7 @@ export interface JudgedLine extends Line {
   readonly truth: Truth
 }
 
-/** What a connection covers, and its line. */
+/** The entries of one connection, and the line of the history to which the connection belongs. */
 export interface CoveredOnLine extends Covered {
   readonly line: JudgedLine
 }

@@ -1,6 +1,6 @@
 /**
- * The messages of one client: each has one place, which is the one that the client was told; the places are in the order of
- * publication; and the client gives a message up only for a reason.
+ * Checks the messages of one client. Each message has one offset, which is the offset of its ack. The offsets are in the order
+ * of publication. The client gives a message up only for a reason.
  */
 import type { Terms } from '../history-events.js'
 import type { Covered } from './connection.js'

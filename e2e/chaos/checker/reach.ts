@@ -112,7 +112,7 @@ class Reach {
   readonly #timed: readonly { readonly offset: number; readonly at: number }[]
   /** The messages that are known, in order. */
   readonly #messages: readonly { readonly offset: number }[]
-  /** What the broker has lost. */
+  /** The events at which the broker lost entries. */
   readonly #losses: readonly (EventOf<'broker'> & { readonly index: number })[]
   /** Wall clock minus the history's. */
   readonly #clockMs: number

@@ -166,7 +166,7 @@ export function findTruth({ events, clients, connections, head }: Reading, terms
   return truth
 }
 
-/** A change of presence as one client was told it. */
+/** A change of presence as one client received it. */
 interface SeenPresence {
   readonly client: string
   readonly count: number
